@@ -1,0 +1,58 @@
+# Préau. `make run` starts the whole portal here, `make test` checks everything; both need only Python 3.11 or later.
+SHELL := /bin/bash
+PYTHON ?= python3
+BIN := .venv/bin
+SERVICES := auth planning billing payment-gateway notifier
+PROGRAMS := $(SERVICES) gateway local-stack bank-simulator
+MEMBERS := contracts chassis documents gateway deploy/local deploy/bank-simulator $(SERVICES:%=services/%)
+LOCKS := deploy/requirements
+READY := .venv/.ready
+
+.PHONY: help run reset test lint types house domain lock env clean screenshots asyncapi
+
+help:  ## what can be done here
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+env: $(READY)  ## the virtual environment, from the lock
+
+$(READY): $(LOCKS)/development.txt $(MEMBERS:%=%/pyproject.toml)
+	@deploy/local/bootstrap "$(PYTHON)" $(LOCKS)/development.txt $(MEMBERS)
+	@touch $@
+
+run: $(READY)  ## start the portal on this machine
+	@$(BIN)/python -m local_stack run
+
+reset: $(READY)  ## forget what `make run` keeps
+	@$(BIN)/python -m local_stack reset
+
+lock:  ## renew the locks from the pyproject files
+	$(BIN)/uv lock -q --upgrade
+	for p in $(PROGRAMS); do $(BIN)/uv export -q --frozen --package preau-$$p --no-dev --no-emit-workspace \
+	  --no-header --no-annotate -o $(LOCKS)/$$p.txt >/dev/null; done
+	$(BIN)/uv export -q --frozen --all-packages --all-groups --no-emit-workspace --no-header --no-annotate \
+	  -o $(LOCKS)/development.txt >/dev/null
+
+TYPED := chassis contracts documents auth planning billing payment_gateway notifier gateway local_stack bank_simulator
+
+test: lint types house  ## everything: lint, types, house rules, and every test on real parts
+	@$(BIN)/pytest
+
+lint: $(READY)  ## style and format
+	@$(BIN)/ruff check -q .
+	@$(BIN)/ruff format -q --check .
+
+types: $(READY)  ## mypy, strict
+	@$(BIN)/mypy $(TYPED:%=-p %)
+
+house: $(READY)  ## who may import whom, which files a service has, how large its pieces are
+	@$(BIN)/lint-imports --no-cache
+	@$(BIN)/python tests/house.py
+
+domain: $(READY)  ## the pure tests alone
+	@$(BIN)/pytest contracts services/*/tests/domain documents -q
+
+asyncapi: $(READY)  ## write docs/asyncapi.yaml from the contracts
+	@$(BIN)/python tests/contracts/asyncapi.py docs/asyncapi.yaml
+
+clean:  ## forget the virtual environment and every cache
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis

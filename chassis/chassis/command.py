@@ -1,0 +1,123 @@
+"""The command line of a service: serve (default), migrate, parked, and the service's own."""
+
+import asyncio
+import contextlib
+import socket
+import sys
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import structlog
+import uvloop
+from aiohttp import web
+
+from chassis import logs, parking
+from chassis.broker import AWAY as BROKER_AWAY
+from chassis.broker import declare
+from chassis.database import AWAY as DATABASE_AWAY
+from chassis.inbox import Listeners
+from chassis.migrations import migrate, pending
+from chassis.settings import EdgeSettings, ServiceSettings, load
+
+OwnCommand = Callable[[Any, list[str]], Coroutine[Any, Any, int]]
+
+START_WAIT_SECONDS = 60
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class Service:
+    """A program of the house. Without ``migrations`` it has no database (the gateway).
+
+    ``prepare`` is what set-up does once the migrations are in, such as filling a table of reference.
+    """
+
+    name: str
+    settings: type[EdgeSettings]
+    build: Callable[[Any], web.Application]
+    migrations: Path | None = None
+    listeners: Listeners | None = None
+    commands: dict[str, OwnCommand] = field(default_factory=dict)
+    prepare: Callable[[Any], Awaitable[None]] | None = None
+
+
+def main(service: Service, arguments: list[str] | None = None) -> None:
+    """Run the command that the arguments name and leave with its status."""
+    given = sys.argv[1:] if arguments is None else arguments
+    command, rest = (given[0], given[1:]) if given else ("serve", [])
+    settings = load(service.settings)
+    logs.configure(service.name, settings.log_level)
+    if command == "serve" and not rest:
+        _serve(service, settings)
+        return
+    known: dict[str, OwnCommand] = {"migrate": lambda s, _rest: _migrate(service, s), **service.commands}
+    if isinstance(settings, ServiceSettings):
+        known["parked"] = lambda s, words: parking.run(s.amqp_url, service.listeners, words)
+    if command not in known:
+        sys.stderr.write(f"{service.name}: no command {command!r}; there are serve, {', '.join(sorted(known))}\n")
+        raise SystemExit(2)
+    raise SystemExit(uvloop.run(known[command](settings, rest)))
+
+
+async def set_up(service: Service, settings: ServiceSettings) -> None:
+    """Bring the database to the newest migration and declare the queues; twice does nothing more."""
+    assert service.migrations is not None, f"{service.name} has no database"
+    await migrate(settings.database_url, service.migrations)
+    if service.prepare:
+        await service.prepare(settings)
+    queues = service.listeners.queues() if service.listeners else []
+    await declare(settings.amqp_url, queues, settings.retry_delays_seconds)
+
+
+async def _migrate(service: Service, settings: ServiceSettings) -> int:
+    await _patiently(lambda: set_up(service, settings), "database or broker away, waiting")
+    log.info("set-up done")
+    return 0
+
+
+async def _patiently(step: Callable[[], Awaitable[None]], message: str) -> None:
+    deadline = asyncio.get_running_loop().time() + START_WAIT_SECONDS
+    while True:
+        try:
+            await step()
+            return
+        except (*DATABASE_AWAY, *BROKER_AWAY) as error:
+            if asyncio.get_running_loop().time() > deadline:
+                raise
+            log.warning(message, error=str(error))
+            await asyncio.sleep(1)
+
+
+def _serve(service: Service, settings: EdgeSettings) -> None:
+    async def build() -> web.Application:
+        if service.migrations and isinstance(settings, ServiceSettings):
+            await _wait_for_migrations(service.migrations, settings)
+        return service.build(settings)
+
+    with contextlib.closing(socket.create_server((settings.http_host, settings.http_port), backlog=1024)) as listening:
+        log.info("serving", address="{}:{}".format(*listening.getsockname()[:2]))
+        web.run_app(
+            build(),
+            sock=listening,
+            loop=uvloop.new_event_loop(),
+            shutdown_timeout=settings.shutdown_seconds,
+            handle_signals=True,
+            access_log=None,
+            print=None,
+        )
+
+
+async def _wait_for_migrations(folder: Path, settings: ServiceSettings) -> None:
+    while True:
+        try:
+            missing = await pending(settings.database_url, folder)
+        except DATABASE_AWAY as error:
+            log.warning("database away, waiting", error=str(error))
+        else:
+            if not missing:
+                return
+            log.warning("waiting for set-up", missing=missing)
+        await asyncio.sleep(1)

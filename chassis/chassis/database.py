@@ -1,0 +1,158 @@
+"""PostgreSQL: a bounded pool with a limit on every wait, transactions, and NOTIFY as a wake-up call."""
+
+import asyncio
+import contextlib
+import json
+from collections import defaultdict
+from collections.abc import AsyncIterator
+from typing import TypeAlias
+
+import asyncpg
+import structlog
+from aiohttp import web
+
+from chassis.health import add_check
+from chassis.settings import ServiceSettings
+from chassis.tasks import end
+from contracts.failures import Unavailable
+
+Transaction: TypeAlias = "asyncpg.pool.PoolConnectionProxy[asyncpg.Record] | asyncpg.Connection[asyncpg.Record]"
+
+AWAY = (
+    OSError,
+    TimeoutError,
+    asyncpg.InterfaceError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.TooManyConnectionsError,
+)
+"""What asyncpg raises when the server is away, as opposed to refusing a statement."""
+
+RETRY_AFTER_SECONDS = 2
+
+log = structlog.get_logger()
+
+
+async def _prepare(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
+    for name in ("json", "jsonb"):
+        await connection.set_type_codec(name, encoder=json.dumps, decoder=json.loads, schema="pg_catalog")
+
+
+class Database:
+    """The service's own database. ``transaction`` is the way in; reads use it as well."""
+
+    def __init__(self, url: str, *, connections_max: int, acquire_seconds: float = 3) -> None:
+        self._url = url
+        self._connections_max = connections_max
+        self._acquire_seconds = acquire_seconds
+        self._pool: asyncpg.Pool[asyncpg.Record] | None = None
+        self._wakeups: dict[str, set[asyncio.Event]] = defaultdict(set)
+        self._listening: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Make the pool; connections are opened when first wanted, so the server may still be away."""
+        self._pool = await asyncpg.create_pool(
+            self._url,
+            min_size=0,
+            max_size=self._connections_max,
+            timeout=5,
+            command_timeout=20,
+            max_inactive_connection_lifetime=120,
+            init=_prepare,
+            server_settings={
+                "timezone": "UTC",
+                "statement_timeout": "15000",
+                "lock_timeout": "5000",
+                "idle_in_transaction_session_timeout": "30000",
+            },
+        )
+        self._listening = asyncio.create_task(self._listen(), name="database wake-ups")
+
+    async def stop(self) -> None:
+        """Give the connections back and close them, by force after a few seconds."""
+        if self._listening:
+            await end(self._listening)
+        if self._pool:
+            try:
+                await asyncio.wait_for(self._pool.close(), timeout=5)
+            except TimeoutError:
+                self._pool.terminate()
+
+    @contextlib.asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Transaction]:
+        """A connection inside a transaction; ``Unavailable`` when the server is away or the pool stays full."""
+        assert self._pool is not None, "the database is used before its start"
+        try:
+            connection = await self._pool.acquire(timeout=self._acquire_seconds)
+        except AWAY as error:
+            raise Unavailable("the database is away or busy", retry_after_seconds=RETRY_AFTER_SECONDS) from error
+        try:
+            async with connection.transaction():
+                yield connection
+        except AWAY as error:
+            if connection.is_closed():
+                raise Unavailable("the database went away", retry_after_seconds=RETRY_AFTER_SECONDS) from error
+            raise
+        finally:
+            await self._pool.release(connection, timeout=5)
+
+    async def check(self) -> None:
+        """Raise ``Unavailable`` unless the server answers."""
+        async with self.transaction() as tx:
+            await tx.fetchval("SELECT 1")
+
+    def wake_on(self, channel: str) -> asyncio.Event:
+        """An event set at each NOTIFY on ``channel``, to be asked for before the start; keep a slow poll beside it."""
+        event = asyncio.Event()
+        self._wakeups[channel].add(event)
+        return event
+
+    async def _listen(self) -> None:
+        while True:
+            try:
+                await self._listen_once()
+            except AWAY as error:
+                log.warning("database wake-ups lost, connecting again", error=str(error))
+            await asyncio.sleep(RETRY_AFTER_SECONDS)
+
+    async def _listen_once(self) -> None:
+        connection: asyncpg.Connection[asyncpg.Record] = await asyncpg.connect(self._url, timeout=5)
+        closed = asyncio.Event()
+        connection.add_termination_listener(lambda _connection: closed.set())
+        try:
+            for channel in self._wakeups:
+                await connection.add_listener(channel, self._on_notify)
+            self._wake(*self._wakeups)
+            while not closed.is_set():
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(closed.wait(), timeout=30)
+                await connection.fetchval("SELECT 1", timeout=5)
+        finally:
+            connection.terminate()
+
+    def _on_notify(self, _connection: object, _pid: int, channel: str, _payload: object) -> None:
+        self._wake(channel)
+
+    def _wake(self, *channels: str) -> None:
+        for channel in channels:
+            for event in self._wakeups[channel]:
+                event.set()
+
+
+DATABASE = web.AppKey("database", Database)
+
+
+def use_database(app: web.Application, settings: ServiceSettings) -> None:
+    """Give the application its pool, from start to stop, and a readiness check."""
+    database = Database(settings.database_url, connections_max=settings.database_connections_max)
+    app[DATABASE] = database
+
+    async def run(_app: web.Application) -> AsyncIterator[None]:
+        await database.start()
+        yield
+        await database.stop()
+
+    app.cleanup_ctx.append(run)
+    add_check(app, "database", database.check)

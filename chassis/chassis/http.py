@@ -1,0 +1,229 @@
+"""The HTTP application: request ids, limits, one place where failures become problem+json (RFC 9457)."""
+
+import asyncio
+import re
+import time
+from collections.abc import Awaitable, Callable
+from datetime import date
+from typing import Any, TypeVar
+from uuid import UUID, uuid4
+
+import structlog
+from aiohttp import web
+from aiohttp.typedefs import Handler
+from pydantic import BaseModel, TypeAdapter, ValidationError
+
+from chassis import health
+from chassis.logs import bind_correlation_id
+from chassis.settings import EdgeSettings
+from contracts import failures
+from contracts.model import Month
+
+Model = TypeVar("Model", bound=BaseModel)
+Door = TypeVar("Door", bound=Callable[..., Awaitable[web.StreamResponse]])
+
+REQUEST_ID_HEADER = "X-Request-ID"
+REQUEST_ID = web.RequestKey("request_id", str)
+
+_SAFE_ID = re.compile(r"^[A-Za-z0-9._-]{8,64}$")
+_SAFE_KEY = re.compile(r"^[\x21-\x7e]{1,100}$")
+_MONTH: TypeAdapter[date] = TypeAdapter(Month)
+
+STATUS: tuple[tuple[type[failures.Refusal], int], ...] = (
+    (failures.Invalid, 422),
+    (failures.Unauthenticated, 401),
+    (failures.Forbidden, 403),
+    (failures.NotFound, 404),
+    (failures.Conflict, 409),
+    (failures.TooMany, 429),
+    (failures.Unavailable, 503),
+    (failures.Refusal, 409),
+)
+
+log = structlog.get_logger()
+
+
+class Problem(BaseModel):
+    """What went wrong, for whoever asked; ``facts`` are added at the top level of the JSON."""
+
+    status: int
+    code: str
+    detail: str
+    facts: dict[str, Any] = {}
+
+    def headers(self) -> dict[str, str]:
+        seconds = self.facts.get("retry_after_seconds")
+        return {} if seconds is None else {"Retry-After": str(max(1, round(seconds)))}
+
+
+Render = Callable[[web.Request, Problem], Awaitable[web.StreamResponse]]
+
+
+async def problem_json(request: web.Request, problem: Problem) -> web.StreamResponse:
+    """The answer of a service; the gateway has pages instead."""
+    body = TypeAdapter(dict[str, Any]).dump_python(
+        {
+            **problem.facts,
+            "type": f"urn:preau:problem:{problem.code}",
+            "title": problem.code.replace("_", " "),
+            "status": problem.status,
+            "code": problem.code,
+            "detail": problem.detail,
+            "request_id": request.get(REQUEST_ID),
+        },
+        mode="json",
+    )
+    return web.json_response(
+        body, status=problem.status, headers=problem.headers(), content_type="application/problem+json"
+    )
+
+
+def application(name: str, settings: EdgeSettings, *, render: Render = problem_json) -> web.Application:
+    """An application with the limits of ``settings``, health doors, and failures turned into ``render``'s answers."""
+    app = web.Application(
+        client_max_size=settings.body_bytes_max,
+        middlewares=[_request_context(), _failures(render), _limits(settings)],
+    )
+    app[health.NAME] = name
+    app[health.CHECKS] = {}
+    app.router.add_get("/health/live", public(health.live))
+    app.router.add_get("/health/ready", public(health.ready))
+    return app
+
+
+def public(door: Door) -> Door:
+    """Mark a door that wants no token."""
+    door.is_public = True  # type: ignore[attr-defined]
+    return door
+
+
+def streaming(door: Door) -> Door:
+    """Mark a door that answers for as long as the client stays, such as server-sent events."""
+    door.is_streaming = True  # type: ignore[attr-defined]
+    return door
+
+
+def _request_context() -> Callable[..., Awaitable[web.StreamResponse]]:
+    @web.middleware
+    async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+        given = request.headers.get(REQUEST_ID_HEADER, "")
+        request[REQUEST_ID] = given if _SAFE_ID.match(given) else uuid4().hex
+        structlog.contextvars.clear_contextvars()
+        bind_correlation_id(request[REQUEST_ID])
+        start = time.perf_counter()
+        response = await handler(request)
+        if not response.prepared:
+            response.headers[REQUEST_ID_HEADER] = request[REQUEST_ID]
+        if not request.path.startswith("/health/"):
+            milliseconds = round((time.perf_counter() - start) * 1000, 1)
+            log.info(
+                "request", method=request.method, path=request.path, status=response.status, milliseconds=milliseconds
+            )
+        return response
+
+    return middleware
+
+
+def _failures(render: Render) -> Callable[..., Awaitable[web.StreamResponse]]:
+    @web.middleware
+    async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+        try:
+            return await handler(request)
+        except failures.Refusal as refusal:
+            return await render(request, problem_of(refusal))
+        except web.HTTPException as answer:
+            if answer.status < 400:
+                raise
+            response = await render(
+                request, Problem(status=answer.status, code=_code(answer), detail=answer.reason or "refused")
+            )
+            if isinstance(answer, web.HTTPMethodNotAllowed):
+                response.headers["Allow"] = ",".join(sorted(answer.allowed_methods))
+            return response
+        except Exception:
+            log.exception("request failed", method=request.method, path=request.path)
+            return await render(request, Problem(status=500, code="defect", detail="something broke here"))
+
+    return middleware
+
+
+def _limits(settings: EdgeSettings) -> Callable[..., Awaitable[web.StreamResponse]]:
+    in_flight = 0
+
+    @web.middleware
+    async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+        nonlocal in_flight
+        door = request.match_info.handler
+        if getattr(door, "is_streaming", False) or request.path.startswith("/health/"):
+            return await handler(request)
+        if in_flight >= settings.requests_at_once_max:
+            raise failures.Unavailable("too many requests at once", retry_after_seconds=1)
+        in_flight += 1
+        try:
+            async with asyncio.timeout(settings.request_seconds_max) as limit:
+                return await handler(request)
+        except TimeoutError:
+            if limit.expired():
+                raise failures.Unavailable("this took too long", retry_after_seconds=2) from None
+            raise
+        finally:
+            in_flight -= 1
+
+    return middleware
+
+
+def problem_of(refusal: failures.Refusal) -> Problem:
+    """The one place where a named failure meets HTTP."""
+    status = next(status for kind, status in STATUS if isinstance(refusal, kind))
+    return Problem(status=status, code=refusal.code, detail=refusal.detail, facts=refusal.facts)
+
+
+def _code(answer: web.HTTPException) -> str:
+    named = {404: "not_found", 405: "method_not_allowed", 413: "body_too_large"}
+    return named.get(answer.status, f"http_{answer.status}")
+
+
+async def read_body(request: web.Request, model: type[Model]) -> Model:
+    """The JSON body as ``model``; ``Invalid`` with each wrong field named, never with the value that was sent."""
+    if request.content_type != "application/json":
+        raise failures.Invalid("the body is not application/json", errors=[])
+    body = await request.read()
+    try:
+        return model.model_validate_json(body)
+    except ValidationError as error:
+        raise invalid(error) from None
+
+
+def invalid(error: ValidationError) -> failures.Invalid:
+    """Pydantic's findings as a named failure."""
+    errors = [{"field": ".".join(str(part) for part in each["loc"]), "message": each["msg"]} for each in error.errors()]
+    return failures.Invalid("some fields are wrong", errors=errors[:50])
+
+
+def json_response(model: BaseModel, *, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
+    """A contract model as JSON."""
+    return web.Response(text=model.model_dump_json(), status=status, content_type="application/json", headers=headers)
+
+
+def path_uuid(request: web.Request, name: str) -> UUID:
+    """A part of the path as a UUID; anything else is simply not found."""
+    try:
+        return UUID(request.match_info[name])
+    except ValueError:
+        raise failures.NotFound("no such thing here") from None
+
+
+def path_month(request: web.Request, name: str = "month") -> date:
+    """A part of the path such as ``2026-12`` as the first day of that month."""
+    try:
+        return _MONTH.validate_python(request.match_info[name])
+    except ValidationError:
+        raise failures.NotFound("no such month") from None
+
+
+def idempotency_key(request: web.Request) -> str:
+    """The ``Idempotency-Key`` header: 1 to 100 visible characters, chosen by the client once per intent."""
+    key = request.headers.get("Idempotency-Key", "")
+    if not _SAFE_KEY.match(key):
+        raise failures.Invalid("the Idempotency-Key header is missing or malformed", errors=[])
+    return key

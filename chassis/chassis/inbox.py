@@ -1,0 +1,195 @@
+"""The inbox: a listener runs once per event, in one transaction with the note that it did.
+
+What cannot be done now comes back after a growing delay; what cannot be done at all is parked with its reason.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar
+
+import asyncpg
+import structlog
+from aiohttp import web
+from pydantic import ValidationError
+
+from chassis.broker import AWAY as BROKER_AWAY
+from chassis.broker import BROKER, Broker, Delivery, Message, QueueWish, parked_name, publish, rung_name
+from chassis.clock import now
+from chassis.database import DATABASE, Database, Transaction
+from chassis.envelope import Envelope
+from chassis.logs import bind_correlation_id
+from chassis.settings import ServiceSettings
+from chassis.tasks import end
+from contracts.events import Event
+from contracts.failures import Refusal, Unavailable
+
+PREFETCH = 20
+DATABASE_WAIT_SECONDS = 600
+ATTEMPT = "preau-attempt"
+REASON = "preau-reason"
+LISTENER = "preau-listener"
+PARKED_AT = "preau-parked-at"
+
+Handle = Callable[[Any, Transaction], Coroutine[Any, Any, None]]
+Listens = TypeVar("Listens", bound=Handle)
+
+log = structlog.get_logger()
+
+
+class Later(Exception):  # noqa: N818 - an answer to the chassis, not an error
+    """A listener cannot do its work yet, for want of a fact that is on its way."""
+
+
+@dataclass(frozen=True)
+class Listener:
+    """A function, the events it hears and the queue they come by."""
+
+    queue: str
+    event: type[Event]
+    handle: Handle
+
+
+@dataclass
+class Listeners:
+    """The listeners of a service, declared where they are written."""
+
+    service: str
+    all: list[Listener] = field(default_factory=list)
+
+    def on(self, event: type[Event]) -> Callable[[Listens], Listens]:
+        """Run the decorated function for each ``event``, by the queue ``service.function-name``."""
+
+        def declare(handle: Listens) -> Listens:
+            name: str = handle.__name__
+            queue = f"{self.service}.{name.replace('_', '-')}"
+            self.all.append(Listener(queue, event, handle))
+            return handle
+
+        return declare
+
+    def queues(self) -> list[QueueWish]:
+        """What set-up declares and binds."""
+        return [QueueWish(listener.queue, (listener.event.type,)) for listener in self.all]
+
+
+def use_listeners(app: web.Application, listeners: Listeners, settings: ServiceSettings) -> None:
+    """Consume every listener's queue from start to stop; what is in flight at stop is finished first."""
+
+    async def run(app: web.Application) -> AsyncIterator[None]:
+        workers = [Worker(app[DATABASE], app[BROKER], listener, settings) for listener in listeners.all]
+        tasks = [asyncio.create_task(worker.run(), name=worker.listener.queue) for worker in workers]
+        yield
+        await end(*tasks)
+        await asyncio.gather(*(worker.finish() for worker in workers))
+
+    app.cleanup_ctx.append(run)
+
+
+class Worker:
+    """Takes one listener's messages, several at a time."""
+
+    def __init__(self, database: Database, broker: Broker, listener: Listener, settings: ServiceSettings) -> None:
+        self.listener = listener
+        self._database = database
+        self._broker = broker
+        self._delays = settings.retry_delays_seconds
+        self._deliveries_max = settings.deliveries_max
+        self._in_flight: set[asyncio.Task[Any]] = set()
+
+    async def run(self) -> None:
+        """Consume for ever."""
+        await self._broker.consume(self.listener.queue, self._take, prefetch=PREFETCH)
+
+    async def finish(self) -> None:
+        """Wait for what is in flight, a few seconds at most; the broker redelivers the rest."""
+        if self._in_flight:
+            await asyncio.wait(self._in_flight, timeout=5)
+
+    async def _take(self, delivery: Delivery) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._in_flight.add(task)
+        try:
+            bind_correlation_id(delivery.message.correlation_id or delivery.message.message_id)
+            await self._handle(delivery)
+            await delivery.acknowledge()
+        except BROKER_AWAY as error:
+            # Neither acknowledged nor moved: the broker delivers it again, and the inbox knows whether it is done.
+            log.warning("message left to the broker", queue=self.listener.queue, error=str(error))
+        finally:
+            self._in_flight.discard(task)
+
+    async def _handle(self, delivery: Delivery) -> None:
+        message = delivery.message
+        try:
+            envelope = Envelope.model_validate_json(message.body)
+            event = envelope.event()
+        except (ValidationError, ValueError) as error:
+            await self._park(message, f"cannot be read: {error}")
+            return
+        try:
+            await self._once(envelope, event)
+        except Refusal as refusal:
+            await self._park(message, f"{refusal.code}: {refusal.detail}")
+        except Later as wait:
+            await self._delay(message, str(wait))
+        except Exception as error:
+            log.exception("listener failed", queue=self.listener.queue, event_id=message.message_id)
+            await self._delay(message, f"{type(error).__name__}: {error}")
+
+    async def _once(self, envelope: Envelope, event: Event) -> None:
+        """Run the listener unless it already ran for this event; wait in place while the database is away."""
+        give_up = asyncio.get_running_loop().time() + DATABASE_WAIT_SECONDS
+        pause = 0.5
+        while True:
+            try:
+                async with self._database.transaction() as tx:
+                    if await _is_new(tx, self.listener.queue, envelope):
+                        await self.listener.handle(event, tx)
+                return
+            except (Unavailable, asyncpg.SerializationError, asyncpg.DeadlockDetectedError) as error:
+                if asyncio.get_running_loop().time() > give_up:
+                    raise Later(f"the database is away: {error}") from error
+                log.warning("waiting for the database", queue=self.listener.queue, error=str(error))
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, 10)
+
+    async def _delay(self, message: Message, reason: str) -> None:
+        attempt = int(message.headers.get(ATTEMPT, 1))
+        if attempt >= self._deliveries_max:
+            await self._park(message, f"gave up after {attempt} attempts: {reason}")
+            return
+        delay = self._delays[min(attempt, len(self._delays)) - 1]
+        log.warning("message delayed", queue=self.listener.queue, attempt=attempt, delay_seconds=delay, reason=reason)
+        headers = {**message.headers, ATTEMPT: attempt + 1, REASON: reason[:1000]}
+        await self._move(rung_name(delay), replace(message, routing_key=self.listener.queue, headers=headers))
+
+    async def _park(self, message: Message, reason: str) -> None:
+        log.error("message parked", queue=self.listener.queue, event_id=message.message_id, reason=reason)
+        headers = {
+            ATTEMPT: 1,
+            **message.headers,
+            REASON: reason[:1000],
+            LISTENER: self.listener.queue,
+            PARKED_AT: now().isoformat(),
+        }
+        await self._move("", replace(message, routing_key=parked_name(self.listener.queue), headers=headers))
+
+    async def _move(self, exchange_name: str, message: Message) -> None:
+        """Publish the copy and see it confirmed; only then may the original be acknowledged."""
+        channel = await self._broker.channel()
+        try:
+            exchange = await channel.get_exchange(exchange_name) if exchange_name else channel.default_exchange
+            await publish(exchange, message)
+        finally:
+            await channel.close()
+
+
+async def _is_new(tx: Transaction, listener: str, envelope: Envelope) -> bool:
+    inserted = await tx.fetchval(
+        "INSERT INTO inbox (listener, event_id) VALUES ($1, $2) ON CONFLICT DO NOTHING RETURNING true",
+        listener,
+        envelope.id,
+    )
+    return bool(inserted)

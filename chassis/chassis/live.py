@@ -1,0 +1,35 @@
+"""Events as they pass: not durable, for whoever watches now, such as the gateway's open pages."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+
+import structlog
+from aiohttp import web
+from pydantic import ValidationError
+
+from chassis.broker import BROKER, Delivery
+from chassis.envelope import Envelope
+from chassis.tasks import end
+from contracts.events import Event
+
+log = structlog.get_logger()
+
+
+def use_live(app: web.Application, patterns: Sequence[str], on_event: Callable[[Event], Awaitable[None]]) -> None:
+    """Call ``on_event`` for each event whose type matches one of ``patterns``, e.g. ``payment.*``."""
+
+    async def handle(delivery: Delivery) -> None:
+        try:
+            event = Envelope.model_validate_json(delivery.message.body).event()
+        except (ValidationError, ValueError) as error:
+            log.warning("live event cannot be read", error=str(error))
+        else:
+            await on_event(event)
+        await delivery.acknowledge()
+
+    async def run(app: web.Application) -> AsyncIterator[None]:
+        attending = asyncio.create_task(app[BROKER].attend_live(patterns, handle), name="live events")
+        yield
+        await end(attending)
+
+    app.cleanup_ctx.append(run)

@@ -1,0 +1,60 @@
+"""Logs are JSON lines on standard error, each with the correlation id of the request or message it belongs to."""
+
+import logging
+import sys
+from uuid import uuid4
+
+import structlog
+from structlog.typing import EventDict, Processor, WrappedLogger
+
+# Without local variables: they hold secrets, sessions and people's data.
+_TRACEBACKS = structlog.processors.ExceptionRenderer(structlog.tracebacks.ExceptionDictTransformer(show_locals=False))
+
+
+def _service(name: str) -> Processor:
+    def add(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+        event["service"] = name
+        return event
+
+    return add
+
+
+def configure(service: str, level: str) -> None:
+    """Send structlog and the standard library's logging to one JSON stream."""
+    shared: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        _service(service),
+    ]
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[*shared, structlog.stdlib.add_logger_name],
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                _TRACEBACKS,
+                structlog.processors.JSONRenderer(),
+            ],
+        )
+    )
+    logging.basicConfig(handlers=[handler], level=level, force=True)
+    for noisy in ("aio_pika", "aiormq", "asyncio"):
+        logging.getLogger(noisy).setLevel(max(logging.getLevelName(level), logging.WARNING))
+
+
+def bind_correlation_id(value: str) -> None:
+    """Every log line and event of this task carries ``value`` from now on."""
+    structlog.contextvars.bind_contextvars(correlation_id=value)
+
+
+def correlation_id() -> str:
+    """The id of the request or message being worked on; a new one where there is none."""
+    found = structlog.contextvars.get_contextvars().get("correlation_id")
+    return str(found) if found else uuid4().hex

@@ -1,0 +1,103 @@
+"""The outbox: a fact is stored in the transaction that makes it true, and published by the relay afterwards."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import asyncpg
+import structlog
+from aiohttp import web
+
+from chassis.broker import AWAY, BROKER, EVENTS_EXCHANGE, Exchange, Message, publish_all
+from chassis.database import DATABASE, Database, Transaction
+from chassis.envelope import Envelope
+from chassis.health import NAME
+from chassis.logs import correlation_id
+from chassis.tasks import end
+from contracts.events import Event
+from contracts.failures import Unavailable
+
+CHANNEL = "outbox"
+BATCH_MAX = 200
+POLL_SECONDS = 5.0
+LOCK = 7_267_305_101  # one relay publishes at a time, so that facts of one subject leave in order
+
+log = structlog.get_logger()
+
+
+async def add(tx: Transaction, *events: Event) -> None:
+    """Store events in the caller's transaction; they are published once it has committed, at least once."""
+    if not events:
+        return
+    await tx.executemany(
+        "INSERT INTO outbox (type, subject, data, correlation_id) VALUES ($1, $2, $3, $4)",
+        [(event.type, event.subject, event.model_dump_json(), correlation_id()) for event in events],
+    )
+    await tx.execute("SELECT pg_notify($1, '')", CHANNEL)
+
+
+def use_outbox(app: web.Application) -> None:
+    """Run the relay from start to stop; any number of replicas may, one publishes at a time."""
+    wake = app[DATABASE].wake_on(CHANNEL)
+
+    async def run(app: web.Application) -> AsyncIterator[None]:
+        relay = asyncio.create_task(_relay(app, wake), name="outbox relay")
+        yield
+        await end(relay)
+
+    app.cleanup_ctx.append(run)
+
+
+async def _relay(app: web.Application, wake: asyncio.Event) -> None:
+    while True:
+        try:
+            channel = await app[BROKER].channel()
+            async with asyncio.timeout(10):
+                exchange = await channel.get_exchange(EVENTS_EXCHANGE)
+            while not channel.is_closed:
+                wake.clear()
+                if await publish_batch(app[DATABASE], exchange, app[NAME]) < BATCH_MAX:
+                    try:
+                        await asyncio.wait_for(wake.wait(), timeout=POLL_SECONDS)
+                    except TimeoutError:
+                        continue
+        except (*AWAY, Unavailable, asyncpg.PostgresError) as error:
+            log.warning("outbox relay interrupted", error=str(error), kind=type(error).__name__)
+        await asyncio.sleep(0.5)
+
+
+async def publish_batch(database: Database, exchange: Exchange, source: str) -> int:
+    """Publish the oldest events and delete those the broker confirmed; returns how many it took on."""
+    async with database.transaction() as tx:
+        if not await tx.fetchval("SELECT pg_try_advisory_xact_lock($1)", LOCK):
+            return 0
+        rows = await tx.fetch("SELECT * FROM outbox ORDER BY position LIMIT $1", BATCH_MAX)
+        if not rows:
+            return 0
+        failures = await publish_all(exchange, [_message(row, source) for row in rows])
+        confirmed = [row["position"] for row, failure in zip(rows, failures, strict=True) if failure is None]
+        await tx.execute("DELETE FROM outbox WHERE position = ANY($1::bigint[])", confirmed)
+    for failure in failures:
+        if failure is not None:
+            raise ConnectionError(f"the broker did not confirm an event: {failure}") from failure
+    return len(rows)
+
+
+def _message(row: "asyncpg.Record", source: str) -> Message:
+    data: dict[str, Any] = json.loads(row["data"])
+    envelope = Envelope(
+        id=row["event_id"],
+        source=source,
+        type=row["type"],
+        subject=row["subject"],
+        time=row["occurred_at"],
+        correlationid=row["correlation_id"],
+        data=data,
+    )
+    return Message(
+        envelope.model_dump_json().encode(),
+        message_id=str(row["event_id"]),
+        routing_key=row["type"],
+        correlation_id=row["correlation_id"],
+    )

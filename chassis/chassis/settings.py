@@ -1,0 +1,50 @@
+"""Settings come from the environment, or from files under /run/secrets; checked before anything starts."""
+
+import sys
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+SECRETS_FOLDER = Path("/run/secrets")
+
+Settings = TypeVar("Settings", bound=BaseSettings)
+
+
+class EdgeSettings(BaseSettings):
+    """What every program needs. Times are in seconds, sizes in bytes."""
+
+    model_config = SettingsConfigDict(
+        extra="ignore", frozen=True, secrets_dir=SECRETS_FOLDER if SECRETS_FOLDER.is_dir() else None
+    )
+
+    amqp_url: str = Field(pattern=r"^amqps?://", repr=False)
+    auth_url: str = Field(pattern=r"^https?://")
+    http_host: str = "127.0.0.1"
+    http_port: int = Field(ge=0, le=65_535)
+    log_level: str = Field(default="INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
+    body_bytes_max: int = Field(default=1_048_576, gt=0)
+    request_seconds_max: float = Field(default=15, gt=0)
+    requests_at_once_max: int = Field(default=400, gt=0)
+    shutdown_seconds: float = Field(default=10, gt=0)
+
+
+class ServiceSettings(EdgeSettings):
+    """What a service with a database needs besides."""
+
+    database_url: str = Field(pattern=r"^postgres(ql)?://", repr=False)
+    database_connections_max: int = Field(default=10, gt=1, le=100)
+    retry_delays_seconds: tuple[float, ...] = Field(default=(10, 60, 600), min_length=1, max_length=6)
+    deliveries_max: int = Field(default=12, gt=0)
+
+
+def load(settings: type[Settings]) -> Settings:
+    """Read and check the settings, or leave with status 2 and one line for each that is missing or wrong."""
+    try:
+        return settings()
+    except ValidationError as error:
+        for problem in error.errors():
+            name = "_".join(str(part) for part in problem["loc"]).upper()
+            sys.stderr.write(f"setting {name}: {problem['msg']}\n")
+        raise SystemExit(2) from None

@@ -1,0 +1,216 @@
+"""From an outbox row to a listener's effect, over the real broker: once, later, or parked, never lost."""
+
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+
+from chassis import outbox, parking
+from chassis.broker import EVENTS_EXCHANGE, UNROUTED, Message, publish, take, use_broker
+from chassis.clock import now
+from chassis.command import Service, set_up
+from chassis.database import DATABASE, Transaction, use_database
+from chassis.http import application
+from chassis.inbox import Later, Listeners, use_listeners
+from chassis.outbox import use_outbox
+from chassis.settings import ServiceSettings
+from chassis.testing import Probe, eventually
+from contracts.events.auth import SessionEnded
+from contracts.failures import NotFound
+
+Listen = Callable[[SessionEnded, Transaction], Awaitable[None]]
+
+
+def ended() -> SessionEnded:
+    return SessionEnded(session_id=uuid4(), ended_at=now())
+
+
+class Rig:
+    """A service with one listener whose behaviour the test chooses, and a table for its effects."""
+
+    def __init__(self, settings: ServiceSettings, migrations: Path) -> None:
+        self.listeners = Listeners("rig")
+        self.settings = settings
+        self.behave: Listen = self.note
+        self.attempts = 0
+        self.server: TestServer | None = None
+        rig = self
+
+        @self.listeners.on(SessionEnded)
+        async def take_note(event: SessionEnded, tx: Transaction) -> None:
+            rig.attempts += 1
+            await rig.behave(event, tx)
+
+        self.service = Service("rig", ServiceSettings, self.build, migrations, self.listeners)
+
+    async def note(self, event: SessionEnded, tx: Transaction) -> None:
+        await tx.execute("INSERT INTO effect (session_id) VALUES ($1)", event.session_id)
+
+    def build(self, settings: ServiceSettings) -> web.Application:
+        app = application("rig", settings)
+        use_database(app, settings)
+        use_broker(app, settings)
+        use_outbox(app)
+        use_listeners(app, self.listeners, settings)
+        return app
+
+    async def start(self) -> None:
+        await set_up(self.service, self.settings)
+        self.server = TestServer(self.build(self.settings))
+        await self.server.start_server()
+
+    async def stop(self) -> None:
+        if self.server:
+            await self.server.close()
+
+    @property
+    def app(self) -> web.Application:
+        assert self.server is not None
+        app = self.server.app
+        assert isinstance(app, web.Application)
+        return app
+
+    async def effects(self) -> list[UUID]:
+        async with self.app[DATABASE].transaction() as tx:
+            return [row["session_id"] for row in await tx.fetch("SELECT session_id FROM effect ORDER BY position")]
+
+    async def waits_for(self, count: int) -> list[UUID]:
+        async def ask() -> list[UUID]:
+            found = await self.effects()
+            return found if len(found) >= count else []
+
+        return await eventually(ask)
+
+
+@pytest.fixture
+async def rig(empty_database_url: str, amqp_url: str, tmp_path: Path) -> AsyncIterator[Rig]:
+    (tmp_path / "0001_effect.sql").write_text(
+        "CREATE TABLE effect (position bigint GENERATED ALWAYS AS IDENTITY, session_id uuid NOT NULL);"
+    )
+    settings = ServiceSettings(
+        amqp_url=amqp_url,
+        auth_url="http://unused",
+        http_port=0,
+        database_url=empty_database_url,
+        retry_delays_seconds=(0.2, 0.4),
+        deliveries_max=3,
+    )
+    made = Rig(settings, tmp_path)
+    await made.start()
+    yield made
+    await made.stop()
+
+
+async def test_events_leave_after_the_commit_and_never_without_it(rig: Rig, probe: Probe) -> None:
+    kept, lost = ended(), ended()
+    with pytest.raises(RuntimeError, match="changed my mind"):
+        async with rig.app[DATABASE].transaction() as tx:
+            await outbox.add(tx, lost)
+            raise RuntimeError("changed my mind")
+    async with rig.app[DATABASE].transaction() as tx:
+        await outbox.add(tx, kept)
+        await probe.none(SessionEnded.type, seconds=0.5)
+    envelope = await probe.next(SessionEnded.type)
+    assert envelope.event() == kept
+    assert envelope.source == "rig"
+    assert await rig.waits_for(1) == [kept.session_id]
+
+
+async def test_a_burst_leaves_in_order_and_empties_the_outbox(rig: Rig, probe: Probe) -> None:
+    events = [ended() for _ in range(450)]
+    async with rig.app[DATABASE].transaction() as tx:
+        await outbox.add(tx, *events)
+    heard = [(await probe.next(SessionEnded.type)).data["session_id"] for _ in events]
+    assert heard == [str(event.session_id) for event in events]
+    await rig.waits_for(450)
+    async with rig.app[DATABASE].transaction() as tx:
+        assert await tx.fetchval("SELECT count(*) FROM outbox") == 0
+
+
+async def test_the_same_event_ten_times_has_one_effect(rig: Rig, probe: Probe) -> None:
+    event, last = ended(), ended()
+    await probe.publish(event, times=10)
+    await probe.publish(last)
+    found = await rig.waits_for(2)
+    assert sorted(map(str, found)) == sorted([str(event.session_id), str(last.session_id)])
+
+
+async def test_what_cannot_be_done_yet_is_done_later(rig: Rig, probe: Probe) -> None:
+    async def third_time(event: SessionEnded, tx: Transaction) -> None:
+        await rig.note(event, tx)  # rolled back with the rest
+        if rig.attempts < 3:
+            raise Later("the household is not known yet")
+
+    rig.behave = third_time
+    event = ended()
+    await probe.publish(event)
+    assert await rig.waits_for(1) == [event.session_id]
+    assert rig.attempts == 3
+
+
+async def parked(rig: Rig, capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
+    async def ask() -> list[str]:
+        assert await parking.run(rig.settings.amqp_url, rig.listeners, ["list"]) == 0
+        return capsys.readouterr().out.splitlines()
+
+    return [json.loads(line) for line in await eventually(ask)]
+
+
+async def test_what_keeps_failing_is_parked_listed_replayed(
+    rig: Rig, probe: Probe, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def fails(_event: SessionEnded, _tx: Transaction) -> None:
+        raise ZeroDivisionError("a defect")
+
+    rig.behave = fails
+    event = ended()
+    event_id = await probe.publish(event)
+    (line,) = await parked(rig, capsys)
+    assert line["message_id"] == str(event_id)
+    assert line["queue"] == "rig.take-note"
+    assert line["attempts"] == 3
+    assert "a defect" in line["reason"]
+    rig.behave = rig.note
+    assert await parking.run(rig.settings.amqp_url, rig.listeners, ["replay", "rig.take-note", str(event_id)]) == 0
+    assert await rig.waits_for(1) == [event.session_id]
+    capsys.readouterr()
+    assert await parking.run(rig.settings.amqp_url, rig.listeners, ["list"]) == 0
+    assert capsys.readouterr().out == ""
+
+
+async def test_a_refusal_and_an_unreadable_message_are_parked_at_once_and_can_be_dropped(
+    rig: Rig, probe: Probe, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def refuses(_event: SessionEnded, _tx: Transaction) -> None:
+        raise NotFound("no such session")
+
+    rig.behave = refuses
+    await probe.publish(ended())
+    (line,) = await parked(rig, capsys)
+    assert line["reason"] == "not_found: no such session"
+    assert await parking.run(rig.settings.amqp_url, rig.listeners, ["drop", line["queue"], line["message_id"]]) == 0
+    assert "session_id" in capsys.readouterr().out
+    exchange = await probe.channel.get_exchange(EVENTS_EXCHANGE)
+    await publish(exchange, Message(b"{not json", "broken-1", SessionEnded.type))
+    (line,) = await parked(rig, capsys)
+    assert line["message_id"] == "broken-1"
+    assert rig.attempts == 1
+
+
+async def test_wrong_words_show_the_usage(rig: Rig, capsys: pytest.CaptureFixture[str]) -> None:
+    assert await parking.run(rig.settings.amqp_url, rig.listeners, ["replay", "no.such-queue"]) == 2
+    assert "rig.take-note" in capsys.readouterr().err
+
+
+async def test_an_event_nobody_listens_to_is_kept_aside(rig: Rig, probe: Probe) -> None:
+    exchange = await probe.channel.get_exchange(EVENTS_EXCHANGE)
+    await probe.unbind()
+    await publish(exchange, Message(b"{}", "lonely", "nobody.listens"))
+    found = await eventually(lambda: take(probe.channel, UNROUTED, 1))
+    assert found[0].message.message_id == "lonely"
+    await found[0].acknowledge()

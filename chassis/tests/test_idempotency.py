@@ -1,0 +1,48 @@
+"""The same key gives the same answer, also when two requests come at once."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from chassis.database import Database
+from chassis.idempotency import KeyReused, recall, remember
+from chassis.migrations import migrate
+
+
+@pytest.fixture
+async def database(empty_database_url: str, tmp_path: Path) -> AsyncIterator[Database]:
+    await migrate(empty_database_url, tmp_path)
+    made = Database(empty_database_url, connections_max=5)
+    await made.start()
+    yield made
+    await made.stop()
+
+
+async def test_same_key_same_answer_even_at_once(database: Database) -> None:
+    worked = 0
+
+    async def command(request: bytes) -> bytes:
+        nonlocal worked
+        async with database.transaction() as tx:
+            if (answer := await recall(tx, "household/1 checkout", "key", request)) is not None:
+                return answer
+            worked += 1
+            await asyncio.sleep(0.05)
+            await remember(tx, "household/1 checkout", "key", f"answer {worked}".encode())
+            return f"answer {worked}".encode()
+
+    answers = await asyncio.gather(*(command(b"pay invoice 1") for _ in range(5)))
+    assert set(answers) == {b"answer 1"}
+    with pytest.raises(KeyReused):
+        await command(b"pay invoice 2")
+
+
+async def test_a_command_that_failed_may_be_sent_again(database: Database) -> None:
+    with pytest.raises(RuntimeError):
+        async with database.transaction() as tx:
+            assert await recall(tx, "scope", "key", b"request") is None
+            raise RuntimeError
+    async with database.transaction() as tx:
+        assert await recall(tx, "scope", "key", b"request") is None

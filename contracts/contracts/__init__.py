@@ -1,0 +1,1 @@
+"""What services say to each other: events, requests and answers, money and dates."""

@@ -1,0 +1,96 @@
+"""What billing says: what may be paid, what was published, what is settled."""
+
+from datetime import date
+from enum import StrEnum
+from typing import Literal
+from uuid import UUID
+
+from contracts.events.event import Event
+from contracts.model import Contract, Instant, Label, Month, PositiveCents, Reference
+
+
+class CheckoutInvoice(Contract):
+    """An invoice inside a checkout, with the part of it that is being paid."""
+
+    invoice_id: UUID
+    number: Reference
+    month: Month
+    amount_cents: PositiveCents
+
+
+class CheckoutOpened(Event):
+    """A household may pay this amount, once, until ``expires_at``."""
+
+    type = "billing.checkout.opened"
+
+    checkout_id: UUID
+    household_id: UUID
+    household_name: Label
+    household_reference: Reference
+    till: Reference
+    amount_cents: PositiveCents
+    currency: Literal["EUR"] = "EUR"
+    invoices: tuple[CheckoutInvoice, ...]
+    opened_at: Instant
+    expires_at: Instant
+
+    @property
+    def subject(self) -> str:
+        return f"checkout/{self.checkout_id}"
+
+
+class InvoicePublished(Event):
+    """An invoice that will never change any more."""
+
+    type = "billing.invoice.published"
+
+    invoice_id: UUID
+    household_id: UUID
+    number: Reference
+    month: Month
+    total_cents: PositiveCents
+    due_on: date
+    published_at: Instant
+
+    @property
+    def subject(self) -> str:
+        return f"invoice/{self.invoice_id}"
+
+
+class InvoiceSettled(Event):
+    """Nothing is left to pay on this invoice."""
+
+    type = "billing.invoice.settled"
+
+    invoice_id: UUID
+    household_id: UUID
+    number: Reference
+    payment_id: UUID
+    settled_at: Instant
+
+    @property
+    def subject(self) -> str:
+        return f"invoice/{self.invoice_id}"
+
+
+class UnmatchedReason(StrEnum):
+    """Why money came in that no invoice was waiting for."""
+
+    ALREADY_SETTLED = "already_settled"
+    UNKNOWN_CHECKOUT = "unknown_checkout"
+
+
+class PaymentUnmatched(Event):
+    """Money taken by the bank beyond what was due: it is now a credit of the household, and the till keeper is told."""
+
+    type = "billing.payment.unmatched"
+
+    payment_id: UUID
+    household_id: UUID
+    surplus_cents: PositiveCents
+    reason: UnmatchedReason
+    recorded_at: Instant
+
+    @property
+    def subject(self) -> str:
+        return f"payment/{self.payment_id}"

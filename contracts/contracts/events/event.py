@@ -1,0 +1,25 @@
+"""What an event is: a past fact with all that a listener needs to know."""
+
+from abc import abstractmethod
+from typing import ClassVar
+
+from pydantic import ConfigDict
+
+from contracts.model import Contract
+
+
+class Event(Contract):
+    """A past fact. A reader ignores fields it does not know, so that a speaker may add optional ones.
+
+    ``type`` is the routing key and never changes its meaning: a breaking change is a new type beside the old one.
+    ``subject`` names the aggregate; facts of one subject are published in the order they happened.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    type: ClassVar[str]
+
+    @property
+    @abstractmethod
+    def subject(self) -> str:
+        """The aggregate this fact is about, e.g. ``household/2f…``."""

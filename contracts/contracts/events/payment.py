@@ -1,0 +1,103 @@
+"""What the payment gateway says: the bank's word, verified."""
+
+from enum import StrEnum
+from typing import Literal
+from uuid import UUID
+
+from contracts.events.billing import CheckoutInvoice
+from contracts.events.event import Event
+from contracts.model import Contract, Instant, Label, PositiveCents, Reference
+
+
+class Means(StrEnum):
+    """How the money came."""
+
+    CARD = "card"
+    DEBIT = "debit"
+
+
+class Mode(StrEnum):
+    """Whether real money moved."""
+
+    TEST = "test"
+    PRODUCTION = "production"
+
+
+class Ticket(Contract):
+    """The receipt of a payment, « justificatif de paiement », with all that its PDF shows."""
+
+    number: Reference
+    town: Label
+    till: Label
+    household_name: Label
+    household_reference: Reference
+    invoices: tuple[CheckoutInvoice, ...]
+    amount_cents: PositiveCents
+    means: Means
+    mode: Mode
+    bank_reference: Label
+    authorisation: Label | None
+    paid_at: Instant
+
+
+class PaymentConfirmed(Event):
+    """The bank took the money."""
+
+    type = "payment.confirmed"
+
+    payment_id: UUID
+    checkout_id: UUID
+    household_id: UUID
+    payer_id: UUID
+    bank: Reference
+    amount_cents: PositiveCents
+    currency: Literal["EUR"] = "EUR"
+    confirmed_at: Instant
+    ticket: Ticket
+
+    @property
+    def subject(self) -> str:
+        return f"payment/{self.payment_id}"
+
+
+class Unpaid(StrEnum):
+    """How an attempt ended without money."""
+
+    REFUSED = "refused"
+    CANCELLED = "cancelled"
+    FAILED = "failed"
+
+
+class PaymentRefused(Event):
+    """The attempt ended without money: the bank refused, the parent gave up, or the bank would not open it."""
+
+    type = "payment.refused"
+
+    payment_id: UUID
+    checkout_id: UUID
+    household_id: UUID
+    payer_id: UUID
+    amount_cents: PositiveCents
+    outcome: Unpaid
+    refused_at: Instant
+
+    @property
+    def subject(self) -> str:
+        return f"payment/{self.payment_id}"
+
+
+class PaymentExpired(Event):
+    """The bank, asked, knows of no money for this attempt, and its time is over."""
+
+    type = "payment.expired"
+
+    payment_id: UUID
+    checkout_id: UUID
+    household_id: UUID
+    payer_id: UUID
+    amount_cents: PositiveCents
+    expired_at: Instant
+
+    @property
+    def subject(self) -> str:
+        return f"payment/{self.payment_id}"

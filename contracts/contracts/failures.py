@@ -1,0 +1,60 @@
+"""Expected failures: named, carrying their facts, knowing nothing of HTTP.
+
+A service raises a subclass with a stable ``code``; the HTTP application turns it into problem+json and a listener
+parks the message. Anything else that is raised is a defect and crashes upward.
+"""
+
+from typing import Any, ClassVar
+
+
+class Refusal(Exception):  # noqa: N818 - a refusal is an answer, not an error
+    """The rules say no. ``facts`` are values a client may show; never secrets."""
+
+    code: ClassVar[str] = "refused"
+
+    def __init__(self, detail: str, **facts: Any) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.facts = facts
+
+
+class Invalid(Refusal):
+    """What was sent cannot be read; ``errors`` in the facts names each field."""
+
+    code = "invalid"
+
+
+class Unauthenticated(Refusal):
+    """Nobody is signed in, or no longer."""
+
+    code = "unauthenticated"
+
+
+class Forbidden(Refusal):
+    """Known person, but not allowed to do this."""
+
+    code = "forbidden"
+
+
+class NotFound(Refusal):
+    """No such thing, or not for this person: the two are told alike."""
+
+    code = "not_found"
+
+
+class Conflict(Refusal):
+    """It was possible, but what is there now does not allow it."""
+
+    code = "conflict"
+
+
+class TooMany(Refusal):
+    """Too often; ``retry_after_seconds`` in the facts."""
+
+    code = "too_many"
+
+
+class Unavailable(Refusal):
+    """A part we need does not answer; ``retry_after_seconds`` may be in the facts."""
+
+    code = "unavailable"

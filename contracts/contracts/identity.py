@@ -1,0 +1,76 @@
+"""Who is asking: the claims of the short-lived token that auth signs and every service verifies."""
+
+from enum import StrEnum
+from uuid import UUID
+
+from contracts.model import Contract
+
+
+class Role(StrEnum):
+    """What a person may be. A guardian is a parent; staff have one or more of the others."""
+
+    PARENT = "parent"
+    CLERK = "clerk"
+    TILL_KEEPER = "till_keeper"
+    ADMINISTRATOR = "administrator"
+    OPERATOR = "operator"
+
+
+class Permission(StrEnum):
+    """What a door asks for."""
+
+    READ_HOUSEHOLDS = "read_households"
+    WRITE_HOUSEHOLDS = "write_households"
+    WRITE_CALENDAR = "write_calendar"
+    BOOK_FOR_HOUSEHOLDS = "book_for_households"
+    WRITE_TARIFFS = "write_tariffs"
+    PUBLISH_INVOICES = "publish_invoices"
+    READ_PAYMENTS = "read_payments"
+    WRITE_ANNOUNCEMENTS = "write_announcements"
+    READ_MAILS = "read_mails"
+
+
+_CLERK = {
+    Permission.READ_HOUSEHOLDS,
+    Permission.WRITE_HOUSEHOLDS,
+    Permission.WRITE_CALENDAR,
+    Permission.BOOK_FOR_HOUSEHOLDS,
+    Permission.WRITE_ANNOUNCEMENTS,
+    Permission.READ_MAILS,
+}
+_TILL_KEEPER = {
+    Permission.READ_HOUSEHOLDS,
+    Permission.WRITE_TARIFFS,
+    Permission.PUBLISH_INVOICES,
+    Permission.READ_PAYMENTS,
+    Permission.READ_MAILS,
+}
+
+PERMISSIONS: dict[Role, frozenset[Permission]] = {
+    Role.PARENT: frozenset(),
+    Role.CLERK: frozenset(_CLERK),
+    Role.TILL_KEEPER: frozenset(_TILL_KEEPER),
+    Role.ADMINISTRATOR: frozenset(_CLERK | _TILL_KEEPER),
+    Role.OPERATOR: frozenset({Permission.READ_MAILS, Permission.READ_PAYMENTS}),
+}
+"""The one table that says who may do what; a parent acts for the household of the token, nothing else."""
+
+
+class Identity(Contract):
+    """A signed-in person. ``household_id`` is set for guardians only; ``email`` only once it is known."""
+
+    subject_id: UUID
+    session_id: UUID
+    name: str
+    roles: frozenset[Role]
+    household_id: UUID | None = None
+    email: str | None = None
+
+    def may(self, permission: Permission) -> bool:
+        """Tell whether one of the person's roles carries ``permission``."""
+        return any(permission in PERMISSIONS[role] for role in self.roles)
+
+    @property
+    def is_staff(self) -> bool:
+        """Staff act for the town; parents act for their household."""
+        return bool(self.roles - {Role.PARENT})

@@ -1,0 +1,45 @@
+"""The ground every contract stands on: strict, frozen values that cross a boundary as JSON."""
+
+from datetime import date
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+
+
+class Contract(BaseModel):
+    """A value that crosses a boundary. Unknown fields are refused: a typing mistake is never silently dropped."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+
+def _first_of_month(value: date) -> date:
+    if value.day != 1:
+        raise ValueError("a month is given by its first day")
+    return value
+
+
+def _month_text(value: Any) -> Any:
+    return f"{value}-01" if isinstance(value, str) and len(value) == 7 else value
+
+
+Cents = Annotated[int, Field(strict=True, ge=-100_000_000_00, le=100_000_000_00)]
+"""Integer cents of a euro; negative for what is given back."""
+
+PositiveCents = Annotated[int, Field(strict=True, gt=0, le=100_000_000_00)]
+
+Month = Annotated[date, BeforeValidator(_month_text), AfterValidator(_first_of_month)]
+"""A calendar month, as its first day; ``2026-12`` is read as ``2026-12-01``."""
+
+Instant = AwareDatetime
+"""An instant with its offset; stored and sent in UTC."""
+
+Label = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
+"""One line that a person reads."""
+
+Reference = Annotated[
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=40, pattern=r"^[\w./ -]+$")
+]
+"""A number or code that people quote: an invoice number, a household reference."""
+
+Version = Annotated[int, Field(ge=1)]
+"""Grows by one with each change of an aggregate; an older one never overwrites a newer one."""

@@ -1,0 +1,1 @@
+"""A stand-in bank that speaks the real protocols, with fault switches."""

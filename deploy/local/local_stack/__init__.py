@@ -1,0 +1,1 @@
+"""The one-command stack: private servers, the services, a demo town."""

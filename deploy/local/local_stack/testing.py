@@ -1,0 +1,138 @@
+"""pytest fixtures: one private PostgreSQL and one private RabbitMQ a run, a fresh database and broker host a test."""
+
+import asyncio
+import contextlib
+import secrets
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from chassis.migrations import migrate
+from local_stack.postgres import PostgresServer
+from local_stack.rabbit import RabbitServer
+
+VHOSTS = 96
+
+FreshDatabase = Callable[[Path], Awaitable[str]]
+
+
+class Servers:
+    """The servers of this run, started when the first test asks for one."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._loop = asyncio.new_event_loop()
+        self._postgres: PostgresServer | None = None
+        self._rabbit: RabbitServer | None = None
+        self.templates: dict[Path, str] = {}
+        self._vhosts: Iterator[str] = iter(f"t{number}" for number in range(VHOSTS))
+
+    @property
+    def postgres(self) -> PostgresServer:
+        if self._postgres is None:
+            server = PostgresServer(self._folder / "postgresql", password=secrets.token_hex(16), durable=False)
+            self._loop.run_until_complete(server.start())
+            self._postgres = server
+        return self._postgres
+
+    @property
+    def rabbit(self) -> RabbitServer:
+        if self._rabbit is None:
+            names = [f"t{number}" for number in range(VHOSTS)]
+            server = RabbitServer(self._folder / "rabbitmq", password=secrets.token_hex(16), vhosts=names)
+            self._loop.run_until_complete(server.start())
+            self._rabbit = server
+        return self._rabbit
+
+    def next_vhost(self) -> str:
+        """A broker host that no other test has used."""
+        return next(self._vhosts)
+
+    def stop(self) -> None:
+        for server in (self._rabbit, self._postgres):
+            if server:
+                self._loop.run_until_complete(server.stop())
+        self._loop.close()
+
+
+@pytest.fixture(scope="session")
+def servers() -> Iterator[Servers]:
+    """The private servers; nothing starts before it is needed."""
+    folder = Path(tempfile.mkdtemp(prefix="preau-test-"))
+    folder.chmod(0o711)
+    made = Servers(folder)
+    yield made
+    made.stop()
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def postgres(servers: Servers) -> PostgresServer:
+    return servers.postgres
+
+
+@pytest.fixture
+def amqp_url(servers: Servers) -> str:
+    """A broker host of the test's own, empty."""
+    return servers.rabbit.url(servers.next_vhost())
+
+
+@contextlib.asynccontextmanager
+async def _administrator(server: PostgresServer) -> AsyncIterator["asyncpg.Connection[asyncpg.Record]"]:
+    connection = await asyncpg.connect(server.dsn())
+    try:
+        yield connection
+    finally:
+        await connection.close()
+
+
+async def _create(server: PostgresServer, template: str = "template0") -> str:
+    name = f"test_{secrets.token_hex(6)}"
+    async with _administrator(server) as connection:
+        await connection.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY")
+    return name
+
+
+async def _drop(server: PostgresServer, name: str) -> None:
+    async with _administrator(server) as connection:
+        await connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+async def empty_database_url(postgres: PostgresServer) -> AsyncIterator[str]:
+    """A database with nothing in it."""
+    name = await _create(postgres)
+    yield postgres.dsn(name)
+    await _drop(postgres, name)
+
+
+@pytest.fixture
+async def fresh_database(servers: Servers, postgres: PostgresServer) -> AsyncIterator[FreshDatabase]:
+    """Call with a migrations folder: a database migrated to its newest, cloned from one made once a run."""
+    made: list[str] = []
+
+    async def fresh(folder: Path) -> str:
+        if folder not in servers.templates:
+            template = await _create(postgres)
+            await migrate(postgres.dsn(template), folder)
+            servers.templates[folder] = template
+        name = await _create(postgres, servers.templates[folder])
+        made.append(name)
+        return postgres.dsn(name)
+
+    yield fresh
+    for name in made:
+        await _drop(postgres, name)
+
+
+@pytest.fixture
+async def database_url(request: pytest.FixtureRequest, fresh_database: FreshDatabase) -> str:
+    """The fresh database of the service whose tests ask: its migrations are found beside its tests."""
+    for folder in request.path.parents:
+        if (folder / "migrations").is_dir():
+            return await fresh_database(folder / "migrations")
+    raise LookupError(f"no migrations folder above {request.path}")

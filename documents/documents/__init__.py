@@ -1,0 +1,6 @@
+"""PDFs as pure functions from a contract model to bytes: the same model gives the same bytes."""
+
+from documents.invoices import invoice
+from documents.tickets import ticket
+
+__all__ = ["invoice", "ticket"]

@@ -1,0 +1,1 @@
+"""The web UI, the JSON API, the edge and the live updates."""

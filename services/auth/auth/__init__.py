@@ -1,0 +1,1 @@
+"""Households, guardians, children, credentials, sessions and signing keys."""

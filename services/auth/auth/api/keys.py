@@ -1,0 +1,96 @@
+"""The signing keys: Ed25519, private parts encrypted at rest, public parts published."""
+
+import base64
+import hashlib
+import time
+from datetime import datetime
+from typing import Any
+from uuid import uuid4
+
+import jwt
+from aiohttp import web
+from cryptography.fernet import Fernet
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from auth import store
+from auth.settings import SETTINGS, Settings
+from chassis.database import DATABASE, Database
+from chassis.identity import ALGORITHM, ISSUER, claims_of, read_jwks
+from contracts.failures import Unavailable
+from contracts.identity import Identity
+
+READ_AGAIN_SECONDS = 60
+
+
+class OwnKeys:
+    """auth's keys, read from its database and read again now and then, so that a new one reaches every replica."""
+
+    def __init__(self, database: Database, settings: Settings) -> None:
+        self._database = database
+        digest = hashlib.sha256(settings.auth_key_secret.get_secret_value().encode()).digest()
+        self._cipher = Fernet(base64.urlsafe_b64encode(digest))
+        self._signing: tuple[str, Ed25519PrivateKey] | None = None
+        self._jwks: dict[str, Any] = {"keys": []}
+        self._read_at = float("-inf")
+
+    async def jwks(self) -> dict[str, Any]:
+        """The public keys."""
+        await self._fresh()
+        return self._jwks
+
+    async def key(self, key_id: str) -> jwt.PyJWK | None:
+        """A public key by its id, for auth's own doors."""
+        await self._fresh()
+        return read_jwks(self._jwks).get(key_id)
+
+    async def sign(self, identity: Identity, *, audience: str, issued_at: datetime, expires_at: datetime) -> str:
+        """A token for one service."""
+        await self._fresh()
+        if self._signing is None:
+            raise Unavailable("the signing keys cannot be read", retry_after_seconds=2)
+        key_id, key = self._signing
+        claims = {
+            **claims_of(identity),
+            "iss": ISSUER,
+            "aud": audience,
+            "iat": int(issued_at.timestamp()),
+            "exp": int(expires_at.timestamp()),
+            "jti": uuid4().hex,
+        }
+        return jwt.encode(claims, key, algorithm=ALGORITHM, headers={"kid": key_id})
+
+    async def _fresh(self) -> None:
+        if time.monotonic() - self._read_at < READ_AGAIN_SECONDS:
+            return
+        async with self._database.transaction() as tx:
+            rows = await store.signing_keys(tx)
+            if not rows:
+                await store.lock_signing_keys(tx)
+                if not await store.signing_keys(tx):
+                    await self._add(tx)
+                rows = await store.signing_keys(tx)
+        newest = serialization.load_pem_private_key(self._cipher.decrypt(rows[0]["private_key"]), password=None)
+        assert isinstance(newest, Ed25519PrivateKey), "only Ed25519 keys are ever stored"
+        self._signing = (rows[0]["key_id"], newest)
+        self._jwks = {"keys": [row["public_key"] for row in rows]}
+        self._read_at = time.monotonic()
+
+    async def _add(self, tx: Any) -> None:
+        key, key_id = Ed25519PrivateKey.generate(), uuid4().hex
+        private = key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+        public = jwt.algorithms.OKPAlgorithm.to_jwk(key.public_key(), as_dict=True)
+        entry = {**public, "kid": key_id, "use": "sig", "alg": ALGORITHM}
+        await store.add_signing_key(tx, key_id, self._cipher.encrypt(private), entry)
+
+
+OWN_KEYS = web.AppKey("own_keys", OwnKeys)
+
+
+def use_own_keys(app: web.Application) -> OwnKeys:
+    """Give the application its keys; nothing is read before the first token."""
+    keys = OwnKeys(app[DATABASE], app[SETTINGS])
+    app[OWN_KEYS] = keys
+    return keys

@@ -1,0 +1,24 @@
+"""auth, wired."""
+
+from aiohttp import web
+
+from auth.api import HASHER, ROUTES, Hasher, use_own_keys
+from auth.settings import NAME, SETTINGS, Settings
+from chassis.broker import use_broker
+from chassis.database import use_database
+from chassis.http import application
+from chassis.identity import use_identity
+from chassis.outbox import use_outbox
+
+
+def build(settings: Settings) -> web.Application:
+    """The application of auth."""
+    app = application(NAME, settings)
+    app[SETTINGS] = settings
+    app[HASHER] = Hasher(settings)
+    use_database(app, settings)
+    use_broker(app, settings)
+    use_identity(app, settings, audience=NAME, keys=use_own_keys(app))
+    use_outbox(app)
+    app.add_routes(ROUTES)
+    return app

@@ -1,0 +1,1 @@
+"""Rules of sign-in, sessions and access codes; pure."""

@@ -1,0 +1,21 @@
+"""Access codes people can read from a letter and type on a phone: no O and 0, no I, L and 1."""
+
+from collections.abc import Callable, Sequence
+
+ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"
+IDENTIFIER_LENGTH = 8
+SECRET_GROUPS = 3
+SECRET_GROUP_LENGTH = 4
+
+Choose = Callable[[Sequence[str]], str]
+
+
+def draw_identifier(choose: Choose) -> str:
+    """An identifier such as ``k7mqx2pd``."""
+    return "".join(choose(ALPHABET) for _ in range(IDENTIFIER_LENGTH))
+
+
+def draw_secret(choose: Choose) -> str:
+    """A secret such as ``h4tn-8wkc-qz3m``: 59 bits."""
+    groups = ("".join(choose(ALPHABET) for _ in range(SECRET_GROUP_LENGTH)) for _ in range(SECRET_GROUPS))
+    return "-".join(groups)

@@ -1,0 +1,237 @@
+"""auth over HTTP, on a real database and broker."""
+
+import asyncio
+from typing import Any
+from uuid import UUID, uuid4
+
+import jwt
+import pytest
+from aiohttp.test_utils import TestClient
+
+from auth.__main__ import create_staff, republish
+from auth.api import Hasher
+from auth.app import build
+from auth.settings import Settings
+from chassis.broker import declare
+from chassis.testing import Probe, Tokens
+
+CODES = {"identifier": "Camille.D", "secret": "un-bon-secret"}
+HOUSEHOLD = {
+    "reference": "F-0001",
+    "name": "Famille Dupont",
+    "address": ["1 rue de l'École", "56700 Saint-Aubin"],
+    "guardians": [{"first_name": "Camille", "last_name": "Dupont", "email": "camille@example.org", **CODES}],
+    "children": [
+        {
+            "first_name": "Léa",
+            "last_name": "Dupont",
+            "birth_date": "2018-04-17",
+            "school": "École Jacques-Prévert",
+            "class_name": "CE1",
+        }
+    ],
+}
+
+
+@pytest.fixture
+async def settings(database_url: str, amqp_url: str) -> Settings:
+    await declare(amqp_url, [], [])
+    return Settings(
+        database_url=database_url,
+        amqp_url=amqp_url,
+        auth_url="http://unused",
+        http_port=0,
+        auth_key_secret="a secret of the tests, long enough to be accepted",
+        argon2_time_cost=1,
+        argon2_memory_kib=64,
+    )
+
+
+@pytest.fixture
+async def client(aiohttp_client: Any, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> TestClient[Any, Any]:
+    monkeypatch.setenv("STAFF_SECRET", "admin-secret")
+    words = ["--identifier", "admin", "--name", "Ada Min", "--role", "administrator"]
+    assert await create_staff(settings, words) == 0
+    made: TestClient[Any, Any] = await aiohttp_client(build(settings))
+    return made
+
+
+async def sign_in(client: TestClient[Any, Any], identifier: str, secret: str, address: str = "192.0.2.1") -> Any:
+    body = {"identifier": identifier, "secret": secret, "client_address": address, "user_agent": "test"}
+    return await client.post("/sessions", json=body)
+
+
+async def token(client: TestClient[Any, Any], session: str, audience: str = "auth") -> str:
+    response = await client.post("/tokens", json={"session": session, "audience": audience})
+    assert response.status == 200, await response.text()
+    return str((await response.json())["token"])
+
+
+async def admin(client: TestClient[Any, Any]) -> dict[str, str]:
+    response = await sign_in(client, "ADMIN", "admin-secret")
+    return Tokens.headers(await token(client, (await response.json())["session"]))
+
+
+async def household(client: TestClient[Any, Any], wish: dict[str, Any] = HOUSEHOLD) -> dict[str, Any]:
+    response = await client.post("/households", json=wish, headers=await admin(client))
+    assert response.status == 201, await response.text()
+    made: dict[str, Any] = (await response.json())["household"]
+    return made
+
+
+async def test_a_parent_signs_in_reads_its_household_and_signs_out(client: TestClient[Any, Any], probe: Probe) -> None:
+    made = await household(client)
+    told = await probe.next("auth.household.changed")
+    assert told.data["version"] == 1
+    assert told.data["children"][0]["first_name"] == "Léa"
+    assert (await probe.next("auth.guardian.changed")).data["email"] == "camille@example.org"
+    response = await sign_in(client, " camille.d ", "un-bon-secret")
+    assert response.status == 201
+    signed_in = await response.json()
+    assert signed_in["identity"]["roles"] == ["parent"]
+    headers = Tokens.headers(await token(client, signed_in["session"]))
+    response = await client.get(f"/households/{made['household_id']}", headers=headers)
+    assert (await response.json())["reference"] == "F-0001"
+    assert (await client.get(f"/households/{uuid4()}", headers=headers)).status == 404
+    assert (await client.get("/households", headers=headers)).status == 403
+    for _ in range(2):
+        assert (await client.post("/sessions/end", json={"session": signed_in["session"]})).status == 204
+    ended = await probe.next("auth.session.ended")
+    assert ended.data["session_id"] == signed_in["identity"]["session_id"]
+    refused = await client.post("/tokens", json={"session": signed_in["session"], "audience": "auth"})
+    assert refused.status == 401
+    assert (await refused.json(content_type=None))["code"] == "session_ended"
+
+
+async def test_every_wrong_code_gets_the_same_answer(client: TestClient[Any, Any]) -> None:
+    await household(client)
+    answers = []
+    for identifier, secret in (("camille.d", "wrong"), ("nobody-at-all", "wrong"), ("camille.d", "")):
+        response = await sign_in(client, identifier, secret)
+        body = await response.json(content_type=None)
+        answers.append((response.status, body["code"], body["detail"]))
+    assert set(answers) == {(401, "wrong_codes", "the two codes do not go together")}
+
+
+async def test_an_unknown_identifier_costs_a_verification_too(settings: Settings) -> None:
+    hasher = Hasher(settings)
+    verified: list[str] = []
+    argon2_verify = hasher._argon2.verify
+
+    class Counting:
+        def verify(self, stored: str, secret: str) -> bool:
+            verified.append(stored)
+            return argon2_verify(stored, secret)
+
+    hasher._argon2 = Counting()  # type: ignore[assignment]
+    assert not await hasher.verify(None, "the secret of nobody")
+    assert len(verified) == 1
+
+
+async def test_a_lock_survives_a_restart_and_holds_on_two_replicas(
+    client: TestClient[Any, Any], aiohttp_client: Any, settings: Settings
+) -> None:
+    await household(client)
+    other = await aiohttp_client(build(settings))
+    statuses = [(await sign_in(each, "camille.d", "wrong")).status for each in (client, other, client, other, client)]
+    assert statuses == [401] * 5
+    restarted = await aiohttp_client(build(settings))
+    for each in (client, other, restarted):
+        response = await sign_in(each, "camille.d", "un-bon-secret")
+        assert response.status == 429
+        assert 0 < int(response.headers["Retry-After"]) <= 61
+    assert (await sign_in(restarted, "admin", "admin-secret")).status == 201
+
+
+async def test_an_address_that_tries_many_identifiers_is_locked(client: TestClient[Any, Any]) -> None:
+    await household(client)
+    for number in range(30):
+        assert (await sign_in(client, f"guess-{number}", "x", "203.0.113.9")).status == 401
+    assert (await sign_in(client, "camille.d", "un-bon-secret", "203.0.113.9")).status == 429
+    assert (await sign_in(client, "camille.d", "un-bon-secret", "192.0.2.77")).status == 201
+
+
+async def test_sessions_expire_and_unknown_ones_never_were(
+    aiohttp_client: Any, client: TestClient[Any, Any], settings: Settings
+) -> None:
+    short = await aiohttp_client(build(settings.model_copy(update={"session_idle_seconds": 1})))
+    session = (await (await sign_in(client, "admin", "admin-secret")).json())["session"]
+    await asyncio.sleep(1.1)
+    assert (await short.post("/tokens", json={"session": session, "audience": "auth"})).status == 401
+    assert (await client.post("/tokens", json={"session": "x" * 43, "audience": "auth"})).status == 401
+    assert (await client.post("/tokens", json={"session": session, "audience": "nobody"})).status == 422
+
+
+async def test_tokens_of_other_services_and_forged_ones_are_refused(client: TestClient[Any, Any]) -> None:
+    session = (await (await sign_in(client, "admin", "admin-secret")).json())["session"]
+    good = await token(client, session)
+    header = jwt.get_unverified_header(good)
+    claims = jwt.decode(good, options={"verify_signature": False})
+    assert claims["aud"] == "auth"
+    assert claims["exp"] - claims["iat"] == 60
+    forged = jwt.encode(claims, "x" * 32, algorithm="HS256", headers={"kid": header["kid"]})
+    for bad in (await token(client, session, "billing"), forged, good[:-6] + "AAAAAA"):
+        assert (await client.get("/households", headers=Tokens.headers(bad))).status == 401
+    assert (await client.get("/households", headers=Tokens.headers(good))).status == 200
+    keys = (await (await client.get("/.well-known/jwks.json")).json())["keys"]
+    assert [key["kid"] for key in keys] == [header["kid"]]
+    assert "d" not in keys[0]
+
+
+async def test_a_household_is_written_once_and_a_shared_child_is_joined(client: TestClient[Any, Any]) -> None:
+    first = await household(client)
+    headers = await admin(client)
+    again = await client.post("/households", json=HOUSEHOLD, headers=headers)
+    assert again.status == 200
+    assert (await again.json())["access_codes"] == []
+    other = {**HOUSEHOLD, "name": "Autre famille"}
+    assert (await client.post("/households", json=other, headers=headers)).status == 409
+    child = {**first["children"][0], "custody": "odd_weeks"}
+    shared = {
+        **HOUSEHOLD,
+        "reference": "F-0002",
+        "children": [child],
+        "guardians": [{"first_name": "A", "last_name": "B"}],
+    }
+    response = await client.post("/households", json=shared, headers=headers)
+    body = await response.json()
+    assert response.status == 201
+    assert body["household"]["children"][0]["child_id"] == child["child_id"]
+    codes = body["access_codes"][0]
+    assert (await sign_in(client, codes["identifier"], codes["secret"])).status == 201
+    unknown = {**shared, "reference": "F-0003", "children": [{**child, "child_id": str(uuid4())}]}
+    assert (await client.post("/households", json=unknown, headers=headers)).status == 422
+    taken = {**HOUSEHOLD, "reference": "F-0004"}
+    assert (await client.post("/households", json=taken, headers=headers)).status == 409
+
+
+async def test_only_an_administrator_chooses_codes(
+    client: TestClient[Any, Any], settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STAFF_SECRET", "clerk-secret")
+    assert await create_staff(settings, ["--identifier", "clerk", "--name", "C", "--role", "clerk"]) == 0
+    session = (await (await sign_in(client, "clerk", "clerk-secret")).json())["session"]
+    headers = Tokens.headers(await token(client, session))
+    assert (await client.post("/households", json=HOUSEHOLD, headers=headers)).status == 403
+
+
+async def test_a_guardian_sets_its_own_email_only(client: TestClient[Any, Any], probe: Probe) -> None:
+    await household(client)
+    signed_in = await (await sign_in(client, "camille.d", "un-bon-secret")).json()
+    headers = Tokens.headers(await token(client, signed_in["session"]))
+    own = f"/guardians/{UUID(signed_in['identity']['subject_id'])}/email"
+    assert (await client.put(own, json={"email": "new@example.org"}, headers=headers)).status == 200
+    await probe.next("auth.guardian.changed")
+    assert (await probe.next("auth.guardian.changed")).data["version"] == 2
+    assert (await client.put(own, json={"email": "no address"}, headers=headers)).status == 422
+    other = f"/guardians/{uuid4()}/email"
+    assert (await client.put(other, json={"email": "new@example.org"}, headers=headers)).status == 404
+
+
+async def test_republish_tells_everything_again(client: TestClient[Any, Any], probe: Probe, settings: Settings) -> None:
+    made = await household(client)
+    await probe.next("auth.guardian.changed")
+    assert await republish(settings, []) == 0
+    again = await probe.next("auth.household.changed")
+    assert again.data["household_id"] == made["household_id"]
+    assert again.data["version"] == 1

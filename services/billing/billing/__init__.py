@@ -1,0 +1,1 @@
+"""Tariffs, usage, invoices, checkouts and the ledger."""

@@ -1,0 +1,95 @@
+"""Opening a checkout: what a household pays together, its amount computed here."""
+
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from aiohttp import web
+
+from billing.domain.failures import AlreadyPaid, CheckoutOpen, NoSuchCheckout, NoSuchInvoice
+from billing.settings import SETTINGS
+from billing.store import checkouts, invoices
+from chassis import outbox
+from chassis.clock import now
+from chassis.database import DATABASE, Transaction
+from chassis.http import idempotency_key, json_response, path_uuid, read_body
+from chassis.idempotency import recall, remember
+from chassis.identity import household_in_path, identity
+from contracts.api.billing import CheckoutWish, InvoiceSummary
+from contracts.events.billing import CheckoutInvoice, CheckoutOpened
+from contracts.failures import Forbidden
+from contracts.identity import Permission
+
+routes = web.RouteTableDef()
+
+
+@routes.post("/households/{household_id}/checkouts")
+async def post_checkout(request: web.Request) -> web.Response:
+    """Hold the chosen invoices for one payment; the same key answers the same checkout."""
+    household_id, key = household_in_path(request, Permission.READ_HOUSEHOLDS), idempotency_key(request)
+    if identity(request).household_id != household_id:
+        raise Forbidden("only the household itself pays online")
+    wish = await read_body(request, CheckoutWish)
+    async with request.app[DATABASE].transaction() as tx:
+        answer = await recall(tx, f"checkouts/{household_id}", key, await request.read())
+        if answer is None:
+            chosen = await _payable(tx, household_id, wish)
+            event = await _open(request, tx, household_id, chosen)
+            await outbox.add(tx, event)
+            opened = await checkouts.checkout(tx, household_id, event.checkout_id)
+            assert opened is not None, "it was opened by the statements above"
+            answer = opened.model_dump_json().encode()
+            await remember(tx, f"checkouts/{household_id}", key, answer)
+    return web.Response(body=answer, status=201, content_type="application/json", charset="utf-8")
+
+
+async def _payable(tx: Transaction, household_id: UUID, wish: CheckoutWish) -> list[InvoiceSummary]:
+    """The chosen invoices, oldest first, if every one of them can be paid now."""
+    await invoices.lock_invoices(tx, wish.invoice_ids)
+    chosen = list(reversed(await invoices.summaries(tx, household_id, wish.invoice_ids)))
+    if len(chosen) != len(set(wish.invoice_ids)):
+        raise NoSuchInvoice("the household has no such invoice")
+    for invoice in chosen:
+        if invoice.left_cents == 0:
+            raise AlreadyPaid("nothing is left to pay", number=invoice.number)
+        if invoice.checkout_id:
+            raise CheckoutOpen("this invoice is being paid", checkout_id=str(invoice.checkout_id))
+    return chosen
+
+
+async def _open(
+    request: web.Request, tx: Transaction, household_id: UUID, chosen: list[InvoiceSummary]
+) -> CheckoutOpened:
+    settings, at = request.app[SETTINGS], now()
+    expires_at = at + timedelta(seconds=settings.checkout_seconds)
+    checkout_id = await checkouts.add_checkout(tx, household_id, chosen, opened_at=at, expires_at=expires_at)
+    household: Any = await checkouts.household(tx, household_id)
+    return CheckoutOpened(
+        checkout_id=checkout_id,
+        household_id=household_id,
+        household_name=household["name"],
+        household_reference=household["reference"],
+        till=settings.till_reference,
+        amount_cents=sum(invoice.left_cents for invoice in chosen),
+        invoices=tuple(
+            CheckoutInvoice(
+                invoice_id=invoice.invoice_id,
+                number=invoice.number,
+                month=invoice.month,
+                amount_cents=invoice.left_cents,
+            )
+            for invoice in chosen
+        ),
+        opened_at=at,
+        expires_at=expires_at,
+    )
+
+
+@routes.get("/households/{household_id}/checkouts/{checkout_id}")
+async def get_checkout(request: web.Request) -> web.Response:
+    household_id = household_in_path(request, Permission.READ_HOUSEHOLDS)
+    async with request.app[DATABASE].transaction() as tx:
+        found = await checkouts.checkout(tx, household_id, path_uuid(request, "checkout_id"))
+    if found is None:
+        raise NoSuchCheckout("the household has no such checkout")
+    return json_response(found)

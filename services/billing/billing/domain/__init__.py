@@ -1,0 +1,1 @@
+"""Prices, invoices, checkouts and the ledger's arithmetic; pure, in integer cents."""

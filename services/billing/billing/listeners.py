@@ -1,0 +1,85 @@
+"""What billing hears."""
+
+from uuid import UUID
+
+from billing.domain import ledger
+from billing.settings import NAME
+from billing.store import checkouts, invoices, usages
+from chassis import outbox
+from chassis.clock import now
+from chassis.database import Transaction
+from chassis.inbox import Listeners
+from contracts.api.billing import CheckoutStatus
+from contracts.events.auth import HouseholdChanged
+from contracts.events.billing import InvoiceSettled, PaymentUnmatched, UnmatchedReason
+from contracts.events.payment import PaymentConfirmed, PaymentExpired, PaymentRefused
+from contracts.events.planning import BookingsChanged
+
+listeners = Listeners(NAME)
+
+
+@listeners.on(HouseholdChanged)
+async def keep_households(event: HouseholdChanged, tx: Transaction) -> None:
+    """Know whom to invoice."""
+    await usages.save_household(tx, event)
+
+
+@listeners.on(BookingsChanged)
+async def keep_usage(event: BookingsChanged, tx: Transaction) -> None:
+    """Know what to invoice."""
+    await usages.save_usage(tx, event)
+
+
+@listeners.on(PaymentConfirmed)
+async def settle_invoices(event: PaymentConfirmed, tx: Transaction) -> None:
+    """Settle the checkout's invoices, once for a payment; what is over becomes the household's credit."""
+    ids = await checkouts.invoice_ids(tx, event.checkout_id)
+    await invoices.lock_invoices(tx, ids)
+    left = {each.invoice_id: each for each in await invoices.summaries(tx, event.household_id, ids)}
+    mine = [invoice_id for invoice_id in ids if invoice_id in left]
+    done = ledger.settle(event.amount_cents, mine, {each: left[each].left_cents for each in mine})
+    at, key = now(), f"payment/{event.payment_id}"
+    if not await invoices.add_ledger_transaction(tx, key, event.household_id, done.entries, at):
+        return
+    await checkouts.close(tx, event.checkout_id, CheckoutStatus.SETTLED)
+    for invoice_id in done.settled:
+        await outbox.add(
+            tx,
+            InvoiceSettled(
+                invoice_id=invoice_id,
+                household_id=event.household_id,
+                number=left[invoice_id].number,
+                payment_id=event.payment_id,
+                settled_at=at,
+            ),
+        )
+    if done.surplus_cents:
+        reason = UnmatchedReason.ALREADY_SETTLED if mine else UnmatchedReason.UNKNOWN_CHECKOUT
+        await outbox.add(
+            tx,
+            PaymentUnmatched(
+                payment_id=event.payment_id,
+                household_id=event.household_id,
+                surplus_cents=done.surplus_cents,
+                reason=reason,
+                recorded_at=at,
+            ),
+        )
+
+
+@listeners.on(PaymentRefused)
+async def release_refused(event: PaymentRefused, tx: Transaction) -> None:
+    """The invoices can be paid again at once."""
+    await release(tx, event.checkout_id)
+
+
+@listeners.on(PaymentExpired)
+async def release_expired(event: PaymentExpired, tx: Transaction) -> None:
+    """The invoices can be paid again; money that still comes is settled or credited."""
+    await release(tx, event.checkout_id)
+
+
+async def release(tx: Transaction, checkout_id: UUID) -> None:
+    """Let go of a checkout's invoices, unless it is settled."""
+    await invoices.lock_invoices(tx, await checkouts.invoice_ids(tx, checkout_id))
+    await checkouts.close(tx, checkout_id, CheckoutStatus.RELEASED)

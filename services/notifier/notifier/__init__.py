@@ -1,0 +1,1 @@
+"""Contacts, preferences and the mails that go out exactly once."""

@@ -1,0 +1,1 @@
+"""Payments at the bank, the raw journal of its notifications, tickets."""

@@ -1,0 +1,1 @@
+"""payment-gateway's decisions, pure."""

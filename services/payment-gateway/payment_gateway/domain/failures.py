@@ -1,0 +1,75 @@
+"""What the payment gateway refuses, by name."""
+
+from contracts.failures import Conflict, Invalid, NotFound, TooMany, Unavailable
+
+
+class NoSuchPayment(NotFound):
+    """No such payment, or not this household's."""
+
+    code = "no_such_payment"
+
+
+class NoSuchBank(NotFound):
+    """The webhook's bank is not one of ours."""
+
+    code = "no_such_bank"
+
+
+class UnknownNotice(NotFound):
+    """The bank speaks of a payment that is not here: kept in the journal, and to be sent again."""
+
+    code = "unknown_payment"
+
+
+class UnreadableNotice(Invalid):
+    """A notification without what a notification must carry; the HTTP application answers 400."""
+
+    code = "unreadable_notice"
+
+
+class CheckoutNotReady(Unavailable):
+    """billing's event has not come yet."""
+
+    code = "checkout_not_ready"
+
+
+class CheckoutOver(Conflict):
+    """It can no longer be paid, or is paid."""
+
+    code = "checkout_over"
+
+
+class PaymentUnresolved(Conflict):
+    """An attempt is open at the bank and its page can no longer be shown."""
+
+    code = "payment_unresolved"
+
+
+class PayerEmailMissing(Invalid):
+    """The bank wants an address for its own receipt."""
+
+    code = "payer_email_missing"
+
+
+class NoTicket(NotFound):
+    """Only a confirmed payment has a ticket."""
+
+    code = "no_ticket"
+
+
+class BankUnreachable(Unavailable):
+    """The bank does not answer, or says that it cannot."""
+
+    code = "bank_unreachable"
+
+
+class BankRefused(Conflict):
+    """The bank would not open the payment; ``bank_code`` in the facts."""
+
+    code = "bank_refused"
+
+
+class TooSoon(TooMany):
+    """The bank was asked a moment ago."""
+
+    code = "too_soon"

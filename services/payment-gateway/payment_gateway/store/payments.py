@@ -1,0 +1,197 @@
+"""Checkouts that may be paid, attempts, and their moves."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from chassis.database import Transaction
+from contracts.api.payment_gateway import PaymentStatus
+from contracts.events.billing import CheckoutOpened
+from contracts.events.payment import Mode, Ticket
+from payment_gateway.domain.payments import LOOKED_UP, Attempt, Move
+
+_ATTEMPT = "SELECT p.*, c.opened FROM payment p JOIN checkout c USING (checkout_id)"
+
+
+async def save_checkout(tx: Transaction, event: CheckoutOpened) -> None:
+    await tx.execute(
+        "INSERT INTO checkout (checkout_id, household_id, opened, expires_at) VALUES ($1, $2, $3, $4) "
+        "ON CONFLICT DO NOTHING",
+        event.checkout_id,
+        event.household_id,
+        event.model_dump(mode="json"),
+        event.expires_at,
+    )
+
+
+async def checkout_for_update(tx: Transaction, household_id: UUID, checkout_id: UUID) -> CheckoutOpened | None:
+    """The checkout, locked: one attempt is opened at a time."""
+    opened = await tx.fetchval(
+        "SELECT opened FROM checkout WHERE checkout_id = $1 AND household_id = $2 FOR UPDATE", checkout_id, household_id
+    )
+    return CheckoutOpened.model_validate(opened) if opened else None
+
+
+async def add_attempt(
+    tx: Transaction,
+    checkout: CheckoutOpened,
+    *,
+    payment_id: UUID,
+    payer_id: UUID,
+    payer_email: str,
+    bank: str,
+    account: str,
+    mode: Mode,
+    reference: str,
+    at: datetime,
+    look_up_at: datetime,
+) -> None:
+    """An attempt before the bank is asked; ``look_up_at`` is when the clock takes it for lost."""
+    await tx.execute(
+        "INSERT INTO payment (payment_id, checkout_id, household_id, payer_id, payer_email, bank, account, mode, "
+        "reference, amount_cents, status, created_at, changed_at, look_up_at) "
+        "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 'created', $11, $11, $12)",
+        payment_id,
+        checkout.checkout_id,
+        checkout.household_id,
+        payer_id,
+        payer_email,
+        bank,
+        account,
+        mode,
+        reference,
+        checkout.amount_cents,
+        at,
+        look_up_at,
+    )
+
+
+async def opened_at_bank(
+    tx: Transaction, payment_id: UUID, bank_reference: str, payer_url: str, look_up_at: datetime | None
+) -> None:
+    await tx.execute(
+        "UPDATE payment SET bank_reference = $2, payer_url = $3, look_up_at = $4 WHERE payment_id = $1",
+        payment_id,
+        bank_reference,
+        payer_url,
+        look_up_at,
+    )
+
+
+async def attempt_for_update(tx: Transaction, payment_id: UUID) -> Attempt:
+    """The attempt, locked for a move."""
+    row = await tx.fetchrow(f"{_ATTEMPT} WHERE p.payment_id = $1 FOR UPDATE OF p", payment_id)
+    return _attempt(row)
+
+
+async def attempt(tx: Transaction, payment_id: UUID) -> Attempt | None:
+    row = await tx.fetchrow(f"{_ATTEMPT} WHERE p.payment_id = $1", payment_id)
+    return _attempt(row) if row else None
+
+
+async def attempts_of(tx: Transaction, checkout_id: UUID) -> list[Attempt]:
+    """The attempts of a checkout, newest first."""
+    rows = await tx.fetch(f"{_ATTEMPT} WHERE p.checkout_id = $1 ORDER BY p.created_at DESC", checkout_id)
+    return [_attempt(row) for row in rows]
+
+
+async def latest(tx: Transaction, limit: int) -> list[Attempt]:
+    rows = await tx.fetch(f"{_ATTEMPT} ORDER BY p.created_at DESC, p.payment_id LIMIT $1", limit)
+    return [_attempt(row) for row in rows]
+
+
+async def payment_id_of(tx: Transaction, bank: str, bank_reference: str) -> UUID | None:
+    found: UUID | None = await tx.fetchval(
+        "SELECT payment_id FROM payment WHERE bank = $1 AND bank_reference = $2", bank, bank_reference
+    )
+    return found
+
+
+async def move(
+    tx: Transaction, moved: Attempt, wanted: Move, *, said_by: str, ticket: Ticket | None, at: datetime
+) -> None:
+    """Store a move and its line of history."""
+    await tx.execute(
+        "UPDATE payment SET status = $2, ticket_number = $3, ticket = $4, changed_at = $5 WHERE payment_id = $1",
+        moved.payment_id,
+        wanted.to,
+        ticket.number if ticket else None,
+        ticket.model_dump(mode="json") if ticket else None,
+        at,
+    )
+    await tx.execute(
+        "INSERT INTO payment_move (payment_id, from_status, to_status, said_by, reason, at) "
+        "VALUES ($1, $2, $3, $4, $5, $6)",
+        moved.payment_id,
+        moved.status,
+        wanted.to,
+        said_by,
+        wanted.reason,
+        at,
+    )
+
+
+async def moves(tx: Transaction, payment_id: UUID) -> Sequence[Any]:
+    return await tx.fetch(
+        "SELECT from_status, to_status, said_by, reason, at FROM payment_move WHERE payment_id = $1 ORDER BY move_id",
+        payment_id,
+    )
+
+
+async def next_ticket_number(tx: Transaction, year: int) -> str:
+    """The next number of the year's series; the series stays locked until the transaction ends, so none is skipped."""
+    number: int = await tx.fetchval(
+        "INSERT INTO ticket_series (year, last_number) VALUES ($1, 1) "
+        "ON CONFLICT (year) DO UPDATE SET last_number = ticket_series.last_number + 1 RETURNING last_number",
+        year,
+    )
+    return f"T-{year}-{number:06d}"
+
+
+async def look_up_now(tx: Transaction, payment_id: UUID, at: datetime) -> None:
+    """Have the clock ask the bank at once, where an answer can still change something."""
+    await tx.execute(
+        "UPDATE payment SET look_up_at = least(look_up_at, $2) WHERE payment_id = $1 "
+        "AND (status = ANY($3::text[]) OR status = 'refused')",
+        payment_id,
+        at,
+        list(LOOKED_UP),
+    )
+    await tx.execute("SELECT pg_notify('look_up_due', '')")
+
+
+async def claim_due_look_ups(tx: Transaction, *, now: datetime, leased_until: datetime, limit: int) -> list[UUID]:
+    """Attempts whose turn it is; the lease gives them to this replica, and back to any when it dies."""
+    rows = await tx.fetch(
+        "UPDATE payment SET look_up_at = $2 WHERE payment_id IN (SELECT payment_id FROM payment "
+        "WHERE look_up_at <= $1 ORDER BY look_up_at LIMIT $3 FOR UPDATE SKIP LOCKED) RETURNING payment_id",
+        now,
+        leased_until,
+        limit,
+    )
+    return [row["payment_id"] for row in rows]
+
+
+async def schedule_look_up(tx: Transaction, payment_id: UUID, at: datetime | None) -> None:
+    await tx.execute("UPDATE payment SET look_up_at = $2 WHERE payment_id = $1", payment_id, at)
+
+
+def _attempt(row: Any) -> Attempt:
+    return Attempt(
+        payment_id=row["payment_id"],
+        checkout=CheckoutOpened.model_validate(row["opened"]),
+        payer_id=row["payer_id"],
+        payer_email=row["payer_email"],
+        bank=row["bank"],
+        account=row["account"],
+        mode=Mode(row["mode"]),
+        reference=row["reference"],
+        amount_cents=row["amount_cents"],
+        status=PaymentStatus(row["status"]),
+        bank_reference=row["bank_reference"],
+        payer_url=row["payer_url"],
+        ticket=Ticket.model_validate(row["ticket"]) if row["ticket"] else None,
+        created_at=row["created_at"],
+        changed_at=row["changed_at"],
+    )

@@ -1,0 +1,1 @@
+"""Activities, calendars, closures, enrolments, bookings and their history."""

@@ -1,0 +1,59 @@
+"""What the clock starts, and what set-up prepares: the school and public holidays of the years to come."""
+
+from datetime import date
+
+import structlog
+from aiohttp import web
+from holidays import country_holidays
+from vacances_scolaires_france import SchoolHolidayDates
+
+from chassis.clock import today
+from chassis.database import DATABASE, Database
+from chassis.jobs import Jobs
+from planning.settings import SETTINGS, Settings
+from planning.store import calendars
+
+ZONES = ("A", "B", "C")
+YEARS_BEFORE, YEARS_AFTER = 1, 2
+
+log = structlog.get_logger()
+jobs = Jobs()
+
+
+@jobs.every(seconds=86_400)
+async def keep_holidays(app: web.Application) -> None:
+    """Keep the holiday tables ahead of the calendar."""
+    await fill_holidays(app[DATABASE], app[SETTINGS])
+
+
+async def prepare(settings: Settings) -> None:
+    """Fill the holiday tables before the service runs: without them no day is right."""
+    database = Database(settings.database_url, connections_max=2)
+    await database.start()
+    try:
+        await fill_holidays(database, settings)
+    finally:
+        await database.stop()
+
+
+async def fill_holidays(database: Database, settings: Settings) -> None:
+    """Add the holidays that the published calendars know and the tables do not."""
+    published = SchoolHolidayDates()
+    years = range(today().year - YEARS_BEFORE, today().year + YEARS_AFTER + 1)
+    known = [year for year in years if published.min_year <= year <= published.max_year]
+    if max(known, default=0) < today().year:
+        log.error("the published school calendar does not cover this year", year=today().year)
+    school: list[tuple[str, date, str]] = [
+        (zone, day, str(entry["nom_vacances"]))
+        for year in known
+        for zone in ZONES
+        for day, entry in published.holidays_for_year_and_zone(year, zone).items()
+    ]
+    public = [
+        (day, label)
+        for day, label in country_holidays(
+            "FR", subdiv=settings.holiday_subdivision, years=years, language="fr"
+        ).items()
+    ]
+    async with database.transaction() as tx:
+        await calendars.add_holidays(tx, school, public)
