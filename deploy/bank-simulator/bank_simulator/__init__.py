@@ -1,1 +1,1 @@
-"""A stand-in bank that speaks the real protocols, with fault switches."""
+"""A stand-in for a bank: it speaks the bank's own protocol, keeps its own book, and fails when told to."""

@@ -27,6 +27,7 @@ CREATE TABLE payment (
     created_at     timestamptz NOT NULL,
     changed_at     timestamptz NOT NULL,
     look_up_at     timestamptz,
+    asked_at       timestamptz,
     UNIQUE (bank, bank_reference),
     CHECK ((status = 'confirmed') = (ticket_number IS NOT NULL)),
     CHECK ((ticket_number IS NULL) = (ticket IS NULL)),

@@ -25,7 +25,6 @@ class Settings(ServiceSettings):
     payfip_numcli: str = Field(pattern=r"^\d{6}$")
     payfip_saisie: Literal["T", "X", "W"]
     bank_seconds_max: float = Field(default=8, gt=0)
-    sweep_seconds: float = Field(default=5, gt=0)
     open_seconds: int = Field(default=3_600, ge=960)
     parent_look_up_seconds: float = Field(default=3, ge=0)
     notice_bytes_max: int = 65_536

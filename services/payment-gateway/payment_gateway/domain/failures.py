@@ -1,6 +1,6 @@
 """What the payment gateway refuses, by name."""
 
-from contracts.failures import Conflict, Invalid, NotFound, TooMany, Unavailable
+from contracts.failures import Conflict, Invalid, NotFound, Unavailable
 
 
 class NoSuchPayment(NotFound):
@@ -19,12 +19,6 @@ class UnknownNotice(NotFound):
     """The bank speaks of a payment that is not here: kept in the journal, and to be sent again."""
 
     code = "unknown_payment"
-
-
-class UnreadableNotice(Invalid):
-    """A notification without what a notification must carry; the HTTP application answers 400."""
-
-    code = "unreadable_notice"
 
 
 class CheckoutNotReady(Unavailable):
@@ -67,9 +61,3 @@ class BankRefused(Conflict):
     """The bank would not open the payment; ``bank_code`` in the facts."""
 
     code = "bank_refused"
-
-
-class TooSoon(TooMany):
-    """The bank was asked a moment ago."""
-
-    code = "too_soon"

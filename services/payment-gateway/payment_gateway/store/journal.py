@@ -1,9 +1,7 @@
 """The raw journal: every word of a bank, as it came."""
 
 import hashlib
-from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 from chassis.database import Transaction
@@ -26,9 +24,3 @@ async def add_word(
         at,
     )
     return row is not None
-
-
-async def words(tx: Transaction, payment_id: UUID) -> Sequence[Any]:
-    return await tx.fetch(
-        "SELECT kind, query, body, received_at FROM bank_word WHERE payment_id = $1 ORDER BY word_id", payment_id
-    )

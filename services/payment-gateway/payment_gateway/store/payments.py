@@ -1,6 +1,5 @@
 """Checkouts that may be paid, attempts, and their moves."""
 
-from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -132,13 +131,6 @@ async def move(
     )
 
 
-async def moves(tx: Transaction, payment_id: UUID) -> Sequence[Any]:
-    return await tx.fetch(
-        "SELECT from_status, to_status, said_by, reason, at FROM payment_move WHERE payment_id = $1 ORDER BY move_id",
-        payment_id,
-    )
-
-
 async def next_ticket_number(tx: Transaction, year: int) -> str:
     """The next number of the year's series; the series stays locked until the transaction ends, so none is skipped."""
     number: int = await tx.fetchval(
@@ -175,6 +167,18 @@ async def claim_due_look_ups(tx: Transaction, *, now: datetime, leased_until: da
 
 async def schedule_look_up(tx: Transaction, payment_id: UUID, at: datetime | None) -> None:
     await tx.execute("UPDATE payment SET look_up_at = $2 WHERE payment_id = $1", payment_id, at)
+
+
+async def may_ask(tx: Transaction, payment_id: UUID, *, now: datetime, not_since: datetime) -> bool:
+    """Take the turn to ask the bank for a parent, unless one was taken after ``not_since``."""
+    taken = await tx.fetchval(
+        "UPDATE payment SET asked_at = $2 WHERE payment_id = $1 AND (asked_at IS NULL OR asked_at <= $3) "
+        "RETURNING true",
+        payment_id,
+        now,
+        not_since,
+    )
+    return bool(taken)
 
 
 def _attempt(row: Any) -> Attempt:

@@ -1,0 +1,207 @@
+"""Attempts: begun, followed, given up; tickets."""
+
+from datetime import timedelta
+from uuid import UUID, uuid4
+
+from aiohttp import web
+
+from chassis.clock import now
+from chassis.database import DATABASE, Transaction
+from chassis.http import json_response, path_uuid, read_body
+from chassis.identity import identity, require
+from contracts.api.payment_gateway import Payment, PaymentList, PaymentStatus, PaymentWish
+from contracts.failures import Forbidden
+from contracts.identity import Identity, Permission
+from documents import ticket
+from payment_gateway.banks import BANKS, Bank
+from payment_gateway.banks.inquiry import carry_out, look_up
+from payment_gateway.domain.failures import (
+    BankRefused,
+    BankUnreachable,
+    CheckoutNotReady,
+    CheckoutOver,
+    NoSuchPayment,
+    NoTicket,
+    PayerEmailMissing,
+    PaymentUnresolved,
+)
+from payment_gateway.domain.payments import (
+    LOOKED_UP,
+    OPEN,
+    OPENING_TAKES_AT_MOST,
+    Attempt,
+    Move,
+    next_look_up,
+    page_can_open,
+)
+from payment_gateway.settings import SETTINGS
+from payment_gateway.store import payments
+
+FIRST_BANK = "payfip"
+LIST_MAX = 200
+
+routes = web.RouteTableDef()
+
+
+@routes.post("/payments")
+async def post_payment(request: web.Request) -> web.Response:
+    """Begin an attempt, written before the bank is asked; an attempt still open is answered again."""
+    person = identity(request)
+    if person.household_id is None:
+        raise Forbidden("only a household pays online")
+    wish = await read_body(request, PaymentWish)
+    bank = request.app[BANKS][FIRST_BANK]
+    async with request.app[DATABASE].transaction() as tx:
+        attempt, is_new = await _attempt_for(tx, person, person.household_id, wish.checkout_id, bank)
+    if is_new:
+        attempt = await _open_at_bank(request.app, bank, attempt)
+    return json_response(_shown(attempt), status=201 if is_new else 200)
+
+
+async def _attempt_for(
+    tx: Transaction, person: Identity, household_id: UUID, checkout_id: UUID, bank: Bank
+) -> tuple[Attempt, bool]:
+    at = now()
+    checkout = await payments.checkout_for_update(tx, household_id, checkout_id)
+    if checkout is None:
+        raise CheckoutNotReady("this checkout is not known here yet", retry_after_seconds=1)
+    for known in await payments.attempts_of(tx, checkout_id):
+        if known.status is PaymentStatus.CREATED or page_can_open(known, now=at):
+            return known, False
+        if known.status in OPEN:
+            raise PaymentUnresolved("the bank has not said yet how this ended", payment_id=str(known.payment_id))
+        raise CheckoutOver("this checkout was tried already", payment_id=str(known.payment_id), status=known.status)
+    if checkout.expires_at <= at:
+        raise CheckoutOver("this checkout is over")
+    if not person.email:
+        raise PayerEmailMissing("the bank wants an address for its receipt")
+    payment_id = uuid4()
+    await payments.add_attempt(
+        tx,
+        checkout,
+        payment_id=payment_id,
+        payer_id=person.subject_id,
+        payer_email=person.email,
+        bank=bank.name,
+        account=bank.account,
+        mode=bank.mode,
+        reference=bank.reference(checkout, payment_id),
+        at=at,
+        look_up_at=at + OPENING_TAKES_AT_MOST,
+    )
+    return await payments.attempt_for_update(tx, payment_id), True
+
+
+async def _open_at_bank(app: web.Application, bank: Bank, attempt: Attempt) -> Attempt:
+    try:
+        opened = await bank.open(attempt)
+    except (BankRefused, BankUnreachable) as refusal:
+        await _end(app, attempt.payment_id, Move(PaymentStatus.FAILED, refusal.detail), said_by="bank")
+        raise
+    async with app[DATABASE].transaction() as tx:
+        current, at = await payments.attempt_for_update(tx, attempt.payment_id), now()
+        if current.status is not PaymentStatus.CREATED:
+            raise BankUnreachable("the bank took too long to answer")
+        again = next_look_up(current.created_at, now=at)
+        await payments.opened_at_bank(tx, current.payment_id, opened.bank_reference, opened.payer_url, again)
+        pending = Move(PaymentStatus.PENDING, "the bank gave a reference")
+        return await carry_out(tx, app[SETTINGS], current, pending, said_by="bank", at=at)
+
+
+async def _end(app: web.Application, payment_id: UUID, move: Move, *, said_by: str) -> Attempt:
+    """End an attempt that is still open; one that has ended meanwhile stays as it is."""
+    async with app[DATABASE].transaction() as tx:
+        attempt, at = await payments.attempt_for_update(tx, payment_id), now()
+        if attempt.status not in OPEN:
+            return attempt
+        attempt = await carry_out(tx, app[SETTINGS], attempt, move, said_by=said_by, at=at)
+        again = next_look_up(attempt.created_at, now=at) if attempt.status in LOOKED_UP else None
+        await payments.schedule_look_up(tx, payment_id, again)
+        return attempt
+
+
+@routes.get("/payments")
+async def get_payments(request: web.Request) -> web.Response:
+    """The latest attempts of the town, for its staff."""
+    require(request, Permission.READ_PAYMENTS)
+    async with request.app[DATABASE].transaction() as tx:
+        return json_response(_list(await payments.latest(tx, LIST_MAX)))
+
+
+@routes.get("/checkouts/{checkout_id}/payments")
+async def get_checkout_payments(request: web.Request) -> web.Response:
+    """The attempts of a checkout, for its household."""
+    async with request.app[DATABASE].transaction() as tx:
+        found = await payments.attempts_of(tx, path_uuid(request, "checkout_id"))
+    return json_response(_list([each for each in found if _may_see(identity(request), each)]))
+
+
+@routes.get("/payments/{payment_id}")
+async def get_payment(request: web.Request) -> web.Response:
+    return json_response(_shown(await _own(request)))
+
+
+@routes.post("/payments/{payment_id}/look-up")
+async def post_look_up(request: web.Request) -> web.Response:
+    """Ask the bank now; asked again at once, or with the bank away, the answer is what is known."""
+    attempt, at = await _own(request), now()
+    seconds = timedelta(seconds=request.app[SETTINGS].parent_look_up_seconds)
+    async with request.app[DATABASE].transaction() as tx:
+        my_turn = await payments.may_ask(tx, attempt.payment_id, now=at, not_since=at - seconds)
+    if my_turn and attempt.status in LOOKED_UP:
+        attempt = await look_up(request.app, attempt.payment_id)
+    return json_response(_shown(attempt))
+
+
+@routes.post("/payments/{payment_id}/abandon")
+async def post_abandon(request: web.Request) -> web.Response:
+    """Give up an open attempt, once the bank has said that it took nothing."""
+    attempt = await _own(request)
+    if attempt.status in OPEN:
+        attempt = await look_up(request.app, attempt.payment_id)
+    if attempt.status in {PaymentStatus.PENDING, PaymentStatus.PROCESSING}:
+        given_up = Move(PaymentStatus.CANCELLED, "given up by the household")
+        attempt = await _end(request.app, attempt.payment_id, given_up, said_by="parent")
+    return json_response(_shown(attempt))
+
+
+@routes.get("/payments/{payment_id}/ticket")
+async def get_ticket(request: web.Request) -> web.Response:
+    """The ticket as PDF."""
+    attempt = await _own(request)
+    if attempt.ticket is None:
+        raise NoTicket("only a confirmed payment has a ticket")
+    disposition = f'attachment; filename="justificatif-{attempt.ticket.number}.pdf"'
+    return web.Response(
+        body=ticket(attempt.ticket), content_type="application/pdf", headers={"Content-Disposition": disposition}
+    )
+
+
+async def _own(request: web.Request) -> Attempt:
+    async with request.app[DATABASE].transaction() as tx:
+        attempt = await payments.attempt(tx, path_uuid(request, "payment_id"))
+    if attempt is None or not _may_see(identity(request), attempt):
+        raise NoSuchPayment("no such payment")
+    return attempt
+
+
+def _may_see(person: Identity, attempt: Attempt) -> bool:
+    return person.household_id == attempt.checkout.household_id or person.may(Permission.READ_PAYMENTS)
+
+
+def _list(attempts: list[Attempt]) -> PaymentList:
+    return PaymentList(payments=tuple(_shown(attempt) for attempt in attempts))
+
+
+def _shown(attempt: Attempt) -> Payment:
+    return Payment(
+        payment_id=attempt.payment_id,
+        checkout_id=attempt.checkout.checkout_id,
+        status=attempt.status,
+        amount_cents=attempt.amount_cents,
+        bank=attempt.bank,
+        payer_url=attempt.payer_url if page_can_open(attempt, now=now()) else None,
+        ticket_number=attempt.ticket.number if attempt.ticket else None,
+        created_at=attempt.created_at,
+        changed_at=attempt.changed_at,
+    )

@@ -1,0 +1,47 @@
+"""payment-gateway, wired."""
+
+from collections.abc import AsyncIterator
+
+from aiohttp import web
+
+from chassis.broker import use_broker
+from chassis.database import use_database
+from chassis.http import application
+from chassis.identity import use_identity
+from chassis.inbox import use_listeners
+from chassis.jobs import use_jobs
+from chassis.outbox import use_outbox
+from payment_gateway.api import ROUTES
+from payment_gateway.banks import BANKS, Bank
+from payment_gateway.banks.payfip import PayFiP
+from payment_gateway.jobs import jobs
+from payment_gateway.listeners import listeners
+from payment_gateway.settings import NAME, SETTINGS, Settings
+
+
+def build(settings: Settings) -> web.Application:
+    """The application of payment-gateway."""
+    app = application(NAME, settings)
+    app[SETTINGS] = settings
+    use_database(app, settings)
+    use_broker(app, settings)
+    use_identity(app, settings, audience=NAME)
+    _use_banks(app, PayFiP(settings))
+    use_outbox(app)
+    use_listeners(app, listeners, settings)
+    use_jobs(app, jobs)
+    app.add_routes(ROUTES)
+    return app
+
+
+def _use_banks(app: web.Application, *banks: Bank) -> None:
+    app[BANKS] = {bank.name: bank for bank in banks}
+
+    async def run(_app: web.Application) -> AsyncIterator[None]:
+        for bank in banks:
+            await bank.start()
+        yield
+        for bank in banks:
+            await bank.stop()
+
+    app.cleanup_ctx.append(run)

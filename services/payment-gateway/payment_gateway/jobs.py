@@ -1,0 +1,56 @@
+"""What the clock starts."""
+
+import asyncio
+from datetime import timedelta
+from uuid import UUID
+
+import structlog
+from aiohttp import web
+
+from chassis.clock import now
+from chassis.database import DATABASE
+from chassis.jobs import Jobs
+from contracts.api.payment_gateway import PaymentStatus
+from payment_gateway.banks.inquiry import carry_out, look_up
+from payment_gateway.domain.failures import BankUnreachable
+from payment_gateway.domain.payments import Move
+from payment_gateway.settings import SETTINGS
+from payment_gateway.store import payments
+
+AT_ONCE = 10
+LEASE = timedelta(seconds=30)
+
+log = structlog.get_logger()
+jobs = Jobs()
+
+
+@jobs.every(seconds=5, wake_on="look_up_due")
+async def ask_banks(app: web.Application) -> None:
+    """Ask about every attempt whose turn it is; one that the bank does not answer about has its turn again soon."""
+    while True:
+        at = now()
+        async with app[DATABASE].transaction() as tx:
+            due = await payments.claim_due_look_ups(tx, now=at, leased_until=at + LEASE, limit=AT_ONCE)
+        await asyncio.gather(*(_ask(app, payment_id) for payment_id in due))
+        if len(due) < AT_ONCE:
+            return
+
+
+async def _ask(app: web.Application, payment_id: UUID) -> None:
+    try:
+        attempt = await look_up(app, payment_id)
+    except BankUnreachable as unreachable:
+        log.warning("bank unreachable", payment_id=str(payment_id), reason=unreachable.detail, **unreachable.facts)
+        return
+    if attempt.status is PaymentStatus.CREATED:
+        await _give_up(app, payment_id)
+
+
+async def _give_up(app: web.Application, payment_id: UUID) -> None:
+    """An attempt that stopped before the bank was reached: nobody was sent to pay it."""
+    async with app[DATABASE].transaction() as tx:
+        attempt = await payments.attempt_for_update(tx, payment_id)
+        if attempt.status is PaymentStatus.CREATED:
+            never = Move(PaymentStatus.FAILED, "the bank was never reached")
+            await carry_out(tx, app[SETTINGS], attempt, never, said_by="clock", at=now())
+            await payments.schedule_look_up(tx, payment_id, None)

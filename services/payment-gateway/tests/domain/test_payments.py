@@ -1,0 +1,130 @@
+"""The transition function, on every word a bank may say."""
+
+import re
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from contracts.api.payment_gateway import PaymentStatus as S
+from contracts.events.billing import CheckoutInvoice, CheckoutOpened
+from contracts.events.payment import Means, Mode
+from payment_gateway.domain.payments import (
+    LOOK_UP_DAYS,
+    LOOK_UP_MINUTES,
+    TRANSITIONS,
+    Answer,
+    Attempt,
+    Word,
+    decide,
+    facts,
+    next_look_up,
+    page_can_open,
+    ticket_of,
+)
+
+START = datetime(2026, 11, 24, 9, tzinfo=UTC)
+OPEN_FOR = timedelta(hours=1)
+INVOICE = CheckoutInvoice(invoice_id=uuid4(), number="2026-000001", month=date(2026, 11, 1), amount_cents=4250)
+CHECKOUT = CheckoutOpened(
+    checkout_id=uuid4(),
+    household_id=uuid4(),
+    household_name="Famille Exemple",
+    household_reference="F001",
+    till="REGIE-1",
+    amount_cents=4250,
+    invoices=(INVOICE,),
+    opened_at=START,
+    expires_at=START + timedelta(minutes=30),
+)
+ATTEMPT = Attempt(
+    payment_id=uuid4(),
+    checkout=CHECKOUT,
+    payer_id=uuid4(),
+    payer_email="parent@example.org",
+    bank="payfip",
+    account="123456",
+    mode=Mode.TEST,
+    reference="REF0000001",
+    amount_cents=4250,
+    status=S.PENDING,
+    bank_reference="op",
+    payer_url="https://bank/page",
+    ticket=None,
+    created_at=START,
+    changed_at=START,
+)
+PAID = Answer(Word.PAID, 4250, "123456", Mode.TEST, "REF0000001", means=Means.CARD, authorisation="000001", at=START)
+
+
+def moved(attempt: Attempt, answer: Answer, minutes: float = 5) -> S | None:
+    move = decide(attempt, answer, now=START + timedelta(minutes=minutes), open_for=OPEN_FOR)
+    return move.to if move else None
+
+
+def test_the_database_knows_the_same_table() -> None:
+    sql = (Path(__file__).parents[2] / "migrations" / "0001_payments.sql").read_text(encoding="utf-8")
+    known = re.findall(r"\('(\w+)', '(\w+)'\)", sql.split("known_move")[1].split(";")[0])
+    assert {(S(one), S(other)) for one, other in known} == {
+        (one, other) for one, others in TRANSITIONS.items() for other in others
+    }
+
+
+@pytest.mark.parametrize("status", [S.PENDING, S.PROCESSING, S.REFUSED, S.CANCELLED, S.EXPIRED])
+def test_a_success_is_taken_whenever_it_comes(status: S) -> None:
+    assert moved(replace(ATTEMPT, status=status), PAID, minutes=9_000) is S.CONFIRMED
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"amount_cents": 4249}, {"account": "999999"}, {"mode": Mode.PRODUCTION}, {"reference": "OTHER00001"}],
+)
+def test_what_differs_is_reviewed_and_never_confirmed(wrong: dict[str, object]) -> None:
+    assert moved(ATTEMPT, replace(PAID, **wrong)) is S.REVIEW  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("word", list(Word))
+@pytest.mark.parametrize("status", [S.CONFIRMED, S.REVIEW, S.FAILED])
+def test_nothing_leaves_an_end(status: S, word: Word) -> None:
+    assert moved(replace(ATTEMPT, status=status), replace(PAID, word=word), minutes=9_000) is None
+
+
+@pytest.mark.parametrize(
+    ("answer", "minutes", "to"),
+    [
+        (replace(PAID, word=Word.REFUSED), 5, S.REFUSED),
+        (replace(PAID, word=Word.ABANDONED), 1.9, S.PROCESSING),
+        (replace(PAID, word=Word.ABANDONED), 2, S.CANCELLED),
+        (Answer(Word.IN_PROGRESS), 59, S.PROCESSING),
+        (Answer(Word.IN_PROGRESS), 60, S.EXPIRED),
+        (Answer(Word.UNKNOWN), 15, None),
+        (Answer(Word.UNKNOWN), 16, S.EXPIRED),
+    ],
+)
+def test_other_words(answer: Answer, minutes: float, to: S | None) -> None:
+    assert moved(ATTEMPT, answer, minutes) is to
+
+
+def test_look_ups_grow_rarer_and_stop_after_a_week() -> None:
+    at, times = START, []
+    while (following := next_look_up(START, now=at)) is not None:
+        times.append(following - START)
+        at = following
+    assert times[:8] == [timedelta(minutes=minutes) for minutes in LOOK_UP_MINUTES]
+    assert times[-1] == timedelta(days=LOOK_UP_DAYS)
+
+
+def test_the_ticket_says_what_was_frozen() -> None:
+    ticket = ticket_of(ATTEMPT, PAID, number="T-2026-000001", town="Ville", now=START)
+    (event,) = facts(ATTEMPT, S.CONFIRMED, ticket, now=START)
+    assert event.type == "payment.confirmed"
+    assert (ticket.amount_cents, ticket.invoices, ticket.authorisation) == (4250, (INVOICE,), "000001")
+    assert facts(ATTEMPT, S.PROCESSING, None, now=START) == []
+    assert [each.type for each in facts(ATTEMPT, S.EXPIRED, None, now=START)] == ["payment.expired"]
+
+
+def test_the_banks_page_opens_for_a_quarter_of_an_hour() -> None:
+    assert page_can_open(ATTEMPT, now=START + timedelta(minutes=14))
+    assert not page_can_open(ATTEMPT, now=START + timedelta(minutes=15))
