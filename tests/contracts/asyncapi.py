@@ -14,7 +14,7 @@ from contracts.events import EVENTS
 
 ROOT = Path(__file__).parent.parent.parent
 SPEAKERS = {"auth": "auth", "planning": "planning", "billing": "billing", "payment": "payment-gateway"}
-LISTENING = ("planning", "billing", "payment_gateway")
+LISTENING = ("planning", "billing", "payment_gateway", "notifier")
 
 
 def document() -> dict[str, Any]:

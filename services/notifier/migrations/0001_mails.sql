@@ -1,0 +1,46 @@
+-- Whom to write to, as auth said it last.
+CREATE TABLE guardian (
+    guardian_id  uuid PRIMARY KEY,
+    household_id uuid NOT NULL,
+    version      integer NOT NULL,
+    first_name   text NOT NULL,
+    email        text,
+    active       boolean NOT NULL
+);
+CREATE INDEX ON guardian (household_id);
+
+CREATE TABLE preference (
+    guardian_id       uuid PRIMARY KEY,
+    invoice_published boolean NOT NULL,
+    booking_recap     boolean NOT NULL,
+    saved_at          timestamptz NOT NULL
+);
+
+-- Every message of the town hall; the newest that has begun and not ended is shown.
+CREATE TABLE announcement (
+    announcement_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    markdown        text NOT NULL,
+    starts_at       timestamptz NOT NULL,
+    ends_at         timestamptz,
+    saved_by        uuid NOT NULL,
+    saved_at        timestamptz NOT NULL
+);
+
+-- A mail to be sent. The intent names the fact and the person: a fact is mailed once to a person.
+CREATE TABLE mail (
+    mail_id     uuid PRIMARY KEY DEFAULT gen_random_uuid(),
+    intent      text NOT NULL UNIQUE,
+    kind        text NOT NULL,
+    recipient   text NOT NULL,
+    first_name  text NOT NULL,
+    event       jsonb NOT NULL,
+    status      text NOT NULL DEFAULT 'waiting' CHECK (status IN ('waiting', 'sent', 'failed')),
+    attempts    integer NOT NULL DEFAULT 0,
+    created_at  timestamptz NOT NULL,
+    try_at      timestamptz NOT NULL,
+    sent_at     timestamptz,
+    last_answer text,
+    CHECK ((status = 'sent') = (sent_at IS NOT NULL))
+);
+CREATE INDEX ON mail (try_at) WHERE status = 'waiting';
+CREATE INDEX ON mail (created_at DESC, mail_id);

@@ -1,0 +1,27 @@
+"""notifier, wired."""
+
+from aiohttp import web
+
+from chassis.broker import use_broker
+from chassis.database import use_database
+from chassis.http import application
+from chassis.identity import use_identity
+from chassis.inbox import use_listeners
+from chassis.jobs import use_jobs
+from notifier.api import ROUTES
+from notifier.jobs import jobs
+from notifier.listeners import listeners
+from notifier.settings import NAME, SETTINGS, Settings
+
+
+def build(settings: Settings) -> web.Application:
+    """The application of notifier."""
+    app = application(NAME, settings)
+    app[SETTINGS] = settings
+    use_database(app, settings)
+    use_broker(app, settings)
+    use_identity(app, settings, audience=NAME)
+    use_listeners(app, listeners, settings)
+    use_jobs(app, jobs)
+    app.add_routes(ROUTES)
+    return app

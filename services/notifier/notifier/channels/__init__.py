@@ -1,0 +1,1 @@
+"""How a mail is written and how it leaves."""
