@@ -1,0 +1,1 @@
+"""What other programs call: JSON, and the banks' webhooks."""

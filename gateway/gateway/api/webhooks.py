@@ -1,0 +1,34 @@
+"""The banks' calls, handed on byte for byte: only payment-gateway makes something of them."""
+
+from aiohttp import web
+
+from chassis.http import Problem, problem_json
+from contracts.failures import Unavailable
+from gateway.services import SERVICES, Told
+
+NOTICE_BYTES_MAX = 65_536
+HANDED_ON = ("Content-Type", "Stripe-Signature")
+
+routes = web.RouteTableDef()
+
+
+@routes.get("/webhooks/{bank:[a-z0-9-]{1,40}}")
+@routes.post("/webhooks/{bank:[a-z0-9-]{1,40}}")
+async def take_notice(request: web.Request) -> web.StreamResponse:
+    """Answer the bank with what payment-gateway answers."""
+    if (request.content_length or 0) > NOTICE_BYTES_MAX:
+        return await problem_json(
+            request, Problem(status=413, code="body_too_large", detail="this is too long for a notification")
+        )
+    path = f"/webhooks/{request.match_info['bank']}"
+    if request.query_string:
+        path += f"?{request.query_string}"
+    headers = {name: request.headers[name] for name in HANDED_ON if name in request.headers}
+    try:
+        body = await request.read()
+        await request.app[SERVICES].raw("payment-gateway", request.method, path, headers=headers, data=body)
+    except Told as told:
+        return await problem_json(request, Problem(status=told.status, code=told.told_code, detail=told.detail))
+    except Unavailable as away:
+        return await problem_json(request, Problem(status=503, code=away.code, detail=away.detail, facts=away.facts))
+    return web.Response(text="OK")

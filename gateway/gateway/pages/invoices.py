@@ -1,0 +1,73 @@
+"""P6 invoices and P7 their recap before paying."""
+
+from typing import Any
+from uuid import UUID
+
+from aiohttp import web
+
+from chassis.http import path_uuid
+from contracts.api.billing import Invoice, InvoiceList
+from contracts.api.notifier import Preferences, PreferencesView
+from contracts.failures import Forbidden, Unavailable
+from gateway.pages.rendering import checked_form, page, see, signed_in
+from gateway.services import SERVICES, Told
+
+routes = web.RouteTableDef()
+
+
+async def household_of(request: web.Request) -> tuple[str, Any, str]:
+    """The session, the guardian and the household's path; staff have none."""
+    session, person = await signed_in(request)
+    if person.household_id is None:
+        raise Forbidden("this page is a household's")
+    return session, person, f"/households/{person.household_id}"
+
+
+@routes.get("/factures")
+async def invoices(request: web.Request) -> web.Response:
+    session, person, household = await household_of(request)
+    services = request.app[SERVICES]
+    found = await services.call(session, "billing", f"{household}/invoices", InvoiceList)
+    try:
+        preferences = await services.call(session, "notifier", "/preferences", PreferencesView)
+    except (Unavailable, Told):
+        preferences = None  # invoices are shown without notifier
+    is_saved = "enregistre" in request.query
+    return page(request, "invoices.html", person, invoices=found, preferences=preferences, is_saved=is_saved)
+
+
+@routes.post("/factures/avertissement")
+async def save_preferences(request: web.Request) -> web.Response:
+    """« Être averti par mail de la mise en ligne de mes factures »."""
+    form = await checked_form(request)
+    session, _person, _household = await household_of(request)
+    wish = Preferences(invoice_published="invoice_published" in form, booking_recap="booking_recap" in form)
+    await request.app[SERVICES].call(session, "notifier", "/preferences", PreferencesView, method="PUT", body=wish)
+    return see("/factures?enregistre=1#avertissement")
+
+
+@routes.get("/factures/recapitulatif")
+async def recap(request: web.Request) -> web.Response:
+    """Étape 2: the lines and the total of the chosen invoices."""
+    session, person, household = await household_of(request)
+    chosen = []
+    for text in dict.fromkeys(request.query.getall("facture", [])[:50]):
+        try:
+            path = f"{household}/invoices/{UUID(text)}"
+        except ValueError:
+            return see("/factures")
+        chosen.append(await request.app[SERVICES].call(session, "billing", path, Invoice))
+    payable = [each for each in chosen if each.summary.left_cents]
+    if not payable:
+        return see("/factures")
+    total = sum(each.summary.left_cents for each in payable)
+    return page(request, "invoice_recap.html", person, invoices=payable, total_cents=total)
+
+
+@routes.get("/factures/{invoice_id}/pdf")
+async def pdf(request: web.Request) -> web.Response:
+    session, _person, household = await household_of(request)
+    path = f"{household}/invoices/{path_uuid(request, 'invoice_id')}/pdf"
+    disposition, raw = await request.app[SERVICES].file(session, "billing", path)
+    headers = {"Content-Disposition": disposition, "Cache-Control": "no-store"}
+    return web.Response(body=raw, content_type="application/pdf", headers=headers)

@@ -1,0 +1,127 @@
+"""P7 to P9: to the bank, waiting for its word, and what it said."""
+
+import asyncio
+
+from aiohttp import web
+
+from chassis.http import path_uuid, streaming
+from contracts.api.billing import Checkout, CheckoutWish
+from contracts.api.payment_gateway import Payment, PaymentList, PaymentStatus, PaymentWish
+from contracts.failures import Invalid, Unavailable
+from gateway.live import HUB
+from gateway.pages.invoices import household_of
+from gateway.pages.rendering import checked_form, page, see, signed_in
+from gateway.services import SERVICES, Told
+
+WAITING = {PaymentStatus.CREATED, PaymentStatus.PENDING, PaymentStatus.PROCESSING}
+READY_TRIES = 25
+READY_PAUSE_SECONDS = 0.2
+KEEP_ALIVE_SECONDS = 15
+
+routes = web.RouteTableDef()
+
+
+@routes.post("/paiements")
+async def pay(request: web.Request) -> web.Response:
+    """Hold the invoices, begin the attempt, and go to the bank's page; a second tap finds the first."""
+    form = await checked_form(request)
+    session, _person, household = await household_of(request)
+    services = request.app[SERVICES]
+    try:
+        wish = CheckoutWish(invoice_ids=form.getall("facture", []))
+    except ValueError as error:
+        raise Invalid("the form cannot be read", errors=[]) from error
+    try:
+        path, key = f"{household}/checkouts", str(form.get("key", ""))
+        checkout = await services.call(session, "billing", path, Checkout, method="POST", body=wish, key=key)
+        checkout_id = str(checkout.checkout_id)
+    except Told as told:
+        if told.told_code != "checkout_open":
+            raise
+        checkout_id = str(told.facts["checkout_id"])
+    payment = await _begin(request, session, checkout_id)
+    return see(payment.payer_url or f"/paiements/{payment.payment_id}")
+
+
+async def _begin(request: web.Request, session: str, checkout_id: str) -> Payment:
+    """The attempt of a checkout, as soon as payment-gateway has heard of it."""
+    services, wish = request.app[SERVICES], PaymentWish(checkout_id=checkout_id)
+    for _ in range(READY_TRIES):
+        try:
+            return await services.call(session, "payment-gateway", "/payments", Payment, method="POST", body=wish)
+        except Told as told:
+            if told.told_code in {"payment_unresolved", "checkout_over"} and "payment_id" in told.facts:
+                found = await services.call(
+                    session, "payment-gateway", f"/checkouts/{checkout_id}/payments", PaymentList
+                )
+                return found.payments[0].model_copy(update={"payer_url": None})
+            if told.told_code != "checkout_not_ready":
+                raise
+        await asyncio.sleep(READY_PAUSE_SECONDS)
+    raise Unavailable("the payment gateway has not heard of the checkout yet", retry_after_seconds=5)
+
+
+@routes.get("/paiements/{payment_id}/retour")
+async def back(request: web.Request) -> web.Response:
+    """The browser comes back: this proves nothing, so the bank is asked."""
+    session, _person, _household = await household_of(request)
+    payment_id = path_uuid(request, "payment_id")
+    try:
+        path = f"/payments/{payment_id}/look-up"
+        await request.app[SERVICES].call(session, "payment-gateway", path, Payment, method="POST")
+    except (Unavailable, Told):
+        pass  # the waiting page says the truth: nothing is known yet
+    return see(f"/paiements/{payment_id}")
+
+
+@routes.get("/paiements/{payment_id}")
+async def payment_page(request: web.Request) -> web.Response:
+    """« En attente du retour de la banque », or how it ended."""
+    session, person, _household = await household_of(request)
+    path = f"/payments/{path_uuid(request, 'payment_id')}"
+    payment = await request.app[SERVICES].call(session, "payment-gateway", path, Payment)
+    return page(request, "payment.html", person, payment=payment, is_waiting=payment.status in WAITING)
+
+
+@routes.get("/paiements/{payment_id}/flux")
+@streaming
+async def live(request: web.Request) -> web.StreamResponse:
+    """Server-sent events: the status now, and again when something is heard of the payment."""
+    session, person = await signed_in(request)
+    payment_id = path_uuid(request, "payment_id")
+    services, shown = request.app[SERVICES], None
+    with request.app[HUB].waits_for(payment_id, person.session_id) as heard:
+        payment = await services.call(session, "payment-gateway", f"/payments/{payment_id}", Payment)
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store"})
+        await response.prepare(request)
+        while True:
+            if payment.status != shown:
+                shown = payment.status
+                await response.write(f"event: status\ndata: {shown}\n\n".encode())
+            if shown not in WAITING:
+                return response
+            heard.clear()
+            try:
+                await asyncio.wait_for(heard.wait(), KEEP_ALIVE_SECONDS)
+            except TimeoutError:
+                await response.write(b": waiting\n\n")
+            payment = await services.call(session, "payment-gateway", f"/payments/{payment_id}", Payment)
+
+
+@routes.post("/paiements/{payment_id}/annulation")
+async def abandon(request: web.Request) -> web.Response:
+    await checked_form(request)
+    session, _person, _household = await household_of(request)
+    payment_id = path_uuid(request, "payment_id")
+    path = f"/payments/{payment_id}/abandon"
+    await request.app[SERVICES].call(session, "payment-gateway", path, Payment, method="POST")
+    return see(f"/paiements/{payment_id}")
+
+
+@routes.get("/paiements/{payment_id}/ticket")
+async def ticket(request: web.Request) -> web.Response:
+    session, _person, _household = await household_of(request)
+    path = f"/payments/{path_uuid(request, 'payment_id')}/ticket"
+    disposition, raw = await request.app[SERVICES].file(session, "payment-gateway", path)
+    headers = {"Content-Disposition": disposition, "Cache-Control": "no-store"}
+    return web.Response(body=raw, content_type="application/pdf", headers=headers)

@@ -1,0 +1,60 @@
+"""What people read when something cannot be done, and the headers of every answer."""
+
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from chassis.http import Problem
+from gateway.pages.rendering import page, see
+from gateway.services import SignedOut, Told
+from gateway.settings import SETTINGS
+
+SENTENCES = {
+    "not_found": ("Page introuvable", "Cette page n'existe pas, ou elle n'est pas à vous."),
+    "forbidden": ("Ce n'est pas permis", "Rechargez la page, puis recommencez."),
+    "invalid": ("Il manque quelque chose", "Ce qui a été envoyé n'a pas pu être lu. Rien n'a été enregistré."),
+    "too_many": ("Un peu trop vite", "Attendez un instant, puis recommencez."),
+    "body_too_large": ("C'est trop long", "Ce qui a été envoyé est trop volumineux. Rien n'a été enregistré."),
+    "unavailable": ("Le service est momentanément indisponible", "Rien n'est perdu. Réessayez dans une minute."),
+    "bank_unreachable": ("La banque ne répond pas", "Aucun paiement n'a commencé. Réessayez dans quelques minutes."),
+    "bank_refused": ("La banque n'a pas ouvert le paiement", "Aucun paiement n'a commencé. Contactez la mairie."),
+    "payer_email_missing": ("Il manque votre adresse email", "La banque en a besoin. Donnez-la à la mairie."),
+    "already_paid": ("Cette facture est déjà réglée", "Il n'y a plus rien à payer."),
+    "checkout_over": ("Ce paiement est terminé", "Retournez à vos factures pour voir ce qui reste à régler."),
+    "no_ticket": ("Pas encore de ticket", "Le ticket existe dès que la banque a confirmé le paiement."),
+}
+BY_STATUS = {403: "forbidden", 404: "not_found", 413: "body_too_large", 422: "invalid", 429: "too_many"}
+DEFECT = ("Quelque chose n'a pas marché", "L'incident est noté. Rien n'est perdu ; réessayez dans une minute.")
+
+
+async def problem_page(request: web.Request, problem: Problem) -> web.StreamResponse:
+    """A page that says what happened and what to do, with the right status."""
+    named = SENTENCES.get(problem.code) or SENTENCES.get(BY_STATUS.get(problem.status, ""))
+    title, text = named or (SENTENCES["unavailable"] if problem.status == 503 else DEFECT)
+    response = page(request, "problem.html", status=problem.status, title=title, text=text)
+    response.headers.update(problem.headers())
+    return response
+
+
+@web.middleware
+async def signed_out(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Send who is not signed in to the sign-in page, and show what a service refused."""
+    try:
+        return await handler(request)
+    except SignedOut:
+        return see("/connexion?fin=1" if request.cookies else "/connexion")
+    except Told as told:
+        return await problem_page(request, Problem(status=told.status, code=told.told_code, detail=told.detail))
+
+
+async def with_security_headers(request: web.Request, response: web.StreamResponse) -> None:
+    """Only our own scripts, styles and forms; the bank's page is the one place a form may lead to."""
+    banks = request.app[SETTINGS].bank_origins
+    response.headers.setdefault(
+        "Content-Security-Policy",
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
+        f"connect-src 'self'; form-action 'self' {banks}; base-uri 'none'; frame-ancestors 'none'",
+    )
+    response.headers.setdefault("X-Content-Type-Options", "nosniff")
+    response.headers.setdefault("Referrer-Policy", "same-origin")
+    if request.app[SETTINGS].is_secure:
+        response.headers.setdefault("Strict-Transport-Security", "max-age=31536000")

@@ -1,0 +1,136 @@
+"""Pages from templates, the session cookie, and the token that proves a form is ours."""
+
+import hashlib
+import hmac
+from datetime import date, datetime
+from typing import Any
+from uuid import uuid4
+
+import jinja2
+from aiohttp import web
+from babel.dates import format_date
+from babel.numbers import format_currency
+from markdown_it import MarkdownIt
+from markupsafe import Markup
+
+from chassis.clock import PARIS
+from contracts.failures import Forbidden
+from contracts.identity import Identity
+from gateway.services import SERVICES, SignedOut
+from gateway.settings import SETTINGS, Settings
+
+SESSION = web.RequestKey("session", str)
+WEEKDAYS = ("Lu", "Ma", "Me", "Je", "Ve", "Sa", "Di")
+_MARKDOWN = MarkdownIt("commonmark", {"html": False, "linkify": False}).disable("image")
+
+
+def euros(cents: int) -> str:
+    """Cents as people write euros."""
+    whole, rest = divmod(abs(cents), 100)
+    text: str = format_currency(whole, "EUR", "#,##0", locale="fr_FR", currency_digits=False)
+    return f"{'−' if cents < 0 else ''}{text},{rest:02d}\u00a0€"
+
+
+def month(value: date) -> str:
+    return format_date(value, "LLLL y", locale="fr_FR")
+
+
+def long_day(value: date) -> str:
+    return format_date(value, "EEEE d MMMM", locale="fr_FR")
+
+
+def short_day(value: date) -> str:
+    """A day as in « mes dernières modifications »: « Je 24-12-2015 »."""
+    return f"{WEEKDAYS[value.weekday()]} {value:%d-%m-%Y}"
+
+
+def instant(value: datetime) -> str:
+    at = value.astimezone(PARIS)
+    return f"{short_day(at.date())} à {at:%H:%M}"
+
+
+def deadline(value: datetime) -> str:
+    """A deadline, as short as it can be said: « jeu. 3, 12 h »."""
+    at = value.astimezone(PARIS)
+    minutes = f" {at:%M}" if at.minute else ""
+    return f"{format_date(at, 'EEE d/MM', locale='fr_FR')} à {at.hour} h{minutes}"
+
+
+def markdown(text: str) -> Markup:
+    """Markdown as HTML, with raw HTML and images left out."""
+    return Markup(_MARKDOWN.render(text))  # noqa: S704 - the renderer escapes, html is off
+
+
+templates = jinja2.Environment(
+    loader=jinja2.PackageLoader("gateway"),
+    autoescape=True,
+    undefined=jinja2.StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+templates.filters.update(
+    euros=euros,
+    month=month,
+    long_day=long_day,
+    short_day=short_day,
+    instant=instant,
+    deadline=deadline,
+    markdown=markdown,
+)
+
+
+def cookie_name(settings: Settings) -> str:
+    """``__Host-`` binds the cookie to this host by HTTPS; a machine of one's own has no HTTPS."""
+    return "__Host-preau" if settings.is_secure else "preau"
+
+
+def session_of(request: web.Request) -> str:
+    """The opaque session of the cookie; ``SignedOut`` without one."""
+    session = request.cookies.get(cookie_name(request.app[SETTINGS]), "")
+    if not session:
+        raise SignedOut
+    return session
+
+
+async def signed_in(request: web.Request) -> tuple[str, Identity]:
+    """The session and who it is; ``SignedOut`` when it is over."""
+    session = session_of(request)
+    return session, await request.app[SERVICES].who(session)
+
+
+def form_token(request: web.Request) -> str:
+    """What every form carries: bound to the session, known to nobody else."""
+    session = request.cookies.get(cookie_name(request.app[SETTINGS]), "")
+    secret = request.app[SETTINGS].csrf_secret.get_secret_value().encode()
+    return hmac.new(secret, session.encode(), hashlib.sha256).hexdigest()
+
+
+async def checked_form(request: web.Request) -> Any:
+    """The form, if it comes from one of our pages; else ``Forbidden``."""
+    origin = request.headers.get("Origin")
+    form = await request.post()
+    given = form.get("form_token", "")
+    is_ours = isinstance(given, str) and hmac.compare_digest(given.encode(), form_token(request).encode())
+    if not is_ours or (origin not in {None, request.app[SETTINGS].public_url}):
+        raise Forbidden("this form does not come from the portal")
+    return form
+
+
+def page(
+    request: web.Request, template: str, person: Identity | None = None, *, status: int = 200, **values: Any
+) -> web.Response:
+    """A page; ``person`` is who is signed in."""
+    common = {
+        "town": request.app[SETTINGS].town_name,
+        "person": person,
+        "form_token": form_token(request),
+        "new_key": lambda: uuid4().hex,
+        "path": request.path,
+    }
+    text = templates.get_template(template).render({**common, **values})
+    return web.Response(text=text, status=status, content_type="text/html", headers={"Cache-Control": "no-store"})
+
+
+def see(path: str) -> web.Response:
+    """Send the browser to a page after a form."""
+    return web.Response(status=303, headers={"Location": path, "Cache-Control": "no-store"})

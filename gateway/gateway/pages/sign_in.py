@@ -1,0 +1,90 @@
+"""P1 « Connexion » and « Déconnexion »."""
+
+import contextlib
+
+from aiohttp import web
+from pydantic import SecretStr, ValidationError
+
+from contracts.api.auth import SignIn
+from contracts.api.notifier import Announcement
+from contracts.failures import Unavailable
+from gateway.pages.rendering import checked_form, cookie_name, page, see, session_of, signed_in
+from gateway.services import SERVICES, SignedOut, Told
+from gateway.settings import SETTINGS
+
+WRONG = "Ces deux codes ne vont pas ensemble. Vérifiez-les, puis recommencez."
+LOCKED = "Trop d'essais. Attendez {minutes} avant de recommencer."
+OVER = "Votre session est terminée. Reconnectez-vous pour continuer."
+
+routes = web.RouteTableDef()
+
+
+@routes.get("/")
+async def home(request: web.Request) -> web.Response:
+    _, person = await signed_in(request)
+    return see("/mairie" if person.is_staff else "/planning")
+
+
+@routes.get("/connexion")
+async def sign_in_page(request: web.Request) -> web.Response:
+    notice = OVER if "fin" in request.query else ""
+    return await _form(request, notice=notice)
+
+
+async def _form(
+    request: web.Request, *, status: int = 200, wrong: str = "", notice: str = "", identifier: str = ""
+) -> web.Response:
+    try:
+        _, raw = await request.app[SERVICES].raw("notifier", "GET", "/announcement")
+        announcement = Announcement.model_validate_json(raw).markdown
+    except (Unavailable, Told):
+        announcement = ""  # the message is an extra: signing in works without notifier
+    return page(
+        request,
+        "sign_in.html",
+        status=status,
+        announcement=announcement,
+        wrong=wrong,
+        notice=notice,
+        identifier=identifier,
+    )
+
+
+@routes.post("/connexion")
+async def sign_in(request: web.Request) -> web.Response:
+    """The two codes; one sentence for every way of being wrong."""
+    form, settings = await checked_form(request), request.app[SETTINGS]
+    identifier, secret = str(form.get("identifier", "")), str(form.get("secret", ""))
+    try:
+        wish = SignIn(
+            identifier=identifier,
+            secret=SecretStr(secret),
+            client_address=(request.remote or "")[:64],
+            user_agent=request.headers.get("User-Agent", "")[:400],
+        )
+        opened = await request.app[SERVICES].sign_in(wish)
+    except ValidationError:
+        return await _form(request, status=401, wrong=WRONG)
+    except Told as told:
+        if told.status == 429:
+            minutes = -(-int(told.facts.get("retry_after_seconds", 60)) // 60)
+            sentence = LOCKED.format(minutes=f"{minutes} minute{'s' if minutes > 1 else ''}")
+            return await _form(request, status=429, wrong=sentence, identifier=identifier)
+        return await _form(request, status=401, wrong=WRONG, identifier=identifier)
+    response = see("/")
+    response.set_cookie(
+        cookie_name(settings), opened.session, httponly=True, secure=settings.is_secure, samesite="Lax", path="/"
+    )
+    return response
+
+
+@routes.post("/deconnexion")
+async def sign_out(request: web.Request) -> web.Response:
+    """End the session on the server, then in the browser."""
+    await checked_form(request)
+    with contextlib.suppress(SignedOut):
+        await request.app[SERVICES].sign_out(session_of(request))
+    response = see("/connexion")
+    response.del_cookie(cookie_name(request.app[SETTINGS]), path="/")
+    response.headers["Clear-Site-Data"] = '"cache"'
+    return response

@@ -1,0 +1,154 @@
+"""The services, called with the signed token of the person for whom it is done."""
+
+import time
+from collections.abc import AsyncIterator
+from typing import Any, TypeVar
+from uuid import UUID
+
+import aiohttp
+from aiohttp import web
+from pydantic import BaseModel
+
+from chassis.logs import correlation_id
+from contracts.api.auth import SessionKey, SignedIn, SignIn, Token, TokenWish
+from contracts.failures import Refusal, Unavailable
+from contracts.identity import Identity
+from gateway.settings import SETTINGS, Settings
+
+Answer = TypeVar("Answer", bound=BaseModel)
+
+TOKEN_KEPT_SECONDS = 40
+TOKENS_MAX = 20_000
+
+
+class SignedOut(Exception):  # noqa: N818 - an answer
+    """Nobody is signed in, or no longer."""
+
+
+class Told(Refusal):
+    """What a service answered instead of doing it: its status, its stable code and its facts."""
+
+    def __init__(self, status: int, code: str, detail: str, facts: dict[str, Any]) -> None:
+        super().__init__(detail, **facts)
+        self.status, self.told_code = status, code
+
+
+class Services:
+    """Typed calls to the five services."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._urls = {
+            "auth": settings.auth_url,
+            "planning": settings.planning_url,
+            "billing": settings.billing_url,
+            "payment-gateway": settings.payment_gateway_url,
+            "notifier": settings.notifier_url,
+        }
+        self._timeout = aiohttp.ClientTimeout(total=settings.service_seconds_max)
+        self._tokens: dict[tuple[str, str], tuple[Token, float]] = {}
+        self._http: aiohttp.ClientSession | None = None
+
+    async def start(self) -> None:
+        """Open the HTTP client."""
+        self._http = aiohttp.ClientSession(timeout=self._timeout, connector=aiohttp.TCPConnector(limit=200))
+
+    async def stop(self) -> None:
+        """Close the HTTP client."""
+        if self._http:
+            await self._http.close()
+
+    async def sign_in(self, wish: SignIn) -> SignedIn:
+        """The two codes against a session."""
+        body = wish.model_dump(mode="json")
+        body["secret"] = wish.secret.get_secret_value()
+        _, raw = await self.raw("auth", "POST", "/sessions", json=body)
+        return SignedIn.model_validate_json(raw)
+
+    async def sign_out(self, session: str) -> None:
+        """End the session on the server."""
+        await self.raw("auth", "POST", "/sessions/end", json=SessionKey(session=session).model_dump())
+        self._tokens = {key: kept for key, kept in self._tokens.items() if key[0] != session}
+
+    def forget(self, session_id: UUID) -> None:
+        """Drop the tokens of a session that ended elsewhere."""
+        kept = self._tokens.items()
+        self._tokens = {key: value for key, value in kept if value[0].identity.session_id != session_id}
+
+    async def token(self, session: str, audience: str) -> Token:
+        """A token for one service; ``SignedOut`` when the session is over."""
+        known = self._tokens.get((session, audience))
+        if known and known[1] > time.monotonic():
+            return known[0]
+        try:
+            wish = TokenWish(session=session, audience=audience)
+            _, raw = await self.raw("auth", "POST", "/tokens", json=wish.model_dump())
+        except (ValueError, Told) as error:
+            raise SignedOut from error
+        token = Token.model_validate_json(raw)
+        if len(self._tokens) >= TOKENS_MAX:
+            self._tokens.clear()
+        self._tokens[(session, audience)] = (token, time.monotonic() + TOKEN_KEPT_SECONDS)
+        return token
+
+    async def who(self, session: str) -> Identity:
+        """Who is signed in."""
+        return (await self.token(session, "planning")).identity
+
+    async def call(
+        self,
+        session: str,
+        service: str,
+        path: str,
+        answer: type[Answer],
+        *,
+        method: str = "GET",
+        body: BaseModel | None = None,
+        key: str | None = None,
+    ) -> Answer:
+        """A call for a person, its answer as a contract model."""
+        token = await self.token(session, service)
+        headers = {"Authorization": f"Bearer {token.token}"}
+        if key:
+            headers["Idempotency-Key"] = key
+        json = body.model_dump(mode="json") if body else None
+        _, raw = await self.raw(service, method, path, headers=headers, json=json)
+        return answer.model_validate_json(raw)
+
+    async def file(self, session: str, service: str, path: str) -> tuple[str, bytes]:
+        """A file for a person: its Content-Disposition and its bytes."""
+        token = await self.token(session, service)
+        headers, raw = await self.raw(service, "GET", path, headers={"Authorization": f"Bearer {token.token}"})
+        return headers.get("Content-Disposition", "inline"), raw
+
+    async def raw(
+        self, service: str, method: str, path: str, *, headers: dict[str, str] | None = None, **more: Any
+    ) -> tuple[dict[str, str], bytes]:
+        """One HTTP call; ``Told`` for what the service refused, ``Unavailable`` when it is away."""
+        assert self._http is not None, "the services are called before the start"
+        sent = {"X-Request-Id": correlation_id(), **(headers or {})}
+        try:
+            async with self._http.request(method, self._urls[service] + path, headers=sent, **more) as response:
+                raw = await response.read()
+                if response.status < 400:
+                    return dict(response.headers), raw
+                problem = await response.json(content_type=None)
+        except (TimeoutError, aiohttp.ClientError, ValueError) as error:
+            raise Unavailable(f"{service} does not answer", retry_after_seconds=5) from error
+        facts = {name: value for name, value in problem.items() if name not in {"status", "code", "detail"}}
+        raise Told(response.status, problem.get("code", "refused"), problem.get("detail", ""), facts)
+
+
+SERVICES = web.AppKey("services", Services)
+
+
+def use_services(app: web.Application) -> None:
+    """Give the application its clients, from start to stop."""
+    services = Services(app[SETTINGS])
+    app[SERVICES] = services
+
+    async def run(_app: web.Application) -> AsyncIterator[None]:
+        await services.start()
+        yield
+        await services.stop()
+
+    app.cleanup_ctx.append(run)
