@@ -1,0 +1,194 @@
+"""The demo town: plainly fictional families, made through the services' own doors. Running it again changes nothing."""
+
+import asyncio
+from datetime import date, datetime, timedelta
+from typing import Any
+from uuid import NAMESPACE_URL, UUID, uuid5
+from zoneinfo import ZoneInfo
+
+import aiohttp
+
+from local_stack.stack import Stack
+
+SECRET = "demo-2026-demo"  # noqa: S105 - printed on purpose: the demo town is for trying
+SPACE = uuid5(NAMESPACE_URL, "urn:preau:demo")
+ACTIVITIES = (
+    ("Périscolaire matin", "school_days", [1, 2, 4, 5], 210),
+    ("Cantine", "school_days", [1, 2, 4, 5], 420),
+    ("Périscolaire soir", "school_days", [1, 2, 4, 5], 260),
+    ("Mercredi", "wednesdays", [3], 980),
+    ("Petites Vac. Matin", "small_holidays", [1, 2, 3, 4, 5], 490),
+    ("Petites Vac. Après-midi", "small_holidays", [1, 2, 3, 4, 5], 475),
+)
+FAMILIES = (
+    ("Dupont", "Camille", ("Léa", "Tom")),
+    ("Martin", "Sofiane", ("Inès",)),
+    ("Bernard", "Alice", ("Jules", "Zoé", "Malo")),
+    ("Petit", "Nadia", ("Adam",)),
+    ("Robert", "Paul", ("Rose",)),
+    ("Moreau", "Lucie", ("Noé",)),
+    ("Laurent-Delacroix de Saint-Exupéry", "Marie-Antoinette", ("Maximilien-Alexandre",)),
+    ("Garcia", "Elena", ("Hugo", "Lina")),
+    ("Roux", "Karim", ("Sami",)),
+    ("Fontaine", "Julie", ("Agathe",)),
+    ("Chevalier", "Marc", ("Basile",)),
+    ("Nguyen", "Linh", ("Mai",)),
+)
+ANNOUNCEMENT = "**Bienvenue sur le portail famille de Saint-Aubin.**\n\nPensez à réserver avant la veille à 18 h."
+
+
+def _id(name: str) -> UUID:
+    return uuid5(SPACE, name)
+
+
+def codes() -> dict[str, Any]:
+    """The codes that the table prints and the tests use."""
+    parents = [
+        {"identifier": f"demo{number:02d}", "secret": SECRET, "household": f"Famille {family[0]}"}
+        for number, family in enumerate(FAMILIES, 1)
+    ]
+    return {"parents": parents, "staff": [{"identifier": "mairie", "secret": SECRET, "household": None}]}
+
+
+class Demo:
+    """The administrator's session against the services."""
+
+    def __init__(self, stack: Stack, http: aiohttp.ClientSession) -> None:
+        self._stack, self._http = stack, http
+        self._session = ""
+
+    async def fill(self) -> None:
+        """Everything, once; what is there stays."""
+        role = ("--role", "administrator")
+        await self._stack.command(
+            "auth", "create-staff", "--identifier", "mairie", "--name", "Agent Mairie", *role, STAFF_SECRET=SECRET
+        )
+        wish = {"identifier": "mairie", "secret": SECRET, "client_address": "127.0.0.1"}
+        self._session = (await self._call("auth", "POST", "/sessions", wish, token=False))["session"]
+        if (await self._call("auth", "GET", "/households"))["households"]:
+            return
+        await self._activities()
+        for number, family in enumerate(FAMILIES, 1):
+            await self._family(number, *family)
+        await self._invoices()
+        starts = datetime.now(ZoneInfo("Europe/Paris")).isoformat()
+        await self._call("notifier", "PUT", "/announcement", {"markdown": ANNOUNCEMENT, "starts_at": starts})
+
+    async def _activities(self) -> None:
+        today = date.today()  # noqa: DTZ011 - a machine of one's own
+        first = today.replace(month=9, day=1) if today.month >= 9 else date(today.year - 1, 9, 1)
+        for position, (label, period, weekdays, cents) in enumerate(ACTIVITIES):
+            notice = {"days_before": 1, "at": "18:00"}
+            wish = {
+                "label": label,
+                "period": period,
+                "weekdays": weekdays,
+                "first_day": str(first),
+                "last_day": str(date(first.year + 1, 7, 31)),
+                "booking_notice": notice,
+                "cancelling_notice": notice,
+                "position": position,
+            }
+            await self._call("planning", "PUT", f"/activities/{_id(label)}", wish)
+            tariff = {"activity_label": label, "unit_price_cents": cents, "valid_from": str(first)}
+            await self._call("billing", "PUT", f"/tariffs/{_id(label)}", tariff)
+
+    async def _family(self, number: int, name: str, guardian: str, children: tuple[str, ...]) -> None:
+        wish: dict[str, Any] = {
+            "reference": f"SA{number:03d}",
+            "name": f"Famille {name}",
+            "address": [f"{number} rue des Tilleuls", "00000 Saint-Aubin"],
+            "guardians": [
+                {
+                    "first_name": guardian,
+                    "last_name": name,
+                    "email": f"demo{number:02d}@example.org",
+                    "identifier": f"demo{number:02d}",
+                    "secret": SECRET,
+                }
+            ],
+            "children": [
+                {
+                    "first_name": child,
+                    "last_name": name,
+                    "birth_date": str(date(2018 + order, 3, 10 + order)),
+                    "school": "École Jacques-Prévert",
+                    "class_name": ("CE1", "CP", "Grande section")[order],
+                }
+                for order, child in enumerate(children)
+            ],
+        }
+        household = (await self._call("auth", "POST", "/households", wish))["household"]
+        for child in household["children"]:
+            await self._child(household["household_id"], child["child_id"])
+
+    async def _child(self, household_id: str, child_id: str) -> None:
+        today = date.today()  # noqa: DTZ011 - a machine of one's own
+        path = f"/households/{household_id}/children/{child_id}"
+        span = {"first_day": str(today - timedelta(days=80)), "last_day": str(today + timedelta(days=220))}
+        for label, *_ in ACTIVITIES:
+            await self._until_known("PUT", f"{path}/enrolments/{_id(label)}", span)
+        before = (today.replace(day=1) - timedelta(days=1)).strftime("%Y-%m")
+        view = await self._call("planning", "GET", f"{path}/months/{before}")
+        lines = [
+            {"activity_id": cell["activity_id"], "day": day["day"], "booked": True}
+            for day in view["days"]
+            for cell in day["cells"]
+            if cell["state"] == "free" and cell["activity_id"] == str(_id("Cantine"))
+        ]
+        if lines:
+            body = {"child_id": child_id, "seen_version": view["version"], "lines": lines}
+            extra = {"Idempotency-Key": f"demo-{child_id}", "X-Channel": "import"}
+            await self._call("planning", "POST", f"/households/{household_id}/bookings", body, more=extra)
+
+    async def _invoices(self) -> None:
+        """Publish last month once billing has heard of every booking."""
+        today = date.today()  # noqa: DTZ011 - a machine of one's own
+        before = (today.replace(day=1) - timedelta(days=1)).strftime("%Y-%m")
+        body = {"month": before, "due_on": str(today + timedelta(days=30))}
+        for attempt in range(60):
+            extra = {"Idempotency-Key": f"demo-{before}-{attempt}"}
+            run = await self._call("billing", "POST", "/invoice-runs", body, more=extra)
+            if attempt and not run["invoices"]:
+                return
+            await asyncio.sleep(1)
+
+    async def _until_known(self, method: str, path: str, body: Any) -> None:
+        for _ in range(100):
+            try:
+                await self._call("planning", method, path, body)
+            except LookupError:
+                await asyncio.sleep(0.1)
+            else:
+                return
+        raise RuntimeError(f"planning never heard of {path}")
+
+    async def _call(
+        self,
+        service: str,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        token: bool = True,
+        more: dict[str, str] | None = None,
+    ) -> Any:
+        headers = dict(more or {})
+        if token:
+            wish = {"session": self._session, "audience": service}
+            answer = await self._call("auth", "POST", "/tokens", wish, token=False)
+            headers["Authorization"] = f"Bearer {answer['token']}"
+        url = self._stack.url(service) + path
+        async with self._http.request(method, url, json=body, headers=headers) as response:
+            if response.status == 404:
+                raise LookupError(path)
+            if response.status >= 400:
+                raise RuntimeError(f"{method} {url}: {response.status} {await response.text()}")
+            return await response.json()
+
+
+async def fill(stack: Stack) -> dict[str, Any]:
+    """Fill the demo town when it is empty; the codes to sign in with."""
+    async with aiohttp.ClientSession() as http:
+        await Demo(stack, http).fill()
+    return codes()

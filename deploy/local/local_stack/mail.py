@@ -1,0 +1,75 @@
+"""A mail server that delivers nowhere: it keeps what it takes, and shows it. ``python -m local_stack.mail``"""
+
+import asyncio
+import html
+import os
+from email import message_from_bytes, policy
+from email.message import EmailMessage
+from typing import Any
+
+from aiohttp import web
+from aiosmtpd.smtp import SMTP, Envelope, Session
+
+KEPT_MAX = 500
+PAGE = """<!doctype html><html lang="fr"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<title>Courrier</title><style>body{{font:16px/1.5 sans-serif;max-width:50rem;margin:1rem auto;padding:0 1rem}}
+article{{border:1px solid #ccc;border-radius:8px;padding:1rem;margin:1rem 0}}pre{{white-space:pre-wrap}}</style>
+<h1>Courrier</h1>{mails}</html>"""
+
+
+class Catcher:
+    """Takes mails; ``answer`` other than 250 is a fault switch."""
+
+    def __init__(self) -> None:
+        self.answer = "250 OK"
+        self.mails: list[EmailMessage] = []
+
+    async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:  # noqa: N802
+        if self.answer.startswith("250") and isinstance(envelope.content, bytes):
+            message = message_from_bytes(envelope.content, policy=policy.default)
+            assert isinstance(message, EmailMessage)
+            self.mails = [*self.mails, message][-KEPT_MAX:]
+        return self.answer
+
+    def shown(self, mail: EmailMessage) -> dict[str, Any]:
+        """A mail as JSON."""
+        text = mail.get_body(("plain",))
+        return {
+            "message_id": mail["Message-ID"],
+            "to": mail["To"],
+            "subject": mail["Subject"],
+            "text": text.get_content() if text else "",
+            "attachments": [part.get_filename() for part in mail.iter_attachments()],
+        }
+
+    async def page(self, _request: web.Request) -> web.Response:
+        mails = "".join(
+            f"<article><b>{html.escape(each['subject'] or '')}</b><br>à {html.escape(each['to'] or '')}"
+            f"<pre>{html.escape(each['text'])}</pre>{html.escape(', '.join(map(str, each['attachments'])))}</article>"
+            for each in map(self.shown, reversed(self.mails))
+        )
+        return web.Response(text=PAGE.format(mails=mails or "<p>Aucun mail.</p>"), content_type="text/html")
+
+    async def list_mails(self, _request: web.Request) -> web.Response:
+        return web.json_response([self.shown(mail) for mail in self.mails])
+
+    async def set_answer(self, request: web.Request) -> web.Response:
+        self.answer = str((await request.json())["answer"])
+        return web.json_response({"answer": self.answer})
+
+
+async def main() -> None:
+    """Serve SMTP and the page until the end."""
+    catcher, loop = Catcher(), asyncio.get_running_loop()
+    app = web.Application()
+    app.add_routes([web.get("/", catcher.page), web.get("/api/mails", catcher.list_mails)])
+    app.add_routes([web.put("/api/answer", catcher.set_answer)])
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await loop.create_server(lambda: SMTP(catcher), "127.0.0.1", int(os.environ["SMTP_PORT"]))
+    await web.TCPSite(runner, "127.0.0.1", int(os.environ["HTTP_PORT"])).start()
+    await asyncio.Event().wait()
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

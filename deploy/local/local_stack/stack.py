@@ -1,0 +1,240 @@
+"""The whole portal on this machine: private servers, stand-ins for the bank and the mail, and the six programs."""
+
+import asyncio
+import json
+import os
+import secrets
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from local_stack.ports import next_free
+from local_stack.postgres import PostgresServer, ensure_database
+from local_stack.processes import Program
+from local_stack.rabbit import RabbitServer
+
+SERVICES = ("auth", "planning", "billing", "payment-gateway", "notifier")
+WANTED_PORTS = {
+    "gateway": 8080,
+    "auth": 8081,
+    "planning": 8082,
+    "billing": 8083,
+    "payment-gateway": 8084,
+    "notifier": 8085,
+    "bank": 8090,
+    "mail": 8025,
+    "smtp": 8026,
+    "postgresql": 8032,
+    "rabbitmq": 8072,
+}
+READY_SECONDS = 90
+TOWN = "Saint-Aubin"
+
+Say = Callable[[str], None]
+
+
+class Stack:
+    """Starts, restarts and stops everything; ``folder`` keeps its data, secrets and logs."""
+
+    def __init__(self, folder: Path, *, durable: bool = True, say: Say = lambda _line: None) -> None:
+        self.folder = folder
+        self.programs: dict[str, Program] = {}
+        self.databases: dict[str, str] = {}
+        self.ports: dict[str, int] = {}
+        self._durable, self._say = durable, say
+        self._postgres: PostgresServer | None = None
+        self._rabbit: RabbitServer | None = None
+        self.amqp_url = ""
+        self.secrets: dict[str, str] = {}
+
+    @property
+    def gateway_url(self) -> str:
+        return self.url("gateway")
+
+    @property
+    def rabbit(self) -> RabbitServer:
+        assert self._rabbit is not None, "the broker is not ours"
+        return self._rabbit
+
+    def url(self, name: str) -> str:
+        """Where a program answers."""
+        return f"http://127.0.0.1:{self.ports[name]}"
+
+    async def start(self) -> None:
+        """Servers, set-up of every service, then every service."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.folder.chmod(0o711)
+        self.secrets = self._kept_secrets()
+        self._choose_ports()
+        await asyncio.gather(self._start_database(), self._start_broker())
+        names = [*SERVICES, "gateway"]
+        self.programs = {"mail": self._stand_in("mail", "local_stack.mail"), "bank": self._bank()}
+        await asyncio.gather(*(program.start() for program in self.programs.values()))
+        await asyncio.gather(*(self.command(name, "migrate") for name in SERVICES))
+        for name in names:
+            self.programs[name] = self._program(name, [])
+            await self.programs[name].start()
+        await asyncio.gather(*(self.ready(name) for name in [*names, "bank"]))
+
+    async def stop(self) -> None:
+        """Programs first, servers last."""
+        await asyncio.gather(*(program.stop() for program in self.programs.values()))
+        for server in (self._rabbit, self._postgres):
+            if server:
+                await server.stop()
+
+    async def kill(self, name: str) -> None:
+        """End a program at once, as kill -9 does."""
+        await self.programs[name].kill()
+
+    async def restart(self, name: str) -> None:
+        """Start a program again and wait until it is ready."""
+        await self.programs[name].start()
+        await self.ready(name)
+
+    async def ready(self, name: str) -> None:
+        """Wait until a program says that it is ready."""
+        program, deadline = self.programs[name], asyncio.get_running_loop().time() + READY_SECONDS
+        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=5)) as http:
+            while asyncio.get_running_loop().time() < deadline and program.is_running:
+                try:
+                    async with http.get(f"{self.url(name)}/health/ready") as response:
+                        if response.status == 200:
+                            return
+                except (TimeoutError, aiohttp.ClientError):
+                    pass
+                await asyncio.sleep(0.1)
+        raise RuntimeError(f"{name} does not start:\n{program.tail()}")
+
+    async def command(self, name: str, *words: str, **environment: str) -> None:
+        """Run one of a service's commands to its end."""
+        program = self._program(name, list(words))
+        program.environment = {**program.environment, **environment}
+        await program.start()
+        assert program.process is not None
+        if await asyncio.wait_for(program.process.wait(), timeout=120):
+            raise RuntimeError(f"{name} {words[0]} failed:\n{program.tail()}")
+
+    async def watch(self) -> None:
+        """Restart what crashes, and say so, until cancelled."""
+        while True:
+            await asyncio.sleep(1)
+            for name, program in self.programs.items():
+                if not program.is_running:
+                    status = program.process.returncode if program.process else None
+                    self._say(f"{name} stopped (status {status}), starting it again; its log: {program.log}")
+                    await program.start()
+
+    def describe(self, demo: dict[str, Any]) -> dict[str, Any]:
+        """What ``.local/stack.json`` says."""
+        return {
+            "gateway_url": self.gateway_url,
+            "bank_url": self.url("bank"),
+            "mail_url": self.url("mail"),
+            "amqp_url": self.amqp_url,
+            "databases": self.databases,
+            "services": {
+                name: {"url": self.url(name), "pid": self.programs[name].pid} for name in (*SERVICES, "gateway")
+            },
+            "webhooks": {"payfip": {"url": f"{self.gateway_url}/webhooks/payfip"}},
+            "demo": demo,
+        }
+
+    def _kept_secrets(self) -> dict[str, str]:
+        file = self.folder / "secrets.json"
+        if not file.exists():
+            names = (
+                "postgresql",
+                "rabbitmq",
+                "auth_key",
+                "csrf",
+                *(f"db_{name}" for name in SERVICES),
+            )
+            file.touch(mode=0o600)
+            file.write_text(json.dumps({name: secrets.token_hex(24) for name in names}), encoding="utf-8")
+        kept: dict[str, str] = json.loads(file.read_text(encoding="utf-8"))
+        return kept
+
+    def _choose_ports(self) -> None:
+        taken: set[int] = set()
+        for name, wanted in WANTED_PORTS.items():
+            self.ports[name] = next_free(wanted, taken)
+            if self.ports[name] != wanted:
+                self._say(f"port {wanted} is taken: {name} is on {self.ports[name]}")
+
+    async def _start_database(self) -> None:
+        own = os.environ.get("DATABASE_URL", "")
+        if not own:
+            server = PostgresServer(
+                self.folder / "postgresql",
+                password=self.secrets["postgresql"],
+                port=self.ports["postgresql"],
+                durable=self._durable,
+            )
+            await server.start()
+            self._postgres, own = server, server.dsn()
+        for name in SERVICES:
+            database = f"preau_{name.replace('-', '_')}"
+            self.databases[name] = await ensure_database(own, database, password=self.secrets[f"db_{name}"])
+
+    async def _start_broker(self) -> None:
+        self.amqp_url = os.environ.get("AMQP_URL", "")
+        if not self.amqp_url:
+            self._rabbit = RabbitServer(
+                self.folder / "rabbitmq", password=self.secrets["rabbitmq"], port=self.ports["rabbitmq"]
+            )
+            await self._rabbit.start()
+            self.amqp_url = self._rabbit.url()
+
+    def _stand_in(self, name: str, module: str, **environment: str) -> Program:
+        base = {"PATH": os.environ.get("PATH", ""), "HTTP_PORT": str(self.ports[name]), **environment}
+        base.setdefault("SMTP_PORT", str(self.ports["smtp"]))
+        return Program(name, [sys.executable, "-m", module], base, self.folder / "log" / f"{name}.log")
+
+    def _bank(self) -> Program:
+        return self._stand_in("bank", "bank_simulator", DATA_FOLDER=str(self.folder / "bank"))
+
+    def _program(self, name: str, words: list[str]) -> Program:
+        command = [sys.executable, "-m", name.replace("-", "_"), *words]
+        log = self.folder / "log" / f"{name}.log"
+        return Program(name, command, self._environment(name), log)
+
+    def _environment(self, name: str) -> dict[str, str]:
+        common = {
+            "PATH": os.environ.get("PATH", ""),
+            "AMQP_URL": self.amqp_url,
+            "AUTH_URL": self.url("auth"),
+            "HTTP_PORT": str(self.ports[name]),
+            "PUBLIC_URL": self.gateway_url,
+            "TOWN_NAME": TOWN,
+            "DATABASE_URL": self.databases.get(name, ""),
+        }
+        own = {
+            "auth": {"AUTH_KEY_SECRET": self.secrets["auth_key"]},
+            "planning": {"SCHOOL_ZONE": "B"},
+            "billing": {"TILL_REFERENCE": "REGIE-ENFANCE"},
+            "payment-gateway": {
+                "PAYFIP_SERVICE_URL": f"{self.url('bank')}/tpa/services/securite",
+                "PAYFIP_PAYER_URL": f"{self.url('bank')}/tpa/paiementws.web",
+                "PAYFIP_NUMCLI": "123456",
+                "PAYFIP_SAISIE": "T",
+            },
+            "notifier": {
+                "MAIL_FROM": "portail@saint-aubin.example",
+                "SMTP_HOST": "127.0.0.1",
+                "SMTP_PORT": str(self.ports["smtp"]),
+                "SMTP_TLS": "none",
+            },
+            "gateway": {
+                "PLANNING_URL": self.url("planning"),
+                "BILLING_URL": self.url("billing"),
+                "PAYMENT_GATEWAY_URL": self.url("payment-gateway"),
+                "NOTIFIER_URL": self.url("notifier"),
+                "CSRF_SECRET": self.secrets["csrf"],
+                "BANK_ORIGINS": self.url("bank"),
+            },
+        }
+        return {**common, **own[name]}

@@ -1,0 +1,46 @@
+"""The whole portal, real processes and a real browser, started once for these tests."""
+
+import asyncio
+import shutil
+import tempfile
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest_asyncio
+from playwright.async_api import Browser, Page, async_playwright
+
+from local_stack import demo
+from local_stack.packages import chromium
+from local_stack.stack import Stack
+
+ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
+ARGUMENTS += ["--disable-sync", "--no-first-run"]
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def stack() -> AsyncIterator[Stack]:
+    folder = Path(tempfile.mkdtemp(prefix="preau-e2e-"))
+    made = Stack(folder, durable=False)
+    try:
+        await made.start()
+        await demo.fill(made)
+        yield made
+    finally:
+        await made.stop()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def browser() -> AsyncIterator[Browser]:
+    path = await asyncio.to_thread(chromium)
+    async with async_playwright() as playwright:
+        opened = await playwright.chromium.launch(executable_path=str(path), args=ARGUMENTS)
+        yield opened
+        await opened.close()
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def phone(browser: Browser) -> AsyncIterator[Page]:
+    context = await browser.new_context(viewport={"width": 390, "height": 844}, locale="fr-FR")
+    yield await context.new_page()
+    await context.close()
