@@ -2,11 +2,12 @@
 
 import asyncio
 import contextlib
+import fcntl
 import json
-import shutil
 import signal
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from local_stack.packages import MissingProgramError
 from local_stack.stack import Stack
 
 FOLDER = Path.cwd() / ".local"
+DESCRIPTION = FOLDER / "stack.json"
 CARDS = ("4970 1000 0000 0006 acceptée", "4970 1000 0000 0014 refusée", "4970 1000 0000 0022 lente")
 
 
@@ -24,19 +26,16 @@ def say(line: str) -> None:
 
 async def run() -> int:
     """Start everything, print where it is, and keep it up until Ctrl-C."""
-    start, stack = time.monotonic(), Stack(FOLDER, say=say)
-    stop = asyncio.Event()
+    start, stack, stop = time.monotonic(), Stack(FOLDER, say=say), asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     try:
         await stack.start()
         codes = await demo.fill(stack)
-        file = FOLDER / "stack.json"
-        file.touch(mode=0o600)
-        file.write_text(json.dumps(stack.describe(codes), indent=2), encoding="utf-8")
+        describe(stack, codes)
         print(table(stack, codes), flush=True)
         say(f"ready in {time.monotonic() - start:.0f} s; Ctrl-C stops everything, the data is kept")
-        watching = asyncio.create_task(stack.watch())
+        watching = asyncio.create_task(stack.watch(lambda: describe(stack, codes)))
         await stop.wait()
         watching.cancel()
         await asyncio.gather(watching, return_exceptions=True)
@@ -46,17 +45,36 @@ async def run() -> int:
     finally:
         say("stopping")
         await stack.stop()
-        (FOLDER / "stack.json").unlink(missing_ok=True)
+        DESCRIPTION.unlink(missing_ok=True)
     return 0
+
+
+def describe(stack: Stack, codes: dict[str, Any]) -> None:
+    """Write where everything is, readable by its owner alone."""
+    DESCRIPTION.touch(mode=0o600)
+    DESCRIPTION.write_text(json.dumps(stack.describe(codes), indent=2), encoding="utf-8")
+
+
+@contextlib.contextmanager
+def alone() -> Iterator[None]:
+    """Hold the folder: two portals in one would spoil each other's data."""
+    FOLDER.mkdir(exist_ok=True)
+    with (FOLDER / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say(f"the portal of {FOLDER} is running already; stop it first (Ctrl-C where it runs)")
+            raise SystemExit(1) from None
+        yield
 
 
 def table(stack: Stack, codes: dict[str, Any]) -> str:
     """What somebody needs to try the portal."""
-    parent, staff = codes["parents"][0], codes["staff"][0]
+    parent, staff = codes["parents"][0], codes["staff"]
     rows = [
         ("Portail", stack.gateway_url),
         ("Parent", f"{parent['identifier']} / {parent['secret']} (et demo02 à demo{len(codes['parents'])})"),
-        ("Mairie", f"{staff['identifier']} / {staff['secret']}"),
+        *(("Mairie", f"{each['identifier']} / {each['secret']} ({each['role']})") for each in staff),
         ("Courrier", stack.url("mail")),
         ("Banque", stack.url("bank")),
         *(("Carte", card) for card in CARDS),
@@ -68,13 +86,11 @@ def main() -> int:
     """Run the command."""
     match sys.argv[1:]:
         case ["run"]:
-            return asyncio.run(run())
+            with alone():
+                return asyncio.run(run())
         case ["reset"]:
-            if (FOLDER / "stack.json").exists():
-                say("the portal is running: stop it first")
-                return 1
-            with contextlib.suppress(FileNotFoundError):
-                shutil.rmtree(FOLDER)
+            with alone():
+                Stack(FOLDER).forget()
             return 0
     print(__doc__, file=sys.stderr)
     return 2

@@ -1,6 +1,11 @@
-"""The demo town: plainly fictional families, made through the services' own doors. Running it again changes nothing."""
+"""The demo town: plainly fictional families, made through the services' own doors. Running it again changes nothing.
+
+``python -m local_stack.demo`` fills services that run already: AUTH_URL, PLANNING_URL, … name them.
+"""
 
 import asyncio
+import os
+from collections.abc import Callable
 from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import NAMESPACE_URL, UUID, uuid5
@@ -34,11 +39,23 @@ FAMILIES = (
     ("Chevalier", "Marc", ("Basile",)),
     ("Nguyen", "Linh", ("Mai",)),
 )
+STAFF = (
+    ("mairie", "Dominique Exemple", "administrator"),
+    ("regie", "Claude Exemple", "till_keeper"),
+    ("accueil", "Maxime Exemple", "clerk"),
+)
+SHARED_FROM, SHARED_WITH = "Martin", "Petit"
 ANNOUNCEMENT = "**Bienvenue sur le portail famille de Saint-Aubin.**\n\nPensez à réserver avant la veille à 18 h."
 
 
-def _id(name: str) -> UUID:
+def id_of(name: str) -> UUID:
     return uuid5(SPACE, name)
+
+
+def strike_day() -> date:
+    """A school day to come on which everything is closed: the Thursday of the week after next."""
+    today = date.today()  # noqa: DTZ011 - a machine of one's own
+    return today + timedelta(days=17 - today.weekday())
 
 
 def codes() -> dict[str, Any]:
@@ -47,32 +64,34 @@ def codes() -> dict[str, Any]:
         {"identifier": f"demo{number:02d}", "secret": SECRET, "household": f"Famille {family[0]}"}
         for number, family in enumerate(FAMILIES, 1)
     ]
-    return {"parents": parents, "staff": [{"identifier": "mairie", "secret": SECRET, "household": None}]}
+    staff = [{"identifier": name, "secret": SECRET, "household": None, "role": role} for name, _, role in STAFF]
+    return {"parents": parents, "staff": staff}
 
 
 class Demo:
     """The administrator's session against the services."""
 
-    def __init__(self, stack: Stack, http: aiohttp.ClientSession) -> None:
-        self._stack, self._http = stack, http
+    def __init__(self, url: Callable[[str], str], http: aiohttp.ClientSession) -> None:
+        self._url, self._http = url, http
         self._session = ""
+        self._shared: dict[str, Any] = {}
 
     async def fill(self) -> None:
         """Everything, once; what is there stays."""
-        role = ("--role", "administrator")
-        await self._stack.command(
-            "auth", "create-staff", "--identifier", "mairie", "--name", "Agent Mairie", *role, STAFF_SECRET=SECRET
-        )
-        wish = {"identifier": "mairie", "secret": SECRET, "client_address": "127.0.0.1"}
-        self._session = (await self._call("auth", "POST", "/sessions", wish, token=False))["session"]
         if (await self._call("auth", "GET", "/households"))["households"]:
             return
         await self._activities()
         for number, family in enumerate(FAMILIES, 1):
             await self._family(number, *family)
         await self._invoices()
+        await self._call("planning", "POST", "/closures", {"day": str(strike_day()), "reason": "Grève du personnel"})
         starts = datetime.now(ZoneInfo("Europe/Paris")).isoformat()
         await self._call("notifier", "PUT", "/announcement", {"markdown": ANNOUNCEMENT, "starts_at": starts})
+
+    async def sign_in(self) -> None:
+        """As the administrator; PermissionError when there is none yet."""
+        wish = {"identifier": STAFF[0][0], "secret": SECRET, "client_address": "127.0.0.1"}
+        self._session = (await self._call("auth", "POST", "/sessions", wish, token=False))["session"]
 
     async def _activities(self) -> None:
         today = date.today()  # noqa: DTZ011 - a machine of one's own
@@ -89,9 +108,9 @@ class Demo:
                 "cancelling_notice": notice,
                 "position": position,
             }
-            await self._call("planning", "PUT", f"/activities/{_id(label)}", wish)
+            await self._call("planning", "PUT", f"/activities/{id_of(label)}", wish)
             tariff = {"activity_label": label, "unit_price_cents": cents, "valid_from": str(first)}
-            await self._call("billing", "PUT", f"/tariffs/{_id(label)}", tariff)
+            await self._call("billing", "PUT", f"/tariffs/{id_of(label)}", tariff)
 
     async def _family(self, number: int, name: str, guardian: str, children: tuple[str, ...]) -> None:
         wish: dict[str, Any] = {
@@ -114,11 +133,17 @@ class Demo:
                     "birth_date": str(date(2018 + order, 3, 10 + order)),
                     "school": "École Jacques-Prévert",
                     "class_name": ("CE1", "CP", "Grande section")[order],
+                    "custody": "even_weeks" if name == SHARED_FROM else "free",
                 }
                 for order, child in enumerate(children)
             ],
         }
+        if name == SHARED_WITH:
+            wish["children"].append({**self._shared, "custody": "odd_weeks"})
         household = (await self._call("auth", "POST", "/households", wish))["household"]
+        if name == SHARED_FROM:
+            kept = ("child_id", "first_name", "last_name", "birth_date", "school", "class_name")
+            self._shared = {field: household["children"][0][field] for field in kept}
         for child in household["children"]:
             await self._child(household["household_id"], child["child_id"])
 
@@ -127,14 +152,14 @@ class Demo:
         path = f"/households/{household_id}/children/{child_id}"
         span = {"first_day": str(today - timedelta(days=80)), "last_day": str(today + timedelta(days=220))}
         for label, *_ in ACTIVITIES:
-            await self._until_known("PUT", f"{path}/enrolments/{_id(label)}", span)
+            await self._until_known("PUT", f"{path}/enrolments/{id_of(label)}", span)
         before = (today.replace(day=1) - timedelta(days=1)).strftime("%Y-%m")
         view = await self._call("planning", "GET", f"{path}/months/{before}")
         lines = [
             {"activity_id": cell["activity_id"], "day": day["day"], "booked": True}
             for day in view["days"]
             for cell in day["cells"]
-            if cell["state"] == "free" and cell["activity_id"] == str(_id("Cantine"))
+            if cell["state"] == "free" and cell["activity_id"] == str(id_of("Cantine"))
         ]
         if lines:
             body = {"child_id": child_id, "seen_version": view["version"], "lines": lines}
@@ -178,10 +203,12 @@ class Demo:
             wish = {"session": self._session, "audience": service}
             answer = await self._call("auth", "POST", "/tokens", wish, token=False)
             headers["Authorization"] = f"Bearer {answer['token']}"
-        url = self._stack.url(service) + path
+        url = self._url(service) + path
         async with self._http.request(method, url, json=body, headers=headers) as response:
             if response.status == 404:
                 raise LookupError(path)
+            if response.status == 401:
+                raise PermissionError(path)
             if response.status >= 400:
                 raise RuntimeError(f"{method} {url}: {response.status} {await response.text()}")
             return await response.json()
@@ -190,5 +217,25 @@ class Demo:
 async def fill(stack: Stack) -> dict[str, Any]:
     """Fill the demo town when it is empty; the codes to sign in with."""
     async with aiohttp.ClientSession() as http:
-        await Demo(stack, http).fill()
+        demo = Demo(stack.url, http)
+        try:
+            await demo.sign_in()
+        except PermissionError:
+            for identifier, name, role in STAFF:
+                wish = ("--identifier", identifier, "--name", name, "--role", role)
+                await stack.command("auth", "create-staff", *wish, STAFF_SECRET=SECRET)
+            await demo.sign_in()
+        await demo.fill()
     return codes()
+
+
+async def fill_running() -> None:
+    """Fill the services that the environment names; the administrator's account exists."""
+    async with aiohttp.ClientSession() as http:
+        demo = Demo(lambda service: os.environ[f"{service.upper()}_URL"], http)
+        await demo.sign_in()
+        await demo.fill()
+
+
+if __name__ == "__main__":
+    asyncio.run(fill_running())

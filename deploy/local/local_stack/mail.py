@@ -58,16 +58,22 @@ class Catcher:
         return web.json_response({"answer": self.answer})
 
 
+async def ready(_request: web.Request) -> web.Response:
+    return web.json_response({"status": "ready"})
+
+
 async def main() -> None:
     """Serve SMTP and the page until the end."""
     catcher, loop = Catcher(), asyncio.get_running_loop()
     app = web.Application()
-    app.add_routes([web.get("/", catcher.page), web.get("/api/mails", catcher.list_mails)])
+    app.add_routes([web.get("/", catcher.page), web.get("/health/ready", ready)])
+    app.add_routes([web.get("/api/mails", catcher.list_mails)])
     app.add_routes([web.put("/api/answer", catcher.set_answer)])
     runner = web.AppRunner(app)
     await runner.setup()
-    await loop.create_server(lambda: SMTP(catcher), "127.0.0.1", int(os.environ["SMTP_PORT"]))
-    await web.TCPSite(runner, "127.0.0.1", int(os.environ["HTTP_PORT"])).start()
+    host = os.environ.get("HTTP_HOST", "127.0.0.1")
+    await loop.create_server(lambda: SMTP(catcher), host, int(os.environ["SMTP_PORT"]))
+    await web.TCPSite(runner, host, int(os.environ["HTTP_PORT"])).start()
     await asyncio.Event().wait()
 
 

@@ -32,6 +32,10 @@ class PostgresServer:
     def pid(self) -> int | None:
         return self._program.pid if self._program else None
 
+    @property
+    def log(self) -> Path:
+        return self._folder / "postgresql.log"
+
     def dsn(self, database: str = "postgres", *, role: str = ADMIN, password: str | None = None) -> str:
         """How to reach a database; as the administrator unless another role is named."""
         return f"postgresql://{role}:{password or self._password}@127.0.0.1:{self.port}/{database}"
@@ -50,7 +54,7 @@ class PostgresServer:
             "postgresql",
             [str(installed / "bin" / "postgres"), "-D", str(private / "data"), *options],
             {"PATH": os.environ.get("PATH", ""), "LC_ALL": "C.UTF-8", "TZ": "UTC"},
-            self._folder / "postgresql.log",
+            self.log,
             self._who,
             folder=private,
         )

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import shutil
 import signal
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,10 +11,13 @@ from pathlib import Path
 
 from local_stack.unprivileged import RunAs
 
+SETPRIV = shutil.which("setpriv")
+DIES_WITH_US = (SETPRIV, "--pdeathsig", "INT", "--") if SETPRIV else ()
+
 
 @dataclass
 class Program:
-    """A program and how it is started; ``process`` is set while it runs."""
+    """A program and how it is started; ``process`` is set while it runs. It does not outlive us, even killed."""
 
     name: str
     command: Sequence[str]
@@ -36,6 +40,7 @@ class Program:
         self.log.parent.mkdir(parents=True, exist_ok=True)
         with self.log.open("ab") as output:
             self.process = await asyncio.create_subprocess_exec(
+                *DIES_WITH_US,
                 *self.command,
                 env=dict(self.environment),
                 cwd=self.folder,

@@ -4,6 +4,7 @@ import asyncio
 import base64
 import hashlib
 import json
+import logging
 import os
 import secrets
 import shutil
@@ -21,6 +22,8 @@ from local_stack.unprivileged import private_folder, run_as
 USER = "preau"
 START_SECONDS = 90
 PROBE_QUEUE = "preau.start"
+
+logging.getLogger("aiormq.connection").setLevel(logging.CRITICAL)  # the broker refuses until it is up
 
 
 class RabbitServer:
@@ -43,6 +46,10 @@ class RabbitServer:
     def pid(self) -> int | None:
         return self._program.pid if self._program else None
 
+    @property
+    def log(self) -> Path:
+        return self._folder / "rabbitmq.log"
+
     def url(self, vhost: str | None = None) -> str:
         """How to reach a virtual host, the first one unless named."""
         return f"amqp://{USER}:{self._password}@127.0.0.1:{self.port}/{quote(vhost or self._vhosts[0], safe='')}"
@@ -60,9 +67,7 @@ class RabbitServer:
             command = [epmd, "-port", str(self._name_server_port), "-address", "127.0.0.1"]
             self._name_server = Program("epmd", command, environment, self._folder / "epmd.log", who, private)
             await self._name_server.start()
-        self._program = Program(
-            "rabbitmq", [str(script)], environment, self._folder / "rabbitmq.log", who, folder=private
-        )
+        self._program = Program("rabbitmq", [str(script)], environment, self.log, who, folder=private)
         await self._program.start()
         await self._confirms()
 

@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import secrets
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -11,10 +12,12 @@ from typing import Any
 
 import aiohttp
 
+from local_stack import packages
 from local_stack.ports import next_free
 from local_stack.postgres import PostgresServer, ensure_database
 from local_stack.processes import Program
 from local_stack.rabbit import RabbitServer
+from local_stack.unprivileged import reachable_folder, run_as
 
 SERVICES = ("auth", "planning", "billing", "payment-gateway", "notifier")
 WANTED_PORTS = {
@@ -31,6 +34,8 @@ WANTED_PORTS = {
     "rabbitmq": 8072,
 }
 READY_SECONDS = 90
+PROCESS = {"PATH": os.environ.get("PATH", ""), "MALLOC_ARENA_MAX": "1"}
+"""What every program gets: one memory arena, since a program has one busy thread."""
 TOWN = "Saint-Aubin"
 
 Say = Callable[[str], None]
@@ -69,14 +74,18 @@ class Stack:
         self.folder.chmod(0o711)
         self.secrets = self._kept_secrets()
         self._choose_ports()
-        await asyncio.gather(self._start_database(), self._start_broker())
+        self.amqp_url = os.environ.get("AMQP_URL", "")
+        if not self.amqp_url:
+            await asyncio.to_thread(packages.rabbitmq_server)
+            self._rabbit = RabbitServer(
+                self._servers_folder() / "rabbitmq", password=self.secrets["rabbitmq"], port=self.ports["rabbitmq"]
+            )
+            self.amqp_url = self._rabbit.url()
+        await asyncio.gather(self._start_broker(), self._set_up())
         names = [*SERVICES, "gateway"]
         self.programs = {"mail": self._stand_in("mail", "local_stack.mail"), "bank": self._bank()}
+        self.programs.update({name: self._program(name, []) for name in names})
         await asyncio.gather(*(program.start() for program in self.programs.values()))
-        await asyncio.gather(*(self.command(name, "migrate") for name in SERVICES))
-        for name in names:
-            self.programs[name] = self._program(name, [])
-            await self.programs[name].start()
         await asyncio.gather(*(self.ready(name) for name in [*names, "bank"]))
 
     async def stop(self) -> None:
@@ -118,15 +127,20 @@ class Stack:
         if await asyncio.wait_for(program.process.wait(), timeout=120):
             raise RuntimeError(f"{name} {words[0]} failed:\n{program.tail()}")
 
-    async def watch(self) -> None:
-        """Restart what crashes, and say so, until cancelled."""
+    async def watch(self, changed: Callable[[], None]) -> None:
+        """Restart what crashes, say so and call ``changed``, until cancelled."""
+        parts: dict[str, Program | PostgresServer | RabbitServer] = {**self.programs}
+        if self._postgres:
+            parts["postgresql"] = self._postgres
+        if self._rabbit:
+            parts["rabbitmq"] = self._rabbit
         while True:
             await asyncio.sleep(1)
-            for name, program in self.programs.items():
-                if not program.is_running:
-                    status = program.process.returncode if program.process else None
-                    self._say(f"{name} stopped (status {status}), starting it again; its log: {program.log}")
-                    await program.start()
+            for name, part in parts.items():
+                if part.pid is None:
+                    self._say(f"{name} stopped by itself, starting it again; its log: {part.log}")
+                    await part.start()
+                    changed()
 
     def describe(self, demo: dict[str, Any]) -> dict[str, Any]:
         """What ``.local/stack.json`` says."""
@@ -158,6 +172,14 @@ class Stack:
         kept: dict[str, str] = json.loads(file.read_text(encoding="utf-8"))
         return kept
 
+    def _servers_folder(self) -> Path:
+        return reachable_folder(self.folder, run_as("postgres"))
+
+    def forget(self) -> None:
+        """Remove everything that is kept."""
+        for folder in {self._servers_folder(), self.folder}:
+            shutil.rmtree(folder)
+
     def _choose_ports(self) -> None:
         taken: set[int] = set()
         for name, wanted in WANTED_PORTS.items():
@@ -165,11 +187,16 @@ class Stack:
             if self.ports[name] != wanted:
                 self._say(f"port {wanted} is taken: {name} is on {self.ports[name]}")
 
+    async def _set_up(self) -> None:
+        """Every service's set-up; it waits for the broker by itself."""
+        await self._start_database()
+        await asyncio.gather(*(self.command(name, "migrate") for name in SERVICES))
+
     async def _start_database(self) -> None:
         own = os.environ.get("DATABASE_URL", "")
         if not own:
             server = PostgresServer(
-                self.folder / "postgresql",
+                self._servers_folder() / "postgresql",
                 password=self.secrets["postgresql"],
                 port=self.ports["postgresql"],
                 durable=self._durable,
@@ -181,16 +208,11 @@ class Stack:
             self.databases[name] = await ensure_database(own, database, password=self.secrets[f"db_{name}"])
 
     async def _start_broker(self) -> None:
-        self.amqp_url = os.environ.get("AMQP_URL", "")
-        if not self.amqp_url:
-            self._rabbit = RabbitServer(
-                self.folder / "rabbitmq", password=self.secrets["rabbitmq"], port=self.ports["rabbitmq"]
-            )
+        if self._rabbit:
             await self._rabbit.start()
-            self.amqp_url = self._rabbit.url()
 
     def _stand_in(self, name: str, module: str, **environment: str) -> Program:
-        base = {"PATH": os.environ.get("PATH", ""), "HTTP_PORT": str(self.ports[name]), **environment}
+        base = {**PROCESS, "HTTP_PORT": str(self.ports[name]), **environment}
         base.setdefault("SMTP_PORT", str(self.ports["smtp"]))
         return Program(name, [sys.executable, "-m", module], base, self.folder / "log" / f"{name}.log")
 
@@ -204,7 +226,7 @@ class Stack:
 
     def _environment(self, name: str) -> dict[str, str]:
         common = {
-            "PATH": os.environ.get("PATH", ""),
+            **PROCESS,
             "AMQP_URL": self.amqp_url,
             "AUTH_URL": self.url("auth"),
             "HTTP_PORT": str(self.ports[name]),

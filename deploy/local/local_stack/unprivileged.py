@@ -4,6 +4,7 @@ import os
 import pwd
 import shutil
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,17 @@ def private_folder(path: Path, who: RunAs) -> Path:
 def is_reachable(path: Path, who: RunAs) -> bool:
     """Tell whether ``who`` may walk to ``path``: every folder above it lets others through."""
     return who.uid is None or all(parent.stat().st_mode & 0o001 for parent in path.resolve().parents)
+
+
+def reachable_folder(wanted: Path, who: RunAs) -> Path:
+    """``wanted`` itself, or a folder kept for it in /var/tmp when ``who`` cannot walk there (a clone in /root)."""
+    if is_reachable(wanted / "x", who):
+        return wanted
+    elsewhere = Path("/var/tmp") / f"preau-{sha256(str(wanted.resolve()).encode()).hexdigest()[:16]}"  # noqa: S108
+    elsewhere.mkdir(mode=0o711, exist_ok=True)
+    if elsewhere.is_symlink() or elsewhere.stat().st_uid != os.geteuid():
+        raise PermissionError(f"{elsewhere} is not ours")
+    return elsewhere
 
 
 def reachable_copy(source: Path, destination: Path, who: RunAs) -> Path:

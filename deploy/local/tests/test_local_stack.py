@@ -1,0 +1,149 @@
+"""The one-command stack: what ``make run`` promises, on a folder of its own."""
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import socket
+import stat
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from chassis.testing import eventually
+from local_stack import demo
+from local_stack.postgres import PostgresServer
+from local_stack.stack import SERVICES, WANTED_PORTS, Stack
+
+pytestmark = [pytest.mark.timeout(300)]
+
+
+class Running:
+    """``python -m local_stack run`` in a folder, and what it printed."""
+
+    def __init__(self, folder: Path, process: asyncio.subprocess.Process) -> None:
+        self.folder, self.process, self.printed = folder, process, ""
+
+    @property
+    def description(self) -> dict[str, Any]:
+        described: dict[str, Any] = json.loads((self.folder / ".local/stack.json").read_text(encoding="utf-8"))
+        return described
+
+    async def says(self, wanted: str) -> None:
+        assert self.process.stdout is not None
+        async with asyncio.timeout(180):
+            while wanted not in self.printed:
+                line = await self.process.stdout.readline()
+                assert line, self.printed
+                self.printed += line.decode()
+
+    async def households(self) -> int:
+        """How many families the administrator sees."""
+        staff = self.description["demo"]["staff"][0]
+        auth = self.description["services"]["auth"]["url"]
+        async with aiohttp.ClientSession(raise_for_status=True) as http:
+            wish = {"identifier": staff["identifier"], "secret": staff["secret"], "client_address": "127.0.0.1"}
+            async with http.post(f"{auth}/sessions", json=wish) as response:
+                session = (await response.json())["session"]
+            async with http.post(f"{auth}/tokens", json={"session": session, "audience": "auth"}) as response:
+                headers = {"Authorization": f"Bearer {(await response.json())['token']}"}
+            async with http.get(f"{auth}/households", headers=headers) as response:
+                return len((await response.json())["households"])
+
+
+async def local_stack(folder: Path, word: str) -> asyncio.subprocess.Process:
+    return await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "local_stack", word),
+        cwd=folder,
+        env={"PATH": os.environ["PATH"], "HOME": str(folder)},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+
+
+@contextlib.asynccontextmanager
+async def running(folder: Path) -> AsyncIterator[Running]:
+    made = Running(folder, await local_stack(folder, "run"))
+    try:
+        await made.says("ready in")
+        yield made
+    finally:
+        if made.process.returncode is None:
+            made.process.send_signal(signal.SIGINT)
+        await made.process.communicate()
+
+
+async def answers(url: str) -> bool:
+    try:
+        async with aiohttp.ClientSession() as http, http.get(f"{url}/health/ready") as response:
+            return response.status == 200
+    except aiohttp.ClientError:
+        return False
+
+
+def lives(pid: int) -> bool:
+    return Path(f"/proc/{pid}").exists()
+
+
+async def test_run_describes_itself_restarts_what_crashes_and_keeps_its_data(tmp_path: Path) -> None:
+    with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", WANTED_PORTS["mail"])):
+        async with running(tmp_path) as first:
+            assert f"port {WANTED_PORTS['mail']} is taken: mail is on" in first.printed
+            described = first.description
+            assert stat.S_IMODE((tmp_path / ".local/stack.json").stat().st_mode) == 0o600
+            assert described.keys() >= {"gateway_url", "bank_url", "mail_url", "amqp_url", "webhooks"}
+            assert described["databases"].keys() == set(SERVICES)
+            assert len(described["demo"]["parents"]) == 12
+            assert {each["role"] for each in described["demo"]["staff"]} == {"administrator", "till_keeper", "clerk"}
+            for line in (first.description["gateway_url"], "demo01", "mairie", "4970 1000 0000 0006"):
+                assert line in first.printed
+
+            os.kill(described["services"]["billing"]["pid"], signal.SIGKILL)
+            await first.says("billing stopped by itself")
+            await eventually(lambda: answers(described["services"]["billing"]["url"]), seconds=30)
+            assert first.description["services"]["billing"]["pid"] != described["services"]["billing"]["pid"]
+
+            refused = await local_stack(tmp_path, "reset")
+            assert b"running already" in (await refused.communicate())[0]
+            assert refused.returncode == 1
+            pids = [each["pid"] for each in first.description["services"].values()]
+        assert first.process.returncode == 0
+        assert not any(map(lives, pids))
+        assert not (tmp_path / ".local/stack.json").exists()
+
+    async with running(tmp_path) as second:
+        assert await second.households() == 12
+        pids = [each["pid"] for each in second.description["services"].values()]
+        second.process.kill()
+        await second.process.wait()
+
+        async def ended() -> bool:
+            return not any(map(lives, pids))
+
+        await eventually(ended, seconds=30)
+    forgotten = await local_stack(tmp_path, "reset")
+    await forgotten.communicate()
+    assert forgotten.returncode == 0
+    assert not (tmp_path / ".local").exists()
+
+
+async def test_servers_one_already_has_are_used(
+    postgres: PostgresServer, amqp_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", postgres.dsn())
+    monkeypatch.setenv("AMQP_URL", amqp_url)
+    stack = Stack(tmp_path / "stack")
+    try:
+        await stack.start()
+        await demo.fill(stack)
+        assert stack.amqp_url == amqp_url
+        assert all(f":{postgres.port}/" in dsn for dsn in stack.databases.values())
+        assert not (tmp_path / "stack/postgresql").exists()
+        assert not (tmp_path / "stack/rabbitmq").exists()
+    finally:
+        await stack.stop()
