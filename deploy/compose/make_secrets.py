@@ -1,0 +1,47 @@
+"""Make the secrets of ``docker compose up`` once, a volume a program, so that each sees its own and nothing else."""
+
+import os
+import secrets
+from pathlib import Path
+
+ROOT = Path("/secrets")
+SERVICES = ("auth", "planning", "billing", "payment-gateway", "notifier")
+PREAU = 10_001
+
+
+def write(program: str, name: str, text: str, *, owner: int = PREAU, mode: int = 0o400) -> None:
+    """Write one secret where its program reads it."""
+    file = ROOT / program / name
+    file.touch(mode=0o600)
+    file.write_text(text, encoding="utf-8")
+    os.chown(file, owner, owner)
+    file.chmod(mode)
+    file.parent.chmod(0o755)
+
+
+def main() -> None:
+    """Make what a new system needs; a system that has its secrets keeps them."""
+    done = ROOT / "postgresql" / "made"
+    if done.exists():
+        return
+    broker = secrets.token_hex(24)
+    amqp_url = f"amqp://preau:{broker}@rabbitmq:5672/preau"
+    conf = f"default_user = preau\ndefault_pass = {broker}\ndefault_vhost = preau\nlog.console.level = warning\n"
+    write("rabbitmq", "20-preau.conf", conf, owner=0, mode=0o444)
+    write("postgresql", "password", secrets.token_hex(24), owner=0, mode=0o444)
+    roles = ""
+    for service in SERVICES:
+        role, password = f"preau_{service.replace('-', '_')}", secrets.token_hex(24)
+        roles += f"CREATE ROLE {role} LOGIN PASSWORD '{password}';\nCREATE DATABASE {role} OWNER {role};\n"
+        roles += f"REVOKE CONNECT, TEMPORARY ON DATABASE {role} FROM PUBLIC;\n"
+        write(service, "database_url", f"postgresql://{role}:{password}@postgresql:5432/{role}")
+        write(service, "amqp_url", amqp_url)
+    write("postgresql", "databases.sql", roles, owner=0, mode=0o444)
+    write("auth", "auth_key_secret", secrets.token_hex(32))
+    write("gateway", "amqp_url", amqp_url)
+    write("gateway", "csrf_secret", secrets.token_hex(32))
+    done.touch()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,56 @@
+"""docker-compose.yml and the Dockerfile, read: who waits for whom, and what an image may hold."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+SERVICES = ("auth", "planning", "billing", "payment-gateway", "notifier")
+
+
+@pytest.fixture(scope="module")
+def compose() -> dict[str, Any]:
+    read: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
+    return read
+
+
+@pytest.mark.parametrize("name", [*SERVICES, "gateway"])
+def test_every_program_waits_for_every_set_up_and_has_a_health_check(compose: dict[str, Any], name: str) -> None:
+    program = compose["services"][name]
+    assert program["depends_on"] == {
+        f"set-up-{service}": {"condition": "service_completed_successfully"} for service in SERVICES
+    }
+    assert "/health/ready" in program["healthcheck"]["test"][-1]
+    assert program["read_only"] is True
+    assert program["cap_drop"] == ["ALL"]
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_a_set_up_waits_for_the_servers_and_runs_once(compose: dict[str, Any], name: str) -> None:
+    once = compose["services"][f"set-up-{name}"]
+    assert once["command"] == ["migrate"]
+    assert once["restart"] == "no"
+    assert once["depends_on"] == {each: {"condition": "service_healthy"} for each in ("postgresql", "rabbitmq")}
+    assert once["image"] == compose["services"][name]["image"]
+
+
+def test_every_volume_and_dependency_is_declared_and_no_secret_is_written_down(compose: dict[str, Any]) -> None:
+    for program in compose["services"].values():
+        for volume in program.get("volumes", []):
+            source = volume.split(":")[0]
+            assert source in compose["volumes"] or (ROOT / source).exists()
+        assert set(program.get("depends_on", [])) <= compose["services"].keys()
+        environment = program.get("environment", {})
+        assert not {"DATABASE_URL", "AMQP_URL", "POSTGRES_PASSWORD", "CSRF_SECRET", "AUTH_KEY_SECRET"} & set(
+            environment
+        )
+
+
+@pytest.mark.parametrize("name", [*SERVICES, "gateway", "bank-simulator", "local-stack"])
+def test_each_image_has_its_lock_with_hashes_and_no_address(name: str) -> None:
+    lock = (ROOT / f"deploy/requirements/{name}.txt").read_text(encoding="utf-8")
+    assert lock.count("==") <= lock.count("--hash=sha256:")
+    assert "://" not in lock
+    assert "pytest" not in lock
