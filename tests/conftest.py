@@ -1,7 +1,6 @@
 """The whole portal, real processes and a real browser, started once for these tests."""
 
 import asyncio
-import shutil
 import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -27,7 +26,7 @@ async def stack() -> AsyncIterator[Stack]:
         yield made
     finally:
         await made.stop()
-        shutil.rmtree(folder, ignore_errors=True)
+        made.forget()
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
