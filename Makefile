@@ -54,5 +54,8 @@ domain: $(READY)  ## the pure tests alone
 asyncapi: $(READY)  ## write docs/asyncapi.yaml from the contracts
 	@$(BIN)/python tests/contracts/asyncapi.py docs/asyncapi.yaml
 
+screenshots: $(READY)  ## renew the README's pictures from the running product (to see every page: FOLDER=…)
+	@$(BIN)/python tests/e2e/screenshots.py $(FOLDER)
+
 clean:  ## forget the virtual environment and every cache
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis

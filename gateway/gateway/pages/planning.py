@@ -1,6 +1,7 @@
 """P2 planning, P3 recap, P4 last modifications, P5 another child."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
+from dataclasses import dataclass
 from datetime import date, timedelta
 from itertools import groupby
 from typing import Any
@@ -16,8 +17,10 @@ from contracts.api.planning import (
     BookingLine,
     BookingOutcome,
     BookingWish,
+    CellState,
     ChangeHistory,
     ChildList,
+    Day,
     LineOutcome,
     LineRefusal,
     MonthView,
@@ -44,6 +47,24 @@ CHANNELS = {
 }
 
 routes = web.RouteTableDef()
+
+
+@dataclass(frozen=True)
+class Week:
+    """The rows of a week under its Monday; ``note`` is what most of its days say, so that it is said once."""
+
+    monday: date
+    note: str | None
+    days: list[Day]
+
+
+def _weeks(days: tuple[Day, ...]) -> list[Week]:
+    weeks = []
+    for monday, group in groupby(days, key=lambda each: each.day - timedelta(days=each.day.weekday())):
+        found = list(group)
+        note, count = Counter(each.note for each in found).most_common(1)[0]
+        weeks.append(Week(monday, note if count * 2 > len(found) else None, found))
+    return weeks
 
 
 async def _household(request: web.Request) -> tuple[str, Any, str]:
@@ -96,18 +117,17 @@ async def planning(request: web.Request) -> web.Response:
         prices = (await services.call(session, "billing", f"{household}/prices", PriceList)).prices
     except (Unavailable, Told):
         prices = ()  # the estimate is an extra: booking works without billing
-    weeks = [
-        (monday, list(days))
-        for monday, days in groupby(view.days, key=lambda each: each.day - timedelta(days=each.day.weekday()))
-    ]
+    cents = {price.activity_id: price.unit_price_cents for price in prices}
+    booked = [cell.activity_id for day in view.days for cell in day.cells if cell.state is CellState.BOOKED]
     return page(
         request,
         "planning.html",
         person,
         view=view,
         children=children.children,
-        weeks=weeks,
-        prices={price.activity_id: price for price in prices},
+        weeks=_weeks(view.days),
+        cents=cents,
+        booked_cents=sum(cents.get(activity_id, 0) for activity_id in booked) if cents else None,
         previous=(first - timedelta(days=1)).replace(day=1),
         following=(first + timedelta(days=31)).replace(day=1),
     )

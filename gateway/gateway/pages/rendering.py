@@ -39,6 +39,11 @@ def long_day(value: date) -> str:
     return format_date(value, "EEEE d MMMM", locale="fr_FR")
 
 
+def brief_day(value: date) -> str:
+    """A day among those of its month: « lun. 7 »."""
+    return format_date(value, "EEE d", locale="fr_FR").replace(" ", "\u00a0")
+
+
 def short_day(value: date) -> str:
     """A day as in « mes dernières modifications »: « Je 24-12-2015 »."""
     return f"{WEEKDAYS[value.weekday()]} {value:%d-%m-%Y}"
@@ -49,11 +54,13 @@ def instant(value: datetime) -> str:
     return f"{short_day(at.date())} à {at:%H:%M}"
 
 
-def deadline(value: datetime) -> str:
-    """A deadline, as short as it can be said: « jeu. 3, 12 h »."""
+def deadline(value: datetime, month: date | None = None) -> str:
+    """A deadline, as short as it can be said: « jeu. 3 à 12 h » on the page of its month, else « jeu. 3/12 à 12 h »."""
     at = value.astimezone(PARIS)
-    minutes = f" {at:%M}" if at.minute else ""
-    return f"{format_date(at, 'EEE d/MM', locale='fr_FR')} à {at.hour} h{minutes}"
+    is_of_month = month is not None and (at.year, at.month) == (month.year, month.month)
+    minutes = f"\u00a0{at:%M}" if at.minute else ""
+    day = format_date(at, "EEE d" if is_of_month else "EEE d/MM", locale="fr_FR").replace(" ", "\u00a0")
+    return f"{day} à\u00a0{at.hour}\u00a0h{minutes}"
 
 
 def markdown(text: str) -> Markup:
@@ -72,6 +79,7 @@ templates.filters.update(
     euros=euros,
     month=month,
     long_day=long_day,
+    brief_day=brief_day,
     short_day=short_day,
     instant=instant,
     deadline=deadline,

@@ -2,27 +2,44 @@
 const form = document.getElementById("planning");
 const list = document.getElementById("wishes");
 const sum = document.getElementById("sum");
+const month = document.getElementById("month");
 const euros = new Intl.NumberFormat("fr-FR", { style: "currency", currency: "EUR" });
 let leaving = false;
 
-const changed = () =>
-  [...form.querySelectorAll("input[data-was]")].filter((box) => box.checked !== (box.dataset.was === "1"));
+const boxes = [...form.querySelectorAll("input[data-was]")];
+const changed = () => boxes.filter((box) => box.checked !== (box.dataset.was === "1"));
+const cost = (some) => some.reduce((total, box) => total + (box.checked ? 1 : -1) * Number(box.dataset.cents ?? 0), 0);
+const signed = (cents) => `${cents < 0 ? "−" : "+"}\u00a0${euros.format(Math.abs(cents) / 100)}`;
+
+function element(name, text) {
+  const made = document.createElement(name);
+  made.textContent = text;
+  return made;
+}
+
+/** One line for each activity and direction, with its days. */
+function lines(some) {
+  const groups = new Map();
+  for (const box of some) {
+    const name = `${box.checked ? "☑" : "☐"} ${box.dataset.activity}`;
+    groups.set(name, [...(groups.get(name) ?? []), box]);
+  }
+  return [...groups].map(([name, found]) => {
+    const line = document.createElement("li");
+    const price = found.some((box) => box.dataset.cents) ? [element("span", signed(cost(found)))] : [];
+    line.append(element("b", name), ...price, element("small", found.map((box) => box.dataset.day).join(", ")));
+    return line;
+  });
+}
 
 function show() {
-  const boxes = changed();
-  list.replaceChildren(
-    ...boxes.map((box) => {
-      const line = document.createElement("li");
-      line.textContent = `${box.checked ? "☑" : "☐"} ${box.dataset.activity}, ${box.dataset.day}`;
-      return line;
-    }),
-  );
-  const cents = boxes.reduce((total, box) => total + (box.checked ? 1 : -1) * Number(box.dataset.cents ?? 0), 0);
-  const count = boxes.length === 1 ? "1 changement" : `${boxes.length} changements`;
-  sum.textContent = boxes.length
-    ? `${count}, ${cents < 0 ? "−" : "+"} ${euros.format(Math.abs(cents) / 100)}`
-    : "Cochez ou décochez des jours, puis validez.";
-  for (const box of form.querySelectorAll("input[data-was]")) {
+  const some = changed();
+  list.replaceChildren(...lines(some));
+  const count = some.length === 1 ? "1 changement" : `${some.length} changements`;
+  const price = some.some((box) => box.dataset.cents) ? `, ${signed(cost(some))}` : "";
+  sum.textContent = some.length ? count + price : "Cochez ou décochez des jours, puis validez.";
+  if (month) month.textContent = euros.format((Number(month.dataset.cents) + cost(some)) / 100);
+  for (const box of boxes) {
     const was = box.dataset.was === "1";
     const word = box.closest("label").querySelector(".word");
     word.textContent = box.checked ? (was ? "Inscrit" : "Ajouté") : was ? "Retiré" : "Libre";

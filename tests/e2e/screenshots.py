@@ -1,0 +1,105 @@
+"""Pictures of the running product: ``python tests/e2e/screenshots.py [FOLDER]``.
+
+Starts a portal of its own with the demo town and takes each page at phone and desk size. Without a folder it renews
+the two pictures of the README in ``docs/images``; with one, every page is written there.
+"""
+
+import asyncio
+import sys
+import tempfile
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from playwright.async_api import Page, async_playwright
+
+from local_stack import demo
+from local_stack.packages import chromium
+from local_stack.stack import Stack
+
+IMAGES = Path(__file__).parents[2] / "docs" / "images"
+README = ("planning-phone", "planning-desk")
+SIZES = {"phone": (390, 844), "desk": (1280, 900)}
+ARGUMENTS = ("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update")
+
+Shoot = Callable[[str, Page], Awaitable[None]]
+
+
+async def sign_in(page: Page, stack: Stack, identifier: str) -> None:
+    """With the demo's codes."""
+    await page.goto(f"{stack.gateway_url}/connexion")
+    await page.get_by_label("Identifiant").fill(identifier)
+    await page.get_by_label("Code secret").fill(demo.SECRET)
+    await page.get_by_role("button", name="Connexion", exact=True).click()
+    await page.wait_for_load_state()
+
+
+async def tour(page: Page, stack: Stack, identifier: str, shoot: Shoot) -> None:
+    """A parent's way through the portal, a picture a page."""
+    await page.goto(f"{stack.gateway_url}/connexion")
+    await shoot("sign-in", page)
+    await sign_in(page, stack, identifier)
+    await shoot("children", page)
+    await page.locator(".cards a").first.click()
+    while await page.locator("input[data-was='0']").count() < 40:
+        await page.get_by_role("link", name="›").click()
+        await page.wait_for_load_state()
+    for number in (1, 2, 5):
+        await page.locator("input[data-was='0']").nth(number).check()
+    await page.evaluate("scrollTo(0, 0)")
+    await shoot("planning", page)
+    await page.get_by_role("button", name="Valider mes modifications").click()
+    await page.wait_for_load_state()
+    await shoot("recap", page)
+    await page.get_by_role("link", name="Voir mes dernières modifications").click()
+    await shoot("changes", page)
+    await page.get_by_role("link", name="Factures").click()
+    await shoot("invoices", page)
+    await page.get_by_role("button", name="Régler les factures choisies").click()
+    await shoot("invoice-recap", page)
+    await page.get_by_role("button", name="Payer en ligne").click()
+    await page.get_by_label("Numéro de carte").fill("4970 1000 0000 0022")
+    await shoot("bank", page)
+    await page.get_by_role("button", name="Payer").click()
+    await shoot("waiting", page)
+    await page.get_by_role("heading", name="Confirmation de paiement").wait_for(timeout=60_000)
+    await shoot("confirmation", page)
+
+
+async def take(stack: Stack, folder: Path, wanted: tuple[str, ...]) -> None:
+    """Every page at every size; only the ``wanted`` pictures are kept when some are named."""
+    path = await asyncio.to_thread(chromium)
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=str(path), args=ARGUMENTS)
+        for size, identifier in (("phone", "demo01"), ("desk", "demo03")):
+
+            async def shoot(name: str, page: Page, size: str = size) -> None:
+                if not wanted or f"{name}-{size}" in wanted:
+                    await page.screenshot(path=folder / f"{name}-{size}.png", full_page=not wanted)
+
+            width, height = SIZES[size]
+            context = await browser.new_context(viewport={"width": width, "height": height}, locale="fr-FR")
+            page = await context.new_page()
+            await tour(page, stack, identifier, shoot)
+            await context.clear_cookies()
+            await sign_in(page, stack, "mairie")
+            await shoot("town-hall", page)
+            await context.close()
+        await browser.close()
+
+
+async def main() -> None:
+    """Start a portal, take the pictures, forget the portal."""
+    folder = Path(sys.argv[1]) if len(sys.argv) > 1 else IMAGES
+    folder.mkdir(parents=True, exist_ok=True)
+    stack = Stack(Path(tempfile.mkdtemp(prefix="preau-pictures-")), durable=False)
+    try:
+        await stack.start()
+        await demo.fill(stack)
+        await take(stack, folder, () if len(sys.argv) > 1 else README)
+    finally:
+        await stack.stop()
+        stack.forget()
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
