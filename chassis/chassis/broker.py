@@ -26,7 +26,7 @@ from aiohttp import web
 
 from chassis.health import NAME, add_check
 from chassis.settings import EdgeSettings
-from chassis.tasks import end
+from chassis.tasks import end, keep_running
 from contracts.failures import Unavailable
 
 EVENTS_EXCHANGE = "preau.events"
@@ -117,7 +117,7 @@ class Broker:
 
     async def start(self) -> None:
         """Begin connecting; whoever needs the broker waits for it."""
-        self._running = asyncio.create_task(self._run(), name="broker connection")
+        self._running = keep_running(self._run, "broker connection")
 
     async def stop(self) -> None:
         """Close the connection."""

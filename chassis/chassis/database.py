@@ -13,7 +13,7 @@ from aiohttp import web
 
 from chassis.health import add_check
 from chassis.settings import ServiceSettings
-from chassis.tasks import end
+from chassis.tasks import end, keep_running
 from contracts.failures import Unavailable
 
 Transaction: TypeAlias = "asyncpg.pool.PoolConnectionProxy[asyncpg.Record] | asyncpg.Connection[asyncpg.Record]"
@@ -68,7 +68,7 @@ class Database:
                 "idle_in_transaction_session_timeout": "30000",
             },
         )
-        self._listening = asyncio.create_task(self._listen(), name="database wake-ups")
+        self._listening = keep_running(self._listen, "database wake-ups")
 
     async def stop(self) -> None:
         """Give the connections back and close them, by force after a few seconds."""

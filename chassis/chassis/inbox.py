@@ -20,7 +20,7 @@ from chassis.database import DATABASE, Database, Transaction
 from chassis.envelope import Envelope
 from chassis.logs import bind_correlation_id
 from chassis.settings import ServiceSettings
-from chassis.tasks import end
+from chassis.tasks import end, keep_running
 from contracts.events import Event
 from contracts.failures import Refusal, Unavailable
 
@@ -78,7 +78,7 @@ def use_listeners(app: web.Application, listeners: Listeners, settings: ServiceS
 
     async def run(app: web.Application) -> AsyncIterator[None]:
         workers = [Worker(app[DATABASE], app[BROKER], listener, settings) for listener in listeners.all]
-        tasks = [asyncio.create_task(worker.run(), name=worker.listener.queue) for worker in workers]
+        tasks = [keep_running(worker.run, worker.listener.queue) for worker in workers]
         yield
         await end(*tasks)
         await asyncio.gather(*(worker.finish() for worker in workers))

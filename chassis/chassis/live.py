@@ -1,6 +1,5 @@
 """Events as they pass: not durable, for whoever watches now, such as the gateway's open pages."""
 
-import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
 import structlog
@@ -9,7 +8,7 @@ from pydantic import ValidationError
 
 from chassis.broker import BROKER, Delivery
 from chassis.envelope import Envelope
-from chassis.tasks import end
+from chassis.tasks import end, keep_running
 from contracts.events import Event
 
 log = structlog.get_logger()
@@ -28,7 +27,7 @@ def use_live(app: web.Application, patterns: Sequence[str], on_event: Callable[[
         await delivery.acknowledge()
 
     async def run(app: web.Application) -> AsyncIterator[None]:
-        attending = asyncio.create_task(app[BROKER].attend_live(patterns, handle), name="live events")
+        attending = keep_running(lambda: app[BROKER].attend_live(patterns, handle), "live events")
         yield
         await end(attending)
 

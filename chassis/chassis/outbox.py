@@ -14,14 +14,14 @@ from chassis.database import DATABASE, Database, Transaction
 from chassis.envelope import Envelope
 from chassis.health import NAME
 from chassis.logs import correlation_id
-from chassis.tasks import end
+from chassis.tasks import end, keep_running
 from contracts.events import Event
 from contracts.failures import Unavailable
 
 CHANNEL = "outbox"
 BATCH_MAX = 200
 POLL_SECONDS = 5.0
-LOCK = 7_267_305_101  # one relay publishes at a time, so that facts of one subject leave in order
+LOCK = 7_267_305_101  # one relay publishes at a time: facts of a subject leave in order, unless one is not confirmed
 
 log = structlog.get_logger()
 
@@ -42,7 +42,7 @@ def use_outbox(app: web.Application) -> None:
     wake = app[DATABASE].wake_on(CHANNEL)
 
     async def run(app: web.Application) -> AsyncIterator[None]:
-        relay = asyncio.create_task(_relay(app, wake), name="outbox relay")
+        relay = keep_running(lambda: _relay(app, wake), "outbox relay")
         yield
         await end(relay)
 

@@ -1,4 +1,4 @@
-"""The parked messages of a service: ``parked list | show QUEUE [N] | replay QUEUE [ID] | drop QUEUE ID``."""
+"""The parked messages of a service: ``parked list | show QUEUE | replay QUEUE [ID] | drop QUEUE ID``."""
 
 import json
 import sys

@@ -8,7 +8,7 @@ from chassis.http import application
 from gateway.api import webhooks
 from gateway.live import use_hub
 from gateway.pages import invoices, payments, planning, sign_in, town_hall
-from gateway.pages.problems import problem_page, signed_out, with_security_headers
+from gateway.pages.problems import one_host, problem_page, signed_out, with_security_headers
 from gateway.services import use_services
 from gateway.settings import NAME, SETTINGS, Settings
 
@@ -19,7 +19,7 @@ def build(settings: Settings) -> web.Application:
     """The application of the gateway."""
     app = application(NAME, settings, render=problem_page)
     app[SETTINGS] = settings
-    app.middlewares.append(signed_out)
+    app.middlewares.extend((one_host, signed_out))
     app.on_response_prepare.append(with_security_headers)
     use_services(app)
     use_hub(app)

@@ -2,13 +2,16 @@
 
 import time
 from collections.abc import AsyncIterator
+from http import HTTPStatus
 from typing import Any, TypeVar
 from uuid import UUID
 
 import aiohttp
 from aiohttp import web
 from pydantic import BaseModel
+from yarl import URL
 
+from chassis.http import Problem
 from chassis.logs import correlation_id
 from contracts.api.auth import SessionKey, SignedIn, SignIn, Token, TokenWish
 from contracts.failures import Refusal, Unavailable
@@ -19,6 +22,8 @@ Answer = TypeVar("Answer", bound=BaseModel)
 
 TOKEN_KEPT_SECONDS = 40
 TOKENS_MAX = 20_000
+OWN_FIELDS = {"type", "title", "status", "code", "detail", "request_id"}
+"""The fields of a problem that are not its facts."""
 
 
 class SignedOut(Exception):  # noqa: N818 - an answer
@@ -31,6 +36,11 @@ class Told(Refusal):
     def __init__(self, status: int, code: str, detail: str, facts: dict[str, Any]) -> None:
         super().__init__(detail, **facts)
         self.status, self.told_code = status, code
+
+    @property
+    def problem(self) -> Problem:
+        """The same answer, for whoever asked us."""
+        return Problem(status=self.status, code=self.told_code, detail=self.detail, facts=self.facts)
 
 
 class Services:
@@ -82,8 +92,12 @@ class Services:
         try:
             wish = TokenWish(session=session, audience=audience)
             _, raw = await self.raw("auth", "POST", "/tokens", json=wish.model_dump())
-        except (ValueError, Told) as error:
-            raise SignedOut from error
+        except ValueError as error:
+            raise SignedOut from error  # the cookie holds nothing that auth ever gave
+        except Told as told:
+            if told.status != HTTPStatus.UNAUTHORIZED:
+                raise Unavailable("auth cannot say who is signed in", retry_after_seconds=5) from told
+            raise SignedOut from told
         token = Token.model_validate_json(raw)
         if len(self._tokens) >= TOKENS_MAX:
             self._tokens.clear()
@@ -127,14 +141,15 @@ class Services:
         assert self._http is not None, "the services are called before the start"
         sent = {"X-Request-Id": correlation_id(), **(headers or {})}
         try:
-            async with self._http.request(method, self._urls[service] + path, headers=sent, **more) as response:
+            url = URL(self._urls[service] + path, encoded=True)
+            async with self._http.request(method, url, headers=sent, **more) as response:
                 raw = await response.read()
                 if response.status < 400:
                     return dict(response.headers), raw
                 problem = await response.json(content_type=None)
         except (TimeoutError, aiohttp.ClientError, ValueError) as error:
             raise Unavailable(f"{service} does not answer", retry_after_seconds=5) from error
-        facts = {name: value for name, value in problem.items() if name not in {"status", "code", "detail"}}
+        facts = {name: value for name, value in problem.items() if name not in OWN_FIELDS}
         raise Told(response.status, problem.get("code", "refused"), problem.get("detail", ""), facts)
 
 

@@ -9,7 +9,11 @@ NAME = "gateway"
 
 
 class Settings(EdgeSettings):
-    """``PUBLIC_URL`` is how browsers reach the portal; ``BANK_ORIGINS``, with spaces, where a payer may be sent."""
+    """``PUBLIC_URL`` is how browsers reach the portal; ``BANK_ORIGINS``, with spaces, where a payer may be sent.
+
+    ``PROXIES_IN_FRONT`` is how many proxies of ours stand before the gateway: so many entries at the end of
+    ``X-Forwarded-For`` are believed, and none that a browser may have written.
+    """
 
     planning_url: str = Field(pattern=r"^https?://")
     billing_url: str = Field(pattern=r"^https?://")
@@ -19,7 +23,13 @@ class Settings(EdgeSettings):
     bank_origins: str = Field(pattern=r"^https?://\S+( https?://\S+)*$")
     town_name: str = Field(min_length=1, max_length=100)
     csrf_secret: SecretStr = Field(min_length=32)
+    proxies_in_front: int = Field(default=0, ge=0, le=5)
     service_seconds_max: float = Field(default=12, gt=0)
+
+    @property
+    def public_host(self) -> str:
+        """The host, with its port, that browsers know."""
+        return self.public_url.partition("://")[2]
 
     @property
     def is_secure(self) -> bool:

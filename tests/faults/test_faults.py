@@ -3,8 +3,8 @@
 import asyncio
 import re
 from collections.abc import AsyncIterator
-from datetime import date, timedelta
 from typing import Any
+from uuid import UUID
 
 import aiohttp
 import asyncpg
@@ -12,7 +12,7 @@ import pytest
 import pytest_asyncio
 
 from chassis.testing import eventually
-from local_stack.demo import ACTIVITIES, SECRET, id_of, strike_day
+from local_stack.demo import CANTEEN, SECRET, STRIKE, id_of
 from local_stack.stack import Stack
 
 pytestmark = [pytest.mark.faults, pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(300)]
@@ -144,21 +144,36 @@ async def test_bad_input_gets_one_clear_answer(family: Family) -> None:
 
 
 @signed_in("demo04")
+async def test_another_name_of_the_machine_leads_to_the_portals_own(family: Family) -> None:
+    gateway = family.stack.gateway_url
+    elsewhere = f"{gateway.replace('127.0.0.1', 'localhost')}/factures?x=1"
+    async with family.http.get(elsewhere, allow_redirects=False) as response:
+        assert (response.status, response.headers["Location"]) == (303, f"{gateway}/factures?x=1")
+
+
+@signed_in("demo04")
+async def test_auth_away_is_told_as_such_and_signs_nobody_out(family: Family) -> None:
+    await family.stack.kill("auth")
+    status, page = await family.get("/factures")
+    assert status == 503
+    assert "momentanément indisponible" in page
+    await family.stack.restart("auth")
+    assert (await family.get("/factures"))[0] == 200
+
+
+@signed_in("demo04")
 async def test_a_closed_day_and_a_past_day_are_refused_with_their_reason(family: Family) -> None:
     _, children = await family.get("/enfants")
     child = re.findall(r"/planning/([\w-]{36})", children)[0]
-    past = date.today() - timedelta(days=7)  # noqa: DTZ011
-    while past.isoweekday() not in {1, 2, 4, 5}:
-        past -= timedelta(days=1)
+    closed = await family.sql("planning", "SELECT day FROM closure WHERE reason = $1", STRIKE)
+    past = await family.sql("planning", "SELECT max(day) FROM booking WHERE child_id = $1 AND booked", UUID(child))
     _, page = await family.get(f"/planning/{child}")
-    canteen = id_of(ACTIVITIES[1][0])
     fields = [("version", re.findall(r'name="version" value="(\d+)"', page)[0]), ("key", "closed-and-past")]
-    for day in (strike_day(), past):
-        cell = f"{canteen}|{day}"
-        fields += [("shown", f"{cell}|0"), ("booked", cell)]
+    fields += [("shown", f"{id_of(CANTEEN)}|{closed}|0"), ("booked", f"{id_of(CANTEEN)}|{closed}")]
+    fields += [("shown", f"{id_of(CANTEEN)}|{past}|1")]
     status, text, _ = await family.post(f"/planning/{child}/{past:%Y-%m}", page, fields)
     assert status == 200
-    assert "Grève du personnel" in text
+    assert STRIKE in text
     assert "délai dépassé" in text
     assert "Enregistré</h2>" not in text
 

@@ -6,7 +6,7 @@ from uuid import UUID
 from pydantic import Field, SecretStr
 
 from contracts.events.auth import Custody, HouseholdChild
-from contracts.identity import Identity, Role
+from contracts.identity import Identity
 from contracts.model import Contract, Instant, Label, Reference, Version
 
 
@@ -121,13 +121,3 @@ class HouseholdList(Contract):
     """``GET /households``."""
 
     households: tuple[HouseholdView, ...]
-
-
-class StaffWish(Contract):
-    """A member of the town hall's staff."""
-
-    name: Label
-    email: str | None = Field(default=None, max_length=254)
-    identifier: str = Field(min_length=4, max_length=40)
-    secret: SecretStr = Field(min_length=8, max_length=200)
-    roles: frozenset[Role] = Field(min_length=1)

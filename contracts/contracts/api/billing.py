@@ -38,6 +38,14 @@ class InvoiceRunWish(Contract):
     due_on: date
 
 
+class InvoicePreview(Contract):
+    """``GET /invoice-runs/preview/{month}``: what a run would publish now."""
+
+    month: Month
+    invoices: int
+    total_cents: int
+
+
 class InvoiceRun(Contract):
     """What a run published."""
 

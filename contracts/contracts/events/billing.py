@@ -81,7 +81,7 @@ class UnmatchedReason(StrEnum):
 
 
 class PaymentUnmatched(Event):
-    """Money taken by the bank beyond what was due: it is now a credit of the household, and the till keeper is told."""
+    """Money taken by the bank beyond what was due: it is now a credit of the household."""
 
     type = "billing.payment.unmatched"
 

@@ -1,5 +1,6 @@
 """The simulator's doors: the bank's service, the payer's page, and a page of switches."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import asdict
 from datetime import datetime, timedelta
@@ -19,6 +20,7 @@ NOTICE = web.AppKey("notices", Notices)
 
 PAGE_OPENS_FOR = timedelta(minutes=15)
 SLOW_SECONDS = 8
+PIECE_BYTES, PIECE_PAUSE_SECONDS = 300, 0.05
 CARDS = {
     "4970 1000 0000 0006": ("acceptée", "P", 0),
     "4970 1000 0000 0014": ("refusée", "R", 0),
@@ -56,9 +58,16 @@ async def ready(_request: web.Request) -> web.Response:
 
 
 @routes.post("/tpa/services/securite")
-async def service(request: web.Request) -> web.Response:
+async def service(request: web.Request) -> web.StreamResponse:
     status, body = soap.serve(await request.read(), request.app[BOOK], request.app[FAULTS])
-    return web.Response(body=body, status=status, content_type="text/xml", charset="utf-8")
+    if not request.app[FAULTS].answer_in_pieces:
+        return web.Response(body=body, status=status, content_type="text/xml", charset="utf-8")
+    response = web.StreamResponse(status=status, headers={"Content-Type": "text/xml; charset=utf-8"})
+    await response.prepare(request)
+    for start in range(0, len(body), PIECE_BYTES):
+        await response.write(body[start : start + PIECE_BYTES])
+        await asyncio.sleep(PIECE_PAUSE_SECONDS)
+    return response
 
 
 @routes.get("/tpa/paiementws.web")

@@ -14,6 +14,7 @@ class Faults:
     late_seconds: float = 20
     amount_offset_cents: int = 0
     service_down: bool = False
+    answer_in_pieces: bool = False
     answer_delay_seconds: float = 0
 
     def change(self, wanted: dict[str, Any]) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import fcntl
 import json
+import os
 import signal
 import sys
 import time
@@ -26,7 +27,9 @@ def say(line: str) -> None:
 
 async def run() -> int:
     """Start everything, print where it is, and keep it up until Ctrl-C."""
-    start, stack, stop = time.monotonic(), Stack(FOLDER, say=say), asyncio.Event()
+    start, stop = time.monotonic(), asyncio.Event()
+    database_url, amqp_url = os.environ.get("DATABASE_URL", ""), os.environ.get("AMQP_URL", "")
+    stack = Stack(FOLDER, say=say, database_url=database_url, amqp_url=amqp_url)
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     try:

@@ -17,9 +17,10 @@ from local_stack.stack import Stack
 
 SECRET = "demo-2026-demo"  # noqa: S105 - printed on purpose: the demo town is for trying
 SPACE = uuid5(NAMESPACE_URL, "urn:preau:demo")
+CANTEEN, CANTEEN_CENTS = "Cantine", 420
 ACTIVITIES = (
     ("Périscolaire matin", "school_days", [1, 2, 4, 5], 210),
-    ("Cantine", "school_days", [1, 2, 4, 5], 420),
+    (CANTEEN, "school_days", [1, 2, 4, 5], CANTEEN_CENTS),
     ("Périscolaire soir", "school_days", [1, 2, 4, 5], 260),
     ("Mercredi", "wednesdays", [3], 980),
     ("Petites Vac. Matin", "small_holidays", [1, 2, 3, 4, 5], 490),
@@ -45,17 +46,12 @@ STAFF = (
     ("accueil", "Maxime Exemple", "clerk"),
 )
 SHARED_FROM, SHARED_WITH = "Martin", "Petit"
+STRIKE = "Grève du personnel"
 ANNOUNCEMENT = "**Bienvenue sur le portail famille de Saint-Aubin.**\n\nPensez à réserver avant la veille à 18 h."
 
 
 def id_of(name: str) -> UUID:
     return uuid5(SPACE, name)
-
-
-def strike_day() -> date:
-    """A school day to come on which everything is closed: the Thursday of the week after next."""
-    today = date.today()  # noqa: DTZ011 - a machine of one's own
-    return today + timedelta(days=17 - today.weekday())
 
 
 def codes() -> dict[str, Any]:
@@ -68,6 +64,17 @@ def codes() -> dict[str, Any]:
     return {"parents": parents, "staff": staff}
 
 
+def _canteen_days(view: Any) -> list[str]:
+    """The days of a month on which the canteen can be booked."""
+    canteen = str(id_of(CANTEEN))
+    return [
+        day["day"]
+        for day in view["days"]
+        for cell in day["cells"]
+        if cell["state"] == "free" and cell["activity_id"] == canteen
+    ]
+
+
 class Demo:
     """The administrator's session against the services."""
 
@@ -75,6 +82,7 @@ class Demo:
         self._url, self._http = url, http
         self._session = ""
         self._shared: dict[str, Any] = {}
+        self._month, self._booked_cents, self._strike_day = "", 0, ""
 
     async def fill(self) -> None:
         """Everything, once; what is there stays."""
@@ -83,8 +91,8 @@ class Demo:
         await self._activities()
         for number, family in enumerate(FAMILIES, 1):
             await self._family(number, *family)
-        await self._invoices()
-        await self._call("planning", "POST", "/closures", {"day": str(strike_day()), "reason": "Grève du personnel"})
+        await self._invoice()
+        await self._call("planning", "POST", "/closures", {"day": self._strike_day, "reason": STRIKE})
         starts = datetime.now(ZoneInfo("Europe/Paris")).isoformat()
         await self._call("notifier", "PUT", "/announcement", {"markdown": ANNOUNCEMENT, "starts_at": starts})
 
@@ -95,7 +103,7 @@ class Demo:
 
     async def _activities(self) -> None:
         today = date.today()  # noqa: DTZ011 - a machine of one's own
-        first = today.replace(month=9, day=1) if today.month >= 9 else date(today.year - 1, 9, 1)
+        first = date(today.year - 1, 9, 1)
         for position, (label, period, weekdays, cents) in enumerate(ACTIVITIES):
             notice = {"days_before": 1, "at": "18:00"}
             wish = {
@@ -103,7 +111,7 @@ class Demo:
                 "period": period,
                 "weekdays": weekdays,
                 "first_day": str(first),
-                "last_day": str(date(first.year + 1, 7, 31)),
+                "last_day": str(date(first.year + 2, 8, 31)),
                 "booking_notice": notice,
                 "cancelling_notice": notice,
                 "position": position,
@@ -150,33 +158,37 @@ class Demo:
     async def _child(self, household_id: str, child_id: str) -> None:
         today = date.today()  # noqa: DTZ011 - a machine of one's own
         path = f"/households/{household_id}/children/{child_id}"
-        span = {"first_day": str(today - timedelta(days=80)), "last_day": str(today + timedelta(days=220))}
+        span = {"first_day": str(today - timedelta(days=200)), "last_day": str(today + timedelta(days=220))}
         for label, *_ in ACTIVITIES:
             await self._until_known("PUT", f"{path}/enrolments/{id_of(label)}", span)
-        before = (today.replace(day=1) - timedelta(days=1)).strftime("%Y-%m")
-        view = await self._call("planning", "GET", f"{path}/months/{before}")
-        lines = [
-            {"activity_id": cell["activity_id"], "day": day["day"], "booked": True}
-            for day in view["days"]
-            for cell in day["cells"]
-            if cell["state"] == "free" and cell["activity_id"] == str(id_of("Cantine"))
-        ]
-        if lines:
-            body = {"child_id": child_id, "seen_version": view["version"], "lines": lines}
-            extra = {"Idempotency-Key": f"demo-{child_id}", "X-Channel": "import"}
-            await self._call("planning", "POST", f"/households/{household_id}/bookings", body, more=extra)
+        month = today.replace(day=1)
+        lines: list[dict[str, Any]] = []
+        while not lines:
+            month = (month - timedelta(days=1)).replace(day=1)
+            view = await self._call("planning", "GET", f"{path}/months/{month:%Y-%m}")
+            days = _canteen_days(view)
+            lines = [{"activity_id": str(id_of(CANTEEN)), "day": day, "booked": True} for day in days]
+        body = {"child_id": child_id, "seen_version": view["version"], "lines": lines}
+        extra = {"Idempotency-Key": f"demo-{child_id}", "X-Channel": "import"}
+        await self._call("planning", "POST", f"/households/{household_id}/bookings", body, more=extra)
+        self._month = f"{month:%Y-%m}"
+        self._booked_cents += len(lines) * CANTEEN_CENTS
+        to_come = today + timedelta(days=14)
+        while not self._strike_day:
+            view = await self._call("planning", "GET", f"{path}/months/{to_come:%Y-%m}")
+            self._strike_day = next((day for day in _canteen_days(view) if day >= str(to_come)), "")
+            to_come = (to_come.replace(day=1) + timedelta(days=32)).replace(day=1)
 
-    async def _invoices(self) -> None:
-        """Publish last month once billing has heard of every booking."""
+    async def _invoice(self) -> None:
+        """Publish the month that was booked, once billing has heard of every day of it."""
         today = date.today()  # noqa: DTZ011 - a machine of one's own
-        before = (today.replace(day=1) - timedelta(days=1)).strftime("%Y-%m")
-        body = {"month": before, "due_on": str(today + timedelta(days=30))}
-        for attempt in range(60):
-            extra = {"Idempotency-Key": f"demo-{before}-{attempt}"}
-            run = await self._call("billing", "POST", "/invoice-runs", body, more=extra)
-            if attempt and not run["invoices"]:
-                return
-            await asyncio.sleep(1)
+        for _ in range(300):
+            preview = await self._call("billing", "GET", f"/invoice-runs/preview/{self._month}")
+            if preview["total_cents"] == self._booked_cents:
+                break
+            await asyncio.sleep(0.2)
+        body = {"month": self._month, "due_on": str(today + timedelta(days=30))}
+        await self._call("billing", "POST", "/invoice-runs", body, more={"Idempotency-Key": f"demo-{self._month}"})
 
     async def _until_known(self, method: str, path: str, body: Any) -> None:
         for _ in range(100):

@@ -42,9 +42,20 @@ Say = Callable[[str], None]
 
 
 class Stack:
-    """Starts, restarts and stops everything; ``folder`` keeps its data, secrets and logs."""
+    """Starts, restarts and stops everything; ``folder`` keeps its data, secrets and logs.
 
-    def __init__(self, folder: Path, *, durable: bool = True, say: Say = lambda _line: None) -> None:
+    ``database_url`` and ``amqp_url`` name servers that run already; without them private ones are started.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        durable: bool = True,
+        say: Say = lambda _line: None,
+        database_url: str = "",
+        amqp_url: str = "",
+    ) -> None:
         self.folder = folder
         self.programs: dict[str, Program] = {}
         self.databases: dict[str, str] = {}
@@ -52,7 +63,7 @@ class Stack:
         self._durable, self._say = durable, say
         self._postgres: PostgresServer | None = None
         self._rabbit: RabbitServer | None = None
-        self.amqp_url = ""
+        self._database_url, self.amqp_url = database_url, amqp_url
         self.secrets: dict[str, str] = {}
 
     @property
@@ -74,7 +85,6 @@ class Stack:
         self.folder.chmod(0o711)
         self.secrets = self._kept_secrets()
         self._choose_ports()
-        self.amqp_url = os.environ.get("AMQP_URL", "")
         if not self.amqp_url:
             await asyncio.to_thread(packages.rabbitmq_server)
             self._rabbit = RabbitServer(
@@ -193,8 +203,7 @@ class Stack:
         await asyncio.gather(*(self.command(name, "migrate") for name in SERVICES))
 
     async def _start_database(self) -> None:
-        own = os.environ.get("DATABASE_URL", "")
-        if not own:
+        if not self._database_url:
             server = PostgresServer(
                 self._servers_folder() / "postgresql",
                 password=self.secrets["postgresql"],
@@ -202,10 +211,12 @@ class Stack:
                 durable=self._durable,
             )
             await server.start()
-            self._postgres, own = server, server.dsn()
+            self._postgres, self._database_url = server, server.dsn()
         for name in SERVICES:
             database = f"preau_{name.replace('-', '_')}"
-            self.databases[name] = await ensure_database(own, database, password=self.secrets[f"db_{name}"])
+            self.databases[name] = await ensure_database(
+                self._database_url, database, password=self.secrets[f"db_{name}"]
+            )
 
     async def _start_broker(self) -> None:
         if self._rabbit:

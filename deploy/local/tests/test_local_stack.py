@@ -132,12 +132,8 @@ async def test_run_describes_itself_restarts_what_crashes_and_keeps_its_data(tmp
     assert not (tmp_path / ".local").exists()
 
 
-async def test_servers_one_already_has_are_used(
-    postgres: PostgresServer, amqp_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("DATABASE_URL", postgres.dsn())
-    monkeypatch.setenv("AMQP_URL", amqp_url)
-    stack = Stack(tmp_path / "stack")
+async def test_servers_one_already_has_are_used(postgres: PostgresServer, amqp_url: str, tmp_path: Path) -> None:
+    stack = Stack(tmp_path / "stack", database_url=postgres.dsn(), amqp_url=amqp_url)
     try:
         await stack.start()
         await demo.fill(stack)

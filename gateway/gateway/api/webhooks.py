@@ -21,14 +21,14 @@ async def take_notice(request: web.Request) -> web.StreamResponse:
             request, Problem(status=413, code="body_too_large", detail="this is too long for a notification")
         )
     path = f"/webhooks/{request.match_info['bank']}"
-    if request.query_string:
-        path += f"?{request.query_string}"
+    if request.rel_url.raw_query_string:
+        path += f"?{request.rel_url.raw_query_string}"
     headers = {name: request.headers[name] for name in HANDED_ON if name in request.headers}
     try:
         body = await request.read()
         await request.app[SERVICES].raw("payment-gateway", request.method, path, headers=headers, data=body)
     except Told as told:
-        return await problem_json(request, Problem(status=told.status, code=told.told_code, detail=told.detail))
+        return await problem_json(request, told.problem)
     except Unavailable as away:
         return await problem_json(request, Problem(status=503, code=away.code, detail=away.detail, facts=away.facts))
     return web.Response(text="OK")

@@ -1,6 +1,7 @@
 """P7 to P9: to the bank, waiting for its word, and what it said."""
 
 import asyncio
+import contextlib
 
 from aiohttp import web
 
@@ -11,7 +12,7 @@ from contracts.failures import Invalid, Unavailable
 from gateway.live import HUB
 from gateway.pages.invoices import household_of
 from gateway.pages.rendering import checked_form, page, see, signed_in
-from gateway.services import SERVICES, Told
+from gateway.services import SERVICES, SignedOut, Told
 
 WAITING = {PaymentStatus.CREATED, PaymentStatus.PENDING, PaymentStatus.PROCESSING}
 READY_TRIES = 25
@@ -23,7 +24,10 @@ routes = web.RouteTableDef()
 
 @routes.post("/paiements")
 async def pay(request: web.Request) -> web.Response:
-    """Hold the invoices, begin the attempt, and go to the bank's page; a second tap finds the first."""
+    """Hold the invoices, begin the attempt, and go to the bank's page; a second tap finds the first.
+
+    An invoice that another payment holds is told with that payment: never paid together with what was not chosen.
+    """
     form = await checked_form(request)
     session, _person, household = await household_of(request)
     services = request.app[SERVICES]
@@ -34,12 +38,13 @@ async def pay(request: web.Request) -> web.Response:
     try:
         path, key = f"{household}/checkouts", str(form.get("key", ""))
         checkout = await services.call(session, "billing", path, Checkout, method="POST", body=wish, key=key)
-        checkout_id = str(checkout.checkout_id)
     except Told as told:
         if told.told_code != "checkout_open":
             raise
-        checkout_id = str(told.facts["checkout_id"])
-    payment = await _begin(request, session, checkout_id)
+        checkout = await services.call(session, "billing", f"{path}/{told.facts['checkout_id']}", Checkout)
+    payment = await _begin(request, session, str(checkout.checkout_id))
+    if {each.invoice_id for each in checkout.invoices} != set(wish.invoice_ids):
+        return see(f"/paiements/{payment.payment_id}?autre=1")
     return see(payment.payer_url or f"/paiements/{payment.payment_id}")
 
 
@@ -80,7 +85,8 @@ async def payment_page(request: web.Request) -> web.Response:
     session, person, _household = await household_of(request)
     path = f"/payments/{path_uuid(request, 'payment_id')}"
     payment = await request.app[SERVICES].call(session, "payment-gateway", path, Payment)
-    return page(request, "payment.html", person, payment=payment, is_waiting=payment.status in WAITING)
+    is_waiting, is_another = payment.status in WAITING, "autre" in request.query
+    return page(request, "payment.html", person, payment=payment, is_waiting=is_waiting, is_another=is_another)
 
 
 @routes.get("/paiements/{payment_id}/flux")
@@ -94,18 +100,25 @@ async def live(request: web.Request) -> web.StreamResponse:
         payment = await services.call(session, "payment-gateway", f"/payments/{payment_id}", Payment)
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store"})
         await response.prepare(request)
-        while True:
-            if payment.status != shown:
-                shown = payment.status
-                await response.write(f"event: status\ndata: {shown}\n\n".encode())
-            if shown not in WAITING:
-                return response
-            heard.clear()
-            try:
-                await asyncio.wait_for(heard.wait(), KEEP_ALIVE_SECONDS)
-            except TimeoutError:
-                await response.write(b": waiting\n\n")
-            payment = await services.call(session, "payment-gateway", f"/payments/{payment_id}", Payment)
+        with contextlib.suppress(Unavailable, Told, SignedOut, ConnectionError):  # the browser connects again
+            while shown is None or shown in WAITING:
+                if payment.status != shown:
+                    shown = payment.status
+                    await response.write(f"event: status\ndata: {shown}\n\n".encode())
+                heard.clear()
+                if shown in WAITING and not await _within(heard, KEEP_ALIVE_SECONDS):
+                    await response.write(b": waiting\n\n")
+                payment = await services.call(session, "payment-gateway", f"/payments/{payment_id}", Payment)
+    return response
+
+
+async def _within(heard: asyncio.Event, seconds: float) -> bool:
+    """Whether it was heard in time."""
+    try:
+        await asyncio.wait_for(heard.wait(), seconds)
+    except TimeoutError:
+        return False
+    return True
 
 
 @routes.post("/paiements/{payment_id}/annulation")

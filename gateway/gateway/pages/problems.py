@@ -20,6 +20,12 @@ SENTENCES = {
     "payer_email_missing": ("Il manque votre adresse email", "La banque en a besoin. Donnez-la à la mairie."),
     "already_paid": ("Cette facture est déjà réglée", "Il n'y a plus rien à payer."),
     "checkout_over": ("Ce paiement est terminé", "Retournez à vos factures pour voir ce qui reste à régler."),
+    "payment_unresolved": (
+        "Ce paiement est en cours à la banque",
+        "Terminez-le ou abandonnez-le sur la page de la banque : vos factures seront libres dès qu'elle l'aura dit.",
+    ),
+    "idempotency_key_reused": ("Cette page a déjà servi", "Rechargez la page, puis recommencez."),
+    "tariff_missing": ("Il manque un tarif", "Rien n'a été publié. Sans tarif : {activities}."),
     "no_ticket": ("Pas encore de ticket", "Le ticket existe dès que la banque a confirmé le paiement."),
 }
 BY_STATUS = {403: "forbidden", 404: "not_found", 413: "body_too_large", 422: "invalid", 429: "too_many"}
@@ -30,9 +36,21 @@ async def problem_page(request: web.Request, problem: Problem) -> web.StreamResp
     """A page that says what happened and what to do, with the right status."""
     named = SENTENCES.get(problem.code) or SENTENCES.get(BY_STATUS.get(problem.status, ""))
     title, text = named or (SENTENCES["unavailable"] if problem.status == 503 else DEFECT)
+    activities = ", ".join(map(str, problem.facts.get("activities", [])))
+    text = text.format(activities=activities)
     response = page(request, "problem.html", status=problem.status, title=title, text=text)
     response.headers.update(problem.headers())
     return response
+
+
+@web.middleware
+async def one_host(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Pages live at one address: a cookie or a return from the bank to another name of this machine would be lost."""
+    public_host = request.app[SETTINGS].public_host
+    is_page = request.method in {"GET", "HEAD"} and not request.path.startswith(("/health/", "/webhooks/"))
+    if is_page and request.host != public_host:
+        return see(f"{request.app[SETTINGS].public_url}{request.rel_url}")
+    return await handler(request)
 
 
 @web.middleware
@@ -43,7 +61,7 @@ async def signed_out(request: web.Request, handler: Handler) -> web.StreamRespon
     except SignedOut:
         return see("/connexion?fin=1" if request.cookies else "/connexion")
     except Told as told:
-        return await problem_page(request, Problem(status=told.status, code=told.told_code, detail=told.detail))
+        return await problem_page(request, told.problem)
 
 
 async def with_security_headers(request: web.Request, response: web.StreamResponse) -> None:

@@ -106,6 +106,13 @@ async def signed_in(request: web.Request) -> tuple[str, Identity]:
     return session, await request.app[SERVICES].who(session)
 
 
+def client_address(request: web.Request) -> str:
+    """Where the browser is: what the outermost of our own proxies saw."""
+    proxies = request.app[SETTINGS].proxies_in_front
+    seen = [each.strip() for each in ",".join(request.headers.getall("X-Forwarded-For", [])).split(",")]
+    return seen[-proxies] if 0 < proxies <= len(seen) else request.remote or ""
+
+
 def form_token(request: web.Request) -> str:
     """What every form carries: bound to the session, known to nobody else."""
     session = request.cookies.get(cookie_name(request.app[SETTINGS]), "")

@@ -8,7 +8,7 @@ from pydantic import SecretStr, ValidationError
 from contracts.api.auth import SignIn
 from contracts.api.notifier import Announcement
 from contracts.failures import Unavailable
-from gateway.pages.rendering import checked_form, cookie_name, page, see, session_of, signed_in
+from gateway.pages.rendering import checked_form, client_address, cookie_name, page, see, session_of, signed_in
 from gateway.services import SERVICES, SignedOut, Told
 from gateway.settings import SETTINGS
 
@@ -59,7 +59,7 @@ async def sign_in(request: web.Request) -> web.Response:
         wish = SignIn(
             identifier=identifier,
             secret=SecretStr(secret),
-            client_address=(request.remote or "")[:64],
+            client_address=client_address(request)[:64],
             user_agent=request.headers.get("User-Agent", "")[:400],
         )
         opened = await request.app[SERVICES].sign_in(wish)

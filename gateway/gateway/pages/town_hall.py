@@ -6,13 +6,13 @@ from aiohttp import web
 from pydantic import ValidationError
 
 from chassis.clock import now, today
-from contracts.api.billing import InvoiceRun, InvoiceRunWish
+from contracts.api.billing import InvoicePreview, InvoiceRun, InvoiceRunWish
 from contracts.api.notifier import Announcement, AnnouncementWish
 from contracts.api.payment_gateway import PaymentList
-from contracts.failures import Forbidden, Invalid
+from contracts.failures import Forbidden, Invalid, Unavailable
 from contracts.identity import Identity, Permission
 from gateway.pages.rendering import checked_form, page, signed_in
-from gateway.services import SERVICES
+from gateway.services import SERVICES, Told
 
 DUE_DAYS = 30
 
@@ -27,19 +27,36 @@ async def _staff(request: web.Request) -> tuple[str, Identity]:
 
 
 async def _show(request: web.Request, session: str, person: Identity, *, done: str = "") -> web.Response:
-    services, payments = request.app[SERVICES], None
-    if person.may(Permission.READ_PAYMENTS):
-        payments = (await services.call(session, "payment-gateway", "/payments", PaymentList)).payments
-    _, raw = await services.raw("notifier", "GET", "/announcement")
+    services, payments, missing = request.app[SERVICES], None, []
+    try:
+        if person.may(Permission.READ_PAYMENTS):
+            payments = (await services.call(session, "payment-gateway", "/payments", PaymentList)).payments
+    except Unavailable:
+        missing.append("les derniers paiements")
+    month, preview = (today().replace(day=1) - timedelta(days=1)).replace(day=1), None
+    try:
+        if person.may(Permission.PUBLISH_INVOICES):
+            path = f"/invoice-runs/preview/{month:%Y-%m}"
+            preview = await services.call(session, "billing", path, InvoicePreview)
+    except (Unavailable, Told):
+        missing.append("l'aperçu des factures")
+    try:
+        _, raw = await services.raw("notifier", "GET", "/announcement")
+        announcement = Announcement.model_validate_json(raw).markdown
+    except Unavailable:
+        announcement = None
+        missing.append("le message aux familles")
     return page(
         request,
         "town_hall.html",
         person,
         payments=payments,
-        announcement=Announcement.model_validate_json(raw).markdown,
-        may_write=person.may(Permission.WRITE_ANNOUNCEMENTS),
+        announcement=announcement,
+        missing=missing,
+        may_write=announcement is not None and person.may(Permission.WRITE_ANNOUNCEMENTS),
         may_publish=person.may(Permission.PUBLISH_INVOICES),
-        last_month=(today().replace(day=1) - timedelta(days=1)).replace(day=1),
+        last_month=month,
+        preview=preview,
         due_on=today() + timedelta(days=DUE_DAYS),
         done=done,
     )

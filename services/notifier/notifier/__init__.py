@@ -1,1 +1,1 @@
-"""Contacts, preferences and the mails that go out exactly once."""
+"""Contacts, preferences and the mails that go out once a fact."""

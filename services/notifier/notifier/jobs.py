@@ -36,7 +36,7 @@ async def send_mails(app: web.Application) -> None:
 async def _send(app: web.Application, mail: Mail) -> None:
     settings, try_at = app[SETTINGS], None
     try:
-        answer = await smtp.send(letters.write(mail, settings), settings)
+        answer = await smtp.send(await asyncio.to_thread(letters.write, mail, settings), settings)
     except smtp.NeverDeliverable as refusal:
         answer = str(refusal)
     except smtp.NotDeliveredYet as failure:

@@ -13,7 +13,10 @@ MIGRATIONS = Path(__file__).parent.parent / "migrations"
 
 
 class Settings(ServiceSettings):
-    """``MAIL_FROM`` is the sender's address; ``SMTP_TLS`` is ``none`` only towards a server on the same machine."""
+    """``MAIL_FROM`` is the sender's address; ``SMTP_TLS`` is ``none`` only towards a server on the same machine.
+
+    Pauses grow to an hour, so that ``MAIL_ATTEMPTS_MAX`` of 200 is more than a week of a mail server away.
+    """
 
     town_name: str = Field(min_length=1, max_length=100)
     public_url: str = Field(pattern=r"^https?://[^/]+$")
@@ -25,7 +28,7 @@ class Settings(ServiceSettings):
     smtp_password: str | None = Field(default=None, repr=False)
     smtp_seconds_max: float = Field(default=15, gt=0)
     mail_retry_seconds: float = Field(default=30, gt=0)
-    mail_attempts_max: int = Field(default=40, gt=0)
+    mail_attempts_max: int = Field(default=200, gt=0)
 
 
 SETTINGS = web.AppKey("settings", Settings)

@@ -28,6 +28,7 @@ CREATE TABLE payment (
     changed_at     timestamptz NOT NULL,
     look_up_at     timestamptz,
     asked_at       timestamptz,
+    last_word      text CHECK (last_word IN ('paid', 'refused', 'abandoned', 'in_progress', 'unknown')),
     UNIQUE (bank, bank_reference),
     CHECK ((status = 'confirmed') = (ticket_number IS NOT NULL)),
     CHECK ((ticket_number IS NULL) = (ticket IS NULL)),

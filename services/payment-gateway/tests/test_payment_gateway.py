@@ -41,6 +41,10 @@ class Bank:
             found: list[dict[str, Any]] = await response.json()
             return found
 
+    async def opens_page(self, payment: dict[str, Any]) -> None:
+        async with self._http.get(payment["payer_url"]) as response:
+            assert response.status == 200, await response.text()
+
     async def act(self, payment: dict[str, Any], action: str) -> None:
         id_op = payment["payer_url"].partition("idop=")[2]
         async with self._http.post(f"{self.url}/api/operations/{id_op}/{action}") as response:
@@ -191,6 +195,25 @@ async def test_no_notification_and_the_return_looks_up(till: Till) -> None:
     assert (await till.act(payment, "look-up"))["status"] == "confirmed"
 
 
+async def test_an_answer_in_many_pieces_is_read_to_its_end(till: Till) -> None:
+    await till.bank.faults(answer_in_pieces=True, notice="never")
+    payment = await till.begin()
+    await till.bank.act(payment, "pay")
+    assert (await till.act(payment, "look-up"))["status"] == "confirmed"
+
+
+async def test_nobody_gives_up_while_somebody_is_on_the_banks_page(till: Till) -> None:
+    payment = await till.begin()
+    await till.bank.opens_page(payment)
+    refused = await till.act(payment, "abandon")
+    assert (refused["code"], (await till.get(payment))["status"]) == ("payment_unresolved", "processing")
+    await till.bank.act(payment, "abandon")
+    assert (await till.act(payment, "abandon"))["status"] == "cancelled"
+    keeper = Tokens.headers(till.tokens.staff(Role.TILL_KEEPER, audience=AUDIENCE))
+    path = f"/payments/{payment['payment_id']}/abandon"
+    assert (await till.client.post(path, headers=keeper)).status == 403
+
+
 async def test_a_hint_that_comes_before_the_result_is_followed_up(till: Till) -> None:
     await till.bank.faults(notice="early", answer_delay_seconds=1)
     payment = await till.begin()
@@ -275,8 +298,14 @@ async def test_who_may_see_and_begin(till: Till) -> None:
 
 async def test_what_cannot_be_paid(till: Till) -> None:
     assert (await (await till.post(uuid4())).json())["code"] == "checkout_not_ready"
-    assert (await (await till.post(await till.checkout(minutes=-1))).json())["code"] == "checkout_over"
     assert (await (await till.post(await till.checkout(), email=None)).json())["code"] == "payer_email_missing"
+
+
+async def test_a_checkout_nobody_paid_in_time_is_let_go_when_it_is_tried(till: Till) -> None:
+    response = await till.post(await till.checkout(minutes=-1))
+    assert (await response.json())["status"] == "failed"
+    assert (await till.probe.next("payment.refused")).data["outcome"] == "failed"
+    assert await till.bank.book() == []
 
 
 async def test_an_attempt_that_never_reached_the_bank_is_closed(till: Till) -> None:

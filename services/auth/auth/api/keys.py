@@ -3,13 +3,15 @@
 import base64
 import hashlib
 import time
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 from uuid import uuid4
 
 import jwt
+import structlog
 from aiohttp import web
-from cryptography.fernet import Fernet
+from cryptography.fernet import Fernet, InvalidToken
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -21,6 +23,8 @@ from contracts.failures import Unavailable
 from contracts.identity import Identity
 
 READ_AGAIN_SECONDS = 60
+
+log = structlog.get_logger()
 
 
 class OwnKeys:
@@ -65,16 +69,27 @@ class OwnKeys:
             return
         async with self._database.transaction() as tx:
             rows = await store.signing_keys(tx)
-            if not rows:
+            if self._newest(rows) is None:
                 await store.lock_signing_keys(tx)
-                if not await store.signing_keys(tx):
+                if self._newest(await store.signing_keys(tx)) is None:
                     await self._add(tx)
                 rows = await store.signing_keys(tx)
-        newest = serialization.load_pem_private_key(self._cipher.decrypt(rows[0]["private_key"]), password=None)
-        assert isinstance(newest, Ed25519PrivateKey), "only Ed25519 keys are ever stored"
-        self._signing = (rows[0]["key_id"], newest)
+        self._signing = self._newest(rows)
         self._jwks = {"keys": [row["public_key"] for row in rows]}
         self._read_at = time.monotonic()
+
+    def _newest(self, rows: Sequence[Any]) -> tuple[str, Ed25519PrivateKey] | None:
+        """The key that signs; None when there is none, or none that ``AUTH_KEY_SECRET`` opens since it was changed."""
+        if not rows:
+            return None
+        try:
+            private = self._cipher.decrypt(rows[0]["private_key"])
+        except InvalidToken:
+            log.warning("the newest signing key was kept under another AUTH_KEY_SECRET", key_id=rows[0]["key_id"])
+            return None
+        key = serialization.load_pem_private_key(private, password=None)
+        assert isinstance(key, Ed25519PrivateKey), "only Ed25519 keys are ever stored"
+        return rows[0]["key_id"], key
 
     async def _add(self, tx: Any) -> None:
         key, key_id = Ed25519PrivateKey.generate(), uuid4().hex

@@ -13,10 +13,10 @@ from billing.store import invoices, usages
 from chassis import outbox
 from chassis.clock import now, today
 from chassis.database import DATABASE, Transaction
-from chassis.http import idempotency_key, json_response, path_uuid, read_body
+from chassis.http import idempotency_key, json_response, path_month, path_uuid, read_body
 from chassis.idempotency import recall, remember
 from chassis.identity import require
-from contracts.api.billing import InvoiceRun, InvoiceRunWish, TariffWish
+from contracts.api.billing import InvoicePreview, InvoiceRun, InvoiceRunWish, TariffWish
 from contracts.events.billing import InvoicePublished
 from contracts.identity import Permission
 
@@ -45,11 +45,27 @@ async def post_run(request: web.Request) -> web.Response:
     return web.Response(body=answer, status=201, content_type="application/json", charset="utf-8")
 
 
+@routes.get("/invoice-runs/preview/{month}")
+async def get_preview(request: web.Request) -> web.Response:
+    """What a run would publish now."""
+    require(request, Permission.PUBLISH_INVOICES)
+    month = path_month(request)
+    async with request.app[DATABASE].transaction() as tx:
+        drafts = draft(await usages.usages_to_invoice(tx, last_day(month)), await usages.tariffs(tx), month)
+    total = sum(each.total_cents for each in drafts)
+    return json_response(InvoicePreview(month=month, invoices=len(drafts), total_cents=total))
+
+
+def last_day(month: date) -> date:
+    """The last day of a month given by its first."""
+    return month.replace(day=monthrange(month.year, month.month)[1])
+
+
 async def publish_month(tx: Transaction, settings: Settings, wish: InvoiceRunWish, *, by: UUID) -> InvoiceRun:
     """Publish what is booked up to the month's end and not invoiced yet, one invoice a household."""
     await invoices.hold_runs(tx)
-    at, last = now(), wish.month.replace(day=monthrange(wish.month.year, wish.month.month)[1])
-    drafts = draft(await usages.usages_to_invoice_for_update(tx, last), await usages.tariffs(tx), wish.month)
+    at, booked = now(), await usages.usages_to_invoice_for_update(tx, last_day(wish.month))
+    drafts = draft(booked, await usages.tariffs(tx), wish.month)
     total = sum(each.total_cents for each in drafts)
     run_id = await invoices.add_run(tx, wish.month, wish.due_on, by, at, len(drafts), total)
     numbers = await invoices.next_numbers(tx, today().year, len(drafts)) if drafts else []

@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Sequence
 from datetime import date
+from typing import Any
 from uuid import UUID
 
 from billing.domain.invoicing import Tariff, Usage
@@ -67,13 +68,23 @@ async def tariffs(tx: Transaction) -> dict[UUID, list[Tariff]]:
     return found
 
 
-async def usages_to_invoice_for_update(tx: Transaction, until: date) -> list[Usage]:
+_TO_INVOICE = (
+    "SELECT u.* FROM usage u JOIN household h USING (household_id) WHERE u.booked <> u.invoiced AND u.day <= $1 "
+    "ORDER BY h.reference, u.child_id, u.activity_id, u.day"
+)
+
+
+async def usages_to_invoice(tx: Transaction, until: date) -> list[Usage]:
     """The days up to ``until`` whose invoices do not tell the truth yet, for households that are known."""
-    rows = await tx.fetch(
-        "SELECT u.* FROM usage u JOIN household h USING (household_id) WHERE u.booked <> u.invoiced AND u.day <= $1 "
-        "ORDER BY h.reference, u.child_id, u.activity_id, u.day FOR UPDATE OF u",
-        until,
-    )
+    return _usages(await tx.fetch(_TO_INVOICE, until))
+
+
+async def usages_to_invoice_for_update(tx: Transaction, until: date) -> list[Usage]:
+    """The same, locked for a run."""
+    return _usages(await tx.fetch(f"{_TO_INVOICE} FOR UPDATE OF u", until))
+
+
+def _usages(rows: Sequence[Any]) -> list[Usage]:
     return [
         Usage(
             row["household_id"],

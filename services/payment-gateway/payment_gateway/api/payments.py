@@ -1,5 +1,6 @@
 """Attempts: begun, followed, given up; tickets."""
 
+import asyncio
 from datetime import timedelta
 from uuid import UUID, uuid4
 
@@ -53,7 +54,11 @@ async def post_payment(request: web.Request) -> web.Response:
     bank = request.app[BANKS][FIRST_BANK]
     async with request.app[DATABASE].transaction() as tx:
         attempt, is_new = await _attempt_for(tx, person, person.household_id, wish.checkout_id, bank)
-    if is_new:
+        if is_new and attempt.checkout.expires_at <= now():
+            late = Move(PaymentStatus.FAILED, "the checkout was over")  # told, so that billing lets go of its invoices
+            attempt = await carry_out(tx, request.app[SETTINGS], attempt, late, said_by="clock", at=now())
+            await payments.schedule_look_up(tx, attempt.payment_id, None)
+    if is_new and attempt.status is PaymentStatus.CREATED:
         attempt = await _open_at_bank(request.app, bank, attempt)
     return json_response(_shown(attempt), status=201 if is_new else 200)
 
@@ -71,8 +76,6 @@ async def _attempt_for(
         if known.status in OPEN:
             raise PaymentUnresolved("the bank has not said yet how this ended", payment_id=str(known.payment_id))
         raise CheckoutOver("this checkout was tried already", payment_id=str(known.payment_id), status=known.status)
-    if checkout.expires_at <= at:
-        raise CheckoutOver("this checkout is over")
     if not person.email:
         raise PayerEmailMissing("the bank wants an address for its receipt")
     payment_id = uuid4()
@@ -143,7 +146,7 @@ async def get_payment(request: web.Request) -> web.Response:
 
 @routes.post("/payments/{payment_id}/look-up")
 async def post_look_up(request: web.Request) -> web.Response:
-    """Ask the bank now; asked again at once, or with the bank away, the answer is what is known."""
+    """Ask the bank now; asked again at once, the answer is what is known. 503 when the bank does not answer."""
     attempt, at = await _own(request), now()
     seconds = timedelta(seconds=request.app[SETTINGS].parent_look_up_seconds)
     async with request.app[DATABASE].transaction() as tx:
@@ -155,13 +158,17 @@ async def post_look_up(request: web.Request) -> web.Response:
 
 @routes.post("/payments/{payment_id}/abandon")
 async def post_abandon(request: web.Request) -> web.Response:
-    """Give up an open attempt, once the bank has said that it took nothing."""
+    """Give up an open attempt once the bank was asked; refused while somebody is on the bank's page."""
     attempt = await _own(request)
+    if identity(request).household_id != attempt.checkout.household_id:
+        raise Forbidden("only the household gives up its payment")
     if attempt.status in OPEN:
         attempt = await look_up(request.app, attempt.payment_id)
-    if attempt.status in {PaymentStatus.PENDING, PaymentStatus.PROCESSING}:
+    if attempt.may_be_given_up:
         given_up = Move(PaymentStatus.CANCELLED, "given up by the household")
         attempt = await _end(request.app, attempt.payment_id, given_up, said_by="parent")
+    elif attempt.status in OPEN:
+        raise PaymentUnresolved("somebody is on the bank's page", payment_id=str(attempt.payment_id))
     return json_response(_shown(attempt))
 
 
@@ -173,7 +180,9 @@ async def get_ticket(request: web.Request) -> web.Response:
         raise NoTicket("only a confirmed payment has a ticket")
     disposition = f'attachment; filename="justificatif-{attempt.ticket.number}.pdf"'
     return web.Response(
-        body=ticket(attempt.ticket), content_type="application/pdf", headers={"Content-Disposition": disposition}
+        body=await asyncio.to_thread(ticket, attempt.ticket),
+        content_type="application/pdf",
+        headers={"Content-Disposition": disposition},
     )
 
 

@@ -27,15 +27,14 @@ async def take_notice(request: web.Request) -> web.Response:
     body = await request.read()
     if len(body) > bytes_max:
         raise web.HTTPRequestEntityTooLarge(bytes_max, len(body))
-    reference = bank.notice_reference(request.query_string, body)
+    query = request.rel_url.raw_query_string
+    reference = bank.notice_reference(query, body)
     if reference is None:
         raise web.HTTPBadRequest(reason="this notification cannot be read")
     at = now()
     async with request.app[DATABASE].transaction() as tx:
         payment_id = await payments.payment_id_of(tx, bank.name, reference)
-        await journal.add_word(
-            tx, bank.name, "notice", payment_id=payment_id, query=request.query_string, body=body, at=at
-        )
+        await journal.add_word(tx, bank.name, "notice", payment_id=payment_id, query=query, body=body, at=at)
         if payment_id:
             await payments.look_up_now(tx, payment_id, at)
     if payment_id is None:

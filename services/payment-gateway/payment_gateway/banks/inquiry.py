@@ -35,10 +35,11 @@ async def look_up(app: web.Application, payment_id: UUID) -> Attempt:
     async with app[DATABASE].transaction() as tx:
         attempt = await payments.attempt_for_update(tx, payment_id)
         await journal.add_word(tx, asked.bank, "answer", payment_id=payment_id, query="", body=heard.body, at=at)
+        await payments.note_word(tx, payment_id, heard.answer.word)
         open_for = timedelta(seconds=settings.open_seconds)
-        move = decide(attempt, heard.answer, now=at, open_for=open_for)
-        if move:
-            attempt = await carry_out(tx, settings, attempt, move, said_by="bank", answer=heard.answer, at=at)
+        if move := decide(attempt, heard.answer, now=at, open_for=open_for):
+            await carry_out(tx, settings, attempt, move, said_by="bank", answer=heard.answer, at=at)
+        attempt = await payments.attempt_for_update(tx, payment_id)
         again = next_look_up(attempt.created_at, now=at) if attempt.status in LOOKED_UP else None
         await payments.schedule_look_up(tx, payment_id, again)
     return attempt

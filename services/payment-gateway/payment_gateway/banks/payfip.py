@@ -118,10 +118,20 @@ class PayFiP:
             async with self._http.post(
                 self._settings.payfip_service_url, data=envelope(operation, arguments), headers=headers
             ) as response:
-                body = await response.content.read(ANSWER_BYTES_MAX)
+                body = await _whole(response)
         except (TimeoutError, aiohttp.ClientError) as error:
             raise BankUnreachable("the bank does not answer", retry_after_seconds=10) from error
         return read(body), body
+
+
+async def _whole(response: aiohttp.ClientResponse) -> bytes:
+    """The body to its end, in however many pieces it comes."""
+    body = bytearray()
+    async for piece in response.content.iter_any():
+        body += piece
+        if len(body) > ANSWER_BYTES_MAX:
+            raise BankUnreachable("the bank's answer is too long", retry_after_seconds=10)
+    return bytes(body)
 
 
 def _mode(saisie: str) -> Mode:

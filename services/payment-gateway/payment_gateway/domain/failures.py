@@ -28,13 +28,13 @@ class CheckoutNotReady(Unavailable):
 
 
 class CheckoutOver(Conflict):
-    """It can no longer be paid, or is paid."""
+    """It was tried already; each try has a checkout of its own."""
 
     code = "checkout_over"
 
 
 class PaymentUnresolved(Conflict):
-    """An attempt is open at the bank and its page can no longer be shown."""
+    """An attempt is open at the bank: its page can no longer be shown, or somebody is on it."""
 
     code = "payment_unresolved"
 

@@ -85,6 +85,12 @@ class Attempt:
     ticket: Ticket | None
     created_at: datetime
     changed_at: datetime
+    last_word: Word | None = None
+
+    @property
+    def may_be_given_up(self) -> bool:
+        """Whether the household may let go of it: not while the bank says that somebody is on its page."""
+        return self.status in OPEN and self.bank_reference is not None and self.last_word is not Word.IN_PROGRESS
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from chassis.database import Transaction
 from contracts.api.payment_gateway import PaymentStatus
 from contracts.events.billing import CheckoutOpened
 from contracts.events.payment import Mode, Ticket
-from payment_gateway.domain.payments import LOOKED_UP, Attempt, Move
+from payment_gateway.domain.payments import LOOKED_UP, Attempt, Move, Word
 
 _ATTEMPT = "SELECT p.*, c.opened FROM payment p JOIN checkout c USING (checkout_id)"
 
@@ -169,6 +169,11 @@ async def schedule_look_up(tx: Transaction, payment_id: UUID, at: datetime | Non
     await tx.execute("UPDATE payment SET look_up_at = $2 WHERE payment_id = $1", payment_id, at)
 
 
+async def note_word(tx: Transaction, payment_id: UUID, word: Word) -> None:
+    """Keep what the bank said last."""
+    await tx.execute("UPDATE payment SET last_word = $2 WHERE payment_id = $1", payment_id, word)
+
+
 async def may_ask(tx: Transaction, payment_id: UUID, *, now: datetime, not_since: datetime) -> bool:
     """Take the turn to ask the bank for a parent, unless one was taken after ``not_since``."""
     taken = await tx.fetchval(
@@ -198,4 +203,5 @@ def _attempt(row: Any) -> Attempt:
         ticket=Ticket.model_validate(row["ticket"]) if row["ticket"] else None,
         created_at=row["created_at"],
         changed_at=row["changed_at"],
+        last_word=Word(row["last_word"]) if row["last_word"] else None,
     )

@@ -1,7 +1,7 @@
 """What a day is for a household's child, and what becomes of a wish to change some."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date, datetime
 from uuid import UUID
 
@@ -112,7 +112,6 @@ class Decision:
     lines: tuple[LineOutcome, ...]
     changed: tuple[BookedDay, ...]
     version: int
-    taken: Mapping[Slot, int] = field(default_factory=dict)
 
 
 def decide(situation: Situation, wish: BookingWish, *, now: datetime, on_behalf: bool) -> Decision:
@@ -132,8 +131,7 @@ def decide(situation: Situation, wish: BookingWish, *, now: datetime, on_behalf:
             changed.append(
                 BookedDay(activity_id=line.activity_id, activity_label=label, day=line.day, booked=line.booked)
             )
-    taken = {(day.activity_id, day.day): 1 if day.booked else -1 for day in changed}
-    return Decision(tuple(lines), tuple(changed), situation.version + bool(changed), taken)
+    return Decision(tuple(lines), tuple(changed), situation.version + bool(changed))
 
 
 def _weigh(
