@@ -22,6 +22,7 @@ class Hub:
 
     def __init__(self) -> None:
         self._waiting: dict[UUID, set[asyncio.Event]] = defaultdict(set)
+        self.is_closing = False
 
     @contextmanager
     def waits_for(self, *subjects: UUID) -> Iterator[asyncio.Event]:
@@ -36,6 +37,12 @@ class Hub:
                 self._waiting[subject].discard(heard)
                 if not self._waiting[subject]:
                     del self._waiting[subject]
+
+    def close(self) -> None:
+        """Wake everybody for the last time."""
+        self.is_closing = True
+        for subject in list(self._waiting):
+            self.tell(subject)
 
     def tell(self, subject: UUID) -> None:
         """Wake whoever waits for the subject."""
@@ -57,5 +64,9 @@ def use_hub(app: web.Application) -> None:
         elif isinstance(event, PaymentConfirmed | PaymentRefused | PaymentExpired):
             hub.tell(event.payment_id)
 
+    async def close(_app: web.Application) -> None:
+        hub.close()
+
+    app.on_shutdown.append(close)
     use_broker(app, app[SETTINGS])
     use_live(app, ["payment.*", "auth.session.ended"], on_event)

@@ -48,6 +48,27 @@ def test_every_volume_and_dependency_is_declared_and_no_secret_is_written_down(c
         )
 
 
+def test_one_service_builds_an_image_and_whoever_else_runs_it_waits_for_that_one(compose: dict[str, Any]) -> None:
+    programs = compose["services"]
+    ours = {each["image"] for each in programs.values() if each["image"].startswith("preau-")}
+    builders = {each["image"]: name for name, each in programs.items() if "build" in each}
+    assert builders.keys() == ours
+    assert len(builders) == sum("build" in each for each in programs.values())
+    for name, program in programs.items():
+        builder = builders.get(program["image"], name)
+        assert name == builder or builder in needed(programs, name), f"{name} can start without {builder}"
+
+
+def needed(programs: dict[str, Any], name: str) -> set[str]:
+    """All that ``docker compose up name`` starts besides."""
+    direct = set(programs[name].get("depends_on", []))
+    return direct.union(*(needed(programs, each) for each in direct))
+
+
+def test_no_program_lives_in_the_network_of_another_which_a_restart_would_take_away(compose: dict[str, Any]) -> None:
+    assert not [name for name, each in compose["services"].items() if "service:" in each.get("network_mode", "")]
+
+
 @pytest.mark.parametrize("name", [*SERVICES, "gateway", "bank-simulator", "local-stack"])
 def test_each_image_has_its_lock_with_hashes_and_no_address(name: str) -> None:
     lock = (ROOT / f"deploy/requirements/{name}.txt").read_text(encoding="utf-8")

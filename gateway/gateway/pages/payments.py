@@ -101,13 +101,15 @@ async def live(request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store"})
         await response.prepare(request)
         with contextlib.suppress(Unavailable, Told, SignedOut, ConnectionError):  # the browser connects again
-            while shown is None or shown in WAITING:
+            while not request.app[HUB].is_closing:
                 if payment.status != shown:
                     shown = payment.status
                     await response.write(f"event: status\ndata: {shown}\n\n".encode())
-                heard.clear()
-                if shown in WAITING and not await _within(heard, KEEP_ALIVE_SECONDS):
+                if shown not in WAITING:
+                    break
+                if not await _within(heard, KEEP_ALIVE_SECONDS):
                     await response.write(b": waiting\n\n")
+                heard.clear()  # before the question: what is heard while it is asked is not lost
                 payment = await services.call(session, "payment-gateway", f"/payments/{payment_id}", Payment)
     return response
 

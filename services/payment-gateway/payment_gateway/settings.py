@@ -15,10 +15,13 @@ MIGRATIONS = Path(__file__).parent.parent / "migrations"
 class Settings(ServiceSettings):
     """``PUBLIC_URL`` is the portal as the bank and the parent reach it; ``PAYFIP_*`` is the town's contract.
 
+    ``NOTICES_URL`` is where banks call when they reach the portal by another address than parents do.
+
     ``PAYFIP_SAISIE``: T for tests, X to activate the account, W for real payments.
     """
 
     public_url: str = Field(pattern=r"^https?://[^/]+$", max_length=150)
+    notices_url: str | None = Field(default=None, pattern=r"^https?://[^/]+$", max_length=150)
     town_name: str = Field(min_length=1, max_length=100)
     payfip_service_url: str = Field(pattern=r"^https?://")
     payfip_payer_url: str = Field(pattern=r"^https?://")

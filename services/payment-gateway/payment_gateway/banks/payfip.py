@@ -76,7 +76,7 @@ class PayFiP:
             "objet": plain(f"Factures {numbers}"),
             "refdet": attempt.reference,
             "saisie": self._settings.payfip_saisie,
-            "urlnotif": f"{portal}/webhooks/{self.name}",
+            "urlnotif": f"{self._settings.notices_url or portal}/webhooks/{self.name}",
             "urlredirect": f"{portal}/paiements/{attempt.payment_id}/retour",
         }
         try:
