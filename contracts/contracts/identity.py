@@ -28,6 +28,7 @@ class Permission(StrEnum):
     READ_PAYMENTS = "read_payments"
     WRITE_ANNOUNCEMENTS = "write_announcements"
     READ_MAILS = "read_mails"
+    RESEND_MAILS = "resend_mails"
 
 
 _CLERK = {
@@ -37,6 +38,7 @@ _CLERK = {
     Permission.BOOK_FOR_HOUSEHOLDS,
     Permission.WRITE_ANNOUNCEMENTS,
     Permission.READ_MAILS,
+    Permission.RESEND_MAILS,
 }
 _TILL_KEEPER = {
     Permission.READ_HOUSEHOLDS,
@@ -44,6 +46,7 @@ _TILL_KEEPER = {
     Permission.PUBLISH_INVOICES,
     Permission.READ_PAYMENTS,
     Permission.READ_MAILS,
+    Permission.RESEND_MAILS,
 }
 
 PERMISSIONS: dict[Role, frozenset[Permission]] = {
@@ -51,7 +54,7 @@ PERMISSIONS: dict[Role, frozenset[Permission]] = {
     Role.CLERK: frozenset(_CLERK),
     Role.TILL_KEEPER: frozenset(_TILL_KEEPER),
     Role.ADMINISTRATOR: frozenset(_CLERK | _TILL_KEEPER),
-    Role.OPERATOR: frozenset({Permission.READ_MAILS, Permission.READ_PAYMENTS}),
+    Role.OPERATOR: frozenset({Permission.READ_MAILS, Permission.RESEND_MAILS, Permission.READ_PAYMENTS}),
 }
 """The one table that says who may do what; a parent acts for the household of the token, nothing else."""
 

@@ -101,6 +101,12 @@ def test_hostile_names_are_only_text(tmp_path: Path) -> None:
     assert text_of(documents.ticket(long_name), tmp_path).count("É") == 200
 
 
+@pytest.mark.parametrize("name", ["Nguyễn Thị Ánh", "Łukasz Ștefănescu", "Αθηνά", "محمد", "王小明", "Léa 👩‍👧"])
+def test_nobody_goes_without_a_document_for_the_signs_of_a_name(tmp_path: Path, name: str) -> None:
+    assert "42,50" in text_of(documents.ticket(a_ticket().model_copy(update={"household_name": name})), tmp_path)
+    assert "Numéro" in text_of(documents.invoice(an_invoice(name=name)), tmp_path)
+
+
 @pytest.mark.parametrize(
     ("cents", "text"), [(0, "0,00 €"), (5, "0,05 €"), (123_456_789, "1 234 567,89 €"), (-420, "−4,20 €")]
 )

@@ -1,4 +1,4 @@
-"""notifier: preferences and the town hall's message."""
+"""notifier: preferences, the mail log and the town hall's message."""
 
 from enum import StrEnum
 from uuid import UUID
@@ -8,11 +8,19 @@ from pydantic import Field
 from contracts.model import Contract, Instant, Label
 
 
+class Language(StrEnum):
+    """The languages that mails are written in."""
+
+    FR = "fr"
+    EN = "en"
+
+
 class Preferences(Contract):
     """``GET`` and ``PUT /preferences``: which mails the signed-in guardian wants; payment mails are always sent."""
 
     invoice_published: bool = False
     booking_recap: bool = False
+    language: Language = Language.FR
 
 
 class PreferencesView(Preferences):
@@ -42,6 +50,7 @@ class MailStatus(StrEnum):
     WAITING = "waiting"
     SENT = "sent"
     FAILED = "failed"
+    BOUNCED = "bounced"
 
 
 class MailView(Contract):
@@ -58,6 +67,14 @@ class MailView(Contract):
 
 
 class MailLog(Contract):
-    """``GET /mails``, newest first."""
+    """``GET /mails``, newest first, or ``GET /mails?status=failed``; ``counts`` are of all mails."""
 
     mails: tuple[MailView, ...]
+    counts: dict[MailStatus, int]
+
+
+class Unsubscription(Contract):
+    """``POST /unsubscriptions``, by whoever has the link of a mail: stop one kind of optional mail."""
+
+    unsubscribe_key: UUID
+    kind: Label

@@ -5,7 +5,9 @@ CREATE TABLE guardian (
     version      integer NOT NULL,
     first_name   text NOT NULL,
     email        text,
-    active       boolean NOT NULL
+    active       boolean NOT NULL,
+    -- Whoever has it may stop this guardian's optional mails, and nothing else.
+    unsubscribe_key uuid NOT NULL UNIQUE DEFAULT gen_random_uuid()
 );
 CREATE INDEX ON guardian (household_id);
 
@@ -13,6 +15,7 @@ CREATE TABLE preference (
     guardian_id       uuid PRIMARY KEY,
     invoice_published boolean NOT NULL,
     booking_recap     boolean NOT NULL,
+    language          text NOT NULL CHECK (language IN ('fr', 'en')),
     saved_at          timestamptz NOT NULL
 );
 
@@ -32,15 +35,35 @@ CREATE TABLE mail (
     intent      text NOT NULL UNIQUE,
     kind        text NOT NULL,
     recipient   text NOT NULL,
-    first_name  text NOT NULL,
+    domain      text NOT NULL,
+    guardian_id uuid NOT NULL,
     event       jsonb NOT NULL,
-    status      text NOT NULL DEFAULT 'waiting' CHECK (status IN ('waiting', 'sent', 'failed')),
+    status      text NOT NULL DEFAULT 'waiting' CHECK (status IN ('waiting', 'sent', 'failed', 'bounced')),
     attempts    integer NOT NULL DEFAULT 0,
     created_at  timestamptz NOT NULL,
     try_at      timestamptz NOT NULL,
     sent_at     timestamptz,
+    claimed_at  timestamptz,
     last_answer text,
-    CHECK ((status = 'sent') = (sent_at IS NOT NULL))
+    CHECK ((status IN ('sent', 'bounced')) = (sent_at IS NOT NULL))
 );
 CREATE INDEX ON mail (try_at) WHERE status = 'waiting';
+CREATE INDEX ON mail (domain, claimed_at);
 CREATE INDEX ON mail (created_at DESC, mail_id);
+
+-- A domain that asked for patience: nothing goes there before.
+CREATE TABLE domain_pause (
+    domain     text PRIMARY KEY,
+    times      integer NOT NULL CHECK (times > 0),
+    not_before timestamptz NOT NULL
+);
+
+-- What mail servers sent back, as it came.
+CREATE TABLE bounce (
+    bounce_id   bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    mail_id     uuid REFERENCES mail,
+    status      text NOT NULL,
+    diagnostic  text NOT NULL,
+    raw         bytea NOT NULL,
+    received_at timestamptz NOT NULL
+);

@@ -1,5 +1,7 @@
 """notifier, wired."""
 
+from collections.abc import AsyncIterator
+
 from aiohttp import web
 
 from chassis.broker import use_broker
@@ -9,6 +11,8 @@ from chassis.identity import use_identity
 from chassis.inbox import use_listeners
 from chassis.jobs import use_jobs
 from notifier.api import ROUTES
+from notifier.channels import CHANNEL, Channel
+from notifier.channels.smtp import Smtp
 from notifier.jobs import jobs
 from notifier.listeners import listeners
 from notifier.settings import NAME, SETTINGS, Settings
@@ -22,6 +26,17 @@ def build(settings: Settings) -> web.Application:
     use_broker(app, settings)
     use_identity(app, settings, audience=NAME)
     use_listeners(app, listeners, settings)
+    _use_channel(app, Smtp(settings))
     use_jobs(app, jobs)
     app.add_routes(ROUTES)
     return app
+
+
+def _use_channel(app: web.Application, channel: Channel) -> None:
+    app[CHANNEL] = channel
+
+    async def run(_app: web.Application) -> AsyncIterator[None]:
+        yield
+        await channel.stop()
+
+    app.cleanup_ctx.append(run)

@@ -1,7 +1,7 @@
 """What the clock starts."""
 
 import asyncio
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import structlog
 from aiohttp import web
@@ -9,13 +9,14 @@ from aiohttp import web
 from chassis.clock import now
 from chassis.database import DATABASE
 from chassis.jobs import Jobs
-from notifier.channels import letters, smtp
-from notifier.domain.mails import Mail, next_try
+from notifier.channels import CHANNEL, NeverDeliverable, NotDeliveredYet, Throttled, letters
+from notifier.domain.mails import Mail, next_try, pause
 from notifier.settings import SETTINGS
 from notifier.store import mails
 
-AT_ONCE = 10
-LEASE = timedelta(seconds=60)
+LEASE = timedelta(minutes=2)
+"""Longer than two dialogues with the slowest mail server, so that no mail is in two hands."""
+ANSWER_MAX = 500
 
 log = structlog.get_logger()
 jobs = Jobs()
@@ -24,29 +25,60 @@ jobs = Jobs()
 @jobs.every(seconds=5, wake_on="mail_waiting")
 async def send_mails(app: web.Application) -> None:
     """Send what waits; what the mail server does not take yet is tried again later."""
+    settings = app[SETTINGS]
+    limit = 2 * settings.smtp_connections_max
     while True:
         at = now()
         async with app[DATABASE].transaction() as tx:
-            claimed = await mails.claim_mails(tx, now=at, leased_until=at + LEASE, limit=AT_ONCE)
+            claimed = await mails.claim_mails(
+                tx,
+                now=at,
+                leased_until=at + LEASE,
+                limit=limit,
+                a_minute_a_domain=settings.mails_a_minute_a_domain,
+            )
         await asyncio.gather(*(_send(app, mail) for mail in claimed))
-        if len(claimed) < AT_ONCE:
+        if len(claimed) < limit:
             return
 
 
 async def _send(app: web.Application, mail: Mail) -> None:
-    settings, try_at = app[SETTINGS], None
+    """One mail, to its end or to its next try. One that we cannot even write fails by itself and stops no other."""
     try:
-        answer = await smtp.send(await asyncio.to_thread(letters.write, mail, settings), settings)
-    except smtp.NeverDeliverable as refusal:
-        answer = str(refusal)
-    except smtp.NotDeliveredYet as failure:
-        answer = str(failure)
-        if mail.attempts < settings.mail_attempts_max:
-            try_at = next_try(mail.attempts, settings.mail_retry_seconds, now=now())
+        message = await asyncio.to_thread(letters.write, mail, app[SETTINGS])
+    except Exception as defect:
+        log.exception("mail cannot be written", mail_id=str(mail.mail_id), kind=mail.kind)
+        await _not_sent(app, mail, f"cannot be written: {type(defect).__name__}", None)
+        return
+    try:
+        answer = await app[CHANNEL].send(message)
+    except NeverDeliverable as refusal:
+        await _not_sent(app, mail, str(refusal), None)
+    except NotDeliveredYet as failure:
+        if isinstance(failure, Throttled):
+            await _pause(app, mail)
+        await _not_sent(app, mail, str(failure), _try_again_at(app, mail))
     else:
         async with app[DATABASE].transaction() as tx:
-            await mails.sent(tx, mail.mail_id, answer[:500], now())
-        return
-    log.warning("mail not sent", mail_id=str(mail.mail_id), answer=answer[:200], again=try_at and try_at.isoformat())
+            await mails.sent(tx, mail, answer[:ANSWER_MAX], now())
+
+
+def _try_again_at(app: web.Application, mail: Mail) -> datetime | None:
+    settings = app[SETTINGS]
+    if mail.attempts >= settings.mail_attempts_max:
+        return None
+    return next_try(mail.attempts, settings.mail_retry_seconds, now=now())
+
+
+async def _not_sent(app: web.Application, mail: Mail, answer: str, try_at: datetime | None) -> None:
+    again = try_at and try_at.isoformat()
+    log.warning("mail not sent", mail_id=str(mail.mail_id), answer=answer[:200], again=again)
     async with app[DATABASE].transaction() as tx:
-        await mails.not_sent(tx, mail.mail_id, answer[:500], try_at)
+        await mails.not_sent(tx, mail.mail_id, answer[:ANSWER_MAX], try_at)
+
+
+async def _pause(app: web.Application, mail: Mail) -> None:
+    """Leave a domain that asks for patience alone, longer each time in a row."""
+    async with app[DATABASE].transaction() as tx:
+        times = await mails.count_throttling(tx, mail.domain)
+        await mails.pause_domain(tx, mail.domain, now() + pause(times, app[SETTINGS].mail_retry_seconds))

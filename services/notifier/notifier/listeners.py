@@ -1,13 +1,15 @@
 """What notifier hears, and whom it then intends to write to."""
 
+from uuid import UUID
+
 from chassis.clock import now
 from chassis.database import Transaction
 from chassis.inbox import Later, Listeners
 from contracts.events.auth import GuardianChanged
 from contracts.events.billing import InvoicePublished
-from contracts.events.payment import PaymentConfirmed
+from contracts.events.payment import PaymentConfirmed, PaymentRefused, Unpaid
 from contracts.events.planning import BookingsChanged
-from notifier.domain.mails import Kind, intent
+from notifier.domain.mails import Contact, Kind, intent
 from notifier.settings import NAME
 from notifier.store import contacts, mails
 
@@ -23,10 +25,24 @@ async def keep_guardians(event: GuardianChanged, tx: Transaction) -> None:
 @listeners.on(PaymentConfirmed)
 async def mail_ticket(event: PaymentConfirmed, tx: Transaction) -> None:
     """The ticket, always, to who paid."""
-    payer = await contacts.contact(tx, event.payer_id)
+    payer = await _payer(tx, event.payer_id)
+    await mails.add_mail(tx, intent(Kind.TICKET, event.payment_id, payer), Kind.TICKET, payer, event, now())
+
+
+async def _payer(tx: Transaction, payer_id: UUID) -> Contact:
+    """Who paid, as soon as an address is known."""
+    payer = await contacts.contact(tx, payer_id)
     if payer is None:
         raise Later("no address is known for the payer yet")
-    await mails.add_mail(tx, intent(Kind.TICKET, event.payment_id, payer), Kind.TICKET, payer, event, now())
+    return payer
+
+
+@listeners.on(PaymentRefused)
+async def mail_refusal(event: PaymentRefused, tx: Transaction) -> None:
+    """The bank's refusal, to who tried to pay; who gave up by themselves know it."""
+    if event.outcome is Unpaid.REFUSED:
+        payer = await _payer(tx, event.payer_id)
+        await mails.add_mail(tx, intent(Kind.REFUSED, event.payment_id, payer), Kind.REFUSED, payer, event, now())
 
 
 @listeners.on(InvoicePublished)

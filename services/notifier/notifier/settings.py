@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Literal
 
 from aiohttp import web
-from pydantic import Field
+from pydantic import Field, SecretStr
 
 from chassis.settings import ServiceSettings
 
@@ -15,7 +15,9 @@ MIGRATIONS = Path(__file__).parent.parent / "migrations"
 class Settings(ServiceSettings):
     """``MAIL_FROM`` is the sender's address; ``SMTP_TLS`` is ``none`` only towards a server on the same machine.
 
-    Pauses grow to an hour, so that ``MAIL_ATTEMPTS_MAX`` of 200 is more than a week of a mail server away.
+    ``BOUNCE_SECRET`` opens the hook for what mail servers send back; without it there is none.
+    Not more than ``MAILS_A_MINUTE_A_DOMAIN`` go to one domain, whatever the number of replicas. Pauses grow to an
+    hour, so that ``MAIL_ATTEMPTS_MAX`` of 200 is more than a week of a mail server away.
     """
 
     town_name: str = Field(min_length=1, max_length=100)
@@ -26,7 +28,10 @@ class Settings(ServiceSettings):
     smtp_tls: Literal["none", "starttls", "tls"]
     smtp_username: str | None = None
     smtp_password: str | None = Field(default=None, repr=False)
-    smtp_seconds_max: float = Field(default=15, gt=0)
+    smtp_seconds_max: float = Field(default=15, gt=0, le=60)
+    smtp_connections_max: int = Field(default=4, gt=0, le=50)
+    mails_a_minute_a_domain: int = Field(default=600, gt=0)
+    bounce_secret: SecretStr | None = Field(default=None, min_length=32)
     mail_retry_seconds: float = Field(default=30, gt=0)
     mail_attempts_max: int = Field(default=200, gt=0)
 

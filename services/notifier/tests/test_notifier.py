@@ -1,209 +1,18 @@
-"""notifier on a real database, broker and SMTP server."""
+"""notifier on a real database, broker and SMTP server: which facts become mails, for whom, once."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from datetime import date, timedelta
-from email import message_from_bytes, policy
-from email.message import EmailMessage
 from typing import Any
-from uuid import UUID, uuid4
-
-import pytest
-from aiohttp.test_utils import TestClient, TestServer, unused_port
-from aiosmtpd.smtp import SMTP, Envelope, Session
+from uuid import uuid4
 
 from chassis.clock import now
-from chassis.command import set_up
-from chassis.database import DATABASE
-from chassis.testing import Probe, Tokens, eventually
-from contracts.events import Event
 from contracts.events.auth import GuardianChanged
-from contracts.events.billing import CheckoutInvoice, InvoicePublished
-from contracts.events.payment import Means, Mode, PaymentConfirmed, Ticket
+from contracts.events.payment import PaymentRefused, Unpaid
 from contracts.events.planning import BookedDay, BookingsChanged, Channel
-from contracts.identity import Identity, Role
-from notifier.__main__ import SERVICE
-from notifier.app import build
-from notifier.settings import Settings
-
-AUDIENCE = "notifier"
+from contracts.identity import Role
 
 
-class MailServer:
-    """A real SMTP server that keeps what it takes, or answers as told."""
-
-    def __init__(self) -> None:
-        self.port = unused_port()
-        self.taken: list[EmailMessage] = []
-        self.answer = "250 OK"
-        self.asked = 0
-
-    async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:  # noqa: N802
-        self.asked += 1
-        if self.answer.startswith("250"):
-            content = envelope.content
-            assert isinstance(content, bytes)
-            message = message_from_bytes(content, policy=policy.default)
-            assert isinstance(message, EmailMessage)
-            self.taken.append(message)
-        return self.answer
-
-
-@dataclass
-class Post:
-    """A notifier, its mail server and a guardian."""
-
-    client: TestClient[Any, Any]
-    tokens: Tokens
-    probe: Probe
-    mail_server: MailServer
-    household: UUID
-    guardian: UUID
-
-    def parent(self) -> dict[str, str]:
-        person = Identity(
-            subject_id=self.guardian,
-            session_id=uuid4(),
-            name="Camille Dupont",
-            roles=frozenset({Role.PARENT}),
-            household_id=self.household,
-        )
-        return Tokens.headers(self.tokens.token(person, audience=AUDIENCE))
-
-    def staff(self, role: Role = Role.CLERK) -> dict[str, str]:
-        return Tokens.headers(self.tokens.staff(role, audience=AUDIENCE))
-
-    async def known(self, email: str | None = "camille@example.org", version: int = 1) -> None:
-        await self.probe.publish(
-            GuardianChanged(
-                guardian_id=self.guardian,
-                household_id=self.household,
-                version=version,
-                first_name="Camille",
-                last_name="Dupont",
-                email=email,
-                active=True,
-            )
-        )
-
-        async def ask() -> bool:
-            shown = await (await self.client.get("/preferences", headers=self.parent())).json()
-            return bool(shown["email"] == email)
-
-        await eventually(ask)
-
-    async def hears(self, event: Event) -> None:
-        """Publish an event and wait until its listener is done with it."""
-        event_id = await self.probe.publish(event)
-        app = self.client.app
-        assert app is not None
-
-        async def ask() -> bool:
-            async with app[DATABASE].transaction() as tx:
-                return bool(await tx.fetchval("SELECT EXISTS (SELECT FROM inbox WHERE event_id = $1)", event_id))
-
-        await eventually(ask)
-
-    async def wants(self, **wish: bool) -> None:
-        response = await self.client.put("/preferences", json=wish, headers=self.parent())
-        assert response.status == 200
-        assert (await response.json())["saved_at"]
-
-    async def mails(self, count: int) -> list[EmailMessage]:
-        async def ask() -> bool:
-            return len(self.mail_server.taken) >= count
-
-        await eventually(ask)
-        await asyncio.sleep(0.5)
-        assert len(self.mail_server.taken) == count
-        return self.mail_server.taken
-
-    async def log(self) -> list[dict[str, Any]]:
-        response = await self.client.get("/mails", headers=self.staff())
-        found: list[dict[str, Any]] = (await response.json())["mails"]
-        return found
-
-    async def line(self, status: str) -> dict[str, Any]:
-        """The one line of the log, once it has that status."""
-
-        async def ask() -> dict[str, Any] | None:
-            lines = await self.log()
-            return lines[0] if len(lines) == 1 and lines[0]["status"] == status else None
-
-        return await eventually(ask)
-
-    def confirmed(self) -> PaymentConfirmed:
-        invoice = CheckoutInvoice(invoice_id=uuid4(), number="2026-000042", month=date(2026, 11, 1), amount_cents=4250)
-        ticket = Ticket(
-            number="T-2026-000001",
-            town="Saint-Aubin",
-            till="REGIE-1",
-            household_name="Famille Dupont",
-            household_reference="F001",
-            invoices=(invoice,),
-            amount_cents=4250,
-            means=Means.CARD,
-            mode=Mode.TEST,
-            bank_reference="operation",
-            authorisation="000123",
-            paid_at=now(),
-        )
-        return PaymentConfirmed(
-            payment_id=uuid4(),
-            checkout_id=uuid4(),
-            household_id=self.household,
-            payer_id=self.guardian,
-            bank="payfip",
-            amount_cents=4250,
-            confirmed_at=now(),
-            ticket=ticket,
-        )
-
-    def published(self) -> InvoicePublished:
-        return InvoicePublished(
-            invoice_id=uuid4(),
-            household_id=self.household,
-            number="2026-000042",
-            month=date(2026, 11, 1),
-            total_cents=4250,
-            due_on=date(2026, 12, 24),
-            published_at=now(),
-        )
-
-
-@pytest.fixture
-async def mail_server() -> AsyncIterator[MailServer]:
-    kept = MailServer()
-    server = await asyncio.get_running_loop().create_server(lambda: SMTP(kept), "127.0.0.1", kept.port)
-    yield kept
-    server.close()
-
-
-@pytest.fixture
-async def post(
-    database_url: str, amqp_url: str, tokens: Tokens, probe: Probe, mail_server: MailServer
-) -> AsyncIterator[Post]:
-    settings = Settings(
-        database_url=database_url,
-        amqp_url=amqp_url,
-        auth_url=tokens.url,
-        http_port=0,
-        retry_delays_seconds=(0.5,),
-        town_name="Saint-Aubin",
-        public_url="http://portail.example",
-        mail_from="portail@saint-aubin.example",
-        smtp_host="127.0.0.1",
-        smtp_port=mail_server.port,
-        smtp_tls="none",
-        mail_retry_seconds=0.5,
-    )
-    await set_up(SERVICE, settings)
-    async with TestClient(TestServer(build(settings))) as client:
-        yield Post(client, tokens, probe, mail_server, uuid4(), uuid4())
-
-
-async def test_the_ticket_goes_out_once_with_its_pdf(post: Post) -> None:
+async def test_the_ticket_goes_out_once_with_its_pdf(post: Any) -> None:
     await post.known()
     event = post.confirmed()
     event_id = await post.probe.publish(event, times=3)
@@ -222,7 +31,7 @@ async def test_the_ticket_goes_out_once_with_its_pdf(post: Post) -> None:
     assert line["attempts"] == 1
 
 
-async def test_a_ticket_waits_for_its_payer_to_be_known(post: Post) -> None:
+async def test_a_ticket_waits_for_its_payer_to_be_known(post: Any) -> None:
     await post.probe.publish(post.confirmed())
     await asyncio.sleep(0.7)
     assert post.mail_server.taken == []
@@ -230,27 +39,7 @@ async def test_a_ticket_waits_for_its_payer_to_be_known(post: Post) -> None:
     await post.mails(1)
 
 
-async def test_a_dead_mail_server_delays_and_loses_nothing(post: Post) -> None:
-    await post.known()
-    post.mail_server.answer = "451 not now"
-    await post.probe.publish(post.confirmed())
-
-    async def asked_twice() -> bool:
-        return post.mail_server.asked >= 1 and "451" in ((await post.log())[0]["last_answer"] or "")
-
-    await eventually(asked_twice)
-    post.mail_server.answer = "250 OK"
-    await post.mails(1)
-
-
-async def test_a_mail_refused_for_good_is_shown_as_failed(post: Post) -> None:
-    await post.known()
-    post.mail_server.answer = "550 no such person"
-    await post.probe.publish(post.confirmed())
-    assert "550" in (await post.line("failed"))["last_answer"]
-
-
-async def test_an_invoice_is_told_only_to_who_asked(post: Post) -> None:
+async def test_an_invoice_is_told_only_to_who_asked(post: Any) -> None:
     await post.known()
     await post.hears(post.published())
     await post.wants(invoice_published=True)
@@ -260,7 +49,7 @@ async def test_an_invoice_is_told_only_to_who_asked(post: Post) -> None:
     assert "novembre 2026" in mail["Subject"]
 
 
-async def test_a_recap_lists_each_day(post: Post) -> None:
+async def test_a_recap_lists_each_day(post: Any) -> None:
     await post.known()
     await post.wants(booking_recap=True)
     days = tuple(
@@ -282,11 +71,11 @@ async def test_a_recap_lists_each_day(post: Post) -> None:
     (mail,) = await post.mails(1)
     text = mail.get_body(("plain",))
     assert text is not None
-    assert "☑ Ma 22-12-2026, Petites Vac. Matin : inscrit" in text.get_content()
-    assert "☐ Me 23-12-2026, Petites Vac. Matin : annulé" in text.get_content()
+    assert "☑ mardi 22 décembre 2026, Petites Vac. Matin : inscrit" in text.get_content()
+    assert "☐ mercredi 23 décembre 2026, Petites Vac. Matin : annulé" in text.get_content()
 
 
-async def test_an_older_address_never_replaces_a_newer_one(post: Post) -> None:
+async def test_an_older_address_never_replaces_a_newer_one(post: Any) -> None:
     await post.known("new@example.org", version=2)
     await post.hears(
         GuardianChanged(
@@ -304,7 +93,36 @@ async def test_an_older_address_never_replaces_a_newer_one(post: Post) -> None:
     assert mail["To"] == "new@example.org"
 
 
-async def test_the_message_of_the_town_hall(post: Post) -> None:
+async def test_a_refusal_by_the_bank_is_told_to_who_tried_and_giving_up_is_not(post: Any) -> None:
+    await post.known()
+    facts = {"payment_id": uuid4(), "checkout_id": uuid4(), "household_id": post.household, "payer_id": post.guardian}
+    for outcome in (Unpaid.CANCELLED, Unpaid.FAILED):
+        await post.hears(PaymentRefused(**facts, amount_cents=4250, outcome=outcome, refused_at=now()))
+    await post.probe.publish(PaymentRefused(**facts, amount_cents=4250, outcome=Unpaid.REFUSED, refused_at=now()))
+    (mail,) = await post.mails(1)
+    assert mail["Subject"] == "Votre paiement de 42,50\N{NO-BREAK SPACE}€ n'a pas abouti"
+
+
+async def test_optional_mails_are_left_with_one_click(post: Any) -> None:
+    await post.known()
+    await post.wants(invoice_published=True, booking_recap=True, language="en")
+    await post.probe.publish(post.published())
+    (mail,) = await post.mails(1)
+    assert mail["Subject"] == "Your invoice for November 2026 is online"
+    assert mail["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
+    _, _, path = mail["List-Unsubscribe"].strip("<>").partition("/desabonnement/")
+    key, _, kind = path.partition("/")
+    for given, status in (((uuid4(), kind), 404), ((key, "ticket"), 404), ((key, kind), 204), ((key, kind), 204)):
+        body = {"unsubscribe_key": str(given[0]), "kind": given[1]}
+        assert (await post.client.post("/unsubscriptions", json=body)).status == status
+    saved = await (await post.client.get("/preferences", headers=post.parent())).json()
+    assert (saved["invoice_published"], saved["booking_recap"], saved["language"]) == (False, True, "en")
+    await post.hears(post.published())
+    await post.probe.publish(post.confirmed())
+    assert [each["Subject"][:12] for each in await post.mails(2)][1] == "Your payment"
+
+
+async def test_the_message_of_the_town_hall(post: Any) -> None:
     async def shown() -> str:
         text: str = (await (await post.client.get("/announcement")).json())["markdown"]
         return text
@@ -322,7 +140,7 @@ async def test_the_message_of_the_town_hall(post: Post) -> None:
     assert await put("x" * 10_001, -1) == 422
 
 
-async def test_who_may(post: Post) -> None:
+async def test_who_may(post: Any) -> None:
     assert (await post.client.get("/mails", headers=post.parent())).status == 403
     assert (await post.client.get("/preferences")).status == 401
     assert (await post.client.put("/preferences", json={}, headers=post.staff())).status == 403

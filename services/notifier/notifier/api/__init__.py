@@ -1,5 +1,5 @@
 """notifier's doors."""
 
-from notifier.api import announcements, preferences
+from notifier.api import announcements, log, preferences
 
-ROUTES = (*preferences.routes, *announcements.routes)
+ROUTES = (*preferences.routes, *log.routes, *announcements.routes)

@@ -1,17 +1,16 @@
-"""What a guardian wants to be told, and the log of what was sent."""
+"""What a guardian wants to be told."""
 
 from aiohttp import web
 
 from chassis.clock import now
 from chassis.database import DATABASE
-from chassis.http import json_response, read_body
-from chassis.identity import identity, require
-from contracts.api.notifier import MailLog, Preferences
+from chassis.http import json_response, public, read_body
+from chassis.identity import identity
+from contracts.api.notifier import Preferences, Unsubscription
 from contracts.failures import Forbidden
-from contracts.identity import Permission
-from notifier.store import contacts, mails
-
-LOG_MAX = 200
+from notifier.domain.failures import NoSuchSubscription
+from notifier.domain.mails import OPTIONAL, Kind
+from notifier.store import contacts
 
 routes = web.RouteTableDef()
 
@@ -34,9 +33,14 @@ async def put_preferences(request: web.Request) -> web.Response:
         return json_response(await contacts.preferences(tx, person.subject_id))
 
 
-@routes.get("/mails")
-async def get_mails(request: web.Request) -> web.Response:
-    """The latest mails, without their words."""
-    require(request, Permission.READ_MAILS)
+@routes.post("/unsubscriptions")
+@public
+async def post_unsubscription(request: web.Request) -> web.Response:
+    """Stop a kind of optional mail for who has the link, signed in or not."""
+    wish = await read_body(request, Unsubscription)
+    if wish.kind not in OPTIONAL:
+        raise NoSuchSubscription("no such subscription")
     async with request.app[DATABASE].transaction() as tx:
-        return json_response(MailLog(mails=await mails.latest(tx, LOG_MAX)))
+        if not await contacts.unsubscribe(tx, wish.unsubscribe_key, Kind(wish.kind), now()):
+            raise NoSuchSubscription("no such subscription")
+    return web.Response(status=204)

@@ -1,4 +1,4 @@
-"""Which mail a fact asks for, and when a mail that did not go is tried again."""
+"""Which mail a fact asks for, in which language, and when a mail that did not go is tried again."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -6,15 +6,22 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
+from contracts.api.notifier import Language
+
 PAUSE_MAX = timedelta(hours=1)
 
 
 class Kind(StrEnum):
-    """The mails there are; each has its templates."""
+    """The mails there are; each has its template."""
 
     TICKET = "ticket"
+    REFUSED = "refused"
     INVOICE = "invoice"
     RECAP = "recap"
+
+
+OPTIONAL = frozenset({Kind.INVOICE, Kind.RECAP})
+"""Sent to who asked for them, and left with one click; the others are the answer to what somebody did."""
 
 
 @dataclass(frozen=True)
@@ -22,7 +29,6 @@ class Contact:
     """A guardian who can be written to."""
 
     guardian_id: UUID
-    first_name: str
     email: str
 
 
@@ -34,8 +40,20 @@ class Mail:
     kind: Kind
     recipient: str
     first_name: str
+    language: Language
+    unsubscribe_key: UUID
     event: dict[str, Any]
     attempts: int
+
+    @property
+    def domain(self) -> str:
+        """Whose mail server takes it."""
+        return domain_of(self.recipient)
+
+
+def domain_of(address: str) -> str:
+    """The part of an address after its ``@``."""
+    return address.rpartition("@")[2].lower()
 
 
 def intent(kind: Kind, fact: object, contact: Contact) -> str:
@@ -43,7 +61,11 @@ def intent(kind: Kind, fact: object, contact: Contact) -> str:
     return f"{kind}/{fact}/{contact.guardian_id}"
 
 
+def pause(times: int, first_seconds: float) -> timedelta:
+    """How long to wait after so many failures: the pause doubles up to an hour."""
+    return min(timedelta(seconds=first_seconds * 2.0 ** min(times - 1, 12)), PAUSE_MAX)
+
+
 def next_try(attempts: int, first_pause_seconds: float, *, now: datetime) -> datetime:
-    """When to try again after so many attempts: the pause doubles up to an hour."""
-    pause = timedelta(seconds=first_pause_seconds * 2.0 ** min(attempts - 1, 12))
-    return now + min(pause, PAUSE_MAX)
+    """When to try again after so many attempts."""
+    return now + pause(attempts, first_pause_seconds)

@@ -6,7 +6,7 @@ from uuid import UUID
 from chassis.database import Transaction
 from contracts.api.notifier import AnnouncementWish, Preferences, PreferencesView
 from contracts.events.auth import GuardianChanged
-from notifier.domain.mails import Contact
+from notifier.domain.mails import Contact, Kind
 
 
 async def save_guardian(tx: Transaction, event: GuardianChanged) -> None:
@@ -27,14 +27,14 @@ async def save_guardian(tx: Transaction, event: GuardianChanged) -> None:
 async def contact(tx: Transaction, guardian_id: UUID) -> Contact | None:
     """The guardian, when an address is known."""
     row = await tx.fetchrow(
-        "SELECT guardian_id, first_name, email FROM guardian WHERE guardian_id = $1 AND email IS NOT NULL", guardian_id
+        "SELECT guardian_id, email FROM guardian WHERE guardian_id = $1 AND email IS NOT NULL", guardian_id
     )
     return Contact(**row) if row else None
 
 
 async def who_want_invoices(tx: Transaction, household_id: UUID) -> list[Contact]:
     rows = await tx.fetch(
-        "SELECT guardian_id, first_name, email FROM guardian JOIN preference USING (guardian_id) "
+        "SELECT guardian_id, email FROM guardian JOIN preference USING (guardian_id) "
         "WHERE household_id = $1 AND active AND email IS NOT NULL AND invoice_published",
         household_id,
     )
@@ -43,7 +43,7 @@ async def who_want_invoices(tx: Transaction, household_id: UUID) -> list[Contact
 
 async def who_want_recaps(tx: Transaction, household_id: UUID) -> list[Contact]:
     rows = await tx.fetch(
-        "SELECT guardian_id, first_name, email FROM guardian JOIN preference USING (guardian_id) "
+        "SELECT guardian_id, email FROM guardian JOIN preference USING (guardian_id) "
         "WHERE household_id = $1 AND active AND email IS NOT NULL AND booking_recap",
         household_id,
     )
@@ -52,11 +52,13 @@ async def who_want_recaps(tx: Transaction, household_id: UUID) -> list[Contact]:
 
 async def save_preferences(tx: Transaction, guardian_id: UUID, wish: Preferences, at: datetime) -> None:
     await tx.execute(
-        "INSERT INTO preference (guardian_id, invoice_published, booking_recap, saved_at) VALUES ($1, $2, $3, $4) "
-        "ON CONFLICT (guardian_id) DO UPDATE SET invoice_published = $2, booking_recap = $3, saved_at = $4",
+        "INSERT INTO preference (guardian_id, invoice_published, booking_recap, language, saved_at) "
+        "VALUES ($1, $2, $3, $4, $5) ON CONFLICT (guardian_id) "
+        "DO UPDATE SET invoice_published = $2, booking_recap = $3, language = $4, saved_at = $5",
         guardian_id,
         wish.invoice_published,
         wish.booking_recap,
+        wish.language,
         at,
     )
 
@@ -65,9 +67,22 @@ async def preferences(tx: Transaction, guardian_id: UUID) -> PreferencesView:
     """What is saved; nothing is sent unasked."""
     email = await tx.fetchval("SELECT email FROM guardian WHERE guardian_id = $1", guardian_id)
     row = await tx.fetchrow(
-        "SELECT invoice_published, booking_recap, saved_at FROM preference WHERE guardian_id = $1", guardian_id
+        "SELECT invoice_published, booking_recap, language, saved_at FROM preference WHERE guardian_id = $1",
+        guardian_id,
     )
     return PreferencesView(email=email, **row) if row else PreferencesView(email=email, saved_at=None)
+
+
+async def unsubscribe(tx: Transaction, unsubscribe_key: UUID, kind: Kind, at: datetime) -> bool:
+    """Stop one kind of optional mail for the guardian of that key; False when it is nobody's."""
+    column = {Kind.INVOICE: "invoice_published", Kind.RECAP: "booking_recap"}[kind]
+    stopped = await tx.fetchval(
+        f"UPDATE preference SET {column} = false, saved_at = $2 FROM guardian g "  # noqa: S608 - a column of ours
+        "WHERE g.guardian_id = preference.guardian_id AND g.unsubscribe_key = $1 RETURNING true",
+        unsubscribe_key,
+        at,
+    )
+    return bool(stopped)
 
 
 async def save_announcement(tx: Transaction, wish: AnnouncementWish, by: UUID, at: datetime) -> None:

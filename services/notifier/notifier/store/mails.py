@@ -1,46 +1,68 @@
 """Mails to be sent, claimed under a lease, and their log."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from chassis.database import Transaction
-from contracts.api.notifier import MailView
+from contracts.api.notifier import Language, MailStatus, MailView
 from contracts.events import Event
-from notifier.domain.mails import Contact, Kind, Mail
+from notifier.domain.mails import Contact, Kind, Mail, domain_of
+
+MINUTE = timedelta(minutes=1)
 
 
 async def add_mail(tx: Transaction, intent: str, kind: Kind, contact: Contact, event: Event, at: datetime) -> None:
     """Intend a mail, once, and wake the sender at commit."""
     await tx.execute(
-        "INSERT INTO mail (intent, kind, recipient, first_name, event, created_at, try_at) "
-        "VALUES ($1, $2, $3, $4, $5, $6, $6) ON CONFLICT (intent) DO NOTHING",
+        "INSERT INTO mail (intent, kind, recipient, domain, guardian_id, event, created_at, try_at) "
+        "VALUES ($1, $2, $3, $4, $5, $6, $7, $7) ON CONFLICT (intent) DO NOTHING",
         intent,
         kind,
         contact.email,
-        contact.first_name,
+        domain_of(contact.email),
+        contact.guardian_id,
         event.model_dump(mode="json"),
         at,
     )
     await tx.execute("SELECT pg_notify('mail_waiting', '')")
 
 
-async def claim_mails(tx: Transaction, *, now: datetime, leased_until: datetime, limit: int) -> list[Mail]:
-    """Mails whose turn it is; the lease gives them to this replica, and back to any when it dies."""
+async def claim_mails(
+    tx: Transaction, *, now: datetime, leased_until: datetime, limit: int, a_minute_a_domain: int
+) -> list[Mail]:
+    """Mails whose turn it is; the lease gives them to this replica, and back to any when it dies.
+
+    Replicas claim one after the other, so that a domain's rate holds for all of them together.
+    """
+    await tx.execute("SELECT pg_advisory_xact_lock(hashtext('notifier.claim'))")
     rows = await tx.fetch(
-        "UPDATE mail SET try_at = $2, attempts = attempts + 1 WHERE mail_id IN (SELECT mail_id FROM mail "
-        "WHERE status = 'waiting' AND try_at <= $1 ORDER BY try_at LIMIT $3 FOR UPDATE SKIP LOCKED) "
-        "RETURNING mail_id, kind, recipient, first_name, event, attempts",
+        "WITH first AS (SELECT mail_id, domain, try_at FROM mail m WHERE status = 'waiting' AND try_at <= $1 "
+        "AND NOT EXISTS (SELECT FROM domain_pause d WHERE d.domain = m.domain AND d.not_before > $1) "
+        "ORDER BY try_at LIMIT $3 * 4), "
+        "due AS (SELECT *, row_number() OVER (PARTITION BY domain ORDER BY try_at) AS place FROM first), "
+        "allowed AS (SELECT mail_id FROM due WHERE place <= $4 - (SELECT count(*) FROM mail s "
+        "WHERE s.domain = due.domain AND s.claimed_at > $5) ORDER BY try_at LIMIT $3) "
+        "UPDATE mail m SET try_at = $2, claimed_at = $1, attempts = attempts + 1 "
+        "FROM allowed, guardian g LEFT JOIN preference p USING (guardian_id) "
+        "WHERE m.mail_id = allowed.mail_id AND g.guardian_id = m.guardian_id "
+        "RETURNING m.mail_id, m.kind, m.recipient, g.first_name, p.language, g.unsubscribe_key, m.event, m.attempts",
         now,
         leased_until,
         limit,
+        a_minute_a_domain,
+        now - MINUTE,
     )
-    return [Mail(**{**row, "kind": Kind(row["kind"])}) for row in rows]
+    return [
+        Mail(**{**row, "kind": Kind(row["kind"]), "language": Language(row["language"] or Language.FR)}) for row in rows
+    ]
 
 
-async def sent(tx: Transaction, mail_id: UUID, answer: str, at: datetime) -> None:
+async def sent(tx: Transaction, mail: Mail, answer: str, at: datetime) -> None:
+    """The other side has taken it; its domain is in good health."""
     await tx.execute(
-        "UPDATE mail SET status = 'sent', sent_at = $2, last_answer = $3 WHERE mail_id = $1", mail_id, at, answer
+        "UPDATE mail SET status = 'sent', sent_at = $2, last_answer = $3 WHERE mail_id = $1", mail.mail_id, at, answer
     )
+    await tx.execute("DELETE FROM domain_pause WHERE domain = $1", mail.domain)
 
 
 async def not_sent(tx: Transaction, mail_id: UUID, answer: str, try_at: datetime | None) -> None:
@@ -54,10 +76,67 @@ async def not_sent(tx: Transaction, mail_id: UUID, answer: str, try_at: datetime
     )
 
 
-async def latest(tx: Transaction, limit: int) -> tuple[MailView, ...]:
+async def count_throttling(tx: Transaction, domain: str) -> int:
+    """How often in a row a domain asked for patience, this time included; its row stays locked."""
+    times: int = await tx.fetchval(
+        "INSERT INTO domain_pause (domain, times, not_before) VALUES ($1, 1, 'epoch') "
+        "ON CONFLICT (domain) DO UPDATE SET times = domain_pause.times + 1 RETURNING times",
+        domain,
+    )
+    return times
+
+
+async def pause_domain(tx: Transaction, domain: str, not_before: datetime) -> None:
+    await tx.execute("UPDATE domain_pause SET not_before = $2 WHERE domain = $1", domain, not_before)
+
+
+async def send_again(tx: Transaction, mail_id: UUID, at: datetime) -> bool:
+    """Put a mail that failed or came back in line once more, to the address known now; False when there is none."""
+    again = await tx.fetchval(
+        "UPDATE mail m SET status = 'waiting', attempts = 0, sent_at = NULL, try_at = $2, "
+        "recipient = g.email, domain = lower(substring(g.email FROM '[^@]*$')) FROM guardian g "
+        "WHERE m.mail_id = $1 AND m.status IN ('failed', 'bounced') AND g.guardian_id = m.guardian_id "
+        "AND g.email IS NOT NULL RETURNING true",
+        mail_id,
+        at,
+    )
+    await tx.execute("SELECT pg_notify('mail_waiting', '')")
+    return bool(again)
+
+
+async def add_bounce(
+    tx: Transaction, mail_id: UUID | None, *, status: str, diagnostic: str, is_final: bool, raw: bytes, at: datetime
+) -> None:
+    """Keep what came back; a mail that will never arrive is shown as such."""
+    known = await tx.fetchval("SELECT mail_id FROM mail WHERE mail_id = $1", mail_id)
+    await tx.execute(
+        "INSERT INTO bounce (mail_id, status, diagnostic, raw, received_at) VALUES ($1, $2, $3, $4, $5)",
+        known,
+        status,
+        diagnostic,
+        raw,
+        at,
+    )
+    if is_final:
+        await tx.execute(
+            "UPDATE mail SET status = 'bounced', last_answer = $2 WHERE mail_id = $1 AND status = 'sent'",
+            known,
+            diagnostic,
+        )
+
+
+async def latest(tx: Transaction, limit: int, status: MailStatus | None) -> tuple[MailView, ...]:
+    """The newest mails, of one status when it is given."""
     rows = await tx.fetch(
         "SELECT mail_id, kind, recipient, status, attempts, created_at, sent_at, last_answer FROM mail "
-        "ORDER BY created_at DESC, mail_id LIMIT $1",
+        "WHERE $2::text IS NULL OR status = $2 ORDER BY created_at DESC, mail_id LIMIT $1",
         limit,
+        status,
     )
     return tuple(MailView(**row) for row in rows)
+
+
+async def counts(tx: Transaction) -> dict[MailStatus, int]:
+    """How many mails there are of each status."""
+    rows = await tx.fetch("SELECT status, count(*) AS many FROM mail GROUP BY status")
+    return {MailStatus(row["status"]): row["many"] for row in rows}
