@@ -3,7 +3,7 @@
 import json
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import typst
 
@@ -18,14 +18,14 @@ def render(template: str, values: dict[str, Any], *, created_at: datetime) -> by
     PDF/A: nobody goes without a receipt for it.
     """
     try:
-        return _compile(template, values, created_at, ["a-2a"])
+        return _compile(template, values, created_at, "a-2a")
     except typst.TypstError as error:
         if "could not be displayed" not in str(error):
             raise
-        return _compile(template, values, created_at, [])
+        return _compile(template, values, created_at, None)
 
 
-def _compile(template: str, values: dict[str, Any], created_at: datetime, standards: list[str]) -> bytes:
+def _compile(template: str, values: dict[str, Any], created_at: datetime, standard: Literal["a-2a"] | None) -> bytes:
     made = typst.compile(
         TEMPLATES / f"{template}.typ",
         root=TEMPLATES,
@@ -33,7 +33,7 @@ def _compile(template: str, values: dict[str, Any], created_at: datetime, standa
         ignore_system_fonts=True,
         format="pdf",
         sys_inputs={"data": json.dumps(values, ensure_ascii=False)},
-        pdf_standards=standards,
+        pdf_standards=standard,
         timestamp=int(created_at.timestamp()),
     )
     assert isinstance(made, bytes), "one PDF is one document"

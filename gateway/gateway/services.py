@@ -128,6 +128,11 @@ class Services:
         _, raw = await self.raw(service, method, path, headers=headers, json=json)
         return answer.model_validate_json(raw)
 
+    async def do(self, session: str, service: str, path: str) -> None:
+        """A command for a person that has nothing to answer."""
+        token = await self.token(session, service)
+        await self.raw(service, "POST", path, headers={"Authorization": f"Bearer {token.token}"})
+
     async def file(self, session: str, service: str, path: str) -> tuple[str, bytes]:
         """A file for a person: its Content-Disposition and its bytes."""
         token = await self.token(session, service)

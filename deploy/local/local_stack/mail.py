@@ -13,7 +13,8 @@ from aiosmtpd.smtp import SMTP, Envelope, Session
 KEPT_MAX = 500
 PAGE = """<!doctype html><html lang="fr"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <title>Courrier</title><style>body{{font:16px/1.5 sans-serif;max-width:50rem;margin:1rem auto;padding:0 1rem}}
-article{{border:1px solid #ccc;border-radius:8px;padding:1rem;margin:1rem 0}}pre{{white-space:pre-wrap}}</style>
+article{{border:1px solid #ccc;border-radius:8px;padding:1rem;margin:1rem 0}}pre{{white-space:pre-wrap}}
+iframe{{width:100%;height:32rem;border:0;margin-top:.5rem}}</style>
 <h1>Courrier</h1>{mails}</html>"""
 
 
@@ -33,19 +34,22 @@ class Catcher:
 
     def shown(self, mail: EmailMessage) -> dict[str, Any]:
         """A mail as JSON."""
-        text = mail.get_body(("plain",))
+        text, page = mail.get_body(("plain",)), mail.get_body(("html",))
         return {
             "message_id": mail["Message-ID"],
             "to": mail["To"],
             "subject": mail["Subject"],
             "text": text.get_content() if text else "",
+            "html": page.get_content() if page else "",
             "attachments": [part.get_filename() for part in mail.iter_attachments()],
         }
 
     async def page(self, _request: web.Request) -> web.Response:
         mails = "".join(
             f"<article><b>{html.escape(each['subject'] or '')}</b><br>à {html.escape(each['to'] or '')}"
-            f"<pre>{html.escape(each['text'])}</pre>{html.escape(', '.join(map(str, each['attachments'])))}</article>"
+            f'<iframe sandbox srcdoc="{html.escape(each["html"] or each["text"])}"></iframe>'
+            f"<details><summary>texte</summary><pre>{html.escape(each['text'])}</pre></details>"
+            f"{html.escape(', '.join(map(str, each['attachments'])))}</article>"
             for each in map(self.shown, reversed(self.mails))
         )
         return web.Response(text=PAGE.format(mails=mails or "<p>Aucun mail.</p>"), content_type="text/html")

@@ -4,11 +4,12 @@ from typing import Any
 from uuid import UUID
 
 from aiohttp import web
+from pydantic import ValidationError
 
 from chassis.http import path_uuid
 from contracts.api.billing import Invoice, InvoiceList
 from contracts.api.notifier import Preferences, PreferencesView
-from contracts.failures import Forbidden, Unavailable
+from contracts.failures import Forbidden, Invalid, Unavailable
 from gateway.pages.rendering import checked_form, page, see, signed_in
 from gateway.services import SERVICES, Told
 
@@ -41,7 +42,14 @@ async def save_preferences(request: web.Request) -> web.Response:
     """« Être averti par mail de la mise en ligne de mes factures »."""
     form = await checked_form(request)
     session, _person, _household = await household_of(request)
-    wish = Preferences(invoice_published="invoice_published" in form, booking_recap="booking_recap" in form)
+    try:
+        wish = Preferences(
+            invoice_published="invoice_published" in form,
+            booking_recap="booking_recap" in form,
+            language=str(form.get("language", "")),
+        )
+    except ValidationError as error:
+        raise Invalid("no such language", errors=[]) from error
     await request.app[SERVICES].call(session, "notifier", "/preferences", PreferencesView, method="PUT", body=wish)
     return see("/factures?enregistre=1#avertissement")
 

@@ -19,7 +19,7 @@ DUE_DAYS = 30
 routes = web.RouteTableDef()
 
 
-async def _staff(request: web.Request) -> tuple[str, Identity]:
+async def staff(request: web.Request) -> tuple[str, Identity]:
     session, person = await signed_in(request)
     if not person.is_staff:
         raise Forbidden("this page is the town hall's")
@@ -54,6 +54,7 @@ async def _show(request: web.Request, session: str, person: Identity, *, done: s
         announcement=announcement,
         missing=missing,
         may_write=announcement is not None and person.may(Permission.WRITE_ANNOUNCEMENTS),
+        may_read_mails=person.may(Permission.READ_MAILS),
         may_publish=person.may(Permission.PUBLISH_INVOICES),
         last_month=month,
         preview=preview,
@@ -64,14 +65,14 @@ async def _show(request: web.Request, session: str, person: Identity, *, done: s
 
 @routes.get("/mairie")
 async def town_hall(request: web.Request) -> web.Response:
-    session, person = await _staff(request)
+    session, person = await staff(request)
     return await _show(request, session, person)
 
 
 @routes.post("/mairie/message")
 async def save_message(request: web.Request) -> web.Response:
     form = await checked_form(request)
-    session, person = await _staff(request)
+    session, person = await staff(request)
     try:
         wish = AnnouncementWish(markdown=str(form.get("markdown", "")), starts_at=now())
     except ValidationError as error:
@@ -84,7 +85,7 @@ async def save_message(request: web.Request) -> web.Response:
 async def publish_month(request: web.Request) -> web.Response:
     """Publish a month; a second press publishes nothing twice."""
     form = await checked_form(request)
-    session, person = await _staff(request)
+    session, person = await staff(request)
     try:
         wish = InvoiceRunWish(month=form.get("month", ""), due_on=date.fromisoformat(str(form.get("due_on", ""))))
     except ValueError as error:

@@ -1,0 +1,78 @@
+"""The mails that went to families: what staff see of them, and how a family stops one kind."""
+
+from aiohttp import web
+from pydantic import ValidationError
+
+from chassis.http import path_uuid
+from contracts.api.notifier import MailLog, MailStatus, Unsubscription
+from contracts.failures import NotFound
+from contracts.identity import Permission
+from gateway.pages.rendering import checked_form, page, see
+from gateway.pages.town_hall import staff
+from gateway.services import SERVICES
+
+KINDS = {
+    "ticket": "ticket de paiement",
+    "refused": "paiement refusé",
+    "invoice": "facture en ligne",
+    "recap": "modifications du planning",
+}
+STATUSES = {
+    MailStatus.WAITING: "en attente",
+    MailStatus.SENT: "envoyé",
+    MailStatus.FAILED: "refusé",
+    MailStatus.BOUNCED: "revenu",
+}
+
+routes = web.RouteTableDef()
+
+
+@routes.get("/mairie/courrier")
+async def log(request: web.Request) -> web.Response:
+    """The latest mails, of one status when it is chosen."""
+    session, person = await staff(request)
+    chosen = request.query.get("etat", "")
+    path = f"/mails?status={chosen}" if chosen in set(MailStatus) else "/mails"
+    found = await request.app[SERVICES].call(session, "notifier", path, MailLog)
+    return page(
+        request,
+        "mails.html",
+        person,
+        log=found,
+        chosen=chosen,
+        kinds=KINDS,
+        statuses=STATUSES,
+        may_resend=person.may(Permission.RESEND_MAILS),
+        is_done="fait" in request.query,
+    )
+
+
+@routes.post("/mairie/courrier/{mail_id}")
+async def send_again(request: web.Request) -> web.Response:
+    """« Renvoyer »: to the address known now."""
+    await checked_form(request)
+    session, _person = await staff(request)
+    await request.app[SERVICES].do(session, "notifier", f"/mails/{path_uuid(request, 'mail_id')}/again")
+    return see("/mairie/courrier?fait=1")
+
+
+@routes.get("/desabonnement/{unsubscribe_key}/{kind}")
+async def ask_to_stop(request: web.Request) -> web.Response:
+    """Where the link of a mail leads: a button, since mail programs open links by themselves."""
+    _wish(request)
+    return page(request, "unsubscribe.html", kind=KINDS.get(request.match_info["kind"], ""), is_done=False)
+
+
+@routes.post("/desabonnement/{unsubscribe_key}/{kind}")
+async def stop(request: web.Request) -> web.Response:
+    """The button, or a mail program's one click (RFC 8058). The link itself is the right to do it."""
+    wish = _wish(request)
+    await request.app[SERVICES].raw("notifier", "POST", "/unsubscriptions", json=wish.model_dump(mode="json"))
+    return page(request, "unsubscribe.html", kind=KINDS.get(wish.kind, ""), is_done=True)
+
+
+def _wish(request: web.Request) -> Unsubscription:
+    try:
+        return Unsubscription(unsubscribe_key=path_uuid(request, "unsubscribe_key"), kind=request.match_info["kind"])
+    except ValidationError as error:
+        raise NotFound("no such subscription") from error
