@@ -65,6 +65,14 @@ async def tour(page: Page, stack: Stack, identifier: str, shoot: Shoot) -> None:
     await shoot("confirmation", page)
 
 
+async def town_hall(page: Page, stack: Stack, shoot: Shoot) -> None:
+    """The pages of an administrator."""
+    await sign_in(page, stack, "mairie")
+    await shoot("town-hall", page)
+    await page.goto(f"{stack.gateway_url}/mairie/courrier")
+    await shoot("mails", page)
+
+
 async def take(stack: Stack, folder: Path, wanted: tuple[str, ...]) -> None:
     """Every page at every size; only the ``wanted`` pictures are kept when some are named."""
     path = await asyncio.to_thread(chromium)
@@ -81,8 +89,7 @@ async def take(stack: Stack, folder: Path, wanted: tuple[str, ...]) -> None:
             page = await context.new_page()
             await tour(page, stack, identifier, shoot)
             await context.clear_cookies()
-            await sign_in(page, stack, "mairie")
-            await shoot("town-hall", page)
+            await town_hall(page, stack, shoot)
             await context.close()
         await browser.close()
 
