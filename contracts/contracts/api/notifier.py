@@ -1,9 +1,10 @@
 """notifier: preferences, the mail log and the town hall's message."""
 
 from enum import StrEnum
+from typing import Self
 from uuid import UUID
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from contracts.model import Contract, Instant, Label
 
@@ -20,6 +21,7 @@ class Preferences(Contract):
 
     invoice_published: bool = False
     booking_recap: bool = False
+    announcements: bool = True
     language: Language = Language.FR
 
 
@@ -31,17 +33,59 @@ class PreferencesView(Preferences):
 
 
 class AnnouncementWish(Contract):
-    """``PUT /announcement``: the message of the town hall, in Markdown."""
+    """``POST /announcements``: a message of the town hall, in Markdown; for one school's families when it is named.
 
-    markdown: str = Field(max_length=10_000)
+    ``by_mail`` sends it to them as well, once it has begun.
+    """
+
+    markdown: str = Field(min_length=1, max_length=10_000)
     starts_at: Instant
     ends_at: Instant | None = None
+    school: Label | None = None
+    by_mail: bool = False
+
+    @model_validator(mode="after")
+    def _ends_after_its_start(self) -> Self:
+        if self.ends_at is not None and self.ends_at <= self.starts_at:
+            raise ValueError("a message ends after its start")
+        return self
 
 
 class Announcement(Contract):
     """``GET /announcement``, for everyone: the message shown now; empty Markdown when there is none."""
 
     markdown: str
+
+
+class Announcements(Contract):
+    """``GET /households/{household_id}/announcements``: what is shown to its guardians now, newest first."""
+
+    announcements: tuple[Announcement, ...]
+
+
+class AnnouncementState(StrEnum):
+    """Where a message stands."""
+
+    PLANNED = "planned"
+    SHOWN = "shown"
+    ENDED = "ended"
+
+
+class AnnouncementView(AnnouncementWish):
+    """A message as staff see it, with how many mails were made of it and how many of them went."""
+
+    announcement_id: int
+    state: AnnouncementState
+    saved_at: Instant
+    mails: int
+    mails_sent: int
+
+
+class AnnouncementArchive(Contract):
+    """``GET /announcements``, newest first, and the schools a message can be for."""
+
+    announcements: tuple[AnnouncementView, ...]
+    schools: tuple[Label, ...]
 
 
 class MailStatus(StrEnum):

@@ -94,7 +94,7 @@ class Demo:
         await self._invoice()
         await self._call("planning", "POST", "/closures", {"day": self._strike_day, "reason": STRIKE})
         starts = datetime.now(ZoneInfo("Europe/Paris")).isoformat()
-        await self._call("notifier", "PUT", "/announcement", {"markdown": ANNOUNCEMENT, "starts_at": starts})
+        await self._call("notifier", "POST", "/announcements", {"markdown": ANNOUNCEMENT, "starts_at": starts})
 
     async def sign_in(self) -> None:
         """As the administrator; PermissionError when there is none yet."""

@@ -1,6 +1,21 @@
 """Ports of this machine that are free, on the loopback only."""
 
+import asyncio
+import contextlib
+import fcntl
+import os
 import socket
+import tempfile
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+
+@contextlib.asynccontextmanager
+async def choosing_ports() -> AsyncIterator[None]:
+    """Let one portal at a time choose its ports and listen on them: one chosen is not yet one held."""
+    with (Path(tempfile.gettempdir()) / f"preau-ports-{os.geteuid()}").open("w") as lock:
+        await asyncio.to_thread(fcntl.flock, lock, fcntl.LOCK_EX)
+        yield
 
 
 def is_free(port: int, host: str = "127.0.0.1") -> bool:

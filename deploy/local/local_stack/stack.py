@@ -13,7 +13,7 @@ from typing import Any
 import aiohttp
 
 from local_stack import packages
-from local_stack.ports import next_free
+from local_stack.ports import choosing_ports, next_free
 from local_stack.postgres import PostgresServer, ensure_database
 from local_stack.processes import Program
 from local_stack.rabbit import RabbitServer
@@ -80,11 +80,15 @@ class Stack:
         return f"http://127.0.0.1:{self.ports[name]}"
 
     async def start(self) -> None:
-        """Servers, set-up of every service, then every service."""
+        """Servers, set-up of every service, then every service; a second portal waits for the first to have started."""
         self.folder.mkdir(parents=True, exist_ok=True)
         self.folder.chmod(0o711)
         self.secrets = self._kept_secrets()
-        self._choose_ports()
+        async with choosing_ports():
+            self._choose_ports()
+            await self._start()
+
+    async def _start(self) -> None:
         if not self.amqp_url:
             await asyncio.to_thread(packages.rabbitmq_server)
             self._rabbit = RabbitServer(

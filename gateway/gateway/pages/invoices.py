@@ -46,6 +46,7 @@ async def save_preferences(request: web.Request) -> web.Response:
         wish = Preferences(
             invoice_published="invoice_published" in form,
             booking_recap="booking_recap" in form,
+            announcements="announcements" in form,
             language=str(form.get("language", "")),
         )
     except ValidationError as error:

@@ -16,6 +16,7 @@ KINDS = {
     "refused": "paiement refusé",
     "invoice": "facture en ligne",
     "recap": "modifications du planning",
+    "announcement": "messages de la mairie",
 }
 STATUSES = {
     MailStatus.WAITING: "en attente",

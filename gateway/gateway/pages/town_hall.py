@@ -1,13 +1,11 @@
-"""/mairie: the message, the month's invoices, the latest payments."""
+"""/mairie: the month's invoices, the latest payments, and the way to the rest."""
 
 from datetime import date, timedelta
 
 from aiohttp import web
-from pydantic import ValidationError
 
-from chassis.clock import now, today
+from chassis.clock import today
 from contracts.api.billing import InvoicePreview, InvoiceRun, InvoiceRunWish
-from contracts.api.notifier import Announcement, AnnouncementWish
 from contracts.api.payment_gateway import PaymentList
 from contracts.failures import Forbidden, Invalid, Unavailable
 from contracts.identity import Identity, Permission
@@ -40,20 +38,13 @@ async def _show(request: web.Request, session: str, person: Identity, *, done: s
             preview = await services.call(session, "billing", path, InvoicePreview)
     except (Unavailable, Told):
         missing.append("l'aperçu des factures")
-    try:
-        _, raw = await services.raw("notifier", "GET", "/announcement")
-        announcement = Announcement.model_validate_json(raw).markdown
-    except Unavailable:
-        announcement = None
-        missing.append("le message aux familles")
     return page(
         request,
         "town_hall.html",
         person,
         payments=payments,
-        announcement=announcement,
         missing=missing,
-        may_write=announcement is not None and person.may(Permission.WRITE_ANNOUNCEMENTS),
+        may_write=person.may(Permission.WRITE_ANNOUNCEMENTS),
         may_read_mails=person.may(Permission.READ_MAILS),
         may_publish=person.may(Permission.PUBLISH_INVOICES),
         last_month=month,
@@ -67,18 +58,6 @@ async def _show(request: web.Request, session: str, person: Identity, *, done: s
 async def town_hall(request: web.Request) -> web.Response:
     session, person = await staff(request)
     return await _show(request, session, person)
-
-
-@routes.post("/mairie/message")
-async def save_message(request: web.Request) -> web.Response:
-    form = await checked_form(request)
-    session, person = await staff(request)
-    try:
-        wish = AnnouncementWish(markdown=str(form.get("markdown", "")), starts_at=now())
-    except ValidationError as error:
-        raise Invalid("the message is too long", errors=[]) from error
-    await request.app[SERVICES].call(session, "notifier", "/announcement", Announcement, method="PUT", body=wish)
-    return await _show(request, session, person, done="Le message est enregistré.")
 
 
 @routes.post("/mairie/factures")

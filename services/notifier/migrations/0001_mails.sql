@@ -15,19 +15,33 @@ CREATE TABLE preference (
     guardian_id       uuid PRIMARY KEY,
     invoice_published boolean NOT NULL,
     booking_recap     boolean NOT NULL,
+    announcements     boolean NOT NULL,
     language          text NOT NULL CHECK (language IN ('fr', 'en')),
     saved_at          timestamptz NOT NULL
 );
 
--- Every message of the town hall; the newest that has begun and not ended is shown.
+-- The schools of a household's children, as auth said them last.
+CREATE TABLE household (
+    household_id uuid PRIMARY KEY,
+    version      bigint NOT NULL,
+    schools      text[] NOT NULL
+);
+
+-- Every message of the town hall, for all or for a school's families. One that is to be mailed is turned into mails in
+-- the order of guardians; the cursor says how far that has come.
 CREATE TABLE announcement (
     announcement_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     markdown        text NOT NULL,
     starts_at       timestamptz NOT NULL,
-    ends_at         timestamptz,
+    ends_at         timestamptz CHECK (ends_at > starts_at),
+    school          text,
+    by_mail         boolean NOT NULL,
+    mail_cursor     uuid,
+    mailed_at       timestamptz,
     saved_by        uuid NOT NULL,
     saved_at        timestamptz NOT NULL
 );
+CREATE INDEX ON announcement (starts_at) WHERE by_mail AND mailed_at IS NULL;
 
 -- A mail to be sent. The intent names the fact and the person: a fact is mailed once to a person.
 CREATE TABLE mail (
@@ -38,6 +52,9 @@ CREATE TABLE mail (
     domain      text NOT NULL,
     guardian_id uuid NOT NULL,
     event       jsonb NOT NULL,
+    -- What somebody waits for goes before what everybody gets.
+    priority    smallint NOT NULL CHECK (priority BETWEEN 0 AND 2),
+    announcement_id bigint REFERENCES announcement,
     status      text NOT NULL DEFAULT 'waiting' CHECK (status IN ('waiting', 'sent', 'failed', 'bounced')),
     attempts    integer NOT NULL DEFAULT 0,
     created_at  timestamptz NOT NULL,
@@ -47,7 +64,8 @@ CREATE TABLE mail (
     last_answer text,
     CHECK ((status IN ('sent', 'bounced')) = (sent_at IS NOT NULL))
 );
-CREATE INDEX ON mail (try_at) WHERE status = 'waiting';
+CREATE INDEX ON mail (priority, try_at) WHERE status = 'waiting';
+CREATE INDEX ON mail (announcement_id) WHERE announcement_id IS NOT NULL;
 CREATE INDEX ON mail (domain, claimed_at);
 CREATE INDEX ON mail (created_at DESC, mail_id);
 

@@ -13,10 +13,12 @@ from notifier.channels import CHANNEL, NeverDeliverable, NotDeliveredYet, Thrott
 from notifier.domain.mails import Mail, next_try, pause
 from notifier.settings import SETTINGS
 from notifier.store import mails
+from notifier.store.announcements import mail_some
 
 LEASE = timedelta(minutes=2)
 """Longer than two dialogues with the slowest mail server, so that no mail is in two hands."""
 ANSWER_MAX = 500
+GUARDIANS_AT_ONCE = 200
 
 log = structlog.get_logger()
 jobs = Jobs()
@@ -40,6 +42,15 @@ async def send_mails(app: web.Application) -> None:
         await asyncio.gather(*(_send(app, mail) for mail in claimed))
         if len(claimed) < limit:
             return
+
+
+@jobs.every(seconds=30, wake_on="announcement_saved")
+async def mail_announcements(app: web.Application) -> None:
+    """Turn messages that are to be mailed into mails, some guardians at a time."""
+    while True:
+        async with app[DATABASE].transaction() as tx:
+            if not await mail_some(tx, now(), GUARDIANS_AT_ONCE):
+                return
 
 
 async def _send(app: web.Application, mail: Mail) -> None:

@@ -5,7 +5,7 @@ from uuid import UUID
 from chassis.clock import now
 from chassis.database import Transaction
 from chassis.inbox import Later, Listeners
-from contracts.events.auth import GuardianChanged
+from contracts.events.auth import GuardianChanged, HouseholdChanged
 from contracts.events.billing import InvoicePublished
 from contracts.events.payment import PaymentConfirmed, PaymentRefused, Unpaid
 from contracts.events.planning import BookingsChanged
@@ -20,6 +20,12 @@ listeners = Listeners(NAME)
 async def keep_guardians(event: GuardianChanged, tx: Transaction) -> None:
     """Know whom to write to."""
     await contacts.save_guardian(tx, event)
+
+
+@listeners.on(HouseholdChanged)
+async def keep_schools(event: HouseholdChanged, tx: Transaction) -> None:
+    """Know which families a school's message is for."""
+    await contacts.save_household(tx, event)
 
 
 @listeners.on(PaymentConfirmed)

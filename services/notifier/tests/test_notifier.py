@@ -1,7 +1,7 @@
 """notifier on a real database, broker and SMTP server: which facts become mails, for whom, once."""
 
 import asyncio
-from datetime import date, timedelta
+from datetime import date
 from typing import Any
 from uuid import uuid4
 
@@ -9,7 +9,6 @@ from chassis.clock import now
 from contracts.events.auth import GuardianChanged
 from contracts.events.payment import PaymentRefused, Unpaid
 from contracts.events.planning import BookedDay, BookingsChanged, Channel
-from contracts.identity import Role
 
 
 async def test_the_ticket_goes_out_once_with_its_pdf(post: Any) -> None:
@@ -120,24 +119,6 @@ async def test_optional_mails_are_left_with_one_click(post: Any) -> None:
     await post.hears(post.published())
     await post.probe.publish(post.confirmed())
     assert [each["Subject"][:12] for each in await post.mails(2)][1] == "Your payment"
-
-
-async def test_the_message_of_the_town_hall(post: Any) -> None:
-    async def shown() -> str:
-        text: str = (await (await post.client.get("/announcement")).json())["markdown"]
-        return text
-
-    async def put(markdown: str, starts_in_hours: float, role: Role = Role.CLERK) -> int:
-        body = {"markdown": markdown, "starts_at": (now() + timedelta(hours=starts_in_hours)).isoformat()}
-        response = await post.client.put("/announcement", json=body, headers=post.staff(role))
-        return response.status
-
-    assert await shown() == ""
-    assert await put("**Bonjour**", -1) == 200
-    assert await put("Demain", 24) == 200
-    assert await shown() == "**Bonjour**"
-    assert await put("Non", -1, Role.TILL_KEEPER) == 403
-    assert await put("x" * 10_001, -1) == 422
 
 
 async def test_who_may(post: Any) -> None:

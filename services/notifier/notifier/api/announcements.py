@@ -1,14 +1,15 @@
-"""The town hall's message, above the sign-in form."""
+"""The town hall's messages: above the sign-in form, on a family's pages, and by mail."""
 
 from aiohttp import web
 
 from chassis.clock import now
-from chassis.database import DATABASE
+from chassis.database import DATABASE, Transaction
 from chassis.http import json_response, public, read_body
-from chassis.identity import require
-from contracts.api.notifier import Announcement, AnnouncementWish
+from chassis.identity import household_in_path, require
+from contracts.api.notifier import Announcement, AnnouncementArchive, Announcements, AnnouncementWish
 from contracts.identity import Permission
-from notifier.store import contacts
+from notifier.domain.failures import NoSuchAnnouncement
+from notifier.store import announcements
 
 routes = web.RouteTableDef()
 
@@ -18,14 +19,45 @@ routes = web.RouteTableDef()
 async def get_announcement(request: web.Request) -> web.Response:
     """The message shown now, for everyone."""
     async with request.app[DATABASE].transaction() as tx:
-        return json_response(Announcement(markdown=await contacts.announcement(tx, now())))
+        return json_response(Announcement(markdown=await announcements.shown_to_all(tx, now())))
 
 
-@routes.put("/announcement")
-async def put_announcement(request: web.Request) -> web.Response:
-    """Save a message; those before it stay in the table, with who wrote them."""
+@routes.get("/households/{household_id}/announcements")
+async def get_household_announcements(request: web.Request) -> web.Response:
+    household_id = household_in_path(request, Permission.WRITE_ANNOUNCEMENTS)
+    async with request.app[DATABASE].transaction() as tx:
+        shown = await announcements.shown_to_household(tx, household_id, now())
+    return json_response(Announcements(announcements=shown))
+
+
+@routes.get("/announcements")
+async def get_archive(request: web.Request) -> web.Response:
+    require(request, Permission.WRITE_ANNOUNCEMENTS)
+    async with request.app[DATABASE].transaction() as tx:
+        return json_response(await _archive(tx))
+
+
+@routes.post("/announcements")
+async def post_announcement(request: web.Request) -> web.Response:
+    """Save a message; the answer is the archive with it."""
     person = require(request, Permission.WRITE_ANNOUNCEMENTS)
     wish = await read_body(request, AnnouncementWish)
     async with request.app[DATABASE].transaction() as tx:
-        await contacts.save_announcement(tx, wish, person.subject_id, now())
-        return json_response(Announcement(markdown=await contacts.announcement(tx, now())))
+        await announcements.add(tx, wish, person.subject_id, now())
+        return json_response(await _archive(tx), status=201)
+
+
+@routes.post("/announcements/{announcement_id:[0-9]{1,18}}/end")
+async def post_end(request: web.Request) -> web.Response:
+    """Stop showing a message now, and stop mailing it."""
+    require(request, Permission.WRITE_ANNOUNCEMENTS)
+    async with request.app[DATABASE].transaction() as tx:
+        if not await announcements.end(tx, int(request.match_info["announcement_id"]), now()):
+            raise NoSuchAnnouncement("no such message to end")
+        return json_response(await _archive(tx))
+
+
+async def _archive(tx: Transaction) -> AnnouncementArchive:
+    return AnnouncementArchive(
+        announcements=await announcements.archive(tx, now()), schools=await announcements.schools(tx)
+    )

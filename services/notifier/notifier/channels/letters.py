@@ -13,25 +13,28 @@ from typing import Any
 
 import css_inline
 import jinja2
+from markdown_it import MarkdownIt
 from markupsafe import Markup
 
 from chassis.clock import now
-from contracts.api.notifier import Language
-from contracts.events import Event
+from contracts.api.notifier import Announcement, Language
 from contracts.events.billing import InvoicePublished
 from contracts.events.payment import PaymentConfirmed, PaymentRefused
 from contracts.events.planning import BookingsChanged
+from contracts.model import Contract
 from documents import ticket
 from notifier.channels import languages
 from notifier.domain.mails import OPTIONAL, Kind, Mail
 from notifier.settings import Settings
 
-EVENTS: dict[Kind, type[Event]] = {
+EVENTS: dict[Kind, type[Contract]] = {
     Kind.TICKET: PaymentConfirmed,
     Kind.REFUSED: PaymentRefused,
     Kind.INVOICE: InvoicePublished,
     Kind.RECAP: BookingsChanged,
+    Kind.ANNOUNCEMENT: Announcement,
 }
+MANY_LINES = {"markdown"}
 TEXT_LENGTH_MAX = 300
 UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]+")
 """Control characters, line ends, and marks that turn the direction of writing."""
@@ -51,7 +54,7 @@ def _tamed(value: Any) -> Any:
         case list():
             return [_tamed(each) for each in value]
         case dict():
-            return {name: _tamed(each) for name, each in value.items()}
+            return {name: each if name in MANY_LINES else _tamed(each) for name, each in value.items()}
     return value
 
 
@@ -64,11 +67,14 @@ def _html_lines(rows: Iterable[object]) -> Markup:
     return Markup("<ul>{}</ul>\n").format(Markup("").join(Markup("<li>{}</li>").format(each) for each in rows))
 
 
+_MARKDOWN = MarkdownIt("commonmark", {"html": False, "linkify": False}).disable("image")
+
 HTML_PIECES: dict[str, Callable[..., str]] = {
     "p": lambda text: Markup("<p>{}</p>\n").format(text),
     "note": lambda text: Markup('<p class="note">{}</p>\n').format(text),
     "facts": _html_facts,
     "lines": _html_lines,
+    "markdown": lambda text: Markup(_MARKDOWN.render(text)),  # noqa: S704 - raw HTML is off
     "button": lambda label, url: Markup('<p><a class="button" href="{}">{}</a></p>\n').format(url, label),
 }
 
@@ -81,6 +87,7 @@ def text_pieces(language: Language) -> dict[str, Callable[..., str]]:
         "note": lambda text: f"{text}\n\n",
         "facts": lambda rows: "".join(f"{name}{colon} {value}\n" for name, value in rows) + "\n",
         "lines": lambda rows: "".join(f"- {each}\n" for each in rows) + "\n",
+        "markdown": lambda text: f"{text}\n\n",
         "button": lambda label, url: f"{label}{colon} {url}\n\n",
     }
 

@@ -9,6 +9,12 @@ class NoSuchMail(NotFound):
     code = "no_such_mail"
 
 
+class NoSuchAnnouncement(NotFound):
+    """No message of that id that could be ended."""
+
+    code = "no_such_announcement"
+
+
 class NoSuchSubscription(NotFound):
     """The link of a mail that is nobody's, or of a kind that cannot be left."""
 

@@ -18,10 +18,14 @@ class Kind(StrEnum):
     REFUSED = "refused"
     INVOICE = "invoice"
     RECAP = "recap"
+    ANNOUNCEMENT = "announcement"
 
 
-OPTIONAL = frozenset({Kind.INVOICE, Kind.RECAP})
-"""Sent to who asked for them, and left with one click; the others are the answer to what somebody did."""
+OPTIONAL = frozenset({Kind.INVOICE, Kind.RECAP, Kind.ANNOUNCEMENT})
+"""Left with one click; the others are the answer to what somebody did."""
+
+PRIORITY = {Kind.TICKET: 0, Kind.REFUSED: 0, Kind.INVOICE: 1, Kind.RECAP: 1, Kind.ANNOUNCEMENT: 2}
+"""What somebody waits for goes before what everybody gets."""
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,11 @@
-"""Guardians, what they want to be told, and the town hall's message."""
+"""Guardians, what they want to be told, and the schools of their children."""
 
 from datetime import datetime
 from uuid import UUID
 
 from chassis.database import Transaction
-from contracts.api.notifier import AnnouncementWish, Preferences, PreferencesView
-from contracts.events.auth import GuardianChanged
+from contracts.api.notifier import Preferences, PreferencesView
+from contracts.events.auth import GuardianChanged, HouseholdChanged
 from notifier.domain.mails import Contact, Kind
 
 
@@ -52,22 +52,24 @@ async def who_want_recaps(tx: Transaction, household_id: UUID) -> list[Contact]:
 
 async def save_preferences(tx: Transaction, guardian_id: UUID, wish: Preferences, at: datetime) -> None:
     await tx.execute(
-        "INSERT INTO preference (guardian_id, invoice_published, booking_recap, language, saved_at) "
-        "VALUES ($1, $2, $3, $4, $5) ON CONFLICT (guardian_id) "
-        "DO UPDATE SET invoice_published = $2, booking_recap = $3, language = $4, saved_at = $5",
+        "INSERT INTO preference (guardian_id, invoice_published, booking_recap, announcements, language, saved_at) "
+        "VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (guardian_id) DO UPDATE "
+        "SET invoice_published = $2, booking_recap = $3, announcements = $4, language = $5, saved_at = $6",
         guardian_id,
         wish.invoice_published,
         wish.booking_recap,
+        wish.announcements,
         wish.language,
         at,
     )
 
 
 async def preferences(tx: Transaction, guardian_id: UUID) -> PreferencesView:
-    """What is saved; nothing is sent unasked."""
+    """What is saved, or what holds as long as nothing is."""
     email = await tx.fetchval("SELECT email FROM guardian WHERE guardian_id = $1", guardian_id)
     row = await tx.fetchrow(
-        "SELECT invoice_published, booking_recap, language, saved_at FROM preference WHERE guardian_id = $1",
+        "SELECT invoice_published, booking_recap, announcements, language, saved_at FROM preference "
+        "WHERE guardian_id = $1",
         guardian_id,
     )
     return PreferencesView(email=email, **row) if row else PreferencesView(email=email, saved_at=None)
@@ -75,32 +77,26 @@ async def preferences(tx: Transaction, guardian_id: UUID) -> PreferencesView:
 
 async def unsubscribe(tx: Transaction, unsubscribe_key: UUID, kind: Kind, at: datetime) -> bool:
     """Stop one kind of optional mail for the guardian of that key; False when it is nobody's."""
-    column = {Kind.INVOICE: "invoice_published", Kind.RECAP: "booking_recap"}[kind]
-    stopped = await tx.fetchval(
-        f"UPDATE preference SET {column} = false, saved_at = $2 FROM guardian g "  # noqa: S608 - a column of ours
-        "WHERE g.guardian_id = preference.guardian_id AND g.unsubscribe_key = $1 RETURNING true",
-        unsubscribe_key,
-        at,
-    )
-    return bool(stopped)
+    guardian_id = await tx.fetchval("SELECT guardian_id FROM guardian WHERE unsubscribe_key = $1", unsubscribe_key)
+    if guardian_id is None:
+        return False
+    now_wanted = await preferences(tx, guardian_id)
+    field = {
+        Kind.INVOICE: "invoice_published",
+        Kind.RECAP: "booking_recap",
+        Kind.ANNOUNCEMENT: "announcements",
+    }[kind]
+    kept = now_wanted.model_dump(include=set(Preferences.model_fields))
+    await save_preferences(tx, guardian_id, Preferences(**{**kept, field: False}), at)
+    return True
 
 
-async def save_announcement(tx: Transaction, wish: AnnouncementWish, by: UUID, at: datetime) -> None:
+async def save_household(tx: Transaction, event: HouseholdChanged) -> None:
+    """Keep the schools of a household's children, unless a newer version was heard before."""
     await tx.execute(
-        "INSERT INTO announcement (markdown, starts_at, ends_at, saved_by, saved_at) VALUES ($1, $2, $3, $4, $5)",
-        wish.markdown,
-        wish.starts_at,
-        wish.ends_at,
-        by,
-        at,
+        "INSERT INTO household (household_id, version, schools) VALUES ($1, $2, $3) ON CONFLICT (household_id) "
+        "DO UPDATE SET version = $2, schools = $3 WHERE household.version < $2",
+        event.household_id,
+        event.version,
+        sorted({child.school for child in event.children}),
     )
-
-
-async def announcement(tx: Transaction, at: datetime) -> str:
-    """The message shown at that instant; the one saved last hides those before."""
-    found = await tx.fetchval(
-        "SELECT markdown FROM announcement WHERE starts_at <= $1 AND (ends_at IS NULL OR ends_at > $1) "
-        "ORDER BY announcement_id DESC LIMIT 1",
-        at,
-    )
-    return found or ""

@@ -6,7 +6,7 @@ from uuid import UUID
 from chassis.database import Transaction
 from contracts.api.notifier import Language, MailStatus, MailView
 from contracts.events import Event
-from notifier.domain.mails import Contact, Kind, Mail, domain_of
+from notifier.domain.mails import PRIORITY, Contact, Kind, Mail, domain_of
 
 MINUTE = timedelta(minutes=1)
 
@@ -14,14 +14,15 @@ MINUTE = timedelta(minutes=1)
 async def add_mail(tx: Transaction, intent: str, kind: Kind, contact: Contact, event: Event, at: datetime) -> None:
     """Intend a mail, once, and wake the sender at commit."""
     await tx.execute(
-        "INSERT INTO mail (intent, kind, recipient, domain, guardian_id, event, created_at, try_at) "
-        "VALUES ($1, $2, $3, $4, $5, $6, $7, $7) ON CONFLICT (intent) DO NOTHING",
+        "INSERT INTO mail (intent, kind, recipient, domain, guardian_id, event, priority, created_at, try_at) "
+        "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8) ON CONFLICT (intent) DO NOTHING",
         intent,
         kind,
         contact.email,
         domain_of(contact.email),
         contact.guardian_id,
         event.model_dump(mode="json"),
+        PRIORITY[kind],
         at,
     )
     await tx.execute("SELECT pg_notify('mail_waiting', '')")
@@ -36,12 +37,12 @@ async def claim_mails(
     """
     await tx.execute("SELECT pg_advisory_xact_lock(hashtext('notifier.claim'))")
     rows = await tx.fetch(
-        "WITH first AS (SELECT mail_id, domain, try_at FROM mail m WHERE status = 'waiting' AND try_at <= $1 "
+        "WITH first AS (SELECT mail_id, domain, priority, try_at FROM mail m WHERE status = 'waiting' AND try_at <= $1 "
         "AND NOT EXISTS (SELECT FROM domain_pause d WHERE d.domain = m.domain AND d.not_before > $1) "
-        "ORDER BY try_at LIMIT $3 * 4), "
-        "due AS (SELECT *, row_number() OVER (PARTITION BY domain ORDER BY try_at) AS place FROM first), "
+        "ORDER BY priority, try_at LIMIT $3 * 4), "
+        "due AS (SELECT *, row_number() OVER (PARTITION BY domain ORDER BY priority, try_at) AS place FROM first), "
         "allowed AS (SELECT mail_id FROM due WHERE place <= $4 - (SELECT count(*) FROM mail s "
-        "WHERE s.domain = due.domain AND s.claimed_at > $5) ORDER BY try_at LIMIT $3) "
+        "WHERE s.domain = due.domain AND s.claimed_at > $5) ORDER BY priority, try_at LIMIT $3) "
         "UPDATE mail m SET try_at = $2, claimed_at = $1, attempts = attempts + 1 "
         "FROM allowed, guardian g LEFT JOIN preference p USING (guardian_id) "
         "WHERE m.mail_id = allowed.mail_id AND g.guardian_id = m.guardian_id "

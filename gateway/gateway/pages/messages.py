@@ -1,0 +1,88 @@
+"""The town hall's messages to families: written, looked at, planned, ended."""
+
+from datetime import datetime
+
+from aiohttp import web
+from pydantic import ValidationError
+
+from chassis.clock import PARIS, now
+from contracts.api.notifier import AnnouncementArchive, AnnouncementState, AnnouncementWish
+from gateway.pages.rendering import checked_form, page, see
+from gateway.pages.town_hall import staff
+from gateway.services import SERVICES
+
+STATES = {
+    AnnouncementState.PLANNED: "prévu",
+    AnnouncementState.SHOWN: "affiché",
+    AnnouncementState.ENDED: "terminé",
+}
+BLANK = {"markdown": "", "starts_at": "", "ends_at": "", "school": "", "by_mail": ""}
+
+routes = web.RouteTableDef()
+
+
+@routes.get("/mairie/messages")
+async def messages(request: web.Request) -> web.Response:
+    return await _show(request, BLANK, done="fait" in request.query)
+
+
+async def _show(
+    request: web.Request, typed: dict[str, str], *, status: int = 200, wrong: str = "", done: bool = False
+) -> web.Response:
+    """The form with what was typed, its preview, and every message there was."""
+    session, person = await staff(request)
+    archive = await request.app[SERVICES].call(session, "notifier", "/announcements", AnnouncementArchive)
+    return page(
+        request,
+        "messages.html",
+        person,
+        status=status,
+        typed=typed,
+        wrong=wrong,
+        is_done=done,
+        archive=archive,
+        states=STATES,
+    )
+
+
+@routes.post("/mairie/messages")
+async def save(request: web.Request) -> web.Response:
+    """« Aperçu » shows the message and keeps what was typed; « Enregistrer » saves it."""
+    form = await checked_form(request)
+    session, _person = await staff(request)
+    typed = {name: str(form.get(name, "")) for name in BLANK}
+    if "preview" in form:
+        return await _show(request, typed)
+    try:
+        wish = _wish(typed)
+    except (ValueError, ValidationError):
+        wrong = "Vérifiez le texte et les dates : la fin vient après le début. Rien n'a été enregistré."
+        return await _show(request, typed, status=422, wrong=wrong)
+    services = request.app[SERVICES]
+    await services.call(session, "notifier", "/announcements", AnnouncementArchive, method="POST", body=wish)
+    return see("/mairie/messages?fait=1")
+
+
+def _wish(typed: dict[str, str]) -> AnnouncementWish:
+    return AnnouncementWish(
+        markdown=typed["markdown"],
+        starts_at=_instant(typed["starts_at"]) or now(),
+        ends_at=_instant(typed["ends_at"]),
+        school=typed["school"] or None,
+        by_mail=bool(typed["by_mail"]),
+    )
+
+
+def _instant(text: str) -> datetime | None:
+    """A local time of a form, « 2026-12-01T18:00 », as an instant."""
+    return datetime.fromisoformat(text).replace(tzinfo=PARIS) if text else None
+
+
+@routes.post("/mairie/messages/{announcement_id:[0-9]+}/fin")
+async def end(request: web.Request) -> web.Response:
+    """« Ne plus afficher »."""
+    await checked_form(request)
+    session, _person = await staff(request)
+    path = f"/announcements/{request.match_info['announcement_id']}/end"
+    await request.app[SERVICES].do(session, "notifier", path)
+    return see("/mairie/messages")

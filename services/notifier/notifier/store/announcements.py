@@ -1,0 +1,152 @@
+"""The town hall's messages, and the mails made of them."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from chassis.database import Transaction
+from contracts.api.notifier import Announcement, AnnouncementView, AnnouncementWish
+from notifier.domain.announcements import state
+from notifier.domain.mails import PRIORITY, Kind, domain_of
+
+ARCHIVE_MAX = 100
+SHOWN_MAX = 10
+
+
+async def add(tx: Transaction, wish: AnnouncementWish, by: UUID, at: datetime) -> int:
+    """A new message; wakes the job that mails it."""
+    announcement_id: int = await tx.fetchval(
+        "INSERT INTO announcement (markdown, starts_at, ends_at, school, by_mail, saved_by, saved_at) "
+        "VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING announcement_id",
+        wish.markdown,
+        wish.starts_at,
+        wish.ends_at,
+        wish.school,
+        wish.by_mail,
+        by,
+        at,
+    )
+    await tx.execute("SELECT pg_notify('announcement_saved', '')")
+    return announcement_id
+
+
+async def end(tx: Transaction, announcement_id: int, at: datetime) -> bool:
+    """Stop showing a message, and mailing it; False when there is none that could be stopped."""
+    ended = await tx.fetchval(
+        "UPDATE announcement SET ends_at = greatest($2, starts_at + interval '1 microsecond'), "
+        "mailed_at = coalesce(mailed_at, $2) "
+        "WHERE announcement_id = $1 AND (ends_at IS NULL OR ends_at > $2) RETURNING true",
+        announcement_id,
+        at,
+    )
+    return bool(ended)
+
+
+async def shown_to_all(tx: Transaction, at: datetime) -> str:
+    """The message above the sign-in form: the one saved last hides those before."""
+    found = await tx.fetchval(
+        "SELECT markdown FROM announcement WHERE starts_at <= $1 AND (ends_at IS NULL OR ends_at > $1) "
+        "AND school IS NULL ORDER BY announcement_id DESC LIMIT 1",
+        at,
+    )
+    return found or ""
+
+
+async def shown_to_household(tx: Transaction, household_id: UUID, at: datetime) -> tuple[Announcement, ...]:
+    """What a household's guardians see: messages for all, and for the schools of their children."""
+    rows = await tx.fetch(
+        "SELECT markdown FROM announcement WHERE starts_at <= $1 AND (ends_at IS NULL OR ends_at > $1) "
+        "AND (school IS NULL OR school = ANY(SELECT unnest(schools) FROM household WHERE household_id = $2)) "
+        "ORDER BY announcement_id DESC LIMIT $3",
+        at,
+        household_id,
+        SHOWN_MAX,
+    )
+    return tuple(Announcement(markdown=row["markdown"]) for row in rows)
+
+
+async def archive(tx: Transaction, at: datetime) -> tuple[AnnouncementView, ...]:
+    """Every message, newest first."""
+    rows = await tx.fetch(
+        "SELECT a.*, (SELECT count(*) FROM mail m WHERE m.announcement_id = a.announcement_id) AS mails, "
+        "(SELECT count(*) FROM mail m WHERE m.announcement_id = a.announcement_id AND m.status = 'sent') AS mails_sent "
+        "FROM announcement a ORDER BY announcement_id DESC LIMIT $1",
+        ARCHIVE_MAX,
+    )
+    return tuple(_view(row, at) for row in rows)
+
+
+def _view(row: Any, at: datetime) -> AnnouncementView:
+    return AnnouncementView(
+        announcement_id=row["announcement_id"],
+        markdown=row["markdown"],
+        starts_at=row["starts_at"],
+        ends_at=row["ends_at"],
+        school=row["school"],
+        by_mail=row["by_mail"],
+        state=state(row["starts_at"], row["ends_at"], now=at),
+        saved_at=row["saved_at"],
+        mails=row["mails"],
+        mails_sent=row["mails_sent"],
+    )
+
+
+async def schools(tx: Transaction) -> tuple[str, ...]:
+    """The schools that some child goes to."""
+    rows = await tx.fetch("SELECT DISTINCT unnest(schools) AS school FROM household ORDER BY school LIMIT 200")
+    return tuple(row["school"] for row in rows)
+
+
+async def mail_some(tx: Transaction, at: datetime, limit: int) -> int:
+    """Make mails of the oldest message that is to be mailed, for the next guardians in line; how many were looked at.
+
+    The cursor moves in the same transaction: a job that dies goes on where it was, and nobody is written to twice.
+    """
+    waiting = await tx.fetchrow(
+        "SELECT * FROM announcement WHERE by_mail AND mailed_at IS NULL AND starts_at <= $1 "
+        "ORDER BY starts_at LIMIT 1 FOR UPDATE SKIP LOCKED",
+        at,
+    )
+    if waiting is None:
+        return 0
+    rows = await tx.fetch(
+        "SELECT g.guardian_id, g.email, (coalesce(p.announcements, true) AND g.active AND g.email IS NOT NULL "
+        "AND ($2::text IS NULL OR $2 = ANY(h.schools))) AS is_reader "
+        "FROM guardian g LEFT JOIN preference p USING (guardian_id) LEFT JOIN household h USING (household_id) "
+        "WHERE $1::uuid IS NULL OR g.guardian_id > $1 ORDER BY g.guardian_id LIMIT $3",
+        waiting["mail_cursor"],
+        waiting["school"],
+        limit,
+    )
+    await _add_mails(tx, waiting, [row for row in rows if row["is_reader"]], at)
+    await tx.execute(
+        "UPDATE announcement SET mail_cursor = $2, mailed_at = $3 WHERE announcement_id = $1",
+        waiting["announcement_id"],
+        rows[-1]["guardian_id"] if rows else waiting["mail_cursor"],
+        at if len(rows) < limit else None,
+    )
+    await tx.execute("SELECT pg_notify('mail_waiting', '')")
+    return max(len(rows), 1)
+
+
+async def _add_mails(tx: Transaction, announcement: Any, readers: Sequence[Any], at: datetime) -> None:
+    announcement_id = announcement["announcement_id"]
+    await tx.executemany(
+        "INSERT INTO mail (intent, kind, recipient, domain, guardian_id, event, priority, announcement_id, created_at, "
+        "try_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9) ON CONFLICT (intent) DO NOTHING",
+        [
+            (
+                f"{Kind.ANNOUNCEMENT}/{announcement_id}/{row['guardian_id']}",
+                Kind.ANNOUNCEMENT,
+                row["email"],
+                domain_of(row["email"]),
+                row["guardian_id"],
+                {"markdown": announcement["markdown"]},
+                PRIORITY[Kind.ANNOUNCEMENT],
+                announcement_id,
+                at,
+            )
+            for row in readers
+        ],
+    )
