@@ -8,7 +8,7 @@ MEMBERS := contracts chassis documents gateway deploy/local deploy/bank-simulato
 LOCKS := deploy/requirements
 READY := .venv/.ready
 
-.PHONY: help run reset test lint types house domain lock env clean screenshots asyncapi
+.PHONY: help run reset test lint types house domain lock env clean screenshots asyncapi bench
 
 help:  ## what can be done here
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -56,6 +56,9 @@ asyncapi: $(READY)  ## write docs/asyncapi.yaml from the contracts
 
 screenshots: $(READY)  ## renew the README's pictures from the running product (to see every page: FOLDER=…)
 	@$(BIN)/python tests/e2e/screenshots.py $(FOLDER)
+
+bench: $(READY)  ## figures, each beside its floor, on servers of its own
+	@for each in tests/load/*.py; do $(BIN)/python $$each || exit 1; done
 
 clean:  ## forget the virtual environment and every cache
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -15,9 +15,8 @@ from notifier.settings import SETTINGS
 from notifier.store import mails
 from notifier.store.announcements import mail_some
 
-LEASE = timedelta(minutes=2)
-"""Longer than two dialogues with the slowest mail server, so that no mail is in two hands."""
 ANSWER_MAX = 500
+LEASE_MARGIN_SECONDS = 15
 GUARDIANS_AT_ONCE = 200
 
 log = structlog.get_logger()
@@ -28,14 +27,18 @@ jobs = Jobs()
 async def send_mails(app: web.Application) -> None:
     """Send what waits; what the mail server does not take yet is tried again later."""
     settings = app[SETTINGS]
-    limit = 2 * settings.smtp_connections_max
+    # A lease is longer than the slowest dialogue, and each mail claimed has a connection: no mail is in two hands.
+    limit, lease = (
+        settings.smtp_connections_max,
+        timedelta(seconds=settings.dialogue_seconds_max + LEASE_MARGIN_SECONDS),
+    )
     while True:
         at = now()
         async with app[DATABASE].transaction() as tx:
             claimed = await mails.claim_mails(
                 tx,
                 now=at,
-                leased_until=at + LEASE,
+                leased_until=at + lease,
                 limit=limit,
                 a_minute_a_domain=settings.mails_a_minute_a_domain,
             )

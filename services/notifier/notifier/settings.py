@@ -35,5 +35,10 @@ class Settings(ServiceSettings):
     mail_retry_seconds: float = Field(default=30, gt=0)
     mail_attempts_max: int = Field(default=200, gt=0)
 
+    @property
+    def dialogue_seconds_max(self) -> float:
+        """How long a whole dialogue with the mail server may take: three times what one answer may."""
+        return 3 * self.smtp_seconds_max
+
 
 SETTINGS = web.AppKey("settings", Settings)

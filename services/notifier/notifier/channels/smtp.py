@@ -12,8 +12,6 @@ import aiosmtplib
 from notifier.channels import NeverDeliverable, NotDeliveredYet, Throttled
 from notifier.settings import Settings
 
-DIALOGUE_WAITS = 3
-"""A whole dialogue may take so many times what one answer may."""
 IDLE_SECONDS = 5.0
 """After such a silence a server may have hung up: it is asked first."""
 THROTTLING = re.compile(r"^4\.7\.\d+|\btoo (?:many|fast)\b|\brate\b|\bthrottl", re.IGNORECASE)
@@ -40,7 +38,7 @@ class Smtp:
         """One mail, over a connection of its own for that time; a connection that failed is not used again."""
         async with self._turns:
             try:
-                async with asyncio.timeout(self._settings.smtp_seconds_max * DIALOGUE_WAITS):
+                async with asyncio.timeout(self._settings.dialogue_seconds_max):
                     return await self._send(message)
             except TimeoutError as error:
                 raise NotDeliveredYet("the mail server takes too long") from error
