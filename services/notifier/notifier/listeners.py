@@ -1,7 +1,5 @@
 """What notifier hears, and whom it then intends to write to."""
 
-from uuid import UUID
-
 from chassis.clock import now
 from chassis.database import Transaction
 from chassis.inbox import Later, Listeners
@@ -9,7 +7,7 @@ from contracts.events.auth import GuardianChanged, HouseholdChanged
 from contracts.events.billing import InvoicePublished
 from contracts.events.payment import PaymentConfirmed, PaymentRefused, Unpaid
 from contracts.events.planning import BookingsChanged
-from notifier.domain.mails import Contact, Kind, intent
+from notifier.domain.mails import Kind, intent
 from notifier.settings import NAME
 from notifier.store import contacts, mails
 
@@ -31,24 +29,22 @@ async def keep_schools(event: HouseholdChanged, tx: Transaction) -> None:
 @listeners.on(PaymentConfirmed)
 async def mail_ticket(event: PaymentConfirmed, tx: Transaction) -> None:
     """The ticket, always, to who paid."""
-    payer = await _payer(tx, event.payer_id)
-    await mails.add_mail(tx, intent(Kind.TICKET, event.payment_id, payer), Kind.TICKET, payer, event, now())
+    await _tell_payer(tx, Kind.TICKET, event)
 
 
-async def _payer(tx: Transaction, payer_id: UUID) -> Contact:
-    """Who paid, as soon as an address is known."""
-    payer = await contacts.contact(tx, payer_id)
-    if payer is None:
+async def _tell_payer(tx: Transaction, kind: Kind, event: PaymentConfirmed | PaymentRefused) -> None:
+    """A mail about money, to who paid or tried to, as soon as an address is known, and as long as they belong there."""
+    if not await contacts.is_known(tx, event.payer_id):
         raise Later("no address is known for the payer yet")
-    return payer
+    if payer := await contacts.contact(tx, event.payer_id, event.household_id):
+        await mails.add_mail(tx, intent(kind, event.payment_id, payer), kind, payer, event, now())
 
 
 @listeners.on(PaymentRefused)
 async def mail_refusal(event: PaymentRefused, tx: Transaction) -> None:
     """The bank's refusal, to who tried to pay; who gave up by themselves know it."""
     if event.outcome is Unpaid.REFUSED:
-        payer = await _payer(tx, event.payer_id)
-        await mails.add_mail(tx, intent(Kind.REFUSED, event.payment_id, payer), Kind.REFUSED, payer, event, now())
+        await _tell_payer(tx, Kind.REFUSED, event)
 
 
 @listeners.on(InvoicePublished)

@@ -102,6 +102,23 @@ async def test_a_refusal_by_the_bank_is_told_to_who_tried_and_giving_up_is_not(p
     assert mail["Subject"] == "Votre paiement de 42,50\N{NO-BREAK SPACE}€ n'a pas abouti"
 
 
+async def test_money_is_told_to_nobody_who_left_the_household(post: Any) -> None:
+    await post.known()
+    await post.hears(
+        GuardianChanged(
+            guardian_id=post.guardian,
+            household_id=uuid4(),
+            version=2,
+            first_name="Camille",
+            last_name="Dupont",
+            email="camille@example.org",
+            active=True,
+        )
+    )
+    await post.hears(post.confirmed())
+    await post.mails(0)
+
+
 async def test_optional_mails_are_left_with_one_click(post: Any) -> None:
     await post.known()
     await post.wants(invoice_published=True, booking_recap=True, language="en")

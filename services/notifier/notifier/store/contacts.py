@@ -24,10 +24,19 @@ async def save_guardian(tx: Transaction, event: GuardianChanged) -> None:
     )
 
 
-async def contact(tx: Transaction, guardian_id: UUID) -> Contact | None:
-    """The guardian, when an address is known."""
+async def is_known(tx: Transaction, guardian_id: UUID) -> bool:
+    """Whether an address of the guardian is known."""
+    query = "SELECT EXISTS (SELECT FROM guardian WHERE guardian_id = $1 AND email IS NOT NULL)"
+    return bool(await tx.fetchval(query, guardian_id))
+
+
+async def contact(tx: Transaction, guardian_id: UUID, household_id: UUID) -> Contact | None:
+    """The guardian, as long as they are of that household: what one household pays is told to no other."""
     row = await tx.fetchrow(
-        "SELECT guardian_id, email FROM guardian WHERE guardian_id = $1 AND email IS NOT NULL", guardian_id
+        "SELECT guardian_id, email FROM guardian "
+        "WHERE guardian_id = $1 AND household_id = $2 AND active AND email IS NOT NULL",
+        guardian_id,
+        household_id,
     )
     return Contact(**row) if row else None
 
