@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+import secrets
 from datetime import date, datetime
 from typing import Any
 from uuid import uuid4
@@ -16,10 +17,11 @@ from markupsafe import Markup
 from chassis.clock import PARIS
 from contracts.failures import Forbidden
 from contracts.identity import Identity
+from gateway.assets import asset_url
 from gateway.services import SERVICES, SignedOut
 from gateway.settings import SETTINGS, Settings
 
-SESSION = web.RequestKey("session", str)
+NONCE_BYTES = 8
 WEEKDAYS = ("Lu", "Ma", "Me", "Je", "Ve", "Sa", "Di")
 _MARKDOWN = MarkdownIt("commonmark", {"html": False, "linkify": False}).disable("image")
 
@@ -75,6 +77,7 @@ templates = jinja2.Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
+templates.globals["asset"] = asset_url
 templates.filters.update(
     euros=euros,
     month=month,
@@ -114,10 +117,17 @@ def client_address(request: web.Request) -> str:
 
 
 def form_token(request: web.Request) -> str:
-    """What every form carries: bound to the session, known to nobody else."""
+    """What every form carries: bound to the session, known to nobody else.
+
+    It is another on every page, so that the size of a compressed page tells nothing of it (BREACH).
+    """
+    return _signed(request, secrets.token_hex(NONCE_BYTES))
+
+
+def _signed(request: web.Request, nonce: str) -> str:
     session = request.cookies.get(cookie_name(request.app[SETTINGS]), "")
     secret = request.app[SETTINGS].csrf_secret.get_secret_value().encode()
-    return hmac.new(secret, session.encode(), hashlib.sha256).hexdigest()
+    return nonce + hmac.new(secret, f"{nonce}{session}".encode(), hashlib.sha256).hexdigest()
 
 
 async def checked_form(request: web.Request) -> Any:
@@ -125,7 +135,8 @@ async def checked_form(request: web.Request) -> Any:
     origin = request.headers.get("Origin")
     form = await request.post()
     given = form.get("form_token", "")
-    is_ours = isinstance(given, str) and hmac.compare_digest(given.encode(), form_token(request).encode())
+    nonce = given[: 2 * NONCE_BYTES] if isinstance(given, str) else ""
+    is_ours = isinstance(given, str) and hmac.compare_digest(given.encode(), _signed(request, nonce).encode())
     if not is_ours or (origin not in {None, request.app[SETTINGS].public_url}):
         raise Forbidden("this form does not come from the portal")
     return form
@@ -143,7 +154,9 @@ def page(
         "path": request.path,
     }
     text = templates.get_template(template).render({**common, **values})
-    return web.Response(text=text, status=status, content_type="text/html", headers={"Cache-Control": "no-store"})
+    response = web.Response(text=text, status=status, content_type="text/html", headers={"Cache-Control": "no-store"})
+    response.enable_compression()
+    return response
 
 
 def see(path: str) -> web.Response:
