@@ -38,6 +38,8 @@ async def tour(page: Page, stack: Stack, identifier: str, shoot: Shoot) -> None:
     await page.goto(f"{stack.gateway_url}/connexion")
     await shoot("sign-in", page)
     await sign_in(page, stack, identifier)
+    await shoot("home", page)
+    await page.get_by_role("link", name="Planning", exact=True).click()
     await shoot("children", page)
     await page.locator(".cards a").first.click()
     while await page.locator("input[data-was='0']").count() < 40:

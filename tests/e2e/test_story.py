@@ -33,6 +33,8 @@ async def test_wrong_codes_get_one_neutral_sentence(phone: Page, stack: Stack) -
 
 async def test_a_parent_books_and_reads_the_recap_and_the_history(phone: Page, stack: Stack) -> None:
     await sign_in(phone, stack, "demo02")
+    await expect(phone.get_by_role("heading", level=1)).to_contain_text("Bonjour Sofiane Martin")
+    await phone.get_by_role("link", name="Inès Martin").click()
     await expect(phone.get_by_role("heading", level=1)).to_contain_text("Planning de Inès")
     for _ in range(3):
         boxes = phone.locator("input[data-was='0']")
@@ -82,7 +84,7 @@ async def test_a_parent_pays_and_the_page_turns_by_itself(phone: Page, stack: St
 
 async def test_signing_out_ends_the_session(phone: Page, stack: Stack) -> None:
     await sign_in(phone, stack, "demo03")
-    await expect(phone.get_by_role("heading", level=1)).to_contain_text("Choisir un enfant")
+    await expect(phone.get_by_role("heading", level=1)).to_contain_text("Bonjour Alice Bernard")
     cookies = await phone.context.cookies()
     await phone.get_by_role("button", name="Déconnexion").click()
     await expect(phone.get_by_role("heading", name="Connexion")).to_be_visible()
@@ -106,6 +108,7 @@ async def test_the_whole_story_without_scripts(browser: Browser, stack: Stack) -
     context = await browser.new_context(viewport={"width": 390, "height": 844}, java_script_enabled=False)
     page = await context.new_page()
     await sign_in(page, stack, "demo09")
+    await page.get_by_role("link", name="Planning", exact=True).click()
     boxes = page.locator("input[name='booked']:not(:checked)")
     for _ in range(4):
         if await boxes.count():
@@ -142,7 +145,7 @@ async def test_the_whole_story_by_keyboard_alone(phone: Page, stack: Stack) -> N
     await phone.keyboard.press("Tab")
     await phone.keyboard.type(SECRET)
     await phone.keyboard.press("Enter")
-    await expect(phone.get_by_role("heading", level=1)).to_contain_text("Planning de Agathe")
+    await expect(phone.get_by_role("heading", level=1)).to_contain_text("Bonjour Julie Fontaine")
     await press_on("link", "Factures")
     await press_on("button", "Régler les factures choisies")
     await press_on("button", "Payer en ligne")

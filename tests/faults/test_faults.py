@@ -162,6 +162,25 @@ async def test_auth_away_is_told_as_such_and_signs_nobody_out(family: Family) ->
 
 
 @signed_in("demo04")
+@pytest.mark.parametrize(
+    ("name", "missing"), [("planning", "Le planning"), ("billing", "Les factures"), ("notifier", "Les messages")]
+)
+async def test_a_service_away_takes_its_part_of_the_first_page_and_no_other(
+    family: Family, name: str, missing: str
+) -> None:
+    whole = (await family.get("/"))[1]
+    assert "Mes enfants" in whole
+    assert "momentanément" not in whole
+    await family.stack.kill(name)
+    status, page = await family.get("/")
+    assert status == 200
+    assert page.count("momentanément") == 1
+    assert missing in page
+    await family.stack.restart(name)
+    assert (await family.get("/"))[1].count("momentanément") == 0
+
+
+@signed_in("demo04")
 async def test_a_closed_day_and_a_past_day_are_refused_with_their_reason(family: Family) -> None:
     _, children = await family.get("/enfants")
     child = re.findall(r"/planning/([\w-]{36})", children)[0]

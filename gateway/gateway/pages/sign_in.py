@@ -8,7 +8,7 @@ from pydantic import SecretStr, ValidationError
 from contracts.api.auth import SignIn
 from contracts.api.notifier import Announcement
 from contracts.failures import Unavailable
-from gateway.pages.rendering import checked_form, client_address, cookie_name, page, see, session_of, signed_in
+from gateway.pages.rendering import checked_form, client_address, cookie_name, page, see, session_of
 from gateway.services import SERVICES, SignedOut, Told
 from gateway.settings import SETTINGS
 
@@ -17,12 +17,6 @@ LOCKED = "Trop d'essais. Attendez {minutes} avant de recommencer."
 OVER = "Votre session est terminée. Reconnectez-vous pour continuer."
 
 routes = web.RouteTableDef()
-
-
-@routes.get("/")
-async def home(request: web.Request) -> web.Response:
-    _, person = await signed_in(request)
-    return see("/mairie" if person.is_staff else "/planning")
 
 
 @routes.get("/connexion")
