@@ -20,8 +20,9 @@ from contracts.api.planning import (
 )
 from contracts.events.auth import Custody
 from contracts.failures import Invalid
-from planning.domain.bookings import Booking, Situation, decide
+from planning.domain.bookings import decide
 from planning.domain.calendar import Calendar
+from planning.domain.situation import Booking, Situation
 
 CANTEEN, CLUB = UUID(int=1), UUID(int=2)
 MONDAY = date(2026, 11, 30)
@@ -56,14 +57,14 @@ BASE = Situation(
     household_id=UUID(int=7),
     child=CHILD,
     version=4,
-    calendar=Calendar({}, {}, {(FRIDAY, None): "Grève"}),
+    calendar=Calendar({}, {}, {(FRIDAY, None, None): "Grève"}),
     activities={CANTEEN: activity(CANTEEN), CLUB: activity(CLUB, capacity=1)},
     enrolments={
         CANTEEN: EnrolmentWish(first_day=date(2026, 9, 1), last_day=date(2027, 7, 3)),
         CLUB: EnrolmentWish(first_day=date(2026, 9, 1), last_day=date(2027, 7, 3)),
     },
     bookings={(CANTEEN, TUESDAY): Booking(True, 2), (CANTEEN, THURSDAY): Booking(True, 4)},
-    booked_elsewhere=frozenset(),
+    taken_elsewhere=frozenset(),
     occupation={(CLUB, THURSDAY): 1},
 )
 
@@ -134,7 +135,7 @@ def test_full_not_enrolled_not_offered_and_the_other_household() -> None:
     assert outcome(BASE, uuid4(), THURSDAY, True).refusal is LineRefusal.NOT_ENROLLED
     assert outcome(BASE, CANTEEN, date(2027, 7, 5), True).refusal is LineRefusal.NOT_ENROLLED
     assert outcome(BASE, CANTEEN, MONDAY + timedelta(days=2), True).refusal is LineRefusal.NOT_OFFERED
-    taken = replace(BASE, booked_elsewhere=frozenset({(CLUB, TUESDAY)}))
+    taken = replace(BASE, taken_elsewhere=frozenset({(CLUB, TUESDAY)}))
     assert outcome(taken, CLUB, TUESDAY, True).refusal is LineRefusal.OTHER_HOUSEHOLD
     odd = replace(BASE, child=CHILD.model_copy(update={"custody": Custody.ODD_WEEKS}))
     even = replace(BASE, child=CHILD.model_copy(update={"custody": Custody.EVEN_WEEKS}))
