@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 from typing import Any
@@ -21,7 +21,7 @@ from contracts.events import Event
 from contracts.events.auth import GuardianChanged
 from contracts.events.billing import CheckoutInvoice, InvoicePublished
 from contracts.events.payment import Means, Mode, PaymentConfirmed, Ticket
-from contracts.events.planning import BookedDay, BookingsChanged, Channel
+from contracts.events.planning import BookedDay, BookingsChanged, Channel, PlaceGranted
 from contracts.identity import Identity, Role
 from notifier.__main__ import SERVICE
 from notifier.app import build
@@ -284,6 +284,52 @@ async def test_a_recap_lists_each_day(post: Post) -> None:
     assert text is not None
     assert "☑ Ma 22-12-2026, Petites Vac. Matin : inscrit" in text.get_content()
     assert "☐ Me 23-12-2026, Petites Vac. Matin : annulé" in text.get_content()
+
+
+async def test_a_granted_place_and_a_closed_day_are_told_to_who_asked_for_nothing(post: Post) -> None:
+    await post.known()
+    child, canteen, day = uuid4(), uuid4(), date(2026, 12, 22)
+
+    def changed(version: int, channel: Channel, *, booked: bool, reason: str | None = None) -> BookingsChanged:
+        days = (BookedDay(activity_id=canteen, activity_label="Cantine", day=day, booked=booked),)
+        return BookingsChanged(
+            household_id=post.household,
+            child_id=child,
+            child_first_name="Léa",
+            version=version,
+            channel=channel,
+            changed_by=post.guardian,
+            changed_at=now(),
+            days=days,
+            reason=reason,
+        )
+
+    await post.hears(changed(1, Channel.WAITING_LIST, booked=True))
+    place = PlaceGranted(
+        household_id=post.household,
+        child_id=child,
+        child_first_name="Léa",
+        version=1,
+        activity_id=canteen,
+        activity_label="Cantine",
+        day=day,
+        granted_at=now(),
+        cancel_until=datetime(2026, 12, 21, 17, 0, tzinfo=UTC),
+    )
+    await post.probe.publish(place, times=2)
+    (granted,) = await post.mails(1)
+    assert granted["Subject"] == "Léa a une place le Ma 22-12-2026 : Cantine"
+    text = granted.get_body(("plain",))
+    assert text is not None
+    assert "21" in text.get_content()
+    assert "18" in text.get_content()
+    await post.hears(changed(2, Channel.AUTOMATIC, booked=False, reason="Grève du personnel"))
+    _, closed = await post.mails(2)
+    assert closed["Subject"] == "Jour fermé : les réservations de Léa du Ma 22-12-2026 sont annulées"
+    text = closed.get_body(("plain",))
+    assert text is not None
+    assert "Motif : Grève du personnel" in text.get_content()
+    assert "☐ Ma 22-12-2026, Cantine : annulé" in text.get_content()
 
 
 async def test_an_older_address_never_replaces_a_newer_one(post: Post) -> None:

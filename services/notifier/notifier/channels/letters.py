@@ -11,7 +11,7 @@ from chassis.clock import now
 from contracts.events import Event
 from contracts.events.billing import InvoicePublished
 from contracts.events.payment import PaymentConfirmed
-from contracts.events.planning import BookingsChanged
+from contracts.events.planning import BookingsChanged, PlaceGranted
 from documents import french, ticket
 from notifier.domain.mails import Kind, Mail
 from notifier.settings import Settings
@@ -21,11 +21,16 @@ EVENTS: dict[Kind, type[Event]] = {
     Kind.TICKET: PaymentConfirmed,
     Kind.INVOICE: InvoicePublished,
     Kind.RECAP: BookingsChanged,
+    Kind.PLACE: PlaceGranted,
+    Kind.CLOSED: BookingsChanged,
 }
 SUBJECTS = {
     Kind.TICKET: "Votre paiement de {{ event.amount_cents | euros }} : ticket {{ event.ticket.number }}",
     Kind.INVOICE: "Votre facture de {{ event.month | month }} est en ligne",
     Kind.RECAP: "Planning de {{ event.child_first_name }} : vos modifications sont enregistrées",
+    Kind.PLACE: "{{ event.child_first_name }} a une place le {{ event.day | day }} : {{ event.activity_label }}",
+    Kind.CLOSED: "Jour fermé : les réservations de {{ event.child_first_name }} du {{ event.days[0].day | day }} "
+    "sont annulées",
 }
 
 

@@ -15,6 +15,8 @@ class Kind(StrEnum):
     TICKET = "ticket"
     INVOICE = "invoice"
     RECAP = "recap"
+    PLACE = "place"
+    CLOSED = "closed"
 
 
 @dataclass(frozen=True)
