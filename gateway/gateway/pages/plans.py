@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from chassis.clock import today
 from chassis.http import path_month, path_uuid
-from contracts.api.planning import BookingOutcome, PlanChild, PlanOutcome, PlanWish, UndoWish, WeekSlot
+from contracts.api.planning import BookingOutcome, LineRefusal, PlanChild, PlanOutcome, PlanWish, UndoWish, WeekSlot
 from contracts.failures import Invalid
 from gateway.pages.recaps import REFUSALS, by_activity, household_of, recap, unit_prices
 from gateway.pages.rendering import checked_form, page
@@ -47,6 +47,7 @@ async def preview(request: web.Request) -> web.Response:
         plan=plan,
         parts=parts,
         count=count,
+        has_full=any(line.refusal is LineRefusal.FULL for outcome in outcomes for line in outcome.lines),
         fields=_fields(request.query),
         refusals=REFUSALS,
     )

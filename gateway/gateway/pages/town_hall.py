@@ -54,6 +54,7 @@ async def _show(request: web.Request, session: str, person: Identity, *, done: s
         announcement=announcement,
         missing=missing,
         may_write=announcement is not None and person.may(Permission.WRITE_ANNOUNCEMENTS),
+        may_plan=person.may(Permission.WRITE_CALENDAR),
         may_publish=person.may(Permission.PUBLISH_INVOICES),
         last_month=month,
         preview=preview,

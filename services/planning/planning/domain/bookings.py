@@ -92,14 +92,7 @@ def _weigh(
         if refusal is None and act.joins and not line.or_wait:
             refusal = LineRefusal.FULL
         act = Act() if refusal else act
-        until = (
-            {
-                LineRefusal.PAST_DEADLINE: situation.until(slot),
-                LineRefusal.NOT_YET_OPEN: activity.opens_at,
-            }.get(refusal)
-            if refusal
-            else None
-        )
+        until = _since(situation, slot, refusal)
     stays = situation.is_booked(slot)
     outcome = LineOutcome(
         activity_id=line.activity_id,
@@ -113,6 +106,17 @@ def _weigh(
         rank=None if act.leaves else situation.ranks.get(slot),
     )
     return outcome, act
+
+
+def _since(situation: Situation, slot: Slot, refusal: LineRefusal | None) -> datetime | None:
+    """The instant that a refusal is about: when the deadline passed, or when booking opens."""
+    match refusal:
+        case LineRefusal.PAST_DEADLINE:
+            return situation.until(slot)
+        case LineRefusal.NOT_YET_OPEN:
+            return situation.activities[slot[0]].opens_at
+        case _:
+            return None
 
 
 def _act(situation: Situation, line: BookingLine, slot: Slot) -> Act:

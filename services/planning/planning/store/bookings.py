@@ -62,6 +62,7 @@ async def situation(
         first,
         last,
     )
+    mine = [row for row in rows if row["household_id"] == household_id]
     elsewhere = {
         (row["activity_id"], row["day"]) for row in rows if row["household_id"] != household_id and row["booked"]
     }
@@ -75,11 +76,7 @@ async def situation(
             row["activity_id"]: EnrolmentWish(first_day=row["first_day"], last_day=row["last_day"])
             for row in enrolments
         },
-        bookings={
-            (row["activity_id"], row["day"]): Booking(row["booked"], row["version"])
-            for row in rows
-            if row["household_id"] == household_id
-        },
+        bookings={(row["activity_id"], row["day"]): Booking(row["booked"], row["version"]) for row in mine},
         taken_elsewhere=frozenset(elsewhere | await waiting.elsewhere(tx, household_id, child_id, first, last)),
         occupation=await _occupation(tx, ids, first, last),
         ranks=await waiting.ranks(tx, household_id, child_id, first, last),
