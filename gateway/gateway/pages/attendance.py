@@ -18,8 +18,8 @@ from gateway.services import SERVICES
 PRESENCES = {
     Presence.PRESENT: "présent",
     Presence.ABSENT: "absent",
-    Presence.JUSTIFIED: "absence justifiée",
-    Presence.EXTRA: "présent sans réservation",
+    Presence.JUSTIFIED: "justifié",
+    Presence.EXTRA: "présent quand même",
 }
 
 routes = web.RouteTableDef()
@@ -71,10 +71,11 @@ async def mark(request: web.Request) -> web.Response:
     query = {name: str(form.get(name, "")) for name in ("activite", "jour", "ecole")}
     try:
         path = f"/activities/{UUID(query['activite'])}/attendance/{date.fromisoformat(query['jour'])}"
+        others = Presence.PRESENT if form.get("others") == "1" else ""
         marks = []
-        for name, presence in form.items():
-            if name.startswith("mark|") and presence:
-                _, household_id, child_id = name.split("|")
+        for row in form.getall("row", []):
+            household_id, _, child_id = str(row).partition("|")
+            if presence := form.get(f"mark|{row}", others):
                 marks.append(AttendanceMark(household_id=household_id, child_id=child_id, presence=presence))
         if extra := str(form.get("extra", "")):
             household_id, _, child_id = extra.partition("|")
