@@ -8,7 +8,7 @@ MEMBERS := contracts chassis documents gateway deploy/local deploy/bank-simulato
 LOCKS := deploy/requirements
 READY := .venv/.ready
 
-.PHONY: help run reset test lint types house domain lock env clean screenshots asyncapi
+.PHONY: help run reset bench test lint types house domain lock env clean screenshots asyncapi
 
 help:  ## what can be done here
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -50,6 +50,9 @@ house: $(READY)  ## who may import whom, which files a service has, how large it
 
 domain: $(READY)  ## the pure tests alone
 	@$(BIN)/pytest contracts services/*/tests/domain documents -q
+
+bench: $(READY)  ## figures under load, beside the same SQL alone
+	@for script in tests/load/*.py; do $(BIN)/python $$script || exit; done
 
 asyncapi: $(READY)  ## write docs/asyncapi.yaml from the contracts
 	@$(BIN)/python tests/contracts/asyncapi.py docs/asyncapi.yaml
