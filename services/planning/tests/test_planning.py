@@ -1,6 +1,7 @@
 """planning over HTTP, on a real database and broker."""
 
 import asyncio
+import random
 from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
@@ -621,6 +622,55 @@ async def test_the_sheet_of_a_day_is_marked_once_however_often_it_is_sent(town: 
     )
     assert (await tomorrow.json(content_type=None))["code"] == "day_to_come"
     assert (await town.client.get(path, headers=town.parent())).status == 403
+
+
+async def test_many_hands_at_once_never_lose_a_place_nor_leave_one_to_nobody(town: Town, aiohttp_client: Any) -> None:
+    """Ten families on two replicas book, cancel and plan the same days while the town hall changes the capacity."""
+    replica, dice = await aiohttp_client(build(town.settings)), random.Random(4)
+    days = [day for day, _ in await town.open_days()][:4]
+    sibling = uuid4()
+    await town.announce(town.household, version=2, siblings=(sibling,))
+    await town.enrol(town.household, sibling)
+    families = [town, *[await town.neighbour() for _ in range(9)]]
+    for number, family in enumerate(families):
+        family.client = town.client if number % 2 else replica
+
+    async def acts(family: Town) -> None:
+        for _ in range(12):
+            some = dice.sample(days, dice.randint(1, 4))
+            await family.asks(*[(day, dice.random() < 0.6) for day in some])
+
+    async def follows() -> None:
+        for _ in range(10):
+            plan = {
+                "children": [{"child_id": str(sibling)}],
+                "first_day": str(days[0]),
+                "last_day": str(days[-1]),
+                "like_child_id": str(town.child),
+                "or_wait": True,
+            }
+            await town.post("plans", plan)
+
+    async def changes_capacity() -> None:
+        for _ in range(6):
+            await town.put(f"/activities/{town.activity}", every_day_activity(capacity=dice.randint(1, 5)))
+
+    await asyncio.gather(*(acts(family) for family in families), follows(), changes_capacity())
+    await town.put(f"/activities/{town.activity}", every_day_activity(capacity=3))
+    connection = await asyncpg.connect(town.settings.database_url)
+    try:
+        rows = await connection.fetch(
+            "SELECT day, o.booked, (SELECT count(*) FROM booking b WHERE b.day = o.day AND b.booked) AS counted, "
+            "(SELECT count(*) FROM waiting w WHERE w.day = o.day) AS waiting FROM occupation o"
+        )
+        doubled = await connection.fetchval(
+            "SELECT count(*) FROM waiting w JOIN booking b USING (child_id, activity_id, day) WHERE b.booked"
+        )
+    finally:
+        await connection.close()
+    assert [(row["day"], row["booked"]) for row in rows] == [(row["day"], row["counted"]) for row in rows]
+    assert not [row["day"] for row in rows if row["booked"] < 3 and row["waiting"]]
+    assert doubled == 0
 
 
 class Days(RuleBasedStateMachine):
