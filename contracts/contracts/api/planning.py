@@ -332,7 +332,8 @@ class PlanWish(Contract):
 
     One of: ``week``, a pattern; ``like_first_day`` to ``like_last_day``, the pattern that these days show for each
     child: a weekday is booked if it was on at least half of the days the activity took place; or ``like_child_id``,
-    day by day what that child of the household has. Only days from today on, and only those that would change.
+    day by day what that child of the household has. A model only adds: nothing is cancelled because it is not in it.
+    Only days from today on, and only those that would change.
     With ``preview`` nothing is saved: the answer is what would become of it.
     """
 

@@ -3,6 +3,7 @@ const form = document.getElementById("planning");
 const list = document.getElementById("wishes");
 const sum = document.getElementById("sum");
 const month = document.getElementById("month");
+const detail = document.getElementById("detail");
 const euros = new Intl.NumberFormat("fr-FR", { style: "currency", currency: "EUR" });
 let leaving = false;
 
@@ -38,6 +39,7 @@ function show() {
   const count = some.length === 1 ? "1 changement" : `${some.length} changements`;
   const price = some.some((box) => box.dataset.cents) ? `, ${signed(cost(some))}` : "";
   sum.textContent = some.length ? count + price : "Cochez ou décochez des jours, puis validez.";
+  detail.hidden = !some.length;
   if (month) month.textContent = euros.format((Number(month.dataset.cents) + cost(some)) / 100);
   for (const box of boxes) {
     const [free, added, booked, removed] = box.dataset.words.split("|");
@@ -84,6 +86,13 @@ function tickHere(helper) {
   keep();
   show();
 }
+
+// On a phone the list is folded away until it is asked for; on a desk it is always there.
+detail.addEventListener("click", () => {
+  const isOpen = detail.closest(".side").classList.toggle("unfolded");
+  detail.setAttribute("aria-expanded", String(isOpen));
+  detail.textContent = isOpen ? "Cacher le détail" : "Voir le détail";
+});
 
 const helper = document.getElementById("fill");
 if (helper) {

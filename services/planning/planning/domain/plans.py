@@ -47,7 +47,10 @@ def wish(plan: PlanWish, found: Situation, model: Situation | None, *, seen: int
 
 
 def usual_week(found: Situation, first: date, last: date) -> Week:
-    """What a child usually does: booked where it was on at least half of the days that were open to this household."""
+    """What a child usually does: booked where it was on at least half of the days that were open to this household.
+
+    A model only adds: nothing is cancelled because it was not done before, nor because a sibling does not do it.
+    """
     seen: dict[tuple[UUID, int], list[bool]] = defaultdict(list)
     for day in dates(first, last):
         for activity_id in found.activities:
@@ -55,7 +58,7 @@ def usual_week(found: Situation, first: date, last: date) -> Week:
             booked = found.is_booked(slot)
             if booked or (_is_about(found, slot) and not found.closed_because(slot) and not found.is_others(slot)):
                 seen[activity_id, day.isoweekday()].append(booked)
-    return {key: sum(booked) * 2 >= len(booked) for key, booked in seen.items()}
+    return {key: True for key, booked in seen.items() if sum(booked) * 2 >= len(booked)}
 
 
 def _week(plan: PlanWish, found: Situation) -> Week:
@@ -65,10 +68,8 @@ def _week(plan: PlanWish, found: Situation) -> Week:
 
 
 def _like(model: Situation, slot: Slot) -> bool | None:
-    """What the child that is followed does that day; None where it has no such day."""
-    if slot[0] not in model.activities or not _is_about(model, slot):
-        return None
-    return model.is_booked(slot)
+    """What the child that is followed has booked that day; None for the rest, since a model only adds."""
+    return True if model.is_booked(slot) else None
 
 
 def _is_about(found: Situation, slot: Slot) -> bool:
