@@ -291,10 +291,11 @@ class LineOutcome(Contract):
 
 
 class BookingOutcome(Contract):
-    """The recap: every line that was asked, none left out. ``version`` names the change, for an undo."""
+    """The recap: every line that was asked, none left out. ``version`` names the change if there is one to undo."""
 
     child: ChildView
     version: int
+    undoable: bool = False
     lines: tuple[LineOutcome, ...]
 
 

@@ -234,6 +234,7 @@ async def test_rules_hold_for_a_client_that_skips_the_page(town: Town) -> None:
     assert (await town.client.get(month, headers=town.parent(uuid4()))).status == 404
 
 
+@pytest.mark.timeout(600)
 async def test_the_last_places_are_never_sold_twice(town: Town, aiohttp_client: Any) -> None:
     """Forty children want two places, on two replicas at once."""
     replica = await aiohttp_client(build(town.settings))
@@ -338,6 +339,7 @@ async def test_history_cannot_be_rewritten(town: Town) -> None:
         await connection.close()
 
 
+@pytest.mark.timeout(600)
 async def test_two_hundred_ask_for_the_last_place_on_two_replicas(town: Town, aiohttp_client: Any) -> None:
     """One wins; the others are told their ranks, 1 to 199, each once."""
     replica = await aiohttp_client(build(town.settings))
@@ -409,6 +411,26 @@ async def test_a_freed_place_goes_to_who_waited_longest(town: Town) -> None:
     assert (await fourth.cell(day))["state"] == "full"
     await third.asks((day, False))
     assert (await fourth.cell(day))["state"] == "free"
+
+
+async def test_who_may_no_longer_have_the_place_is_passed_over(town: Town) -> None:
+    (day, _), *_ = await town.open_days()
+    second, third, fourth = [await town.neighbour() for _ in range(3)]
+    for family in (town, second, third, fourth):
+        await family.asks((day, True))
+    other = uuid4()
+    await third.announce(other)
+    given = {"household_id": str(other), "days": [str(day)]}
+    await town.put(f"/children/{third.child}/custody-days", given)
+    await town.asks((day, False))
+    assert (await third.cell(day))["state"] == "other_household"
+    assert (await fourth.cell(day))["state"] == "booked"
+
+
+async def test_what_changes_nothing_leaves_nothing_to_take_back(town: Town) -> None:
+    (day, _), *_ = await town.open_days()
+    assert (await town.asks((day, True)))["undoable"]
+    assert not (await town.asks((day, True)))["undoable"]
 
 
 async def test_no_place_is_granted_once_the_kitchen_has_counted(town: Town) -> None:
@@ -624,6 +646,7 @@ async def test_the_sheet_of_a_day_is_marked_once_however_often_it_is_sent(town: 
     assert (await town.client.get(path, headers=town.parent())).status == 403
 
 
+@pytest.mark.timeout(600)
 async def test_many_hands_at_once_never_lose_a_place_nor_leave_one_to_nobody(town: Town, aiohttp_client: Any) -> None:
     """Ten families on two replicas book, cancel and plan the same days while the town hall changes the capacity."""
     replica, dice = await aiohttp_client(build(town.settings)), random.Random(4)
@@ -775,6 +798,7 @@ class Days(RuleBasedStateMachine):
                     assert cell["state"] == ("full" if len(self.booked[day]) >= self.capacity else "free")
 
 
+@pytest.mark.timeout(600)
 async def test_whatever_is_booked_cancelled_closed_and_changed_the_days_agree_with_a_simple_model(town: Town) -> None:
     families, loop = [town, await town.neighbour(), await town.neighbour()], asyncio.get_running_loop()
     days = await town.weekly(2)

@@ -1,7 +1,7 @@
 """The one way in which days change, whatever door they came by: locks, decision, storage, places that come free."""
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from datetime import date, datetime
 from uuid import UUID
 
@@ -12,7 +12,7 @@ from chassis.clock import now, today
 from chassis.database import Transaction
 from chassis.identity import identity
 from contracts.api.planning import BookingOutcome, BookingWish
-from contracts.events.planning import BookedDay, BookingsChanged, Channel
+from contracts.events.planning import BookingsChanged, Channel
 from contracts.failures import Forbidden
 from contracts.identity import Identity, Role
 from planning.domain.bookings import Decision, booked_day, decide, granted, may_grant, told
@@ -71,7 +71,8 @@ async def change(
     for found, wish, decision in decisions:
         ranks = await waiting.ranks(tx, household_id, wish.child_id, *_span(wish)) if decision.joined else {}
         lines = decision.ranked(ranks)
-        outcomes.append(BookingOutcome(child=found.child, version=decision.version, lines=lines))
+        is_new = decision.version > found.version
+        outcomes.append(BookingOutcome(child=found.child, version=decision.version, lines=lines, undoable=is_new))
     return tuple(outcomes)
 
 
@@ -93,32 +94,34 @@ async def _save(tx: Transaction, found: Situation, decision: Decision, event: Bo
         for slot, joins in is_wish.items()
         if slot not in booked
     ]
-    await history.add(tx, event, days, waiting=True)
+    if days:
+        await history.add(tx, event, days, waiting=True)
 
 
 async def grant(request: web.Request, tx: Transaction, slots: Collection[Slot], *, at: datetime) -> None:
     """Give free places to who waits for them, under the lock of their days, unless it is too late for the kitchen."""
-    for waiter in await waiting.heads(tx, await waiting.free_places(tx, slots)):
-        day = waiter.slot[1]
+    free = await waiting.free_places(tx, slots)
+    for waiter in await waiting.heads(tx, free):
+        slot, day = waiter.slot, waiter.slot[1]
         found = await situation_of(request, tx, waiter.household_id, waiter.child_id, (day, day))
-        activity = found.activities.get(waiter.slot[0])
-        if activity is None or not may_grant(found.calendar, activity, day, found.child.school, now=at):
+        if not free[slot] or not may_grant(found, slot, now=at):
             continue
-        days: tuple[BookedDay, ...] = (booked_day(activity, day, booked=True),)
+        free[slot] -= 1
         version = await households.next_version(tx, waiter.household_id, waiter.child_id)
+        days = (booked_day(found.activities[slot[0]], day, booked=True),)
         event = told(found, days, version, channel=Channel.WAITING_LIST, by=waiter.waits_by, at=at)
-        await waiting.leave(tx, waiter.child_id, [waiter.slot])
+        await waiting.leave(tx, waiter.child_id, [slot])
         await bookings.save_changes(tx, event)
-        await outbox.add(tx, event, granted(found, waiter.slot, event))
+        await outbox.add(tx, event, granted(found, slot, event))
 
 
 async def grant_waited(request: web.Request, tx: Transaction, activity_id: UUID) -> None:
     """Give what a changed activity has free to who waits; the calendar is held, so nobody books meanwhile."""
     slots = await waiting.waited_for(tx, activity_id, today())
     await bookings.lock_occupation(tx, slots)
-    free: Mapping[Slot, int] = await waiting.free_places(tx, slots)
-    await households.lock_children(tx, {each.child_id for each in await waiting.heads(tx, free)})
-    await grant(request, tx, free, at=now())
+    heads = await waiting.heads(tx, await waiting.free_places(tx, slots))
+    await households.lock_children(tx, {each.child_id for each in heads})
+    await grant(request, tx, slots, at=now())
 
 
 def _span(wish: BookingWish) -> tuple[date, date]:

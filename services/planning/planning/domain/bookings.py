@@ -9,7 +9,6 @@ from uuid import UUID
 from contracts.api.planning import ActivityView, BookingLine, BookingWish, LineOutcome, LineRefusal
 from contracts.events.planning import BookedDay, BookingsChanged, Channel, PlaceGranted
 from contracts.failures import Invalid
-from planning.domain.calendar import Calendar
 from planning.domain.situation import Situation, Slot
 
 
@@ -161,10 +160,11 @@ def undo(child_id: UUID, changes: Collection[tuple[Slot, bool, bool]], version: 
     return BookingWish(child_id=child_id, seen_version=version, lines=lines) if lines else None
 
 
-def may_grant(calendar: Calendar, activity: ActivityView, day: date, school: str, *, now: datetime) -> bool:
-    """Tell whether a free place still goes to who waits: never past the kitchen's deadline, never on a closed day."""
-    is_open = calendar.is_offered(activity, day) and calendar.closed_because(activity.activity_id, day, school) is None
-    return is_open and now < calendar.deadline(activity, activity.booking_notice, day)
+def may_grant(situation: Situation, slot: Slot, *, now: datetime) -> bool:
+    """Tell whether a free place goes to who waits: it could book it now, so never past the kitchen's deadline."""
+    is_open = situation.is_enrolled(slot) and situation.is_offered(slot) and not situation.closed_because(slot)
+    is_free_to_book = is_open and not situation.is_others(slot) and not situation.opens_at(slot, now=now)
+    return is_free_to_book and now < situation.until(slot)
 
 
 def told(

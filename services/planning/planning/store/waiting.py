@@ -11,6 +11,8 @@ from uuid import UUID
 from chassis.database import Transaction
 from planning.domain.situation import Slot
 
+SPARE = 5
+
 
 @dataclass(frozen=True)
 class Waiter:
@@ -100,7 +102,10 @@ async def close(tx: Transaction, day: date, activity_id: UUID | None, school: st
 
 
 async def heads(tx: Transaction, wanted: Mapping[Slot, int]) -> list[Waiter]:
-    """The first of each list, as many as ``wanted``: those who are still the household's and have no booking."""
+    """The first of each list: as many as ``wanted`` and a few to spare, in case the first may not have the place.
+
+    Left out are children who are no longer the household's, or have the day by their other household.
+    """
     rows = await tx.fetch(
         "SELECT * FROM (SELECT w.*, n.wanted, "
         "row_number() OVER (PARTITION BY w.activity_id, w.day ORDER BY NOT w.has_sibling, w.position) AS rank "
@@ -108,9 +113,10 @@ async def heads(tx: Transaction, wanted: Mapping[Slot, int]) -> list[Waiter]:
         "JOIN waiting w USING (activity_id, day) "
         "JOIN household_child c ON c.household_id = w.household_id AND c.child_id = w.child_id AND c.present "
         "WHERE NOT EXISTS (SELECT FROM booking b WHERE b.child_id = w.child_id AND b.activity_id = w.activity_id "
-        "AND b.day = w.day AND b.booked)) r WHERE rank <= wanted ORDER BY activity_id, day, rank",
+        "AND b.day = w.day AND b.booked)) r WHERE rank <= wanted + $4 ORDER BY activity_id, day, rank",
         *_columns(wanted),
         list(wanted.values()),
+        SPARE,
     )
     return [
         Waiter((row["activity_id"], row["day"]), row["household_id"], row["child_id"], row["waits_by"]) for row in rows
