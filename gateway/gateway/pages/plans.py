@@ -90,10 +90,11 @@ def _plan(form: Any, child_id: UUID, first: date, *, preview: bool) -> PlanWish 
     ``activity|weekday`` and ``sens`` says booked (1) or not (0).
     """
     try:
-        children = [child_id, *(UUID(each) for each in form.getall("aussi", []))]
-        seen = {UUID(each.partition("|")[0]): int(each.partition("|")[2]) for each in form.getall("vu", [])}
-        first_day = date.fromisoformat(form.get("du") or str(first))
-        last_day = date.fromisoformat(form.get("au") or str(_month_end(first)))
+        children = [child_id, *(UUID(str(each)) for each in form.getall("aussi", []))]
+        pairs = [str(each).partition("|") for each in form.getall("vu", [])]
+        seen = {UUID(child): int(version) for child, _, version in pairs}
+        first_day = date.fromisoformat(str(form.get("du") or first))
+        last_day = date.fromisoformat(str(form.get("au") or _month_end(first)))
         rule = _rule(form, first)
         if rule is None:
             return None
@@ -110,7 +111,7 @@ def _plan(form: Any, child_id: UUID, first: date, *, preview: bool) -> PlanWish 
 
 
 def _rule(form: Any, first: date) -> dict[str, Any] | None:
-    match form.get("comme", ""):
+    match str(form.get("comme", "")):
         case "":
             booked = form.get("sens", "1") == "1"
             pairs = [str(each).split("|") for each in form.getall("jour", [])]
@@ -128,7 +129,9 @@ def _rule(form: Any, first: date) -> dict[str, Any] | None:
 
 def _fields(form: Any) -> list[tuple[str, str]]:
     """The form's fields, to be sent again by the page that confirms."""
-    return [(name, value) for name, value in form.items() if name in {"comme", "jour", "sens", "du", "au", "aussi"}]
+    return [
+        (name, str(value)) for name, value in form.items() if name in {"comme", "jour", "sens", "du", "au", "aussi"}
+    ]
 
 
 def _month_end(first: date) -> date:

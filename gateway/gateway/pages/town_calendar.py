@@ -233,7 +233,7 @@ def _wish(form: Any) -> ActivityWish:
         {
             "label": text("label"),
             "period": text("period"),
-            "weekdays": [int(each) for each in form.getall("weekdays", []) if each.isdecimal()],
+            "weekdays": [str(each) for each in form.getall("weekdays", [])],
             "first_day": text("first_day"),
             "last_day": text("last_day"),
             "days": lines("days") if text("period") == PeriodKind.EXPLICIT else [],
