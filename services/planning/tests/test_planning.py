@@ -371,7 +371,7 @@ async def test_two_hundred_ask_for_the_last_place_on_two_replicas(town: Town, ai
             assert response.status in {200, 503}, await response.text()
             return await response.json() if response.status == 200 else None
 
-        return dict((await eventually(ask))["lines"][0])
+        return dict((await eventually(ask, seconds=500))["lines"][0])
 
     lines = await asyncio.gather(*(persist(family) for family in families))
     assert [line["refusal"] for line in lines] == [None] * 200
