@@ -28,7 +28,7 @@ from contracts.api.planning import (
 )
 from contracts.failures import Forbidden, NotFound
 from contracts.identity import Identity, Permission
-from gateway.pages.rendering import checked_form, deadline, page, see, signed_in
+from gateway.pages.rendering import checked_form, deadline, page, see, short_day, signed_in
 from gateway.services import SERVICES, Told
 
 WEEKDAYS = ("lundi", "mardi", "mercredi", "jeudi", "vendredi", "samedi", "dimanche")
@@ -146,7 +146,10 @@ async def keep_decree(request: web.Request) -> web.Response:
     except ValueError:
         return await _show(request, session, person, status=422, wrong="Donnez le jour du décret.")
     path = f"/school-days/{day}"
-    await request.app[SERVICES].call(session, "planning", path, SchoolDayWish, method="PUT", body=wish)
+    try:
+        await request.app[SERVICES].call(session, "planning", path, SchoolDayWish, method="PUT", body=wish)
+    except Told as told:
+        return await _show(request, session, person, status=HTTPStatus.CONFLICT, wrong=_left_behind(told))
     return await _show(request, session, person, done="Le calendrier scolaire est corrigé.")
 
 
@@ -178,7 +181,10 @@ async def save_activity(request: web.Request) -> web.Response:
         return _form(request, person, typed, status=422, wrong={error.field})
     services, path = request.app[SERVICES], f"/activities/{path_uuid(request, 'activity_id')}"
     if form.get("action") == "save":
-        await services.call(session, "planning", path, ActivityView, method="PUT", body=wish)
+        try:
+            await services.call(session, "planning", path, ActivityView, method="PUT", body=wish)
+        except Told as told:
+            return _form(request, person, typed, status=HTTPStatus.CONFLICT, wrong={_left_behind(told)})
         return see("/mairie/calendrier?fait=activite")
     shown = await services.call(session, "planning", "/activities/preview", ActivityCalendar, method="POST", body=wish)
     return _form(
@@ -201,6 +207,14 @@ def _form(
         weekday_names=WEEKDAYS,
         **values,
     )
+
+
+def _left_behind(told: Told) -> str:
+    """Why a change of the calendar is refused: bookings would be left on days that no longer exist."""
+    if told.told_code != "day_has_bookings":
+        raise told
+    day = short_day(date.fromisoformat(told.facts["day"]))
+    return f"{told.facts['bookings']} réservation(s) à partir du {day} n'auraient plus lieu. Fermez d'abord ces jours."
 
 
 def _months(days: tuple[ActivityDay, ...]) -> dict[date, list[ActivityDay]]:

@@ -606,6 +606,32 @@ async def test_a_decree_outranks_the_published_calendar_and_staff_see_it_first(t
     assert (await town.client.post("/activities/preview", json=wish, headers=town.parent())).status == 403
 
 
+async def test_no_change_of_the_calendar_leaves_a_booking_behind(town: Town) -> None:
+    """A day that would no longer be offered is closed first, which cancels and tells; then it can go."""
+    (day, _), *_ = await town.open_days()
+    await town.asks((day, True))
+    fewer = every_day_activity(days=[each for each in DAYS if each != str(day)])
+    refused = await town.client.put(f"/activities/{town.activity}", json=fewer, headers=town.staff())
+    assert refused.status == 409
+    told = await refused.json(content_type=None)
+    assert (told["code"], told["bookings"], told["day"]) == ("day_has_bookings", 1, str(day))
+    assert (await town.cell(day))["state"] == "booked"
+    closure = {"day": str(day), "reason": "Grève", "cancel_bookings": True}
+    assert (await town.client.post("/closures", json=closure, headers=town.staff())).status == 201
+    await town.put(f"/activities/{town.activity}", fewer)
+
+
+async def test_what_stays_booked_after_an_enrolment_ended_is_seen_and_can_be_cancelled(town: Town) -> None:
+    (day, _), *_ = await town.open_days()
+    await town.asks((day, True))
+    path = f"/households/{town.household}/children/{town.child}/enrolments/{town.activity}"
+    await town.put(path, {"first_day": YEAR["first_day"], "last_day": str(today() - timedelta(days=1))})
+    cell = await town.cell(day)
+    assert (cell["state"], cell["changeable"]) == ("booked", True)
+    assert (await town.asks((day, False)))["lines"][0]["refusal"] is None
+    assert (await town.asks((day, True)))["lines"][0]["refusal"] == "not_enrolled"
+
+
 async def test_the_sheet_of_a_day_is_marked_once_however_often_it_is_sent(town: Town) -> None:
     other = await town.neighbour()
     day = today()

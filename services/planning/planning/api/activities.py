@@ -56,11 +56,13 @@ async def put_activity(request: web.Request) -> web.Response:
     """Save an activity while nobody books; places that this frees go to who waits."""
     require(request, Permission.WRITE_CALENDAR)
     activity_id, wish = path_uuid(request, "activity_id"), await read_body(request, ActivityWish)
+    saved = ActivityView(activity_id=activity_id, **wish.model_dump())
     async with request.app[DATABASE].transaction() as tx:
         await bookings.hold_calendar(tx)
         await calendars.save_activity(tx, activity_id, wish)
+        await _leave_none_behind(request, tx, [saved])
         await grant_waited(request, tx, activity_id)
-    return json_response(ActivityView(activity_id=activity_id, **wish.model_dump()))
+    return json_response(saved)
 
 
 @routes.put("/school-days/{day}")
@@ -71,7 +73,25 @@ async def put_school_day(request: web.Request) -> web.Response:
     async with request.app[DATABASE].transaction() as tx:
         await bookings.hold_calendar(tx)
         await calendars.save_school_day(tx, day, wish)
+        await _leave_none_behind(request, tx, await calendars.activities(tx))
     return json_response(wish)
+
+
+async def _leave_none_behind(request: web.Request, tx: Transaction, changed: list[ActivityView]) -> None:
+    """Undo a change of the calendar that would leave bookings on days that are no longer offered.
+
+    Raises ``DayHasBookings`` with the first such day: closing it cancels them and tells the families.
+    """
+    zone = request.app[SETTINGS].school_zone
+    for activity in changed:
+        booked = await bookings.booked_days(tx, activity.activity_id, today())
+        if not booked:
+            continue
+        calendar = await calendars.calendar(tx, zone, min(booked), max(booked))
+        left = [day for day in booked if not calendar.is_offered(activity, day)]
+        if left:
+            count = sum(booked[day] for day in left)
+            raise DayHasBookings("bookings would be left behind", bookings=count, day=str(left[0]))
 
 
 @routes.get("/closures")

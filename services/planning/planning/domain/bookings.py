@@ -77,9 +77,10 @@ def _weigh(
     slot = (line.activity_id, line.day)
     activity = situation.activities.get(line.activity_id)
     refusal, reason, until, act = None, None, None, Act()
-    if activity is None or not situation.is_enrolled(slot):
+    is_cancelled = situation.is_booked(slot) and not line.booked
+    if activity is None or not (is_cancelled or situation.is_enrolled(slot)):
         refusal = LineRefusal.NOT_ENROLLED
-    elif not situation.is_offered(slot):
+    elif not (is_cancelled or situation.is_offered(slot)):
         refusal = LineRefusal.NOT_OFFERED
     elif reason := situation.closed_because(slot):
         refusal = LineRefusal.CLOSED

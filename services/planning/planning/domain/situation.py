@@ -117,11 +117,11 @@ class Situation:
         return CellState.FULL if self.is_full(slot) else CellState.FREE
 
     def days(self, dates: list[date], *, now: datetime, on_behalf: bool) -> tuple[Day, ...]:
-        """The rows of a planning; days about nothing are left out."""
+        """The rows of a planning; days about nothing are left out, but what is booked is always seen."""
         rows = []
         for day in dates:
             slots = [(activity.activity_id, day) for activity in self.columns()]
-            shown = [slot for slot in slots if self.is_enrolled(slot) and self.is_offered(slot)]
+            shown = [s for s in slots if self.is_booked(s) or (self.is_enrolled(s) and self.is_offered(s))]
             cells = tuple(self.cell(slot, now=now, on_behalf=on_behalf) for slot in shown)
             if cells:
                 rows.append(Day(day=day, note=self.calendar.note(day), cells=cells))

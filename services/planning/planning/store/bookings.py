@@ -152,3 +152,14 @@ async def booked_on(
         school,
     )
     return [(row["household_id"], row["child_id"], row["activity_id"]) for row in rows]
+
+
+async def booked_days(tx: Transaction, activity_id: UUID, first: date) -> dict[date, int]:
+    """How many children are booked on each day to come of an activity."""
+    rows = await tx.fetch(
+        "SELECT day, count(*) AS bookings FROM booking WHERE activity_id = $1 AND day >= $2 AND booked "
+        "GROUP BY day ORDER BY day",
+        activity_id,
+        first,
+    )
+    return {row["day"]: row["bookings"] for row in rows}
