@@ -8,7 +8,7 @@ MEMBERS := contracts chassis documents gateway deploy/local deploy/bank-simulato
 LOCKS := deploy/requirements
 READY := .venv/.ready
 
-.PHONY: help run reset test lint types house domain lock env clean screenshots asyncapi bench
+.PHONY: help run reset bench test lint types house domain lock env clean screenshots asyncapi
 
 help:  ## what can be done here
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16

@@ -221,6 +221,14 @@ def path_month(request: web.Request, name: str = "month") -> date:
         raise failures.NotFound("no such month") from None
 
 
+def path_day(request: web.Request, name: str = "day") -> date:
+    """A part of the path such as ``2026-12-01`` as that day."""
+    try:
+        return date.fromisoformat(request.match_info[name])
+    except ValueError:
+        raise failures.NotFound("no such day") from None
+
+
 def idempotency_key(request: web.Request) -> str:
     """The ``Idempotency-Key`` header: 1 to 100 visible characters, chosen by the client once per intent."""
     key = request.headers.get("Idempotency-Key", "")

@@ -6,7 +6,19 @@ from chassis.http import application
 from gateway import assets
 from gateway.api import webhooks
 from gateway.live import use_hub
-from gateway.pages import home, invoices, mails, messages, payments, planning, sign_in, town_hall
+from gateway.pages import (
+    attendance,
+    home,
+    invoices,
+    mails,
+    messages,
+    payments,
+    planning,
+    plans,
+    sign_in,
+    town_calendar,
+    town_hall,
+)
 from gateway.pages.problems import one_host, problem_page, signed_out, with_security_headers
 from gateway.services import use_services
 from gateway.settings import NAME, SETTINGS, Settings
@@ -20,6 +32,10 @@ def build(settings: Settings) -> web.Application:
     app.on_response_prepare.append(with_security_headers)
     use_services(app)
     use_hub(app)
-    for part in (sign_in, home, planning, invoices, payments, mails, messages, town_hall, webhooks, assets):
+    for part in (
+        *(sign_in, home, plans, planning, invoices, payments),
+        *(mails, messages, town_hall, town_calendar, attendance),
+        *(webhooks, assets),
+    ):
         app.add_routes(part.routes)
     return app

@@ -20,6 +20,16 @@ async def sign_in(page: Page, stack: Stack, identifier: str, secret: str = SECRE
     await page.get_by_role("button", name="Connexion", exact=True).click()
 
 
+async def month_with(page: Page, selector: str, count: int) -> None:
+    """Go on to the next month until it shows so many of something."""
+    for _ in range(4):
+        if await page.locator(selector).count() >= count:
+            return
+        await page.get_by_role("link", name="›").click()
+        await page.wait_for_load_state()
+    raise AssertionError(f"no month shows {count} of {selector}")
+
+
 async def mails(stack: Stack, recipient: str) -> list[dict[str, Any]]:
     async with aiohttp.ClientSession() as http, http.get(f"{stack.url('mail')}/api/mails") as response:
         return [mail for mail in await response.json() if mail["to"] == recipient]
@@ -48,6 +58,92 @@ async def test_a_parent_books_and_reads_the_recap_and_the_history(phone: Page, s
     await expect(phone.locator(".lines")).to_contain_text("inscrit")
     await phone.get_by_role("link", name="Voir mes dernières modifications").click()
     await expect(phone.locator(".lines").first).to_contain_text("par internet le")
+
+
+async def test_many_days_are_seen_before_they_are_saved_and_taken_back(phone: Page, stack: Stack) -> None:
+    await sign_in(phone, stack, "demo08")
+    await phone.locator(".cards a").first.click()
+    await month_with(phone, ".cell.free input", 8)
+    await phone.get_by_text("Remplir plusieurs jours d'un coup").click()
+    await phone.locator("#fill input[name=jour]").first.check()
+    await phone.get_by_label("Lina").check()
+    await phone.get_by_role("button", name="Voir ce que cela change").click()
+    await expect(phone.get_by_role("heading", name="Ce qui va changer")).to_be_visible()
+    await expect(phone.get_by_role("heading", name="Lina")).to_be_visible()
+    await phone.get_by_role("button", name="Valider").click()
+    await expect(phone.get_by_role("heading", name="Enregistré")).to_have_count(2)
+    await phone.get_by_role("button", name="Annuler ces modifications").first.click()
+    await expect(phone.locator(".lines").first).to_contain_text("annulé")
+
+
+async def test_a_full_day_offers_its_waiting_list(phone: Page, stack: Stack) -> None:
+    await sign_in(phone, stack, "demo05")
+    await month_with(phone, ".cell.full input", 1)
+    await phone.locator(".cell.full input").first.check()
+    await phone.reload()
+    await expect(phone.get_by_text("Vos coches non enregistrées sont de nouveau là.")).to_be_visible()
+    await phone.get_by_role("button", name="Valider mes modifications").click()
+    await expect(phone.locator(".lines")).to_contain_text("en liste d'attente, rang 1")
+    await phone.get_by_role("link", name="Voir mes dernières modifications").click()
+    await expect(phone.locator(".lines").first).to_contain_text("en liste d'attente")
+
+
+async def test_the_planning_fills_and_the_list_is_joined_without_scripts(browser: Browser, stack: Stack) -> None:
+    context = await browser.new_context(viewport={"width": 390, "height": 844}, java_script_enabled=False)
+    page = await context.new_page()
+    await sign_in(page, stack, "demo06")
+    await month_with(page, ".cell.full input", 1)
+    await page.locator(".cell.full input").first.check()
+    await page.get_by_role("button", name="Valider mes modifications").click()
+    await expect(page.locator(".lines")).to_contain_text("en liste d'attente")
+    await page.get_by_role("link", name="Retour au planning").click()
+    await page.get_by_text("Remplir plusieurs jours d'un coup").click()
+    await page.get_by_role("link", name="Remplir comme le mois précédent").click()
+    await expect(page.get_by_role("heading", name="Ce qui va changer")).to_be_visible()
+    await context.close()
+
+
+async def test_the_town_hall_closes_a_booked_day_in_two_steps_and_the_family_is_told(phone: Page, stack: Stack) -> None:
+    await sign_in(phone, stack, "demo09")
+    await month_with(phone, ".cell.free input", 4)
+    box = phone.locator(".cell.free input").nth(2)
+    day = (str(await box.get_attribute("value"))).partition("|")[2]
+    await box.check()
+    await phone.get_by_role("button", name="Valider mes modifications").click()
+    await expect(phone.get_by_role("heading", name="Enregistré")).to_be_visible()
+    await phone.get_by_role("button", name="Déconnexion").click()
+    await sign_in(phone, stack, "mairie")
+    await phone.get_by_role("link", name="Calendrier").click()
+    await phone.get_by_label("Jour", exact=True).first.fill(day)
+    await phone.get_by_label("Motif").fill("Panne de chauffage")
+    await phone.get_by_role("button", name="Fermer ce jour").click()
+    await expect(phone.get_by_role("alert")).to_contain_text("Rien n'est encore fermé")
+    await phone.get_by_role("button", name="Fermer et annuler").click()
+    await expect(phone.get_by_role("status")).to_contain_text("Le jour est fermé.")
+    for _ in range(100):
+        if any("Jour fermé" in mail["subject"] for mail in await mails(stack, "demo09@example.org")):
+            break
+        await asyncio.sleep(0.2)
+    assert any("Jour fermé" in mail["subject"] for mail in await mails(stack, "demo09@example.org"))
+
+
+async def test_the_town_hall_sees_a_calendar_before_it_is_saved_and_marks_a_sheet(phone: Page, stack: Stack) -> None:
+    await sign_in(phone, stack, "accueil")
+    await phone.get_by_role("link", name="Calendrier").click()
+    await phone.get_by_role("link", name="Périscolaire soir").click()
+    await phone.get_by_label("Période", exact=True).select_option(label="Jours choisis un par un")
+    await phone.get_by_role("button", name="Voir le calendrier").click()
+    await expect(phone.get_by_role("alert")).to_contain_text("À corriger")
+    await phone.get_by_label("Période", exact=True).select_option(label="Jours d'école")
+    await phone.get_by_role("button", name="Voir le calendrier").click()
+    await expect(phone.get_by_role("heading", name="Le calendrier que cela donne")).to_be_visible()
+    await phone.get_by_role("button", name="Enregistrer l'activité").click()
+    await expect(phone.get_by_role("status")).to_contain_text("L'activité est enregistrée.")
+    await phone.goto(f"{stack.gateway_url}/mairie/pointage")
+    await phone.get_by_label("Un enfant présent sans réservation").select_option(index=1)
+    await phone.get_by_role("button", name="Enregistrer le pointage").click()
+    await expect(phone.get_by_role("status")).to_contain_text("Le pointage est enregistré.")
+    await expect(phone.locator(".marks li")).to_have_count(1)
 
 
 async def test_a_parent_pays_and_the_page_turns_by_itself(phone: Page, stack: Stack) -> None:

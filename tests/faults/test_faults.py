@@ -188,8 +188,8 @@ async def test_a_closed_day_and_a_past_day_are_refused_with_their_reason(family:
     past = await family.sql("planning", "SELECT max(day) FROM booking WHERE child_id = $1 AND booked", UUID(child))
     _, page = await family.get(f"/planning/{child}")
     fields = [("version", re.findall(r'name="version" value="(\d+)"', page)[0]), ("key", "closed-and-past")]
-    fields += [("shown", f"{id_of(CANTEEN)}|{closed}|0"), ("booked", f"{id_of(CANTEEN)}|{closed}")]
-    fields += [("shown", f"{id_of(CANTEEN)}|{past}|1")]
+    fields += [("shown", f"{id_of(CANTEEN)}|{closed}|0|0"), ("booked", f"{id_of(CANTEEN)}|{closed}")]
+    fields += [("shown", f"{id_of(CANTEEN)}|{past}|1|0")]
     status, text, _ = await family.post(f"/planning/{child}/{past:%Y-%m}", page, fields)
     assert status == 200
     assert STRIKE in text

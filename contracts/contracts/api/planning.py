@@ -2,13 +2,13 @@
 
 from datetime import date, time
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Self
 from uuid import UUID
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from contracts.events.auth import Custody
-from contracts.events.planning import Channel
+from contracts.events.planning import Channel, Presence
 from contracts.model import Contract, Instant, Label, Month
 
 Weekday = Annotated[int, Field(ge=1, le=7)]
@@ -22,25 +22,57 @@ class PeriodKind(StrEnum):
     WEDNESDAYS = "wednesdays"
     SMALL_HOLIDAYS = "small_holidays"
     SUMMER = "summer"
+    EXPLICIT = "explicit"
 
 
 class Counting(StrEnum):
-    """What the days of a notice are counted in."""
+    """What the days of a notice are counted in: all, those that are neither weekend nor public holiday, or those on
+    which the activity itself takes place."""
 
     CALENDAR_DAYS = "calendar_days"
     WORKING_DAYS = "working_days"
+    SERVICE_DAYS = "service_days"
+
+
+SERVICE_DAYS_MAX = 20
 
 
 class Notice(Contract):
-    """Until when a day may be changed: so many days before it, at a time of the day in Europe/Paris."""
+    """Until when a day may be changed, in Europe/Paris. One rule in one of three forms.
 
-    days_before: int = Field(ge=0, le=60)
+    ``days_before`` days of ``counting`` before it, at ``at``; or ``weekday_before``, that weekday of the week before
+    the day's, at ``at``; or ``until``, one instant for every day (but no later than the day's first minute).
+    """
+
+    days_before: int = Field(default=0, ge=0, le=60)
     counting: Counting = Counting.CALENDAR_DAYS
-    at: time
+    at: time | None = None
+    weekday_before: Weekday | None = None
+    until: Instant | None = None
+
+    @model_validator(mode="after")
+    def _one_form(self) -> Self:
+        if (self.at is None) is (self.until is None):
+            raise ValueError("a notice has either a time of the day or an instant")
+        if self.at is not None and self.at.tzinfo is not None:
+            raise ValueError("the time of the day is that of Europe/Paris, without an offset")
+        if self.days_before and (self.until or self.weekday_before):
+            raise ValueError("a notice counts days, or names a weekday or an instant, not both")
+        if self.counting is Counting.SERVICE_DAYS and self.days_before > SERVICE_DAYS_MAX:
+            raise ValueError(f"at most {SERVICE_DAYS_MAX} service days are counted")
+        return self
+
+
+ACTIVITY_DAYS_MAX = 1500
 
 
 class ActivityWish(Contract):
-    """``PUT /activities/{activity_id}``."""
+    """``PUT /activities/{activity_id}``.
+
+    ``days`` are those of an explicit period, and of no other. ``schools`` restricts the activity to children of those
+    schools; none means all. From ``opens_at`` on a family may book; absent, it always may. ``capacity`` is for each
+    day; past it there is a waiting list, by arrival; with ``siblings_first``, siblings of a booked child come before.
+    """
 
     label: Label
     period: PeriodKind
@@ -51,6 +83,18 @@ class ActivityWish(Contract):
     cancelling_notice: Notice
     capacity: int | None = Field(default=None, ge=0, le=10_000)
     position: int = Field(default=0, ge=0, le=1000)
+    days: frozenset[date] = Field(default=frozenset(), max_length=400)
+    schools: frozenset[Label] = Field(default=frozenset(), max_length=100)
+    opens_at: Instant | None = None
+    siblings_first: bool = False
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if not 0 <= (self.last_day - self.first_day).days <= ACTIVITY_DAYS_MAX:
+            raise ValueError(f"an activity lasts 1 to {ACTIVITY_DAYS_MAX} days")
+        if bool(self.days) is not (self.period is PeriodKind.EXPLICIT):
+            raise ValueError("an explicit period names its days, and no other does")
+        return self
 
 
 class ActivityView(ActivityWish):
@@ -65,12 +109,39 @@ class ActivityList(Contract):
     activities: tuple[ActivityView, ...]
 
 
+class ActivityDay(Contract):
+    """A day an activity is about, why it is closed, and until when it can be booked and cancelled."""
+
+    day: date
+    closed: Label | None
+    book_until: Instant
+    cancel_until: Instant
+
+
+class ActivityCalendar(Contract):
+    """``POST /activities/preview`` with an ``ActivityWish``: the days it would have, before it is saved.
+
+    ``known_until`` is the last day of the published school calendar: past it, nothing that depends on it is offered.
+    """
+
+    days: tuple[ActivityDay, ...]
+    known_until: date | None
+
+
+class SchoolDayWish(Contract):
+    """``PUT /school-days/{day}``: what a decree changed. With a ``holiday`` the day is one, of that name; without, the
+    day is a school day whatever the published calendar says."""
+
+    holiday: Label | None
+
+
 class ClosureWish(Contract):
-    """``POST /closures``: a day nobody can book; for one activity, or for all when none is named."""
+    """``POST /closures``: a day nobody can book; for one activity and one school, or for all when none is named."""
 
     day: date
     reason: Label
     activity_id: UUID | None = None
+    school: Label | None = None
     cancel_bookings: bool = False
 
 
@@ -117,6 +188,7 @@ class CellState(StrEnum):
     FREE = "free"
     BOOKED = "booked"
     FULL = "full"
+    WAITING = "waiting"
     CLOSED = "closed"
     OTHER_HOUSEHOLD = "other_household"
 
@@ -124,7 +196,8 @@ class CellState(StrEnum):
 class Cell(Contract):
     """One activity on one day. ``changeable`` says whether ticking is possible now, ``until`` until when it was or is.
 
-    ``reason`` is set for closed cells, and for cells that cannot be changed for another cause than time.
+    A full day that is changeable has a waiting list to join; ``rank`` is the child's place in it. ``opens_at`` is set
+    while booking has not begun. ``reason`` is set for closed cells.
     """
 
     activity_id: UUID
@@ -132,6 +205,8 @@ class Cell(Contract):
     changeable: bool
     until: Instant | None
     reason: Label | None = None
+    rank: int | None = Field(default=None, ge=1)
+    opens_at: Instant | None = None
 
 
 class Day(Contract):
@@ -165,11 +240,15 @@ class MonthView(Contract):
 
 
 class BookingLine(Contract):
-    """One wish: this activity, this day, booked or not."""
+    """One wish: this activity, this day, booked or not; ``or_wait``: on the waiting list if the day is full."""
 
     activity_id: UUID
     day: date
     booked: bool
+    or_wait: bool = False
+
+
+LINES_MAX = 2000
 
 
 class BookingWish(Contract):
@@ -177,7 +256,7 @@ class BookingWish(Contract):
 
     child_id: UUID
     seen_version: int = Field(ge=0)
-    lines: tuple[BookingLine, ...] = Field(min_length=1, max_length=400)
+    lines: tuple[BookingLine, ...] = Field(min_length=1, max_length=LINES_MAX)
 
 
 class LineRefusal(StrEnum):
@@ -185,6 +264,7 @@ class LineRefusal(StrEnum):
 
     CLOSED = "closed"
     PAST_DEADLINE = "past_deadline"
+    NOT_YET_OPEN = "not_yet_open"
     FULL = "full"
     NOT_ENROLLED = "not_enrolled"
     NOT_OFFERED = "not_offered"
@@ -195,7 +275,8 @@ class LineRefusal(StrEnum):
 class LineOutcome(Contract):
     """What became of a line; ``refusal`` is absent when it is saved. ``booked`` is how the day stands now.
 
-    ``reason`` is why the day is closed, ``until`` when its deadline passed.
+    ``reason`` is why the day is closed, ``until`` when its deadline passed, or when booking opens. A line that is saved
+    but not booked as wished waits, at ``rank``.
     """
 
     activity_id: UUID
@@ -206,23 +287,96 @@ class LineOutcome(Contract):
     refusal: LineRefusal | None = None
     reason: Label | None = None
     until: Instant | None = None
+    rank: int | None = Field(default=None, ge=1)
 
 
 class BookingOutcome(Contract):
-    """The recap: every line that was asked, none left out."""
+    """The recap: every line that was asked, none left out. ``version`` names the change if there is one to undo."""
 
     child: ChildView
     version: int
+    undoable: bool = False
     lines: tuple[LineOutcome, ...]
 
 
+class UndoWish(Contract):
+    """``POST /households/{household_id}/undo`` with an ``Idempotency-Key``: take one change back, by its version.
+
+    What changed again since then, and what is past its deadline, is refused line by line as ever. Answers a
+    ``BookingOutcome``.
+    """
+
+    child_id: UUID
+    version: int = Field(ge=1)
+
+
+class WeekSlot(Contract):
+    """An activity on a weekday, booked or not."""
+
+    activity_id: UUID
+    weekday: Weekday
+    booked: bool
+
+
+class PlanChild(Contract):
+    """A child to plan for; ``seen_version`` is that of the preview, absent before one."""
+
+    child_id: UUID
+    seen_version: int | None = Field(default=None, ge=0)
+
+
+DAYS_OF_A_PLAN_MAX = 400
+
+
+class PlanWish(Contract):
+    """``POST /households/{household_id}/plans`` with an ``Idempotency-Key``: many days by one rule.
+
+    One of: ``week``, a pattern; ``like_first_day`` to ``like_last_day``, the pattern that these days show for each
+    child: a weekday is booked if it was on at least half of the days the activity took place; or ``like_child_id``,
+    day by day what that child of the household has. A model only adds: nothing is cancelled because it is not in it.
+    Only days from today on, and only those that would change.
+    With ``preview`` nothing is saved: the answer is what would become of it.
+    """
+
+    children: tuple[PlanChild, ...] = Field(min_length=1, max_length=20)
+    first_day: date
+    last_day: date
+    week: tuple[WeekSlot, ...] = Field(default=(), max_length=200)
+    like_first_day: date | None = None
+    like_last_day: date | None = None
+    like_child_id: UUID | None = None
+    or_wait: bool = False
+    preview: bool = False
+
+    @model_validator(mode="after")
+    def _one_rule(self) -> Self:
+        if not 0 <= (self.last_day - self.first_day).days < DAYS_OF_A_PLAN_MAX:
+            raise ValueError(f"a plan is for 1 to {DAYS_OF_A_PLAN_MAX} days")
+        if (self.like_first_day is None) is not (self.like_last_day is None):
+            raise ValueError("the days to take as a model have a first and a last")
+        if self.like_first_day and self.like_last_day and not 0 <= (self.like_last_day - self.like_first_day).days < 63:
+            raise ValueError("the days to take as a model are 63 at most")
+        if sum((bool(self.week), self.like_first_day is not None, self.like_child_id is not None)) != 1:
+            raise ValueError("a plan has exactly one rule")
+        if len({child.child_id for child in self.children}) != len(self.children):
+            raise ValueError("a child is named twice")
+        return self
+
+
+class PlanOutcome(Contract):
+    """What became, or would become, of a plan: an outcome a child; one without lines has nothing to change."""
+
+    outcomes: tuple[BookingOutcome, ...]
+
+
 class Change(Contract):
-    """One line of « mes dernières modifications »."""
+    """One line of « mes dernières modifications »; ``waiting`` when it joined or left the waiting list."""
 
     channel: Channel
     changed_at: Instant
     day: date
     booked: bool
+    waiting: bool = False
 
 
 class ActivityChanges(Contract):
@@ -238,3 +392,52 @@ class ChangeHistory(Contract):
 
     child: ChildView
     activities: tuple[ActivityChanges, ...]
+
+
+class CustodyDays(Contract):
+    """``PUT /children/{child_id}/custody-days``: days that are one household's, whatever the parity of the week."""
+
+    household_id: UUID
+    days: frozenset[date] = Field(max_length=400)
+
+
+class AttendanceRow(Contract):
+    """A child on the sheet of a day; ``presence`` is absent until somebody marks it."""
+
+    household_id: UUID
+    child_id: UUID
+    first_name: Label
+    last_name: Label
+    school: Label
+    class_name: Label
+    booked: bool
+    presence: Presence | None
+
+
+class AttendanceSheet(Contract):
+    """``GET /activities/{activity_id}/attendance/{day}``: booked or marked children, and those that might still come.
+
+    ``others`` are enrolled without a booking. ``?school=…`` keeps one school's; ``schools`` are all there are.
+    """
+
+    activity_id: UUID
+    activity_label: Label
+    day: date
+    closed: Label | None
+    schools: tuple[Label, ...]
+    rows: tuple[AttendanceRow, ...]
+    others: tuple[AttendanceRow, ...]
+
+
+class AttendanceMark(Contract):
+    """What became of a child's day."""
+
+    household_id: UUID
+    child_id: UUID
+    presence: Presence
+
+
+class AttendanceMarks(Contract):
+    """``PUT /activities/{activity_id}/attendance/{day}``: what is marked already as asked changes nothing."""
+
+    marks: tuple[AttendanceMark, ...] = Field(min_length=1, max_length=500)

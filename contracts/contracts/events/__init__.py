@@ -10,6 +10,8 @@ EVENTS: dict[str, type[Event]] = {
         auth.GuardianChanged,
         auth.SessionEnded,
         planning.BookingsChanged,
+        planning.PlaceGranted,
+        planning.AttendanceRecorded,
         billing.CheckoutOpened,
         billing.InvoicePublished,
         billing.InvoiceSettled,

@@ -1,4 +1,4 @@
-"""What planning says: which days a child is booked."""
+"""What planning says: which days a child is booked, which places were granted, who really came."""
 
 from datetime import date
 from enum import StrEnum
@@ -9,12 +9,22 @@ from contracts.model import Contract, Instant, Label, Version
 
 
 class Channel(StrEnum):
-    """How a change came in: « par internet », « par la mairie », « import », « automatique »."""
+    """How a change came in: « par internet », « par la mairie », « import », « automatique », « liste d'attente »."""
 
     INTERNET = "internet"
     TOWN_HALL = "town_hall"
     IMPORT = "import"
     AUTOMATIC = "automatic"
+    WAITING_LIST = "waiting_list"
+
+
+class Presence(StrEnum):
+    """What became of a day: booked and there, not there, not there with a good reason, there without a booking."""
+
+    PRESENT = "present"
+    ABSENT = "absent"
+    JUSTIFIED = "justified"
+    EXTRA = "extra"
 
 
 class BookedDay(Contract):
@@ -30,7 +40,7 @@ class BookingsChanged(Event):
     """Days of one child in one household that changed together.
 
     ``version`` grows by one with each change of the (household, child) pair; a listener keeps, for each day and
-    activity, the state that came with the highest version.
+    activity, the state that came with the highest version. ``reason`` is why the town hall closed the days.
     """
 
     type = "planning.bookings.changed"
@@ -43,7 +53,49 @@ class BookingsChanged(Event):
     changed_by: UUID
     changed_at: Instant
     days: tuple[BookedDay, ...]
+    reason: Label | None = None
 
     @property
     def subject(self) -> str:
         return f"bookings/{self.household_id}/{self.child_id}"
+
+
+class PlaceGranted(Event):
+    """A place came free and went to the child that waited longest; the booking itself is in ``BookingsChanged``."""
+
+    type = "planning.place.granted"
+
+    household_id: UUID
+    child_id: UUID
+    child_first_name: Label
+    version: Version
+    activity_id: UUID
+    activity_label: Label
+    day: date
+    granted_at: Instant
+    cancel_until: Instant
+
+    @property
+    def subject(self) -> str:
+        return f"bookings/{self.household_id}/{self.child_id}"
+
+
+class AttendanceRecorded(Event):
+    """What became of a child's day, as marked last: ``version`` grows with each change of the same day."""
+
+    type = "planning.attendance.recorded"
+
+    household_id: UUID
+    child_id: UUID
+    activity_id: UUID
+    activity_label: Label
+    day: date
+    presence: Presence
+    booked: bool
+    version: Version
+    recorded_by: UUID
+    recorded_at: Instant
+
+    @property
+    def subject(self) -> str:
+        return f"attendance/{self.household_id}/{self.child_id}"

@@ -45,6 +45,7 @@ STAFF = (
     ("regie", "Claude Exemple", "till_keeper"),
     ("accueil", "Maxime Exemple", "clerk"),
 )
+CLUB, CLUB_PLACES = "Mercredi", 2
 SHARED_FROM, SHARED_WITH = "Martin", "Petit"
 STRIKE = "Grève du personnel"
 ANNOUNCEMENT = "**Bienvenue sur le portail famille de Saint-Aubin.**\n\nPensez à réserver avant la veille à 18 h."
@@ -83,6 +84,7 @@ class Demo:
         self._session = ""
         self._shared: dict[str, Any] = {}
         self._month, self._booked_cents, self._strike_day = "", 0, ""
+        self._club: list[tuple[str, str]] = []
 
     async def fill(self) -> None:
         """Everything, once; what is there stays."""
@@ -92,6 +94,7 @@ class Demo:
         for number, family in enumerate(FAMILIES, 1):
             await self._family(number, *family)
         await self._invoice()
+        await self._fill_a_club_day()
         await self._call("planning", "POST", "/closures", {"day": self._strike_day, "reason": STRIKE})
         starts = datetime.now(ZoneInfo("Europe/Paris")).isoformat()
         await self._call("notifier", "POST", "/announcements", {"markdown": ANNOUNCEMENT, "starts_at": starts})
@@ -115,6 +118,7 @@ class Demo:
                 "booking_notice": notice,
                 "cancelling_notice": notice,
                 "position": position,
+                "capacity": CLUB_PLACES if label == CLUB else None,
             }
             await self._call("planning", "PUT", f"/activities/{id_of(label)}", wish)
             tariff = {"activity_label": label, "unit_price_cents": cents, "valid_from": str(first)}
@@ -172,12 +176,32 @@ class Demo:
         extra = {"Idempotency-Key": f"demo-{child_id}", "X-Channel": "import"}
         await self._call("planning", "POST", f"/households/{household_id}/bookings", body, more=extra)
         self._month = f"{month:%Y-%m}"
+        self._club.append((household_id, child_id))
         self._booked_cents += len(lines) * CANTEEN_CENTS
         to_come = today + timedelta(days=14)
         while not self._strike_day:
             view = await self._call("planning", "GET", f"{path}/months/{to_come:%Y-%m}")
             self._strike_day = next((day for day in _canteen_days(view) if day >= str(to_come)), "")
             to_come = (to_come.replace(day=1) + timedelta(days=32)).replace(day=1)
+
+    async def _fill_a_club_day(self) -> None:
+        """Take every place of a day of the club, with the families that came last: the others find a waiting list."""
+        days: list[str] = []
+        month = date.today() + timedelta(days=14)  # noqa: DTZ011 - a machine of one's own
+        while not days:
+            household_id, child_id = self._club[-1]
+            path = f"/households/{household_id}/children/{child_id}/months/{month:%Y-%m}"
+            view = await self._call("planning", "GET", path)
+            club = str(id_of(CLUB))
+            cells = [(day["day"], cell) for day in view["days"] for cell in day["cells"]]
+            days = [day for day, cell in cells if cell["activity_id"] == club and cell["state"] == "free"]
+            days = [day for day in days if day >= str(month)]
+            month = (month.replace(day=1) + timedelta(days=32)).replace(day=1)
+        for household_id, child_id in self._club[-CLUB_PLACES:]:
+            line = {"activity_id": club, "day": days[0], "booked": True}
+            body = {"child_id": child_id, "seen_version": 1000, "lines": [line]}
+            more = {"Idempotency-Key": f"demo-club-{child_id}", "X-Channel": "import"}
+            await self._call("planning", "POST", f"/households/{household_id}/bookings", body, more=more)
 
     async def _invoice(self) -> None:
         """Publish the month that was booked, once billing has heard of every day of it."""

@@ -16,6 +16,8 @@ KINDS = {
     "refused": "paiement refusé",
     "invoice": "facture en ligne",
     "recap": "modifications du planning",
+    "place": "place en liste d'attente",
+    "closed": "jour fermé",
     "announcement": "messages de la mairie",
 }
 STATUSES = {

@@ -12,7 +12,6 @@ from pydantic import ValidationError
 
 from chassis.clock import today
 from chassis.http import path_month, path_uuid
-from contracts.api.billing import PriceList
 from contracts.api.planning import (
     BookingLine,
     BookingOutcome,
@@ -21,29 +20,20 @@ from contracts.api.planning import (
     ChangeHistory,
     ChildList,
     Day,
-    LineOutcome,
-    LineRefusal,
     MonthView,
 )
 from contracts.events.planning import Channel
-from contracts.failures import Forbidden, Invalid, Unavailable
-from gateway.pages.rendering import checked_form, page, see, signed_in
-from gateway.services import SERVICES, Told
+from contracts.failures import Invalid
+from gateway.pages.recaps import household_of, recap, unit_prices
+from gateway.pages.rendering import checked_form, page, see
+from gateway.services import SERVICES
 
-REFUSALS = {
-    LineRefusal.CLOSED: "jour fermé",
-    LineRefusal.PAST_DEADLINE: "délai dépassé",
-    LineRefusal.FULL: "complet",
-    LineRefusal.NOT_ENROLLED: "votre enfant n'est pas inscrit à cette activité",
-    LineRefusal.NOT_OFFERED: "l'activité n'a pas lieu ce jour-là",
-    LineRefusal.CHANGED_ELSEWHERE: "ce jour a été changé entre-temps, depuis un autre écran",
-    LineRefusal.OTHER_HOUSEHOLD: "jour de l'autre foyer",
-}
 CHANNELS = {
     Channel.INTERNET: "par internet",
     Channel.TOWN_HALL: "par la mairie",
     Channel.IMPORT: "import",
     Channel.AUTOMATIC: "automatique",
+    Channel.WAITING_LIST: "liste d'attente",
 }
 
 routes = web.RouteTableDef()
@@ -67,17 +57,19 @@ def _weeks(days: tuple[Day, ...]) -> list[Week]:
     return weeks
 
 
-async def _household(request: web.Request) -> tuple[str, Any, str]:
-    session, person = await signed_in(request)
-    if person.household_id is None:
-        raise Forbidden("this page is a household's")
-    return session, person, f"/households/{person.household_id}"
+def _weekdays(view: MonthView) -> dict[UUID, list[int]]:
+    """On which ISO weekdays each activity takes place in the month."""
+    found: dict[UUID, set[int]] = defaultdict(set)
+    for day in view.days:
+        for cell in day.cells:
+            found[cell.activity_id].add(day.day.isoweekday())
+    return {activity_id: sorted(days) for activity_id, days in found.items()}
 
 
 @routes.get("/planning")
 async def first_child(request: web.Request) -> web.Response:
     """The only child's planning, or the list to choose from."""
-    session, _person, household = await _household(request)
+    session, _person, household = await household_of(request)
     children = await request.app[SERVICES].call(session, "planning", f"{household}/children", ChildList)
     enrolled = [child for child in children.children if child.enrolled]
     return see(f"/planning/{enrolled[0].child_id}" if len(enrolled) == 1 else "/enfants")
@@ -85,7 +77,7 @@ async def first_child(request: web.Request) -> web.Response:
 
 @routes.get("/enfants")
 async def choose_child(request: web.Request) -> web.Response:
-    session, person, household = await _household(request)
+    session, person, household = await household_of(request)
     children = await request.app[SERVICES].call(session, "planning", f"{household}/children", ChildList)
     return page(request, "children.html", person, children=children.children)
 
@@ -98,7 +90,7 @@ async def this_month(request: web.Request) -> web.Response:
 
 @routes.get("/planning/{child_id}/modifications")
 async def modifications(request: web.Request) -> web.Response:
-    session, person, household = await _household(request)
+    session, person, household = await household_of(request)
     path = f"{household}/children/{path_uuid(request, 'child_id')}/changes"
     history = await request.app[SERVICES].call(session, "planning", path, ChangeHistory)
     return page(request, "changes.html", person, history=history, channels=CHANNELS)
@@ -107,25 +99,29 @@ async def modifications(request: web.Request) -> web.Response:
 @routes.get("/planning/{child_id}/{month}")
 async def planning(request: web.Request) -> web.Response:
     """A month as a form; what is ticked is sent whole, only what changed goes on."""
-    session, person, household = await _household(request)
+    session, person, household = await household_of(request)
     child_id, first = path_uuid(request, "child_id"), path_month(request)
     services = request.app[SERVICES]
     children = await services.call(session, "planning", f"{household}/children", ChildList)
     path = f"{household}/children/{child_id}/months/{first:%Y-%m}"
     view = await services.call(session, "planning", path, MonthView)
-    try:
-        prices = (await services.call(session, "billing", f"{household}/prices", PriceList)).prices
-    except (Unavailable, Told):
-        prices = ()  # the estimate is an extra: booking works without billing
-    cents = {price.activity_id: price.unit_price_cents for price in prices}
-    booked = [cell.activity_id for day in view.days for cell in day.cells if cell.state is CellState.BOOKED]
+    cents = await unit_prices(request, session, household)
+    cells = [cell for day in view.days for cell in day.cells]
+    booked = [cell.activity_id for cell in cells if cell.state is CellState.BOOKED]
+    about = {cell.activity_id for cell in cells}
+    last = (first + timedelta(days=31)).replace(day=1) - timedelta(days=1)
     return page(
         request,
         "planning.html",
         person,
         view=view,
+        columns=[column for column in view.activities if column.activity_id in about],
+        weekdays=_weekdays(view),
         children=children.children,
+        siblings=[child for child in children.children if child.enrolled and child.child_id != child_id],
         weeks=_weeks(view.days),
+        first_day=max(first, today()),
+        last_day=last,
         cents=cents,
         booked_cents=sum(cents.get(activity_id, 0) for activity_id in booked) if cents else None,
         previous=(first - timedelta(days=1)).replace(day=1),
@@ -137,11 +133,11 @@ async def planning(request: web.Request) -> web.Response:
 async def save(request: web.Request) -> web.Response:
     """Send what changed and show the recap; sent again with the same key, it is the same recap."""
     form = await checked_form(request)
-    session, person, household = await _household(request)
+    session, person, household = await household_of(request)
     child_id, first = path_uuid(request, "child_id"), path_month(request)
     lines = _changed(form)
     if not lines:
-        return page(request, "recap.html", person, child_id=child_id, month=first, outcome=None, saved={}, refused={})
+        return recap(request, person, child_id, first, ())
     try:
         wish = BookingWish(child_id=child_id, seen_version=str(form.get("version", "")), lines=lines)
     except ValidationError as error:
@@ -155,39 +151,25 @@ async def save(request: web.Request) -> web.Response:
         body=wish,
         key=str(form.get("key", "")),
     )
-    saved, refused = _by_activity(outcome, is_saved=True), _by_activity(outcome, is_saved=False)
-    return page(
-        request,
-        "recap.html",
-        person,
-        child_id=child_id,
-        month=first,
-        outcome=outcome,
-        saved=saved,
-        refused=refused,
-        refusals=REFUSALS,
-    )
+    return recap(request, person, child_id, first, (outcome,))
 
 
 def _changed(form: Any) -> tuple[BookingLine, ...]:
-    """The cells whose tick differs from what the page showed."""
+    """The cells whose tick differs from what the page showed: ``activity|day|ticked or not|full or not``."""
     ticked = set(form.getall("booked", []))
     lines = []
     try:
         for shown in form.getall("shown", []):
-            cell, _, was = str(shown).rpartition("|")
-            activity_id, _, day = cell.partition("|")
+            activity_id, day, was, full = str(shown).split("|")
+            cell = f"{activity_id}|{day}"
             if (cell in ticked) != (was == "1"):
-                line = BookingLine(activity_id=UUID(activity_id), day=date.fromisoformat(day), booked=cell in ticked)
+                line = BookingLine(
+                    activity_id=UUID(activity_id),
+                    day=date.fromisoformat(day),
+                    booked=cell in ticked,
+                    or_wait=full == "1",
+                )
                 lines.append(line)
     except ValueError as error:
         raise Invalid("the form cannot be read", errors=[]) from error
     return tuple(lines)
-
-
-def _by_activity(outcome: BookingOutcome, *, is_saved: bool) -> dict[str, list[LineOutcome]]:
-    found: dict[str, list[LineOutcome]] = defaultdict(list)
-    for line in sorted(outcome.lines, key=lambda each: each.day):
-        if (line.refusal is None) == is_saved:
-            found[line.activity_label].append(line)
-    return dict(found)

@@ -26,6 +26,10 @@ SENTENCES = {
     ),
     "idempotency_key_reused": ("Cette page a déjà servi", "Rechargez la page, puis recommencez."),
     "tariff_missing": ("Il manque un tarif", "Rien n'a été publié. Sans tarif : {activities}."),
+    "not_booked": ("Cet enfant n'est pas inscrit", "Marquez-le présent sans réservation. Rien n'a été enregistré."),
+    "is_booked": ("Cet enfant est inscrit", "Marquez-le présent. Rien n'a été enregistré."),
+    "day_to_come": ("Ce jour n'est pas encore venu", "On ne marque une présence que le jour même, ou après."),
+    "nothing_to_undo": ("Il n'y a rien à annuler", "Cette modification n'existe pas, ou elle n'a plus d'effet."),
     "no_ticket": ("Pas encore de ticket", "Le ticket existe dès que la banque a confirmé le paiement."),
 }
 BY_STATUS = {403: "forbidden", 404: "not_found", 413: "body_too_large", 422: "invalid", 429: "too_many"}

@@ -46,6 +46,7 @@ async def _show(request: web.Request, session: str, person: Identity, *, done: s
         missing=missing,
         may_write=person.may(Permission.WRITE_ANNOUNCEMENTS),
         may_read_mails=person.may(Permission.READ_MAILS),
+        may_plan=person.may(Permission.WRITE_CALENDAR),
         may_publish=person.may(Permission.PUBLISH_INVOICES),
         last_month=month,
         preview=preview,

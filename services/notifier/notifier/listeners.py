@@ -6,7 +6,7 @@ from chassis.inbox import Later, Listeners
 from contracts.events.auth import GuardianChanged, HouseholdChanged
 from contracts.events.billing import InvoicePublished
 from contracts.events.payment import PaymentConfirmed, PaymentRefused, Unpaid
-from contracts.events.planning import BookingsChanged
+from contracts.events.planning import BookingsChanged, Channel, PlaceGranted
 from notifier.domain.mails import Kind, intent
 from notifier.settings import NAME
 from notifier.store import contacts, mails
@@ -56,7 +56,24 @@ async def mail_invoice(event: InvoicePublished, tx: Transaction) -> None:
 
 @listeners.on(BookingsChanged)
 async def mail_recap(event: BookingsChanged, tx: Transaction) -> None:
-    """What was booked and cancelled, to those who asked for it."""
+    """What was booked and cancelled, to those who asked for it; what the town hall closed, to every guardian.
+
+    A place from the waiting list has a mail of its own, ``mail_place``.
+    """
+    if event.channel is Channel.WAITING_LIST:
+        return
+    if event.reason:
+        kind, people = Kind.CLOSED, await contacts.guardians(tx, event.household_id)
+    else:
+        kind, people = Kind.RECAP, await contacts.who_want_recaps(tx, event.household_id)
     fact = f"{event.household_id}/{event.child_id}/{event.version}"
-    for person in await contacts.who_want_recaps(tx, event.household_id):
-        await mails.add_mail(tx, intent(Kind.RECAP, fact, person), Kind.RECAP, person, event, now())
+    for person in people:
+        await mails.add_mail(tx, intent(kind, fact, person), kind, person, event, now())
+
+
+@listeners.on(PlaceGranted)
+async def mail_place(event: PlaceGranted, tx: Transaction) -> None:
+    """A place that came free, to every guardian: the child is now expected that day."""
+    fact = f"{event.household_id}/{event.child_id}/{event.version}"
+    for person in await contacts.guardians(tx, event.household_id):
+        await mails.add_mail(tx, intent(Kind.PLACE, fact, person), Kind.PLACE, person, event, now())

@@ -44,7 +44,7 @@ def example(kind: Kind) -> dict[str, Any]:
     if kind is Kind.ANNOUNCEMENT:
         return {"markdown": "# Grève jeudi\n\nLa cantine est **fermée** ; voir [le site](https://ville.example)."}
     read: dict[str, Any] = json.loads((EXAMPLES / f"{letters.EVENTS[kind].type}.json").read_text(encoding="utf-8"))
-    return read
+    return {**read, "reason": "Grève du personnel"} if kind is Kind.CLOSED else read
 
 
 def written(kind: Kind, language: Language, event: dict[str, Any], first_name: str = "Camille") -> EmailMessage:

@@ -1,14 +1,14 @@
 """notifier on a real database, broker and SMTP server: which facts become mails, for whom, once."""
 
 import asyncio
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Any
 from uuid import uuid4
 
 from chassis.clock import now
 from contracts.events.auth import GuardianChanged
 from contracts.events.payment import PaymentRefused, Unpaid
-from contracts.events.planning import BookedDay, BookingsChanged, Channel
+from contracts.events.planning import BookedDay, BookingsChanged, Channel, PlaceGranted
 
 
 async def test_the_ticket_goes_out_once_with_its_pdf(post: Any) -> None:
@@ -72,6 +72,52 @@ async def test_a_recap_lists_each_day(post: Any) -> None:
     assert text is not None
     assert "☑ mardi 22 décembre 2026, Petites Vac. Matin : inscrit" in text.get_content()
     assert "☐ mercredi 23 décembre 2026, Petites Vac. Matin : annulé" in text.get_content()
+
+
+async def test_a_granted_place_and_a_closed_day_are_told_to_who_asked_for_nothing(post: Any) -> None:
+    await post.known()
+    child, canteen, day = uuid4(), uuid4(), date(2026, 12, 22)
+
+    def changed(version: int, channel: Channel, *, booked: bool, reason: str | None = None) -> BookingsChanged:
+        days = (BookedDay(activity_id=canteen, activity_label="Cantine", day=day, booked=booked),)
+        return BookingsChanged(
+            household_id=post.household,
+            child_id=child,
+            child_first_name="Léa",
+            version=version,
+            channel=channel,
+            changed_by=post.guardian,
+            changed_at=now(),
+            days=days,
+            reason=reason,
+        )
+
+    await post.hears(changed(1, Channel.WAITING_LIST, booked=True))
+    place = PlaceGranted(
+        household_id=post.household,
+        child_id=child,
+        child_first_name="Léa",
+        version=1,
+        activity_id=canteen,
+        activity_label="Cantine",
+        day=day,
+        granted_at=now(),
+        cancel_until=datetime(2026, 12, 21, 17, 0, tzinfo=UTC),
+    )
+    await post.probe.publish(place, times=2)
+    (granted,) = await post.mails(1)
+    assert granted["Subject"] == "Léa a une place le mardi 22 décembre 2026 : Cantine"
+    text = granted.get_body(("plain",))
+    assert text is not None
+    assert "21" in text.get_content()
+    assert "18" in text.get_content()
+    await post.hears(changed(2, Channel.AUTOMATIC, booked=False, reason="Grève du personnel"))
+    _, closed = await post.mails(2)
+    assert closed["Subject"] == "Jour fermé : les réservations de Léa du mardi 22 décembre 2026 sont annulées"
+    text = closed.get_body(("plain",))
+    assert text is not None
+    assert "Motif : Grève du personnel" in text.get_content()
+    assert "☐ mardi 22 décembre 2026, Cantine : annulé" in text.get_content()
 
 
 async def test_an_older_address_never_replaces_a_newer_one(post: Any) -> None:

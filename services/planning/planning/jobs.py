@@ -15,6 +15,7 @@ from planning.store import calendars
 
 ZONES = ("A", "B", "C")
 YEARS_BEFORE, YEARS_AFTER = 1, 2
+SEPTEMBER = 9
 
 log = structlog.get_logger()
 jobs = Jobs()
@@ -41,14 +42,15 @@ async def fill_holidays(database: Database, settings: Settings) -> None:
     published = SchoolHolidayDates()
     years = range(today().year - YEARS_BEFORE, today().year + YEARS_AFTER + 1)
     known = [year for year in years if published.min_year <= year <= published.max_year]
-    if max(known, default=0) < today().year:
-        log.error("the published school calendar does not cover this year", year=today().year)
     school: list[tuple[str, date, str]] = [
         (zone, day, str(entry["nom_vacances"]))
         for year in known
         for zone in ZONES
         for day, entry in published.holidays_for_year_and_zone(year, zone).items()
     ]
+    needed = date(today().year + (today().month >= SEPTEMBER), 8, 31)
+    if max((day for _, day, _ in school), default=date.min) < needed:
+        log.error("the published school calendar does not cover the school year", until=str(needed))
     public = [
         (day, label)
         for day, label in country_holidays(

@@ -4,7 +4,7 @@ from chassis.database import Transaction
 from chassis.inbox import Listeners
 from contracts.events.auth import HouseholdChanged
 from planning.settings import NAME
-from planning.store import bookings
+from planning.store import households
 
 listeners = Listeners(NAME)
 
@@ -12,4 +12,4 @@ listeners = Listeners(NAME)
 @listeners.on(HouseholdChanged)
 async def keep_children(event: HouseholdChanged, tx: Transaction) -> None:
     """Know the household's children; what was heard before and is newer stays."""
-    await bookings.save_household(tx, event)
+    await households.save_household(tx, event)

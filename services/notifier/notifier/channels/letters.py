@@ -20,7 +20,7 @@ from chassis.clock import now
 from contracts.api.notifier import Announcement, Language
 from contracts.events.billing import InvoicePublished
 from contracts.events.payment import PaymentConfirmed, PaymentRefused
-from contracts.events.planning import BookingsChanged
+from contracts.events.planning import BookingsChanged, PlaceGranted
 from contracts.model import Contract
 from documents import ticket
 from notifier.channels import languages
@@ -32,6 +32,8 @@ EVENTS: dict[Kind, type[Contract]] = {
     Kind.REFUSED: PaymentRefused,
     Kind.INVOICE: InvoicePublished,
     Kind.RECAP: BookingsChanged,
+    Kind.PLACE: PlaceGranted,
+    Kind.CLOSED: BookingsChanged,
     Kind.ANNOUNCEMENT: Announcement,
 }
 MANY_LINES = {"markdown"}

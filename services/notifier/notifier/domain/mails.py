@@ -18,13 +18,23 @@ class Kind(StrEnum):
     REFUSED = "refused"
     INVOICE = "invoice"
     RECAP = "recap"
+    PLACE = "place"
+    CLOSED = "closed"
     ANNOUNCEMENT = "announcement"
 
 
 OPTIONAL = frozenset({Kind.INVOICE, Kind.RECAP, Kind.ANNOUNCEMENT})
 """Left with one click; the others are the answer to what somebody did."""
 
-PRIORITY = {Kind.TICKET: 0, Kind.REFUSED: 0, Kind.INVOICE: 1, Kind.RECAP: 1, Kind.ANNOUNCEMENT: 2}
+PRIORITY = {
+    Kind.TICKET: 0,
+    Kind.REFUSED: 0,
+    Kind.PLACE: 0,
+    Kind.CLOSED: 1,
+    Kind.INVOICE: 1,
+    Kind.RECAP: 1,
+    Kind.ANNOUNCEMENT: 2,
+}
 """What somebody waits for goes before what everybody gets."""
 
 

@@ -41,6 +41,15 @@ async def contact(tx: Transaction, guardian_id: UUID, household_id: UUID) -> Con
     return Contact(**row) if row else None
 
 
+async def guardians(tx: Transaction, household_id: UUID) -> list[Contact]:
+    """Every adult of the household whose address is known: for what cannot wait to be asked for."""
+    rows = await tx.fetch(
+        "SELECT guardian_id, email FROM guardian WHERE household_id = $1 AND active AND email IS NOT NULL",
+        household_id,
+    )
+    return [Contact(**row) for row in rows]
+
+
 async def who_want_invoices(tx: Transaction, household_id: UUID) -> list[Contact]:
     rows = await tx.fetch(
         "SELECT guardian_id, email FROM guardian JOIN preference USING (guardian_id) "

@@ -1,5 +1,5 @@
 """planning's doors."""
 
-from planning.api import activities, households
+from planning.api import activities, attendance, households, plans
 
-ROUTES = (*activities.routes, *households.routes)
+ROUTES = (*activities.routes, *attendance.routes, *households.routes, *plans.routes)

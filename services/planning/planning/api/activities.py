@@ -1,6 +1,5 @@
 """The town's activities and the days they are closed."""
 
-from datetime import datetime
 from itertools import groupby
 from uuid import UUID
 
@@ -9,15 +8,28 @@ from aiohttp import web
 from chassis import outbox
 from chassis.clock import now, today
 from chassis.database import DATABASE, Transaction
-from chassis.http import json_response, path_uuid, read_body
+from chassis.http import json_response, path_day, path_uuid, read_body
 from chassis.identity import require
-from contracts.api.planning import ActivityList, ActivityView, ActivityWish, Closure, ClosureList, ClosureWish
-from contracts.events.planning import BookedDay, Channel
+from contracts.api.planning import (
+    ActivityCalendar,
+    ActivityList,
+    ActivityView,
+    ActivityWish,
+    Closure,
+    ClosureList,
+    ClosureWish,
+    SchoolDayWish,
+)
+from contracts.events.planning import Channel
 from contracts.identity import Permission
-from planning.domain.bookings import told
+from planning.api.changing import grant_waited, situation_of
+from planning.domain.bookings import booked_day, told
 from planning.domain.failures import DayHasBookings, NoSuchActivity
 from planning.settings import SETTINGS
-from planning.store import bookings, calendars
+from planning.store import bookings, calendars, households, waiting
+
+NOWHERE = UUID(int=0)
+"""The id of an activity that is not saved yet."""
 
 routes = web.RouteTableDef()
 
@@ -28,13 +40,58 @@ async def get_activities(request: web.Request) -> web.Response:
         return json_response(ActivityList(activities=tuple(await calendars.activities(tx))))
 
 
+@routes.post("/activities/preview")
+async def preview_activity(request: web.Request) -> web.Response:
+    """The days an activity would have: staff see its calendar before it is saved."""
+    require(request, Permission.WRITE_CALENDAR)
+    wish = await read_body(request, ActivityWish)
+    async with request.app[DATABASE].transaction() as tx:
+        calendar = await calendars.calendar(tx, request.app[SETTINGS].school_zone, wish.first_day, wish.last_day)
+    days = calendar.preview(ActivityView(activity_id=NOWHERE, **wish.model_dump()))
+    return json_response(ActivityCalendar(days=days, known_until=calendar.known_until))
+
+
 @routes.put("/activities/{activity_id}")
 async def put_activity(request: web.Request) -> web.Response:
+    """Save an activity while nobody books; places that this frees go to who waits."""
     require(request, Permission.WRITE_CALENDAR)
     activity_id, wish = path_uuid(request, "activity_id"), await read_body(request, ActivityWish)
+    saved = ActivityView(activity_id=activity_id, **wish.model_dump())
     async with request.app[DATABASE].transaction() as tx:
+        await bookings.hold_calendar(tx)
         await calendars.save_activity(tx, activity_id, wish)
-    return json_response(ActivityView(activity_id=activity_id, **wish.model_dump()))
+        await _leave_none_behind(request, tx, [saved])
+        await grant_waited(request, tx, activity_id)
+    return json_response(saved)
+
+
+@routes.put("/school-days/{day}")
+async def put_school_day(request: web.Request) -> web.Response:
+    """Keep what a decree changed in the school calendar."""
+    require(request, Permission.WRITE_CALENDAR)
+    day, wish = path_day(request, "day"), await read_body(request, SchoolDayWish)
+    async with request.app[DATABASE].transaction() as tx:
+        await bookings.hold_calendar(tx)
+        await calendars.save_school_day(tx, day, wish)
+        await _leave_none_behind(request, tx, await calendars.activities(tx))
+    return json_response(wish)
+
+
+async def _leave_none_behind(request: web.Request, tx: Transaction, changed: list[ActivityView]) -> None:
+    """Undo a change of the calendar that would leave bookings on days that are no longer offered.
+
+    Raises ``DayHasBookings`` with the first such day: closing it cancels them and tells the families.
+    """
+    zone = request.app[SETTINGS].school_zone
+    for activity in changed:
+        booked = await bookings.booked_days(tx, activity.activity_id, today())
+        if not booked:
+            continue
+        calendar = await calendars.calendar(tx, zone, min(booked), max(booked))
+        left = [day for day in booked if not calendar.is_offered(activity, day)]
+        if left:
+            count = sum(booked[day] for day in left)
+            raise DayHasBookings("bookings would be left behind", bookings=count, day=str(left[0]))
 
 
 @routes.get("/closures")
@@ -54,45 +111,27 @@ async def post_closure(request: web.Request) -> web.Response:
         known = {activity.activity_id for activity in await calendars.activities(tx)}
         if wish.activity_id and wish.activity_id not in known:
             raise NoSuchActivity("no such activity")
-        booked = await bookings.booked_on(tx, wish.day, wish.activity_id)
+        booked = await bookings.booked_on(tx, wish.day, wish.activity_id, wish.school)
         if booked and not wish.cancel_bookings:
             raise DayHasBookings("the day is booked", bookings=len(booked))
         is_new = await calendars.add_closure(tx, wish)
-        for (household_id, child_id), group in groupby(booked, key=lambda each: each[:2]):
-            activity_ids = [each[2] for each in group]
-            await _cancel(request, tx, wish, household_id, child_id, activity_ids, by=person.subject_id, at=now())
+        await waiting.close(tx, wish.day, wish.activity_id, wish.school)
+        await _cancel(request, tx, wish, booked, by=person.subject_id)
     answer = Closure(**wish.model_dump(), cancelled=len(booked))
     return json_response(answer, status=201 if is_new else 200)
 
 
 async def _cancel(
-    request: web.Request,
-    tx: Transaction,
-    wish: ClosureWish,
-    household_id: UUID,
-    child_id: UUID,
-    activity_ids: list[UUID],
-    *,
-    by: UUID,
-    at: datetime,
+    request: web.Request, tx: Transaction, wish: ClosureWish, booked: list[tuple[UUID, UUID, UUID]], *, by: UUID
 ) -> None:
-    await bookings.lock_child(tx, child_id)
-    await bookings.lock_occupation(tx, [(activity_id, wish.day) for activity_id in activity_ids])
-    zone = request.app[SETTINGS].school_zone
-    found = await bookings.situation(tx, zone, household_id, child_id, wish.day, wish.day)
-    if found is None:
-        return
-    days = tuple(
-        BookedDay(
-            activity_id=activity_id,
-            activity_label=found.activities[activity_id].label,
-            day=wish.day,
-            booked=False,
-        )
-        for activity_id in activity_ids
-        if found.is_booked((activity_id, wish.day))
-    )
-    if days:
-        event = told(found, days, found.version + 1, channel=Channel.AUTOMATIC, by=by, at=at)
+    """Cancel what is booked on a day that closes; billing gives credit and families are told by event."""
+    await bookings.lock_occupation(tx, sorted({(activity_id, wish.day) for _, _, activity_id in booked}))
+    await households.lock_children(tx, {child_id for _, child_id, _ in booked})
+    at = now()
+    for (household_id, child_id), group in groupby(booked, key=lambda each: each[:2]):
+        found = await situation_of(request, tx, household_id, child_id, (wish.day, wish.day))
+        ids = [activity_id for *_, activity_id in group]
+        days = tuple(booked_day(found.activities[each], wish.day, booked=False) for each in ids)
+        event = told(found, days, found.version + 1, channel=Channel.AUTOMATIC, by=by, at=at, reason=wish.reason)
         await bookings.save_changes(tx, event)
         await outbox.add(tx, event)

@@ -1,56 +1,31 @@
 """A household's children: their months, their bookings, their history."""
 
 from calendar import monthrange
-from datetime import date, timedelta
+from datetime import timedelta
 from typing import Any
-from uuid import UUID
 
 from aiohttp import web
 
-from chassis import outbox
 from chassis.clock import now, today
-from chassis.database import DATABASE, Transaction
+from chassis.database import DATABASE
 from chassis.http import idempotency_key, json_response, path_month, path_uuid, read_body
 from chassis.idempotency import recall, remember
-from chassis.identity import household_in_path, identity
-from contracts.api.planning import BookingOutcome, BookingWish, ChangeHistory, ChildList, EnrolmentWish, MonthView
-from contracts.events.planning import Channel
+from chassis.identity import household_in_path, identity, require
+from contracts.api.planning import BookingWish, ChangeHistory, ChildList, CustodyDays, EnrolmentWish, MonthView
 from contracts.failures import Forbidden
-from contracts.identity import Identity, Permission, Role
-from planning.domain.bookings import Situation, decide, told
+from contracts.identity import Permission
+from planning.api.changing import change, situation_of
 from planning.domain.failures import NoSuchActivity, NoSuchChild
-from planning.settings import SETTINGS
-from planning.store import bookings, calendars
+from planning.store import calendars, history, households, waiting
 
 routes = web.RouteTableDef()
-
-
-async def _situation(
-    request: web.Request, tx: Transaction, household_id: UUID, child_id: UUID, days: tuple[date, date]
-) -> Situation:
-    zone = request.app[SETTINGS].school_zone
-    found = await bookings.situation(tx, zone, household_id, child_id, *days)
-    if found is None:
-        raise NoSuchChild("the household has no such child")
-    return found
-
-
-def _channel(request: web.Request, person: Identity) -> Channel:
-    """How the wish came in: a parent's by internet, staff's by the town hall, an administrator's import by name."""
-    if not person.is_staff:
-        return Channel.INTERNET
-    if request.headers.get("X-Channel") != Channel.IMPORT:
-        return Channel.TOWN_HALL
-    if Role.ADMINISTRATOR not in person.roles:
-        raise Forbidden("only an administrator may import")
-    return Channel.IMPORT
 
 
 @routes.get("/households/{household_id}/children")
 async def get_children(request: web.Request) -> web.Response:
     household_id = household_in_path(request, Permission.READ_HOUSEHOLDS)
     async with request.app[DATABASE].transaction() as tx:
-        return json_response(ChildList(children=tuple(await bookings.children(tx, household_id))))
+        return json_response(ChildList(children=tuple(await households.children(tx, household_id))))
 
 
 @routes.get("/households/{household_id}/children/{child_id}/months/{month}")
@@ -61,7 +36,7 @@ async def get_month(request: web.Request) -> web.Response:
     dates = [first + timedelta(days=number) for number in range(monthrange(first.year, first.month)[1])]
     async with request.app[DATABASE].transaction() as tx:
         child_id = path_uuid(request, "child_id")
-        found = await _situation(request, tx, household_id, child_id, (dates[0], dates[-1]))
+        found = await situation_of(request, tx, household_id, child_id, (dates[0], dates[-1]))
     on_behalf = identity(request).may(Permission.BOOK_FOR_HOUSEHOLDS)
     spans = list(found.enrolments.values())
     answer = MonthView(
@@ -79,26 +54,14 @@ async def get_month(request: web.Request) -> web.Response:
 @routes.post("/households/{household_id}/bookings")
 async def post_bookings(request: web.Request) -> web.Response:
     """Change some days: each line saved or refused with its reason, all in one transaction, once for a key."""
-    household_id = household_in_path(request, Permission.BOOK_FOR_HOUSEHOLDS)
-    person, key = identity(request), idempotency_key(request)
-    wish = await read_body(request, BookingWish)
-    channel, at = _channel(request, person), now()
-    dates = [line.day for line in wish.lines]
+    household_id, key = household_in_path(request, Permission.BOOK_FOR_HOUSEHOLDS), idempotency_key(request)
+    wish, scope = await read_body(request, BookingWish), f"bookings/{household_id}"
     async with request.app[DATABASE].transaction() as tx:
-        if answer := await recall(tx, f"bookings/{household_id}", key, await request.read()):
+        if answer := await recall(tx, scope, key, await request.read()):
             return _json(answer)
-        await bookings.share_calendar(tx)
-        await bookings.lock_child(tx, wish.child_id)
-        await bookings.lock_occupation(tx, [(line.activity_id, line.day) for line in wish.lines])
-        found = await _situation(request, tx, household_id, wish.child_id, (min(dates), max(dates)))
-        decision = decide(found, wish, now=at, on_behalf=person.is_staff)
-        if decision.changed:
-            event = told(found, decision.changed, decision.version, channel=channel, by=person.subject_id, at=at)
-            await bookings.save_changes(tx, event)
-            await outbox.add(tx, event)
-        outcome = BookingOutcome(child=found.child, version=decision.version, lines=decision.lines)
+        (outcome,) = await change(request, tx, household_id, [wish])
         answer = outcome.model_dump_json().encode()
-        await remember(tx, f"bookings/{household_id}", key, answer)
+        await remember(tx, scope, key, answer)
     return _json(answer)
 
 
@@ -110,8 +73,8 @@ def _json(body: bytes) -> web.Response:
 async def get_changes(request: web.Request) -> web.Response:
     household_id, child_id = household_in_path(request, Permission.READ_HOUSEHOLDS), path_uuid(request, "child_id")
     async with request.app[DATABASE].transaction() as tx:
-        found = await _situation(request, tx, household_id, child_id, (today(), today()))
-        changes = await bookings.changes(tx, household_id, child_id)
+        found = await situation_of(request, tx, household_id, child_id, (today(), today()))
+        changes = await history.changes(tx, household_id, child_id)
     return json_response(ChangeHistory(child=found.child, activities=changes))
 
 
@@ -123,8 +86,20 @@ async def put_enrolment(request: web.Request) -> web.Response:
     ids: dict[str, Any] = {name: path_uuid(request, name) for name in ("household_id", "child_id", "activity_id")}
     wish = await read_body(request, EnrolmentWish)
     async with request.app[DATABASE].transaction() as tx:
-        await _situation(request, tx, ids["household_id"], ids["child_id"], (today(), today()))
+        await situation_of(request, tx, ids["household_id"], ids["child_id"], (today(), today()))
         if ids["activity_id"] not in {activity.activity_id for activity in await calendars.activities(tx)}:
             raise NoSuchActivity("no such activity")
         await calendars.save_enrolment(tx, **ids, wish=wish)
+        await waiting.leave_days_without_enrolment(tx, ids["household_id"], ids["child_id"])
+    return json_response(wish)
+
+
+@routes.put("/children/{child_id}/custody-days")
+async def put_custody_days(request: web.Request) -> web.Response:
+    """Give days of a child to one of its households, whatever the parity of their weeks."""
+    require(request, Permission.WRITE_HOUSEHOLDS)
+    child_id, wish = path_uuid(request, "child_id"), await read_body(request, CustodyDays)
+    async with request.app[DATABASE].transaction() as tx:
+        if not await households.save_custody_days(tx, wish.household_id, child_id, wish.days):
+            raise NoSuchChild("the household has no such child")
     return json_response(wish)

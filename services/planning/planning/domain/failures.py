@@ -19,3 +19,27 @@ class DayHasBookings(Conflict):
     """The day to be closed is booked; says by how many, and is closed only when told to cancel them."""
 
     code = "day_has_bookings"
+
+
+class NothingToUndo(NotFound):
+    """No change of that version, or nothing of it can be taken back."""
+
+    code = "nothing_to_undo"
+
+
+class NotBooked(Conflict):
+    """A child that is not booked is marked present or absent; it can be an extra."""
+
+    code = "not_booked"
+
+
+class IsBooked(Conflict):
+    """A booked child is marked an extra; it is present."""
+
+    code = "is_booked"
+
+
+class DayToCome(Conflict):
+    """Nobody was present on a day that has not come."""
+
+    code = "day_to_come"

@@ -1,13 +1,13 @@
 """Activities, holidays, closures and enrolments."""
 
 from collections.abc import Sequence
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 from uuid import UUID
 
 from chassis.database import Transaction
-from contracts.api.planning import ActivityView, ActivityWish, Closure, ClosureWish, EnrolmentWish
-from planning.domain.calendar import Calendar
+from contracts.api.planning import ActivityView, ActivityWish, Closure, ClosureWish, EnrolmentWish, SchoolDayWish
+from planning.domain.calendar import LOOK_BACK_DAYS, Calendar
 
 
 def activity_of(row: Any) -> ActivityView:
@@ -23,6 +23,10 @@ def activity_of(row: Any) -> ActivityView:
         cancelling_notice=row["cancelling_notice"],
         capacity=row["capacity"],
         position=row["position"],
+        days=frozenset(row["days"]),
+        schools=frozenset(row["schools"]),
+        opens_at=row["opens_at"],
+        siblings_first=row["siblings_first"],
     )
 
 
@@ -32,11 +36,14 @@ async def activities(tx: Transaction) -> list[ActivityView]:
 
 
 async def save_activity(tx: Transaction, activity_id: UUID, wish: ActivityWish) -> None:
+    """Keep an activity as wished; with a capacity, its booked days get their rows of places."""
     await tx.execute(
         "INSERT INTO activity (activity_id, label, period, weekdays, first_day, last_day, booking_notice, "
-        "cancelling_notice, capacity, position) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) "
+        "cancelling_notice, capacity, position, days, schools, opens_at, siblings_first) "
+        "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) "
         "ON CONFLICT (activity_id) DO UPDATE SET label = $2, period = $3, weekdays = $4, first_day = $5, "
-        "last_day = $6, booking_notice = $7, cancelling_notice = $8, capacity = $9, position = $10",
+        "last_day = $6, booking_notice = $7, cancelling_notice = $8, capacity = $9, position = $10, days = $11, "
+        "schools = $12, opens_at = $13, siblings_first = $14",
         activity_id,
         wish.label,
         wish.period,
@@ -47,29 +54,55 @@ async def save_activity(tx: Transaction, activity_id: UUID, wish: ActivityWish) 
         wish.cancelling_notice.model_dump(mode="json"),
         wish.capacity,
         wish.position,
+        sorted(wish.days),
+        sorted(wish.schools),
+        wish.opens_at,
+        wish.siblings_first,
     )
+    if wish.capacity is not None:
+        await tx.execute(
+            "INSERT INTO occupation (activity_id, day, booked) SELECT activity_id, day, count(*) FROM booking "
+            "WHERE activity_id = $1 AND booked GROUP BY 1, 2 ON CONFLICT DO NOTHING",
+            activity_id,
+        )
 
 
 async def calendar(tx: Transaction, zone: str, first: date, last: date) -> Calendar:
-    """The town's calendar between two days, with some days before them for deadlines."""
+    """The town's calendar between two days, with what comes before them for deadlines."""
+    since = first - timedelta(days=LOOK_BACK_DAYS)
     school = await tx.fetch(
-        "SELECT day, label FROM school_holiday WHERE zone = $1 AND day BETWEEN $2 AND $3", zone, first, last
+        "SELECT day, label FROM school_holiday WHERE zone = $1 AND day BETWEEN $2 AND $3 "
+        "AND day NOT IN (SELECT day FROM school_day) "
+        "UNION ALL SELECT day, holiday FROM school_day WHERE holiday IS NOT NULL AND day BETWEEN $2 AND $3",
+        zone,
+        since,
+        last,
     )
-    public = await tx.fetch(
-        "SELECT day, label FROM public_holiday WHERE day BETWEEN $1::date - 120 AND $2", first, last
+    public = await tx.fetch("SELECT day, label FROM public_holiday WHERE day BETWEEN $1 AND $2", since, last)
+    closed = await tx.fetch(
+        "SELECT day, activity_id, school, reason FROM closure WHERE day BETWEEN $1 AND $2", since, last
     )
-    closed = await tx.fetch("SELECT day, activity_id, reason FROM closure WHERE day BETWEEN $1 AND $2", first, last)
     return Calendar(
         {row["day"]: row["label"] for row in school},
         {row["day"]: row["label"] for row in public},
-        {(row["day"], row["activity_id"]): row["reason"] for row in closed},
+        {(row["day"], row["activity_id"], row["school"]): row["reason"] for row in closed},
+        await tx.fetchval("SELECT max(day) FROM school_holiday WHERE zone = $1", zone),
+    )
+
+
+async def save_school_day(tx: Transaction, day: date, wish: SchoolDayWish) -> None:
+    """Keep what a decree says of a day; it outranks the published calendar."""
+    await tx.execute(
+        "INSERT INTO school_day (day, holiday) VALUES ($1, $2) ON CONFLICT (day) DO UPDATE SET holiday = $2",
+        day,
+        wish.holiday,
     )
 
 
 async def add_holidays(
     tx: Transaction, school: Sequence[tuple[str, date, str]], public: Sequence[tuple[date, str]]
 ) -> None:
-    """Fill in days that are not known yet; what staff corrected stays."""
+    """Fill in days that are not known yet."""
     await tx.executemany(
         "INSERT INTO school_holiday (zone, day, label) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING", school
     )
@@ -77,11 +110,13 @@ async def add_holidays(
 
 
 async def add_closure(tx: Transaction, wish: ClosureWish) -> bool:
-    """Close a day; False when it was closed already, for the same activity or for all."""
+    """Close a day; False when it was closed already, for the same activity and school."""
     inserted = await tx.fetchval(
-        "INSERT INTO closure (day, activity_id, reason) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING RETURNING true",
+        "INSERT INTO closure (day, activity_id, school, reason) VALUES ($1, $2, $3, $4) "
+        "ON CONFLICT DO NOTHING RETURNING true",
         wish.day,
         wish.activity_id,
+        wish.school,
         wish.reason,
     )
     return bool(inserted)
@@ -89,7 +124,10 @@ async def add_closure(tx: Transaction, wish: ClosureWish) -> bool:
 
 async def closures(tx: Transaction, first: date) -> list[Closure]:
     rows = await tx.fetch("SELECT * FROM closure WHERE day >= $1 ORDER BY day LIMIT 1000", first)
-    return [Closure(day=row["day"], reason=row["reason"], activity_id=row["activity_id"]) for row in rows]
+    return [
+        Closure(day=row["day"], reason=row["reason"], activity_id=row["activity_id"], school=row["school"])
+        for row in rows
+    ]
 
 
 async def save_enrolment(

@@ -1,5 +1,6 @@
 """What becomes of a wish, line by line."""
 
+import contextlib
 from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from uuid import UUID, uuid4
@@ -8,6 +9,8 @@ import pytest
 
 from contracts.api.planning import (
     ActivityView,
+    AttendanceMark,
+    AttendanceRow,
     BookingLine,
     BookingWish,
     CellState,
@@ -19,9 +22,14 @@ from contracts.api.planning import (
     PeriodKind,
 )
 from contracts.events.auth import Custody
-from contracts.failures import Invalid
-from planning.domain.bookings import Booking, Situation, decide
+from contracts.events.planning import Presence
+from contracts.failures import Invalid, Refusal
+from planning.domain.attendance import check
+from planning.domain.bookings import decide, may_grant, undo
 from planning.domain.calendar import Calendar
+from planning.domain.failures import DayToCome, IsBooked, NotBooked
+from planning.domain.plans import usual_week
+from planning.domain.situation import Booking, Situation
 
 CANTEEN, CLUB = UUID(int=1), UUID(int=2)
 MONDAY = date(2026, 11, 30)
@@ -56,14 +64,14 @@ BASE = Situation(
     household_id=UUID(int=7),
     child=CHILD,
     version=4,
-    calendar=Calendar({}, {}, {(FRIDAY, None): "Grève"}),
+    calendar=Calendar({}, {}, {(FRIDAY, None, None): "Grève"}),
     activities={CANTEEN: activity(CANTEEN), CLUB: activity(CLUB, capacity=1)},
     enrolments={
         CANTEEN: EnrolmentWish(first_day=date(2026, 9, 1), last_day=date(2027, 7, 3)),
         CLUB: EnrolmentWish(first_day=date(2026, 9, 1), last_day=date(2027, 7, 3)),
     },
     bookings={(CANTEEN, TUESDAY): Booking(True, 2), (CANTEEN, THURSDAY): Booking(True, 4)},
-    booked_elsewhere=frozenset(),
+    taken_elsewhere=frozenset(),
     occupation={(CLUB, THURSDAY): 1},
 )
 
@@ -134,7 +142,7 @@ def test_full_not_enrolled_not_offered_and_the_other_household() -> None:
     assert outcome(BASE, uuid4(), THURSDAY, True).refusal is LineRefusal.NOT_ENROLLED
     assert outcome(BASE, CANTEEN, date(2027, 7, 5), True).refusal is LineRefusal.NOT_ENROLLED
     assert outcome(BASE, CANTEEN, MONDAY + timedelta(days=2), True).refusal is LineRefusal.NOT_OFFERED
-    taken = replace(BASE, booked_elsewhere=frozenset({(CLUB, TUESDAY)}))
+    taken = replace(BASE, taken_elsewhere=frozenset({(CLUB, TUESDAY)}))
     assert outcome(taken, CLUB, TUESDAY, True).refusal is LineRefusal.OTHER_HOUSEHOLD
     odd = replace(BASE, child=CHILD.model_copy(update={"custody": Custody.ODD_WEEKS}))
     even = replace(BASE, child=CHILD.model_copy(update={"custody": Custody.EVEN_WEEKS}))
@@ -162,3 +170,108 @@ def test_the_month_shows_what_can_be_done() -> None:
     assert cells[TUESDAY, CANTEEN].state is CellState.BOOKED
     assert cells[THURSDAY, CLUB].state is CellState.FULL
     assert cells[FRIDAY, CANTEEN].reason == "Grève"
+
+
+def test_a_full_day_takes_who_agrees_to_wait_and_lets_them_leave() -> None:
+    body = wish((CLUB, THURSDAY, True))
+    asked = body.model_copy(update={"lines": (body.lines[0].model_copy(update={"or_wait": True}),)})
+    decision = decide(BASE, asked, now=NOW, on_behalf=False)
+    assert (decision.joined, decision.changed, decision.version) == (((CLUB, THURSDAY),), (), 5)
+    (line,) = decision.ranked({(CLUB, THURSDAY): 3})
+    assert (line.refusal, line.booked, line.rank) == (None, False, 3)
+    (granted,) = decision.ranked({})
+    assert (granted.booked, granted.rank) == (True, None)
+    waits = replace(BASE, ranks={(CLUB, THURSDAY): 3})
+    assert decide(waits, asked, now=NOW, on_behalf=False).version == 4  # asking again keeps the place
+    late = NOW + timedelta(days=30)
+    leaves = decide(waits, wish((CLUB, THURSDAY, False)), now=late, on_behalf=False)
+    assert (leaves.left, leaves.lines[0].refusal) == (((CLUB, THURSDAY),), None)
+    cell = waits.cell((CLUB, THURSDAY), now=NOW, on_behalf=False)
+    assert (cell.state, cell.rank, cell.changeable) == (CellState.WAITING, 3, True)
+    assert not waits.cell((CLUB, THURSDAY), now=late, on_behalf=False).changeable
+
+
+def test_a_place_goes_only_to_who_could_book_it_now() -> None:
+    slot = (CLUB, TUESDAY)
+    until = BASE.until(slot)
+    assert may_grant(BASE, slot, now=until - timedelta(microseconds=1))
+    assert not may_grant(BASE, slot, now=until)
+    assert not may_grant(BASE, (CANTEEN, FRIDAY), now=NOW)
+    assert not may_grant(replace(BASE, own_days={TUESDAY: False}), slot, now=NOW)
+    assert not may_grant(replace(BASE, taken_elsewhere=frozenset({slot})), slot, now=NOW)
+    assert not may_grant(replace(BASE, enrolments={}), slot, now=NOW)
+
+
+def test_booking_opens_at_one_instant_and_cancelling_needs_no_opening() -> None:
+    opening = NOW + timedelta(hours=1)
+    activities = {each: found.model_copy(update={"opens_at": opening}) for each, found in BASE.activities.items()}
+    before = replace(BASE, activities=activities)
+    refused = outcome(before, CLUB, TUESDAY, True)
+    assert (refused.refusal, refused.until) == (LineRefusal.NOT_YET_OPEN, opening)
+    assert outcome(before, CLUB, TUESDAY, True, on_behalf=True).refusal is None
+    assert outcome(before, CANTEEN, THURSDAY, False).refusal is None
+    cell = before.cell((CLUB, TUESDAY), now=NOW, on_behalf=False)
+    assert (cell.changeable, cell.opens_at) == (False, opening)
+    assert before.cell((CLUB, TUESDAY), now=opening, on_behalf=False).opens_at is None
+
+
+def test_an_activity_of_other_schools_is_not_offered() -> None:
+    others = {CLUB: BASE.activities[CLUB].model_copy(update={"schools": frozenset({"Curie"})})}
+    elsewhere = replace(BASE, activities={**BASE.activities, **others})
+    assert outcome(elsewhere, CLUB, TUESDAY, True).refusal is LineRefusal.NOT_OFFERED
+
+
+def test_an_undo_reverses_what_was_done_and_gives_no_left_place_back() -> None:
+    changes = [((CANTEEN, TUESDAY), True, False), ((CLUB, TUESDAY), True, True), ((CLUB, THURSDAY), False, True)]
+    found = undo(CHILD.child_id, changes, 4)
+    assert found is not None
+    assert [(line.activity_id, line.day, line.booked) for line in found.lines] == [
+        (CANTEEN, TUESDAY, False),
+        (CLUB, TUESDAY, False),
+    ]
+    assert found.seen_version == 4
+    assert undo(CHILD.child_id, changes[2:], 4) is None
+
+
+def test_a_usual_week_is_what_half_of_the_open_days_say() -> None:
+    days = [MONDAY - timedelta(days=7 * number) for number in range(4)]
+    bookings = {
+        (CANTEEN, day): Booking(booked, 1) for day, booked in zip(days, (True, True, False, False), strict=True)
+    }
+    found = replace(BASE, bookings=bookings)
+    assert usual_week(found, days[-1], MONDAY) == {(CANTEEN, 1): True}
+    less = replace(BASE, bookings={**bookings, (CANTEEN, days[1]): Booking(False, 2)})
+    assert usual_week(less, days[-1], MONDAY) == {}
+    strike = Calendar({}, {}, {(days[2], None, None): "Grève", (days[3], None, None): "Grève"})
+    assert usual_week(replace(less, calendar=strike), days[-1], MONDAY) == {(CANTEEN, 1): True}
+
+
+@pytest.mark.parametrize(
+    ("booked", "marked", "presence", "days_ahead", "refusal"),
+    [
+        (True, None, Presence.PRESENT, 0, None),
+        (True, None, Presence.JUSTIFIED, 3, None),
+        (True, None, Presence.PRESENT, 1, DayToCome),
+        (True, None, Presence.EXTRA, 0, IsBooked),
+        (False, None, Presence.EXTRA, 0, None),
+        (False, None, Presence.ABSENT, 0, NotBooked),
+        (False, Presence.EXTRA, Presence.ABSENT, 0, None),
+    ],
+)
+def test_what_may_be_marked_on_a_sheet(
+    booked: bool, marked: Presence | None, presence: Presence, days_ahead: int, refusal: type[Refusal] | None
+) -> None:
+    row = AttendanceRow(
+        household_id=UUID(int=7),
+        child_id=CHILD.child_id,
+        first_name="Léa",
+        last_name="D",
+        school="Prévert",
+        class_name="CE1",
+        booked=booked,
+        presence=marked,
+    )
+    mark = AttendanceMark(household_id=row.household_id, child_id=row.child_id, presence=presence)
+    expected = pytest.raises(refusal) if refusal else contextlib.nullcontext()
+    with expected:
+        check(mark, row, MONDAY + timedelta(days=days_ahead), today=MONDAY)

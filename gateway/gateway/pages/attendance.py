@@ -1,0 +1,89 @@
+"""/mairie/pointage: the sheet of a day, for a tablet or on paper."""
+
+from datetime import date
+from uuid import UUID
+
+from aiohttp import web
+from pydantic import ValidationError
+from yarl import URL
+
+from chassis.clock import today
+from contracts.api.planning import ActivityList, AttendanceMark, AttendanceMarks, AttendanceSheet
+from contracts.events.planning import Presence
+from contracts.failures import Forbidden, Invalid
+from contracts.identity import Identity, Permission
+from gateway.pages.rendering import checked_form, page, see, signed_in
+from gateway.services import SERVICES
+
+PRESENCES = {
+    Presence.PRESENT: "présent",
+    Presence.ABSENT: "absent",
+    Presence.JUSTIFIED: "justifié",
+    Presence.EXTRA: "présent quand même",
+}
+
+routes = web.RouteTableDef()
+
+
+async def _staff(request: web.Request) -> tuple[str, Identity]:
+    session, person = await signed_in(request)
+    if not person.may(Permission.BOOK_FOR_HOUSEHOLDS):
+        raise Forbidden("this page is for who marks attendance")
+    return session, person
+
+
+@routes.get("/mairie/pointage")
+async def sheet(request: web.Request) -> web.Response:
+    """The sheet of an activity, a day and perhaps a school; today's first activity to begin with."""
+    session, person = await _staff(request)
+    services = request.app[SERVICES]
+    activities = (await services.call(session, "planning", "/activities", ActivityList)).activities
+    try:
+        day = date.fromisoformat(request.query.get("jour") or str(today()))
+        wanted = UUID(request.query["activite"]) if "activite" in request.query else None
+    except ValueError as error:
+        raise Invalid("the day or the activity cannot be read", errors=[]) from error
+    school, found = request.query.get("ecole", ""), None
+    activity_id = wanted or (activities[0].activity_id if activities else None)
+    if activity_id:
+        path = URL(f"/activities/{activity_id}/attendance/{day}").with_query(school=school)
+        found = await services.call(session, "planning", str(path), AttendanceSheet)
+    return page(
+        request,
+        "attendance.html",
+        person,
+        activities=activities,
+        activity_id=activity_id,
+        day=day,
+        school=school,
+        sheet=found,
+        presences=PRESENCES,
+        is_to_come=day > today(),
+        done="fait" in request.query,
+    )
+
+
+@routes.post("/mairie/pointage")
+async def mark(request: web.Request) -> web.Response:
+    """Keep the marks of a sheet; sent twice, they are kept once."""
+    form = await checked_form(request)
+    session, _person = await _staff(request)
+    query = {name: str(form.get(name, "")) for name in ("activite", "jour", "ecole")}
+    try:
+        path = f"/activities/{UUID(query['activite'])}/attendance/{date.fromisoformat(query['jour'])}"
+        others = Presence.PRESENT if form.get("others") == "1" else ""
+        marks = []
+        for row in form.getall("row", []):
+            household_id, _, child_id = str(row).partition("|")
+            if presence := form.get(f"mark|{row}", others):
+                marks.append(AttendanceMark(household_id=household_id, child_id=child_id, presence=presence))
+        if extra := str(form.get("extra", "")):
+            household_id, _, child_id = extra.partition("|")
+            marks.append(AttendanceMark(household_id=household_id, child_id=child_id, presence=Presence.EXTRA))
+        wish = AttendanceMarks(marks=tuple(marks)) if marks else None
+    except (ValidationError, ValueError) as error:
+        raise Invalid("the sheet cannot be read", errors=[]) from error
+    if wish:
+        services = request.app[SERVICES]
+        await services.call(session, "planning", path, AttendanceSheet, method="PUT", body=wish)
+    return see(str(URL("/mairie/pointage").with_query({**query, "fait": "1"})))

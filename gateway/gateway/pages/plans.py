@@ -1,0 +1,145 @@
+"""P2's helpers: many days by one rule, seen before they are saved; and a change taken back."""
+
+from datetime import date, timedelta
+from typing import Any
+from uuid import UUID
+
+from aiohttp import web
+from pydantic import ValidationError
+
+from chassis.clock import today
+from chassis.http import path_month, path_uuid
+from contracts.api.planning import BookingOutcome, LineRefusal, PlanChild, PlanOutcome, PlanWish, UndoWish, WeekSlot
+from contracts.failures import Invalid
+from gateway.pages.recaps import REFUSALS, by_activity, household_of, recap, unit_prices
+from gateway.pages.rendering import checked_form, page
+from gateway.services import SERVICES
+
+routes = web.RouteTableDef()
+
+
+@routes.get("/planning/{child_id}/{month}/remplir")
+async def preview(request: web.Request) -> web.Response:
+    """What a rule would change, and what it could not; nothing is saved yet."""
+    session, person, household = await household_of(request)
+    child_id, first = path_uuid(request, "child_id"), path_month(request)
+    plan = _plan(request.query, child_id, first, preview=True)
+    path, services = f"{household}/plans", request.app[SERVICES]
+    shown = await services.call(session, "planning", path, PlanOutcome, method="POST", body=plan) if plan else None
+    cents = await unit_prices(request, session, household)
+    outcomes = shown.outcomes if shown else ()
+    parts = [
+        {
+            "outcome": outcome,
+            "changed": by_activity([line for line in outcome.lines if line.refusal is None]),
+            "refused": by_activity([line for line in outcome.lines if line.refusal is not None]),
+            "change_cents": _change_cents(outcome, cents),
+        }
+        for outcome in outcomes
+    ]
+    count = sum(line.refusal is None for outcome in outcomes for line in outcome.lines)
+    return page(
+        request,
+        "plan.html",
+        person,
+        child_id=child_id,
+        month=first,
+        plan=plan,
+        parts=parts,
+        count=count,
+        has_full=any(line.refusal is LineRefusal.FULL for outcome in outcomes for line in outcome.lines),
+        fields=_fields(request.query),
+        refusals=REFUSALS,
+    )
+
+
+@routes.post("/planning/{child_id}/{month}/remplir")
+async def fill(request: web.Request) -> web.Response:
+    """Do what was previewed; an edit made since is told, not overwritten."""
+    form = await checked_form(request)
+    session, person, household = await household_of(request)
+    child_id, first = path_uuid(request, "child_id"), path_month(request)
+    plan = _plan(form, child_id, first, preview=False)
+    if plan is None:
+        return recap(request, person, child_id, first, ())
+    key, path = str(form.get("key", "")), f"{household}/plans"
+    services = request.app[SERVICES]
+    done = await services.call(session, "planning", path, PlanOutcome, method="POST", body=plan, key=key)
+    return recap(request, person, child_id, first, done.outcomes)
+
+
+@routes.post("/planning/{child_id}/{month}/annuler")
+async def undo(request: web.Request) -> web.Response:
+    """Take the change of a recap back, as far as deadlines allow."""
+    form = await checked_form(request)
+    session, person, household = await household_of(request)
+    child_id, first = path_uuid(request, "child_id"), path_month(request)
+    try:
+        wish = UndoWish(child_id=child_id, version=str(form.get("version", "")))
+    except ValidationError as error:
+        raise Invalid("the form cannot be read", errors=[]) from error
+    key, path, services = str(form.get("key", "")), f"{household}/undo", request.app[SERVICES]
+    outcome = await services.call(session, "planning", path, BookingOutcome, method="POST", body=wish, key=key)
+    return recap(request, person, child_id, first, (outcome,))
+
+
+def _plan(form: Any, child_id: UUID, first: date, *, preview: bool) -> PlanWish | None:
+    """The rule of the form; None when no weekday was chosen.
+
+    ``comme`` is the week before this one, the month before the shown one, or a child; without it, ``jour`` holds
+    ``activity|weekday`` and ``sens`` says booked (1) or not (0).
+    """
+    try:
+        children = [child_id, *(UUID(str(each)) for each in form.getall("aussi", []))]
+        pairs = [str(each).partition("|") for each in form.getall("vu", [])]
+        seen = {UUID(child): int(version) for child, _, version in pairs}
+        first_day = date.fromisoformat(str(form.get("du") or first))
+        last_day = date.fromisoformat(str(form.get("au") or _month_end(first)))
+        rule = _rule(form, first)
+        if rule is None:
+            return None
+        return PlanWish(
+            children=tuple(PlanChild(child_id=each, seen_version=seen.get(each)) for each in dict.fromkeys(children)),
+            first_day=max(first_day, today()),
+            last_day=max(last_day, today()),
+            or_wait=form.get("attente") == "1",
+            preview=preview,
+            **rule,
+        )
+    except ValueError as error:
+        raise Invalid("the days cannot be read", errors=[]) from error
+
+
+def _rule(form: Any, first: date) -> dict[str, Any] | None:
+    match str(form.get("comme", "")):
+        case "":
+            booked = form.get("sens", "1") == "1"
+            pairs = [str(each).split("|") for each in form.getall("jour", [])]
+            week = tuple(WeekSlot(activity_id=UUID(pair[0]), weekday=int(pair[-1]), booked=booked) for pair in pairs)
+            return {"week": week} if week else None
+        case "semaine":
+            monday = today() - timedelta(days=today().weekday() + 7)
+            return {"like_first_day": monday, "like_last_day": monday + timedelta(days=6)}
+        case "mois":
+            before = first - timedelta(days=1)
+            return {"like_first_day": before.replace(day=1), "like_last_day": before}
+        case child:
+            return {"like_child_id": UUID(child)}
+
+
+def _fields(form: Any) -> list[tuple[str, str]]:
+    """The form's fields, to be sent again by the page that confirms."""
+    return [
+        (name, str(value)) for name, value in form.items() if name in {"comme", "jour", "sens", "du", "au", "aussi"}
+    ]
+
+
+def _month_end(first: date) -> date:
+    return (first + timedelta(days=31)).replace(day=1) - timedelta(days=1)
+
+
+def _change_cents(outcome: BookingOutcome, cents: dict[UUID, int]) -> int | None:
+    changed = [line for line in outcome.lines if line.refusal is None]
+    if not all(line.activity_id in cents for line in changed):
+        return None
+    return sum(cents[line.activity_id] * (1 if line.wished else -1) for line in changed)

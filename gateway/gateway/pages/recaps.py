@@ -1,0 +1,71 @@
+"""P3, the recap of a change, whichever page it was made on; and what such pages ask for."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import date
+from uuid import UUID
+
+from aiohttp import web
+
+from contracts.api.billing import PriceList
+from contracts.api.planning import BookingOutcome, LineOutcome, LineRefusal
+from contracts.failures import Forbidden, Unavailable
+from contracts.identity import Identity
+from gateway.pages.rendering import page, signed_in
+from gateway.services import SERVICES, Told
+
+REFUSALS = {
+    LineRefusal.CLOSED: "jour fermé",
+    LineRefusal.PAST_DEADLINE: "délai dépassé",
+    LineRefusal.NOT_YET_OPEN: "les réservations ne sont pas encore ouvertes",
+    LineRefusal.FULL: "complet",
+    LineRefusal.NOT_ENROLLED: "votre enfant n'est pas inscrit à cette activité",
+    LineRefusal.NOT_OFFERED: "l'activité n'a pas lieu ce jour-là",
+    LineRefusal.CHANGED_ELSEWHERE: "ce jour a été changé entre-temps, depuis un autre écran",
+    LineRefusal.OTHER_HOUSEHOLD: "jour de l'autre foyer",
+}
+
+Lines = dict[str, list[LineOutcome]]
+"""By the activity's label, in order of days."""
+
+
+async def household_of(request: web.Request) -> tuple[str, Identity, str]:
+    """The session, who it is, and the path of its household; ``Forbidden`` for who has none."""
+    session, person = await signed_in(request)
+    if person.household_id is None:
+        raise Forbidden("this page is a household's")
+    return session, person, f"/households/{person.household_id}"
+
+
+async def unit_prices(request: web.Request, session: str, household: str) -> dict[UUID, int]:
+    """What a day of each activity costs the household, in cents; empty without billing: booking works without it."""
+    try:
+        prices = await request.app[SERVICES].call(session, "billing", f"{household}/prices", PriceList)
+    except (Unavailable, Told):
+        return {}
+    return {price.activity_id: price.unit_price_cents for price in prices.prices}
+
+
+def by_activity(lines: Sequence[LineOutcome]) -> Lines:
+    """Lines under their activities."""
+    found: Lines = defaultdict(list)
+    for line in sorted(lines, key=lambda each: each.day):
+        found[line.activity_label].append(line)
+    return dict(found)
+
+
+def recap(
+    request: web.Request, person: Identity, child_id: UUID, month: date, outcomes: Sequence[BookingOutcome]
+) -> web.Response:
+    """What was saved and what was not, a section a child; nothing is left out."""
+    parts = [
+        {
+            "outcome": outcome,
+            "saved": by_activity([line for line in outcome.lines if line.refusal is None]),
+            "refused": by_activity([line for line in outcome.lines if line.refusal is not None]),
+            "full": [line for line in outcome.lines if line.refusal is LineRefusal.FULL],
+        }
+        for outcome in outcomes
+        if outcome.lines
+    ]
+    return page(request, "recap.html", person, child_id=child_id, month=month, parts=parts, refusals=REFUSALS)

@@ -1,0 +1,129 @@
+"""The one way in which days change, whatever door they came by: locks, decision, storage, places that come free."""
+
+from collections import Counter
+from collections.abc import Collection, Sequence
+from datetime import date, datetime
+from uuid import UUID
+
+from aiohttp import web
+
+from chassis import outbox
+from chassis.clock import now, today
+from chassis.database import Transaction
+from chassis.identity import identity
+from contracts.api.planning import BookingOutcome, BookingWish
+from contracts.events.planning import BookingsChanged, Channel
+from contracts.failures import Forbidden
+from contracts.identity import Identity, Role
+from planning.domain.bookings import Decision, booked_day, decide, granted, may_grant, told
+from planning.domain.failures import NoSuchChild
+from planning.domain.situation import Situation, Slot
+from planning.settings import SETTINGS
+from planning.store import bookings, history, households, waiting
+
+
+async def situation_of(
+    request: web.Request, tx: Transaction, household_id: UUID, child_id: UUID, days: tuple[date, date]
+) -> Situation:
+    """What decides about a child's days; ``NoSuchChild`` when it is not the household's."""
+    zone = request.app[SETTINGS].school_zone
+    found = await bookings.situation(tx, zone, household_id, child_id, *days)
+    if found is None:
+        raise NoSuchChild("the household has no such child")
+    return found
+
+
+def channel_of(request: web.Request, person: Identity) -> Channel:
+    """How the wish came in: a parent's by internet, staff's by the town hall, an administrator's import by name."""
+    if not person.is_staff:
+        return Channel.INTERNET
+    if request.headers.get("X-Channel") != Channel.IMPORT:
+        return Channel.TOWN_HALL
+    if Role.ADMINISTRATOR not in person.roles:
+        raise Forbidden("only an administrator may import")
+    return Channel.IMPORT
+
+
+async def change(
+    request: web.Request, tx: Transaction, household_id: UUID, wishes: Sequence[BookingWish]
+) -> tuple[BookingOutcome, ...]:
+    """Do what can be done of some wishes, one a child, an outcome each; what frees goes to who waits.
+
+    Locks are taken in one order everywhere: the calendar, the places, the children. The clock is read once they are
+    held, so that a deadline that passes while waiting for them counts.
+    """
+    person, channel = identity(request), channel_of(request, identity(request))
+    slots = [(line.activity_id, line.day) for wish in wishes for line in wish.lines]
+    freed = Counter((line.activity_id, line.day) for wish in wishes for line in wish.lines if not line.booked)
+    await bookings.share_calendar(tx)
+    await bookings.lock_occupation(tx, slots)
+    heads = await waiting.heads(tx, freed)
+    await households.lock_children(tx, {wish.child_id for wish in wishes} | {each.child_id for each in heads})
+    at, decisions = now(), []
+    for wish in wishes:
+        found = await situation_of(request, tx, household_id, wish.child_id, _span(wish))
+        decision = decide(found, wish, now=at, on_behalf=person.is_staff)
+        event = told(found, decision.changed, max(decision.version, 1), channel=channel, by=person.subject_id, at=at)
+        await _save(tx, found, decision, event)
+        decisions.append((found, wish, decision))
+    await grant(request, tx, freed, at=at)
+    outcomes = []
+    for found, wish, decision in decisions:
+        ranks = await waiting.ranks(tx, household_id, wish.child_id, *_span(wish)) if decision.joined else {}
+        lines = decision.ranked(ranks)
+        is_new = decision.version > found.version
+        outcomes.append(BookingOutcome(child=found.child, version=decision.version, lines=lines, undoable=is_new))
+    return tuple(outcomes)
+
+
+async def _save(tx: Transaction, found: Situation, decision: Decision, event: BookingsChanged) -> None:
+    if decision.version == found.version:
+        return
+    await bookings.save_changes(tx, event)
+    if decision.changed:
+        await outbox.add(tx, event)
+    child_id = found.child.child_id
+    if decision.joined:
+        await waiting.join(tx, event.household_id, child_id, decision.joined, event.changed_by, event.changed_at)
+    if decision.left:
+        await waiting.leave(tx, child_id, decision.left)
+    is_wish = {**dict.fromkeys(decision.left, False), **dict.fromkeys(decision.joined, True)}
+    booked = {(day.activity_id, day.day) for day in decision.changed}
+    days = [
+        booked_day(found.activities[slot[0]], slot[1], booked=joins)
+        for slot, joins in is_wish.items()
+        if slot not in booked
+    ]
+    if days:
+        await history.add(tx, event, days, waiting=True)
+
+
+async def grant(request: web.Request, tx: Transaction, slots: Collection[Slot], *, at: datetime) -> None:
+    """Give free places to who waits for them, under the lock of their days, unless it is too late for the kitchen."""
+    free = await waiting.free_places(tx, slots)
+    for waiter in await waiting.heads(tx, free):
+        slot, day = waiter.slot, waiter.slot[1]
+        found = await situation_of(request, tx, waiter.household_id, waiter.child_id, (day, day))
+        if not free[slot] or not may_grant(found, slot, now=at):
+            continue
+        free[slot] -= 1
+        version = await households.next_version(tx, waiter.household_id, waiter.child_id)
+        days = (booked_day(found.activities[slot[0]], day, booked=True),)
+        event = told(found, days, version, channel=Channel.WAITING_LIST, by=waiter.waits_by, at=at)
+        await waiting.leave(tx, waiter.child_id, [slot])
+        await bookings.save_changes(tx, event)
+        await outbox.add(tx, event, granted(found, slot, event))
+
+
+async def grant_waited(request: web.Request, tx: Transaction, activity_id: UUID) -> None:
+    """Give what a changed activity has free to who waits; the calendar is held, so nobody books meanwhile."""
+    slots = await waiting.waited_for(tx, activity_id, today())
+    await bookings.lock_occupation(tx, slots)
+    heads = await waiting.heads(tx, await waiting.free_places(tx, slots))
+    await households.lock_children(tx, {each.child_id for each in heads})
+    await grant(request, tx, slots, at=now())
+
+
+def _span(wish: BookingWish) -> tuple[date, date]:
+    days = [line.day for line in wish.lines]
+    return min(days), max(days)

@@ -1,0 +1,90 @@
+"""Commands for many days at once: a plan and its preview, and the undo of a change."""
+
+from uuid import UUID
+
+from aiohttp import web
+
+from chassis.clock import now, today
+from chassis.database import DATABASE, Transaction
+from chassis.http import idempotency_key, json_response, read_body
+from chassis.idempotency import recall, remember
+from chassis.identity import household_in_path, identity
+from contracts.api.planning import BookingOutcome, BookingWish, PlanChild, PlanOutcome, PlanWish, UndoWish
+from contracts.identity import Permission
+from planning.api.changing import change, situation_of
+from planning.domain import plans
+from planning.domain.bookings import decide, undo
+from planning.domain.failures import NothingToUndo
+from planning.domain.situation import Situation
+from planning.store import history
+
+routes = web.RouteTableDef()
+
+
+@routes.post("/households/{household_id}/plans")
+async def post_plan(request: web.Request) -> web.Response:
+    """Fill days by a rule: previewed, or done in one transaction, once for a key."""
+    household_id = household_in_path(request, Permission.BOOK_FOR_HOUSEHOLDS)
+    plan = await read_body(request, PlanWish)
+    scope = f"plans/{household_id}"
+    async with request.app[DATABASE].transaction() as tx:
+        if plan.preview:
+            return json_response(await _preview(request, tx, household_id, plan))
+        key = idempotency_key(request)
+        if answer := await recall(tx, scope, key, await request.read()):
+            return _json(answer)
+        planned = [await _planned(request, tx, household_id, plan, child) for child in plan.children]
+        outcomes = await change(request, tx, household_id, [wish for _, wish in planned if wish])
+        done = {outcome.child.child_id: outcome for outcome in outcomes}
+        every = tuple(done.get(found.child.child_id, _nothing(found)) for found, _ in planned)
+        answer = PlanOutcome(outcomes=every).model_dump_json().encode()
+        await remember(tx, scope, key, answer)
+    return _json(answer)
+
+
+async def _planned(
+    request: web.Request, tx: Transaction, household_id: UUID, plan: PlanWish, child: PlanChild
+) -> tuple[Situation, BookingWish | None]:
+    """A child's situation and the wish that the plan comes to."""
+    days = plans.span(plan)
+    found = await situation_of(request, tx, household_id, child.child_id, days)
+    model = None
+    if plan.like_child_id:
+        model = await situation_of(request, tx, household_id, plan.like_child_id, days)
+    seen = found.version if child.seen_version is None else child.seen_version
+    return found, plans.wish(plan, found, model, seen=seen, today=today())
+
+
+async def _preview(request: web.Request, tx: Transaction, household_id: UUID, plan: PlanWish) -> PlanOutcome:
+    outcomes, on_behalf = [], identity(request).is_staff
+    for child in plan.children:
+        found, wish = await _planned(request, tx, household_id, plan, child)
+        lines = decide(found, wish, now=now(), on_behalf=on_behalf).lines if wish else ()
+        outcomes.append(BookingOutcome(child=found.child, version=found.version, lines=lines))
+    return PlanOutcome(outcomes=tuple(outcomes))
+
+
+def _nothing(found: Situation) -> BookingOutcome:
+    return BookingOutcome(child=found.child, version=found.version, lines=())
+
+
+@routes.post("/households/{household_id}/undo")
+async def post_undo(request: web.Request) -> web.Response:
+    """Take a change back, as far as the rules of each of its days still allow; once for a key."""
+    household_id, key = household_in_path(request, Permission.BOOK_FOR_HOUSEHOLDS), idempotency_key(request)
+    wish, scope = await read_body(request, UndoWish), f"undo/{household_id}"
+    async with request.app[DATABASE].transaction() as tx:
+        if answer := await recall(tx, scope, key, await request.read()):
+            return _json(answer)
+        changes = await history.change(tx, household_id, wish.child_id, wish.version)
+        taken_back = undo(wish.child_id, changes, wish.version)
+        if taken_back is None:
+            raise NothingToUndo("there is no such change to take back")
+        (outcome,) = await change(request, tx, household_id, [taken_back])
+        answer = outcome.model_dump_json().encode()
+        await remember(tx, scope, key, answer)
+    return _json(answer)
+
+
+def _json(body: bytes) -> web.Response:
+    return web.Response(body=body, content_type="application/json", charset="utf-8")
