@@ -12,6 +12,7 @@ EVENTS: dict[str, type[Event]] = {
         planning.BookingsChanged,
         billing.CheckoutOpened,
         billing.InvoicePublished,
+        billing.InvoiceCredited,
         billing.InvoiceSettled,
         billing.PaymentUnmatched,
         payment.PaymentConfirmed,
