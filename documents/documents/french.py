@@ -40,6 +40,12 @@ def month(value: date) -> str:
     return f"{MONTHS[value.month - 1]} {value.year}"
 
 
+def of_month(value: date) -> str:
+    """``de novembre 2026``, ``d’octobre 2026``."""
+    written = month(value)
+    return f"d’{written}" if written[0] in "ao" else f"de {written}"
+
+
 def instant(value: datetime) -> str:
     """``2 décembre 2026 à 19 h 33``, in Europe/Paris."""
     local = value.astimezone(PARIS)

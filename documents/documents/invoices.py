@@ -30,7 +30,7 @@ def invoice(model: Invoice) -> bytes:
     values = {
         **issuer(model.issuer),
         "number": summary.number,
-        "month": french.month(summary.month),
+        "of_month": french.of_month(summary.month),
         "published_on": french.day(summary.published_on),
         "due_on": french.day(summary.due_on),
         "household": model.household_name,

@@ -114,7 +114,8 @@ async def planning(request: web.Request) -> web.Response:
     path = f"{household}/children/{child_id}/months/{first:%Y-%m}"
     view = await services.call(session, "planning", path, MonthView)
     try:
-        prices = (await services.call(session, "billing", f"{household}/prices", PriceList)).prices
+        path = f"{household}/prices?child_id={child_id}&day={max(first, today())}"
+        prices = (await services.call(session, "billing", path, PriceList)).prices
     except (Unavailable, Told):
         prices = ()  # the estimate is an extra: booking works without billing
     cents = {price.activity_id: price.unit_price_cents for price in prices}
@@ -127,6 +128,7 @@ async def planning(request: web.Request) -> web.Response:
         children=children.children,
         weeks=_weeks(view.days),
         cents=cents,
+        prices={price.activity_id: price for price in prices},
         booked_cents=sum(cents.get(activity_id, 0) for activity_id in booked) if cents else None,
         previous=(first - timedelta(days=1)).replace(day=1),
         following=(first + timedelta(days=31)).replace(day=1),

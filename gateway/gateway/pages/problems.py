@@ -26,6 +26,10 @@ SENTENCES = {
     ),
     "idempotency_key_reused": ("Cette page a déjà servi", "Rechargez la page, puis recommencez."),
     "tariff_missing": ("Il manque un tarif", "Rien n'a été publié. Sans tarif : {activities}."),
+    "tariff_used": ("Ce tarif a déjà servi", "Il a fait une facture : il ne peut que prendre fin, un autre le suivra."),
+    "run_moved": ("Ces factures ont avancé entre-temps", "Rechargez la page pour voir où elles en sont."),
+    "no_such_certificate": ("Pas d'attestation", "Rien n'a été payé pour la garde de cet enfant cette année-là."),
+    "wrong_period": ("Cette période ne se lit pas", "Elle commence avant de finir et dure trois mois au plus."),
     "no_ticket": ("Pas encore de ticket", "Le ticket existe dès que la banque a confirmé le paiement."),
 }
 BY_STATUS = {403: "forbidden", 404: "not_found", 413: "body_too_large", 422: "invalid", 429: "too_many"}

@@ -1,20 +1,15 @@
-"""/mairie: the message, the month's invoices, the latest payments."""
-
-from datetime import date, timedelta
+"""/mairie: the message, the latest payments, the way to the other pages."""
 
 from aiohttp import web
 from pydantic import ValidationError
 
-from chassis.clock import now, today
-from contracts.api.billing import InvoicePreview, InvoiceRun, InvoiceRunWish
+from chassis.clock import now
 from contracts.api.notifier import Announcement, AnnouncementWish
 from contracts.api.payment_gateway import PaymentList
 from contracts.failures import Forbidden, Invalid, Unavailable
 from contracts.identity import Identity, Permission
 from gateway.pages.rendering import checked_form, page, signed_in
-from gateway.services import SERVICES, Told
-
-DUE_DAYS = 30
+from gateway.services import SERVICES
 
 routes = web.RouteTableDef()
 
@@ -33,13 +28,6 @@ async def _show(request: web.Request, session: str, person: Identity, *, done: s
             payments = (await services.call(session, "payment-gateway", "/payments", PaymentList)).payments
     except Unavailable:
         missing.append("les derniers paiements")
-    month, preview = (today().replace(day=1) - timedelta(days=1)).replace(day=1), None
-    try:
-        if person.may(Permission.PUBLISH_INVOICES):
-            path = f"/invoice-runs/preview/{month:%Y-%m}"
-            preview = await services.call(session, "billing", path, InvoicePreview)
-    except (Unavailable, Told):
-        missing.append("l'aperçu des factures")
     try:
         _, raw = await services.raw("notifier", "GET", "/announcement")
         announcement = Announcement.model_validate_json(raw).markdown
@@ -55,9 +43,6 @@ async def _show(request: web.Request, session: str, person: Identity, *, done: s
         missing=missing,
         may_write=announcement is not None and person.may(Permission.WRITE_ANNOUNCEMENTS),
         may_publish=person.may(Permission.PUBLISH_INVOICES),
-        last_month=month,
-        preview=preview,
-        due_on=today() + timedelta(days=DUE_DAYS),
         done=done,
     )
 
@@ -78,19 +63,3 @@ async def save_message(request: web.Request) -> web.Response:
         raise Invalid("the message is too long", errors=[]) from error
     await request.app[SERVICES].call(session, "notifier", "/announcement", Announcement, method="PUT", body=wish)
     return await _show(request, session, person, done="Le message est enregistré.")
-
-
-@routes.post("/mairie/factures")
-async def publish_month(request: web.Request) -> web.Response:
-    """Publish a month; a second press publishes nothing twice."""
-    form = await checked_form(request)
-    session, person = await _staff(request)
-    try:
-        wish = InvoiceRunWish(month=form.get("month", ""), due_on=date.fromisoformat(str(form.get("due_on", ""))))
-    except ValueError as error:
-        raise Invalid("the month or the date cannot be read", errors=[]) from error
-    key = str(form.get("key", ""))
-    services = request.app[SERVICES]
-    run = await services.call(session, "billing", "/invoice-runs", InvoiceRun, method="POST", body=wish, key=key)
-    done = f"{run.invoices} factures publiées." if run.invoices != 1 else "1 facture publiée."
-    return await _show(request, session, person, done=done)

@@ -19,7 +19,7 @@ from chassis.database import DATABASE, Transaction
 from chassis.http import idempotency_key, path_uuid, read_body
 from chassis.idempotency import recall, remember
 from chassis.identity import household_in_path, require
-from contracts.api.billing import CreditNote, CreditNoteLine, CreditNoteSummary, CreditNoteWish
+from contracts.api.billing import CreditNote, CreditNoteLine, CreditNoteSummary, CreditNoteWish, Invoice
 from contracts.events.billing import InvoiceCredited, InvoiceSettled
 from contracts.identity import Permission
 
@@ -72,16 +72,8 @@ async def publish_credit_note(
 
     What was already paid beyond what the invoice asks from now on becomes the household's credit.
     """
-    await invoices.lock_invoices(tx, [invoice_id])
-    found = await invoices.invoice(tx, household_id, invoice_id)
-    if found is None:
-        raise NoSuchInvoice("the household has no such invoice")
-    total, creditable = (
-        sum(line.amount_cents for line in lines),
-        found.summary.total_cents - found.summary.credited_cents,
-    )
-    if total > creditable:
-        raise MoreThanInvoiced("an invoice is not credited for more than it said", creditable_cents=creditable)
+    total = sum(line.amount_cents for line in lines)
+    found = await _creditable(tx, household_id, invoice_id, total)
     (number,) = await invoices.next_numbers(tx, "A-", today().year, 1)
     note = CreditNote(
         summary=CreditNoteSummary(
@@ -99,16 +91,37 @@ async def publish_credit_note(
         household_address=found.household_address,
         lines=tuple(lines),
     )
-    at, note_id = now(), note.summary.credit_note_id
-    await add_credit_note(tx, household_id, note, at, by)
+    await add_credit_note(tx, household_id, note, now(), by)
     await add_to_chain(tx, [(number, chain.digest(note))])
-    entries = ledger.credited(invoice_id, products)
-    await invoices.add_ledger_transaction(tx, f"credit-note/{note_id}", household_id, entries, at, note=number)
-    left = found.summary.left_cents - total
-    if kept := ledger.overpaid(invoice_id, left):
-        await invoices.add_ledger_transaction(tx, f"credit-kept/{note_id}", household_id, kept, at, note=number)
-    await _tell(tx, household_id, note, settles=found.summary.left_cents > 0 >= left)
+    await _book(tx, household_id, note, products, left_cents=found.summary.left_cents)
     return note
+
+
+async def _creditable(tx: Transaction, household_id: UUID, invoice_id: UUID, cents: int) -> Invoice:
+    """The invoice, locked, if it can still be credited with this much."""
+    await invoices.lock_invoices(tx, [invoice_id])
+    found = await invoices.invoice(tx, household_id, invoice_id)
+    if found is None:
+        raise NoSuchInvoice("the household has no such invoice")
+    creditable = found.summary.total_cents - found.summary.credited_cents
+    if cents > creditable:
+        raise MoreThanInvoiced("an invoice is not credited for more than it said", creditable_cents=creditable)
+    return found
+
+
+async def _book(
+    tx: Transaction, household_id: UUID, note: CreditNote, products: Mapping[str, int], *, left_cents: int
+) -> None:
+    """Write the correction in the ledger and tell it; ``left_cents`` is what was left to pay before it."""
+    said, at = note.summary, now()
+    entries = ledger.credited(said.invoice_id, products)
+    movement = f"credit-note/{said.credit_note_id}"
+    await invoices.add_ledger_transaction(tx, movement, household_id, entries, at, note=said.number)
+    left = left_cents - said.total_cents
+    if kept := ledger.overpaid(said.invoice_id, left):
+        movement = f"credit-kept/{said.credit_note_id}"
+        await invoices.add_ledger_transaction(tx, movement, household_id, kept, at, note=said.number)
+    await _tell(tx, household_id, note, settles=left_cents > 0 >= left)
 
 
 async def _tell(tx: Transaction, household_id: UUID, note: CreditNote, *, settles: bool) -> None:

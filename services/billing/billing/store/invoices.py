@@ -78,6 +78,10 @@ async def add_invoices(tx: Transaction, run_id: UUID, published: Sequence[tuple[
             for household_id, model in published
         ],
     )
+    await _add_lines(tx, [model for _, model in published])
+
+
+async def _add_lines(tx: Transaction, models: Sequence[Invoice]) -> None:
     await tx.executemany(
         "INSERT INTO invoice_line (invoice_id, position, child_id, child_first_name, activity_label, childcare, count, "
         "unit_price_cents, amount_cents, explanation) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
@@ -94,7 +98,7 @@ async def add_invoices(tx: Transaction, run_id: UUID, published: Sequence[tuple[
                 line.amount_cents,
                 line.explanation,
             )
-            for _, model in published
+            for model in models
             for position, line in enumerate(model.lines)
         ],
     )
