@@ -25,6 +25,7 @@ class Permission(StrEnum):
     BOOK_FOR_HOUSEHOLDS = "book_for_households"
     WRITE_TARIFFS = "write_tariffs"
     PUBLISH_INVOICES = "publish_invoices"
+    COLLECT_MONEY = "collect_money"
     READ_PAYMENTS = "read_payments"
     WRITE_ANNOUNCEMENTS = "write_announcements"
     READ_MAILS = "read_mails"
@@ -44,6 +45,7 @@ _TILL_KEEPER = {
     Permission.READ_HOUSEHOLDS,
     Permission.WRITE_TARIFFS,
     Permission.PUBLISH_INVOICES,
+    Permission.COLLECT_MONEY,
     Permission.READ_PAYMENTS,
     Permission.READ_MAILS,
     Permission.RESEND_MAILS,

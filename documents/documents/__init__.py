@@ -1,6 +1,7 @@
 """PDFs as pure functions from a contract model to bytes: the same model gives the same bytes."""
 
-from documents.invoices import invoice
+from documents.certificates import certificate
+from documents.invoices import credit_note, invoice
 from documents.tickets import ticket
 
-__all__ = ["invoice", "ticket"]
+__all__ = ["certificate", "credit_note", "invoice", "ticket"]

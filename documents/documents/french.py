@@ -40,7 +40,18 @@ def month(value: date) -> str:
     return f"{MONTHS[value.month - 1]} {value.year}"
 
 
+def of_month(value: date) -> str:
+    """``de novembre 2026``, ``d’octobre 2026``."""
+    written = month(value)
+    return f"d’{written}" if written[0] in "ao" else f"de {written}"
+
+
 def instant(value: datetime) -> str:
     """``2 décembre 2026 à 19 h 33``, in Europe/Paris."""
     local = value.astimezone(PARIS)
     return f"{day(local.date())} à {local.hour}{NO_BREAK}h{NO_BREAK}{local.minute:02d}"
+
+
+def siret(digits: str) -> str:
+    """``21560000100018`` as ``215 600 001 00018``."""
+    return NO_BREAK.join((digits[:3], digits[3:6], digits[6:9], digits[9:]))

@@ -9,13 +9,33 @@ from uuid import UUID
 import pytest
 
 import documents
-from contracts.api.billing import Invoice, InvoiceLine, InvoiceStatus, InvoiceSummary
+from contracts.api.billing import (
+    Certificate,
+    CertificateLine,
+    CreditNote,
+    CreditNoteLine,
+    CreditNoteSummary,
+    Invoice,
+    InvoiceLine,
+    InvoiceStatus,
+    InvoiceSummary,
+    Issuer,
+)
 from contracts.events.payment import Mode, PaymentConfirmed, Ticket
 from documents import french
 from local_stack.packages import pdf_tools
 
 EXAMPLES = Path(__file__).parent.parent.parent / "contracts" / "examples"
 HOSTILE = '#let x = 1 *gras* $x^2$ _a_ `code` @ref <label> "quotes" \\ // <script> Éloïse-Œdipe'
+
+ISSUER = Issuer(
+    town="Ville de Saint-Aubin",
+    siret="21560000100018",
+    address="1 place de la Mairie, 56700 Saint-Aubin",
+    contact="enfance@saint-aubin.example",
+    till="Régie enfance, le mardi de 9 h à 12 h",
+)
+LONG = "Famille Laurent-Delacroix de Saint-Exupéry et Œdipe-Château, chez M. et Mme Nguyên-Lefebvre"
 
 
 def a_ticket() -> Ticket:
@@ -30,7 +50,7 @@ def an_invoice(lines: int = 3, name: str = "Famille Exemple") -> Invoice:
         count=12,
         unit_price_cents=420,
         amount_cents=5_040,
-        explanation="tarif unique",
+        explanation="Demi-journée · QF 845 depuis le 01/09/2026 · taux d'effort 0,565 % · 2e enfant −10 %",
     )
     return Invoice(
         summary=InvoiceSummary(
@@ -44,6 +64,7 @@ def an_invoice(lines: int = 3, name: str = "Famille Exemple") -> Invoice:
             status=InvoiceStatus.PAID,
         ),
         town="Ville de Saint-Aubin",
+        issuer=ISSUER,
         household_name=name,
         household_reference="F-0042",
         household_address=("12 rue des Tilleuls", "56700 Saint-Aubin"),
@@ -90,7 +111,93 @@ def test_sixty_lines_are_all_there(tmp_path: Path) -> None:
     for number in range(60):
         assert f"Enfant {number} " in text
     assert "1 234,50 €" in text
-    assert "page 3 sur" in text
+    assert "page 5 sur 5" in text
+
+
+def test_an_invoice_says_who_sends_it_why_each_price_and_what_can_be_done(tmp_path: Path) -> None:
+    text = " ".join(text_of(documents.invoice(an_invoice(name=LONG)), tmp_path).split())
+    for expected in (
+        "SIRET 215 600 001 00018",
+        "enfance@saint-aubin.example",
+        "Facture de novembre 2026",
+        "2026-000123",
+        "QF 845 depuis le 01/09/2026",
+        "50,40 €",
+        "31 décembre 2026",
+        "Voies de recours",
+        "L. 1617-5",
+        "Régie enfance, le mardi de 9 h à 12 h.",
+        "Nguyên-Lefebvre",
+    ):
+        assert expected in text
+
+
+def test_a_credit_note_names_the_invoice_it_corrects(tmp_path: Path) -> None:
+    lines = tuple(
+        CreditNoteLine(
+            child_first_name="Zoë" if number % 2 else None,
+            label=f"Cantine {number} · tranche jusqu'à 700",
+            count=4,
+            unit_credit_cents=230,
+            amount_cents=920,
+        )
+        for number in range(60)
+    )
+    note = CreditNote(
+        summary=CreditNoteSummary(
+            credit_note_id=UUID(int=2),
+            number="A-2026-000007",
+            invoice_id=UUID(int=1),
+            invoice_number="2026-000123",
+            published_on=date(2026, 12, 5),
+            total_cents=55_200,
+            reason="Quotient familial connu après la facture",
+        ),
+        issuer=ISSUER,
+        household_name=LONG,
+        household_reference="F-0042",
+        household_address=("12 rue des Tilleuls", "56700 Saint-Aubin"),
+        lines=lines,
+    )
+    assert documents.credit_note(note) == documents.credit_note(note)
+    text = text_of(documents.credit_note(note), tmp_path)
+    for expected in ("A-2026-000007", "Avoir sur la facture 2026-000123", "connu après la facture", "552,00 €"):
+        assert expected in text
+    for number in range(60):
+        assert f"Cantine {number} " in text
+
+
+def test_a_certificate_says_what_was_paid_for_a_child_in_a_year(tmp_path: Path) -> None:
+    model = Certificate(
+        issuer=ISSUER,
+        household_name=HOSTILE,
+        household_reference="F-0042",
+        household_address=("12 rue des Tilleuls",),
+        child_name="Léa Exemple",
+        birth_date=date(2022, 3, 1),
+        year=2026,
+        issued_on=date(2027, 1, 15),
+        lines=(
+            CertificateLine(activity_label="Mercredi", amount_cents=31_240),
+            CertificateLine(activity_label="Périscolaire soir", amount_cents=18_720),
+        ),
+    )
+    assert documents.certificate(model) == documents.certificate(model)
+    text = text_of(documents.certificate(model), tmp_path)
+    for expected in ("Attestation fiscale 2026", "Léa Exemple", "1er mars 2022", "312,40 €", "187,20 €", "499,60 €"):
+        assert expected in text
+
+
+def test_every_document_is_tagged_archival_and_in_french(tmp_path: Path) -> None:
+    content = documents.invoice(an_invoice())
+    assert b"/MarkInfo" in content
+    assert b"/Lang" in content
+    file = tmp_path / "document.pdf"
+    file.write_bytes(content)
+    pdf_tools()
+    said = subprocess.run(["pdfinfo", str(file)], capture_output=True, check=True, timeout=30).stdout.decode()
+    assert "Tagged:          yes" in said
+    assert "Facture 2026-000123" in said
 
 
 def test_hostile_names_are_only_text(tmp_path: Path) -> None:
@@ -112,6 +219,12 @@ def test_nobody_goes_without_a_document_for_the_signs_of_a_name(tmp_path: Path, 
 )
 def test_amounts(cents: int, text: str) -> None:
     assert french.euros(cents).replace(french.NO_BREAK, " ") == text
+
+
+def test_months_elide() -> None:
+    assert french.of_month(date(2026, 10, 1)) == "d’octobre 2026"
+    assert french.of_month(date(2026, 8, 1)) == "d’août 2026"
+    assert french.of_month(date(2026, 11, 1)) == "de novembre 2026"
 
 
 def test_days_and_instants() -> None:

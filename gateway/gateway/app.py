@@ -15,7 +15,10 @@ from gateway.pages import (
     payments,
     planning,
     plans,
+    runs,
     sign_in,
+    tariffs,
+    till,
     town_calendar,
     town_hall,
 )
@@ -34,7 +37,7 @@ def build(settings: Settings) -> web.Application:
     use_hub(app)
     for part in (
         *(sign_in, home, plans, planning, invoices, payments),
-        *(mails, messages, town_hall, town_calendar, attendance),
+        *(town_hall, messages, mails, town_calendar, attendance, runs, tariffs, till),
         *(webhooks, assets),
     ):
         app.add_routes(part.routes)

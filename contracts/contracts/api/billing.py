@@ -1,58 +1,104 @@
-"""billing: prices, invoices and checkouts."""
+"""billing: runs, invoices, credit notes, certificates and checkouts."""
 
 from datetime import date
 from enum import StrEnum
+from typing import Annotated
 from uuid import UUID
 
-from pydantic import Field
+from pydantic import Field, StringConstraints
 
 from contracts.model import Cents, Contract, Instant, Label, Month, PositiveCents, Reference
 
-
-class TariffWish(Contract):
-    """``PUT /tariffs/{activity_id}``: a flat price a day, from a date on."""
-
-    activity_label: Label
-    unit_price_cents: int = Field(strict=True, ge=0, le=1_000_00)
-    valid_from: date
+Explanation = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=400)]
+"""Which rule made a price, from which quotient, with which reductions; in French, for parents and auditors."""
 
 
 class Price(Contract):
-    """What a day costs this household now, and why."""
+    """What a day costs a child of this household, and why."""
 
     activity_id: UUID
     unit_price_cents: int
-    explanation: Label
+    explanation: Explanation
+    tariff_id: UUID | None = None
+    quotient_cents: int | None = None
+    quotient_from: date | None = None
 
 
 class PriceList(Contract):
-    """``GET /households/{household_id}/prices``."""
+    """``GET /households/{household_id}/prices?child_id=…&day=…``: today's, for the eldest child, unless told."""
 
     prices: tuple[Price, ...]
 
 
 class InvoiceRunWish(Contract):
-    """``POST /invoice-runs`` with an ``Idempotency-Key``: publish the invoices of a month."""
+    """``POST /invoice-runs`` with an ``Idempotency-Key``: prepare the invoices of a month.
+
+    ``straight`` publishes as soon as the preparation finds nothing that stands in the way.
+    """
 
     month: Month
     due_on: date
+    straight: bool = False
 
 
 class InvoicePreview(Contract):
-    """``GET /invoice-runs/preview/{month}``: what a run would publish now."""
+    """``GET /invoice-runs/preview/{month}``: what waits to be invoiced."""
 
     month: Month
-    invoices: int
-    total_cents: int
+    households: int
+    days: int
+
+
+class RunStatus(StrEnum):
+    """Where a run stands; it works by itself while ``drafting`` or ``publishing``, and survives any stop."""
+
+    DRAFTING = "drafting"
+    READY = "ready"
+    PUBLISHING = "publishing"
+    DONE = "done"
+    CANCELLED = "cancelled"
+
+
+class AnomalyKind(StrEnum):
+    """What a person should look at before publishing. Only a missing tariff stands in the way."""
+
+    TARIFF_MISSING = "tariff_missing"
+    QUOTIENT_MISSING = "quotient_missing"
+    UNUSUAL_AMOUNT = "unusual_amount"
+    OWES_NOTHING = "owes_nothing"
+
+
+class Anomaly(Contract):
+    """Something unusual about a household's invoice. ``amount_cents`` is what the invoice would say."""
+
+    kind: AnomalyKind
+    household_id: UUID
+    household_name: Label
+    household_reference: Reference
+    detail: Label
+    amount_cents: Cents
 
 
 class InvoiceRun(Contract):
-    """What a run published."""
+    """``GET /invoice-runs/{run_id}``: how far a run is. ``invoices`` and ``total_cents`` are of its present phase."""
 
     run_id: UUID
     month: Month
+    due_on: date
+    status: RunStatus
+    created_at: Instant
+    households: int
+    households_done: int
     invoices: int
     total_cents: int
+    anomalies: tuple[Anomaly, ...] = ()
+    anomalies_count: int = 0
+
+
+class RunList(Contract):
+    """``GET /invoice-runs``: newest first."""
+
+    runs: tuple[InvoiceRun, ...]
 
 
 class InvoiceStatus(StrEnum):
@@ -75,6 +121,19 @@ class InvoiceSummary(Contract):
     left_cents: int = Field(ge=0)
     status: InvoiceStatus
     checkout_id: UUID | None = None
+    credited_cents: int = Field(default=0, ge=0)
+
+
+class CreditNoteSummary(Contract):
+    """A credit note (« avoir ») in a list."""
+
+    credit_note_id: UUID
+    number: Reference
+    invoice_id: UUID
+    invoice_number: Reference
+    published_on: date
+    total_cents: PositiveCents
+    reason: Label
 
 
 class InvoiceList(Contract):
@@ -83,6 +142,16 @@ class InvoiceList(Contract):
     to_pay: tuple[InvoiceSummary, ...]
     paid: tuple[InvoiceSummary, ...]
     credit_cents: int = Field(ge=0)
+    credit_notes: tuple[CreditNoteSummary, ...] = ()
+    certificates: tuple["CertificateKey", ...] = ()
+
+
+class CertificateKey(Contract):
+    """A year in which childcare was paid for a child: its certificate can be had."""
+
+    year: int
+    child_id: UUID
+    child_first_name: Label
 
 
 class InvoiceLine(Contract):
@@ -93,7 +162,19 @@ class InvoiceLine(Contract):
     count: int
     unit_price_cents: int
     amount_cents: Cents
-    explanation: Label
+    explanation: Explanation
+    child_id: UUID | None = None
+    childcare: bool = False
+
+
+class Issuer(Contract):
+    """Who sends a document, as it was on that day. ``till`` is where one pays at the counter."""
+
+    town: Label
+    siret: Annotated[str, StringConstraints(pattern=r"^\d{14}$")]
+    address: Label
+    contact: Label
+    till: Label
 
 
 class Invoice(Contract):
@@ -101,10 +182,64 @@ class Invoice(Contract):
 
     summary: InvoiceSummary
     town: Label
+    issuer: Issuer
     household_name: Label
     household_reference: Reference
     household_address: tuple[Label, ...]
     lines: tuple[InvoiceLine, ...]
+
+
+class CreditNoteWish(Contract):
+    """``POST /households/{household_id}/invoices/{invoice_id}/credit-notes`` with an ``Idempotency-Key``."""
+
+    amount_cents: PositiveCents
+    reason: Label
+
+
+class CreditNoteLine(Contract):
+    """So many days of an activity for a child, each this much less than invoiced; or one amount without a child."""
+
+    child_first_name: Label | None
+    label: Label
+    count: int = Field(ge=1)
+    unit_credit_cents: PositiveCents
+    amount_cents: PositiveCents
+
+
+class CreditNote(Contract):
+    """A published credit note with all that its PDF shows. It never changes."""
+
+    summary: CreditNoteSummary
+    issuer: Issuer
+    household_name: Label
+    household_reference: Reference
+    household_address: tuple[Label, ...]
+    lines: tuple[CreditNoteLine, ...]
+
+
+class CertificateLine(Contract):
+    """What was paid for one activity."""
+
+    activity_label: Label
+    amount_cents: PositiveCents
+
+
+class Certificate(Contract):
+    """« Attestation fiscale »: what a household paid in a year for the care of a child."""
+
+    issuer: Issuer
+    household_name: Label
+    household_reference: Reference
+    household_address: tuple[Label, ...]
+    child_name: Label
+    birth_date: date | None
+    year: int
+    issued_on: date
+    lines: tuple[CertificateLine, ...]
+
+    @property
+    def total_cents(self) -> int:
+        return sum(line.amount_cents for line in self.lines)
 
 
 class CheckoutWish(Contract):

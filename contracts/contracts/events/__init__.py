@@ -14,6 +14,7 @@ EVENTS: dict[str, type[Event]] = {
         planning.AttendanceRecorded,
         billing.CheckoutOpened,
         billing.InvoicePublished,
+        billing.InvoiceCredited,
         billing.InvoiceSettled,
         billing.PaymentUnmatched,
         payment.PaymentConfirmed,

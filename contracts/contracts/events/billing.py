@@ -57,8 +57,27 @@ class InvoicePublished(Event):
         return f"invoice/{self.invoice_id}"
 
 
+class InvoiceCredited(Event):
+    """A credit note corrects an invoice, which itself never changes."""
+
+    type = "billing.invoice.credited"
+
+    credit_note_id: UUID
+    household_id: UUID
+    number: Reference
+    invoice_id: UUID
+    invoice_number: Reference
+    total_cents: PositiveCents
+    reason: Label
+    published_at: Instant
+
+    @property
+    def subject(self) -> str:
+        return f"invoice/{self.invoice_id}"
+
+
 class InvoiceSettled(Event):
-    """Nothing is left to pay on this invoice."""
+    """Nothing is left to pay on this invoice. ``payment_id`` is the payment, receipt or credit note that settled it."""
 
     type = "billing.invoice.settled"
 

@@ -17,15 +17,47 @@ from local_stack.stack import Stack
 
 SECRET = "demo-2026-demo"  # noqa: S105 - printed on purpose: the demo town is for trying
 SPACE = uuid5(NAMESPACE_URL, "urn:preau:demo")
-CANTEEN, CANTEEN_CENTS = "Cantine", 420
+CANTEEN = "Cantine"
 ACTIVITIES = (
-    ("Périscolaire matin", "school_days", [1, 2, 4, 5], 210),
-    (CANTEEN, "school_days", [1, 2, 4, 5], CANTEEN_CENTS),
-    ("Périscolaire soir", "school_days", [1, 2, 4, 5], 260),
-    ("Mercredi", "wednesdays", [3], 980),
-    ("Petites Vac. Matin", "small_holidays", [1, 2, 3, 4, 5], 490),
-    ("Petites Vac. Après-midi", "small_holidays", [1, 2, 3, 4, 5], 475),
+    ("Périscolaire matin", "school_days", [1, 2, 4, 5]),
+    (CANTEEN, "school_days", [1, 2, 4, 5]),
+    ("Périscolaire soir", "school_days", [1, 2, 4, 5]),
+    ("Mercredi", "wednesdays", [3]),
+    ("Petites Vac. Matin", "small_holidays", [1, 2, 3, 4, 5]),
+    ("Petites Vac. Après-midi", "small_holidays", [1, 2, 3, 4, 5]),
 )
+
+
+def _flat(cents: int) -> dict[str, Any]:
+    return {"kind": "flat", "unit_price_cents": cents}
+
+
+def _effort(rate_percent: str, floor_cents: int, ceiling_cents: int) -> dict[str, Any]:
+    bounds = {"floor_cents": floor_cents, "ceiling_cents": ceiling_cents, "without_quotient_cents": ceiling_cents}
+    return {"kind": "proportional", "rate_percent": rate_percent, **bounds}
+
+
+BRACKETS = {
+    "kind": "brackets",
+    "brackets": [
+        {"up_to_cents": 400_00, "unit_price_cents": 100},
+        {"up_to_cents": 700_00, "unit_price_cents": 265},
+        {"up_to_cents": 1_000_00, "unit_price_cents": 345},
+        {"up_to_cents": None, "unit_price_cents": 420},
+    ],
+    "without_quotient_cents": 420,
+}
+TARIFFS: tuple[tuple[str, str, dict[str, Any]], ...] = (
+    ("Périscolaire matin", "Accueil du matin", {"formula": _flat(210), "childcare": True}),
+    (CANTEEN, "Repas des habitants", {"formula": BRACKETS, "resident": True, "sibling_percents": [10, 20]}),
+    (CANTEEN, "Repas hors commune", {"formula": _flat(560), "resident": False}),
+    ("Périscolaire soir", "Accueil du soir", {"formula": _flat(260), "childcare": True}),
+    ("Mercredi", "Mercredi au taux d'effort", {"formula": _effort("1.1500", 250, 1_400), "childcare": True}),
+    ("Petites Vac. Matin", "Demi-journée", {"formula": _effort("0.5800", 150, 700), "childcare": True}),
+    ("Petites Vac. Après-midi", "Demi-journée", {"formula": _effort("0.5650", 150, 700), "childcare": True}),
+)
+QUOTIENTS = (84_500, 61_200, 38_900, None, 112_000, 69_999, 154_000, 40_000, 52_300, 97_550, 88_000, 71_000)
+"""The families' quotients, in cents, in their order; None has not given it. The last of them lives elsewhere."""
 FAMILIES = (
     ("Dupont", "Camille", ("Léa", "Tom")),
     ("Martin", "Sofiane", ("Inès",)),
@@ -83,7 +115,7 @@ class Demo:
         self._url, self._http = url, http
         self._session = ""
         self._shared: dict[str, Any] = {}
-        self._month, self._booked_cents, self._strike_day = "", 0, ""
+        self._month, self._booked_days, self._strike_day = "", 0, ""
         self._club: list[tuple[str, str]] = []
 
     async def fill(self) -> None:
@@ -91,6 +123,7 @@ class Demo:
         if (await self._call("auth", "GET", "/households"))["households"]:
             return
         await self._activities()
+        await self._tariffs()
         for number, family in enumerate(FAMILIES, 1):
             await self._family(number, *family)
         await self._invoice()
@@ -107,7 +140,7 @@ class Demo:
     async def _activities(self) -> None:
         today = date.today()  # noqa: DTZ011 - a machine of one's own
         first = date(today.year - 1, 9, 1)
-        for position, (label, period, weekdays, cents) in enumerate(ACTIVITIES):
+        for position, (label, period, weekdays) in enumerate(ACTIVITIES):
             notice = {"days_before": 1, "at": "18:00"}
             wish = {
                 "label": label,
@@ -121,8 +154,19 @@ class Demo:
                 "capacity": CLUB_PLACES if label == CLUB else None,
             }
             await self._call("planning", "PUT", f"/activities/{id_of(label)}", wish)
-            tariff = {"activity_label": label, "unit_price_cents": cents, "valid_from": str(first)}
-            await self._call("billing", "PUT", f"/tariffs/{id_of(label)}", tariff)
+
+    async def _tariffs(self) -> None:
+        first = date(date.today().year - 1, 9, 1)  # noqa: DTZ011 - a machine of one's own
+        for activity, label, rule in TARIFFS:
+            names = {"label": label, "activity_id": str(id_of(activity)), "activity_label": activity}
+            path = f"/tariffs/{id_of(f'tariff {activity} {label}')}"
+            await self._call("billing", "PUT", path, {**names, "valid_from": str(first), **rule})
+
+    async def _terms(self, number: int, household_id: str) -> None:
+        """What a family told of itself, once billing has heard of the family."""
+        first = date(date.today().year - 1, 9, 1)  # noqa: DTZ011 - a machine of one's own
+        terms = {"quotient_cents": QUOTIENTS[number - 1], "resident": number < len(FAMILIES)}
+        await self._until_known("billing", "PUT", f"/households/{household_id}/terms/{first}", terms)
 
     async def _family(self, number: int, name: str, guardian: str, children: tuple[str, ...]) -> None:
         wish: dict[str, Any] = {
@@ -156,6 +200,7 @@ class Demo:
         if name == SHARED_FROM:
             kept = ("child_id", "first_name", "last_name", "birth_date", "school", "class_name")
             self._shared = {field: household["children"][0][field] for field in kept}
+        await self._terms(number, household["household_id"])
         for child in household["children"]:
             await self._child(household["household_id"], child["child_id"])
 
@@ -164,7 +209,7 @@ class Demo:
         path = f"/households/{household_id}/children/{child_id}"
         span = {"first_day": str(today - timedelta(days=200)), "last_day": str(today + timedelta(days=220))}
         for label, *_ in ACTIVITIES:
-            await self._until_known("PUT", f"{path}/enrolments/{id_of(label)}", span)
+            await self._until_known("planning", "PUT", f"{path}/enrolments/{id_of(label)}", span)
         month = today.replace(day=1)
         lines: list[dict[str, Any]] = []
         while not lines:
@@ -177,7 +222,7 @@ class Demo:
         await self._call("planning", "POST", f"/households/{household_id}/bookings", body, more=extra)
         self._month = f"{month:%Y-%m}"
         self._club.append((household_id, child_id))
-        self._booked_cents += len(lines) * CANTEEN_CENTS
+        self._booked_days += len(lines)
         to_come = today + timedelta(days=14)
         while not self._strike_day:
             view = await self._call("planning", "GET", f"{path}/months/{to_come:%Y-%m}")
@@ -208,21 +253,28 @@ class Demo:
         today = date.today()  # noqa: DTZ011 - a machine of one's own
         for _ in range(300):
             preview = await self._call("billing", "GET", f"/invoice-runs/preview/{self._month}")
-            if preview["total_cents"] == self._booked_cents:
+            if preview["days"] == self._booked_days:
                 break
             await asyncio.sleep(0.2)
-        body = {"month": self._month, "due_on": str(today + timedelta(days=30))}
-        await self._call("billing", "POST", "/invoice-runs", body, more={"Idempotency-Key": f"demo-{self._month}"})
+        body = {"month": self._month, "due_on": str(today + timedelta(days=30)), "straight": True}
+        key = {"Idempotency-Key": f"demo-{self._month}"}
+        run = await self._call("billing", "POST", "/invoice-runs", body, more=key)
+        for _ in range(300):
+            if run["status"] == "done":
+                return
+            await asyncio.sleep(0.2)
+            run = await self._call("billing", "GET", f"/invoice-runs/{run['run_id']}")
+        raise RuntimeError(f"the demo's invoices are not published: {run}")
 
-    async def _until_known(self, method: str, path: str, body: Any) -> None:
+    async def _until_known(self, service: str, method: str, path: str, body: Any) -> None:
         for _ in range(100):
             try:
-                await self._call("planning", method, path, body)
+                await self._call(service, method, path, body)
             except LookupError:
                 await asyncio.sleep(0.1)
             else:
                 return
-        raise RuntimeError(f"planning never heard of {path}")
+        raise RuntimeError(f"{service} never heard of {path}")
 
     async def _call(
         self,

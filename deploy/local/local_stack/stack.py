@@ -37,6 +37,13 @@ READY_SECONDS = 90
 PROCESS = {"PATH": os.environ.get("PATH", ""), "MALLOC_ARENA_MAX": "1"}
 """What every program gets: one memory arena, since a program has one busy thread."""
 TOWN = "Saint-Aubin"
+TILL = {
+    "TOWN_SIRET": "00000000000000",
+    "TOWN_ADDRESS": "1 place de la Mairie, 00000 Saint-Aubin",
+    "TOWN_CONTACT": "enfance@saint-aubin.example",
+    "TILL_REFERENCE": "REGIE-ENFANCE",
+    "TILL_ADDRESS": "Régie enfance, 1 place de la Mairie, le mardi et le jeudi de 9 h à 12 h",
+}
 
 Say = Callable[[str], None]
 
@@ -252,7 +259,7 @@ class Stack:
         own = {
             "auth": {"AUTH_KEY_SECRET": self.secrets["auth_key"]},
             "planning": {"SCHOOL_ZONE": "B"},
-            "billing": {"TILL_REFERENCE": "REGIE-ENFANCE"},
+            "billing": TILL,
             "payment-gateway": {
                 "PAYFIP_SERVICE_URL": f"{self.url('bank')}/tpa/services/securite",
                 "PAYFIP_PAYER_URL": f"{self.url('bank')}/tpa/paiementws.web",

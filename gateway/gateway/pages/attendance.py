@@ -10,9 +10,10 @@ from yarl import URL
 from chassis.clock import today
 from contracts.api.planning import ActivityList, AttendanceMark, AttendanceMarks, AttendanceSheet
 from contracts.events.planning import Presence
-from contracts.failures import Forbidden, Invalid
-from contracts.identity import Identity, Permission
-from gateway.pages.rendering import checked_form, page, see, signed_in
+from contracts.failures import Invalid
+from contracts.identity import Permission
+from gateway.pages.rendering import checked_form, page, see
+from gateway.pages.staff import staff
 from gateway.services import SERVICES
 
 PRESENCES = {
@@ -25,17 +26,10 @@ PRESENCES = {
 routes = web.RouteTableDef()
 
 
-async def _staff(request: web.Request) -> tuple[str, Identity]:
-    session, person = await signed_in(request)
-    if not person.may(Permission.BOOK_FOR_HOUSEHOLDS):
-        raise Forbidden("this page is for who marks attendance")
-    return session, person
-
-
 @routes.get("/mairie/pointage")
 async def sheet(request: web.Request) -> web.Response:
     """The sheet of an activity, a day and perhaps a school; today's first activity to begin with."""
-    session, person = await _staff(request)
+    session, person = await staff(request, Permission.BOOK_FOR_HOUSEHOLDS)
     services = request.app[SERVICES]
     activities = (await services.call(session, "planning", "/activities", ActivityList)).activities
     try:
@@ -67,7 +61,7 @@ async def sheet(request: web.Request) -> web.Response:
 async def mark(request: web.Request) -> web.Response:
     """Keep the marks of a sheet; sent twice, they are kept once."""
     form = await checked_form(request)
-    session, _person = await _staff(request)
+    session, _person = await staff(request, Permission.BOOK_FOR_HOUSEHOLDS)
     query = {name: str(form.get(name, "")) for name in ("activite", "jour", "ecole")}
     try:
         path = f"/activities/{UUID(query['activite'])}/attendance/{date.fromisoformat(query['jour'])}"

@@ -73,10 +73,24 @@ async def recap(request: web.Request) -> web.Response:
     return page(request, "invoice_recap.html", person, invoices=payable, total_cents=total)
 
 
-@routes.get("/factures/{invoice_id}/pdf")
-async def pdf(request: web.Request) -> web.Response:
+async def _pdf(request: web.Request, document: str) -> web.Response:
     session, _person, household = await household_of(request)
-    path = f"{household}/invoices/{path_uuid(request, 'invoice_id')}/pdf"
-    disposition, raw = await request.app[SERVICES].file(session, "billing", path)
+    disposition, raw = await request.app[SERVICES].file(session, "billing", f"{household}/{document}/pdf")
     headers = {"Content-Disposition": disposition, "Cache-Control": "no-store"}
     return web.Response(body=raw, content_type="application/pdf", headers=headers)
+
+
+@routes.get("/factures/{invoice_id}/pdf")
+async def pdf(request: web.Request) -> web.Response:
+    return await _pdf(request, f"invoices/{path_uuid(request, 'invoice_id')}")
+
+
+@routes.get("/factures/avoirs/{credit_note_id}/pdf")
+async def credit_note(request: web.Request) -> web.Response:
+    return await _pdf(request, f"credit-notes/{path_uuid(request, 'credit_note_id')}")
+
+
+@routes.get("/factures/attestations/{year:[0-9]{4}}/{child_id}/pdf")
+async def certificate(request: web.Request) -> web.Response:
+    """« Attestation fiscale »."""
+    return await _pdf(request, f"certificates/{request.match_info['year']}/{path_uuid(request, 'child_id')}")

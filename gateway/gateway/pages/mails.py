@@ -8,7 +8,7 @@ from contracts.api.notifier import MailLog, MailStatus, Unsubscription
 from contracts.failures import NotFound
 from contracts.identity import Permission
 from gateway.pages.rendering import checked_form, page, see
-from gateway.pages.town_hall import staff
+from gateway.pages.staff import staff
 from gateway.services import SERVICES
 
 KINDS = {
@@ -33,7 +33,7 @@ routes = web.RouteTableDef()
 @routes.get("/mairie/courrier")
 async def log(request: web.Request) -> web.Response:
     """The latest mails, of one status when it is chosen."""
-    session, person = await staff(request)
+    session, person = await staff(request, Permission.READ_MAILS)
     chosen = request.query.get("etat", "")
     path = f"/mails?status={chosen}" if chosen in set(MailStatus) else "/mails"
     found = await request.app[SERVICES].call(session, "notifier", path, MailLog)
@@ -54,7 +54,7 @@ async def log(request: web.Request) -> web.Response:
 async def send_again(request: web.Request) -> web.Response:
     """« Renvoyer »: to the address known now."""
     await checked_form(request)
-    session, _person = await staff(request)
+    session, _person = await staff(request, Permission.READ_MAILS)
     await request.app[SERVICES].do(session, "notifier", f"/mails/{path_uuid(request, 'mail_id')}/again")
     return see("/mairie/courrier?fait=1")
 

@@ -7,8 +7,9 @@ from pydantic import ValidationError
 
 from chassis.clock import PARIS, now
 from contracts.api.notifier import AnnouncementArchive, AnnouncementState, AnnouncementWish
+from contracts.identity import Permission
 from gateway.pages.rendering import checked_form, page, see
-from gateway.pages.town_hall import staff
+from gateway.pages.staff import staff
 from gateway.services import SERVICES
 
 STATES = {
@@ -30,7 +31,7 @@ async def _show(
     request: web.Request, typed: dict[str, str], *, status: int = 200, wrong: str = "", done: bool = False
 ) -> web.Response:
     """The form with what was typed, its preview, and every message there was."""
-    session, person = await staff(request)
+    session, person = await staff(request, Permission.WRITE_ANNOUNCEMENTS)
     archive = await request.app[SERVICES].call(session, "notifier", "/announcements", AnnouncementArchive)
     return page(
         request,
@@ -49,7 +50,7 @@ async def _show(
 async def save(request: web.Request) -> web.Response:
     """« Aperçu » shows the message and keeps what was typed; « Enregistrer » saves it."""
     form = await checked_form(request)
-    session, _person = await staff(request)
+    session, _person = await staff(request, Permission.WRITE_ANNOUNCEMENTS)
     typed = {name: str(form.get(name, "")) for name in BLANK}
     if "preview" in form:
         return await _show(request, typed)
@@ -82,7 +83,7 @@ def _instant(text: str) -> datetime | None:
 async def end(request: web.Request) -> web.Response:
     """« Ne plus afficher »."""
     await checked_form(request)
-    session, _person = await staff(request)
+    session, _person = await staff(request, Permission.WRITE_ANNOUNCEMENTS)
     path = f"/announcements/{request.match_info['announcement_id']}/end"
     await request.app[SERVICES].do(session, "notifier", path)
     return see("/mairie/messages")

@@ -24,7 +24,7 @@ from contracts.api.planning import (
 )
 from contracts.events.planning import Channel
 from contracts.failures import Invalid
-from gateway.pages.recaps import household_of, recap, unit_prices
+from gateway.pages.recaps import household_of, price_list, recap
 from gateway.pages.rendering import checked_form, page, see
 from gateway.services import SERVICES
 
@@ -105,7 +105,8 @@ async def planning(request: web.Request) -> web.Response:
     children = await services.call(session, "planning", f"{household}/children", ChildList)
     path = f"{household}/children/{child_id}/months/{first:%Y-%m}"
     view = await services.call(session, "planning", path, MonthView)
-    cents = await unit_prices(request, session, household)
+    prices = await price_list(request, session, household, f"?child_id={child_id}&day={max(first, today())}")
+    cents = {activity_id: price.unit_price_cents for activity_id, price in prices.items()}
     cells = [cell for day in view.days for cell in day.cells]
     booked = [cell.activity_id for cell in cells if cell.state is CellState.BOOKED]
     about = {cell.activity_id for cell in cells}
@@ -123,6 +124,7 @@ async def planning(request: web.Request) -> web.Response:
         first_day=max(first, today()),
         last_day=last,
         cents=cents,
+        prices=prices,
         booked_cents=sum(cents.get(activity_id, 0) for activity_id in booked) if cents else None,
         previous=(first - timedelta(days=1)).replace(day=1),
         following=(first + timedelta(days=31)).replace(day=1),

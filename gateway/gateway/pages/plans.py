@@ -11,7 +11,7 @@ from chassis.clock import today
 from chassis.http import path_month, path_uuid
 from contracts.api.planning import BookingOutcome, LineRefusal, PlanChild, PlanOutcome, PlanWish, UndoWish, WeekSlot
 from contracts.failures import Invalid
-from gateway.pages.recaps import REFUSALS, by_activity, household_of, recap, unit_prices
+from gateway.pages.recaps import REFUSALS, by_activity, household_of, price_list, recap
 from gateway.pages.rendering import checked_form, page
 from gateway.services import SERVICES
 
@@ -26,7 +26,8 @@ async def preview(request: web.Request) -> web.Response:
     plan = _plan(request.query, child_id, first, preview=True)
     path, services = f"{household}/plans", request.app[SERVICES]
     shown = await services.call(session, "planning", path, PlanOutcome, method="POST", body=plan) if plan else None
-    cents = await unit_prices(request, session, household)
+    prices = await price_list(request, session, household)
+    cents = {activity_id: price.unit_price_cents for activity_id, price in prices.items()}
     outcomes = shown.outcomes if shown else ()
     parts = [
         {

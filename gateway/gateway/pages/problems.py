@@ -30,6 +30,10 @@ SENTENCES = {
     "is_booked": ("Cet enfant est inscrit", "Marquez-le présent. Rien n'a été enregistré."),
     "day_to_come": ("Ce jour n'est pas encore venu", "On ne marque une présence que le jour même, ou après."),
     "nothing_to_undo": ("Il n'y a rien à annuler", "Cette modification n'existe pas, ou elle n'a plus d'effet."),
+    "tariff_used": ("Ce tarif a déjà servi", "Il a fait une facture : il ne peut que prendre fin, un autre le suivra."),
+    "run_moved": ("Ces factures ont avancé entre-temps", "Rechargez la page pour voir où elles en sont."),
+    "no_such_certificate": ("Pas d'attestation", "Rien n'a été payé pour la garde de cet enfant cette année-là."),
+    "wrong_period": ("Cette période ne se lit pas", "Elle commence avant de finir et dure trois mois au plus."),
     "no_ticket": ("Pas encore de ticket", "Le ticket existe dès que la banque a confirmé le paiement."),
 }
 BY_STATUS = {403: "forbidden", 404: "not_found", 413: "body_too_large", 422: "invalid", 429: "too_many"}

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from aiohttp import web
 
-from contracts.api.billing import PriceList
+from contracts.api.billing import Price, PriceList
 from contracts.api.planning import BookingOutcome, LineOutcome, LineRefusal
 from contracts.failures import Forbidden, Unavailable
 from contracts.identity import Identity
@@ -37,13 +37,13 @@ async def household_of(request: web.Request) -> tuple[str, Identity, str]:
     return session, person, f"/households/{person.household_id}"
 
 
-async def unit_prices(request: web.Request, session: str, household: str) -> dict[UUID, int]:
-    """What a day of each activity costs the household, in cents; empty without billing: booking works without it."""
+async def price_list(request: web.Request, session: str, household: str, query: str = "") -> dict[UUID, Price]:
+    """What a day of each activity costs the household, and why; empty without billing: booking works without it."""
     try:
-        prices = await request.app[SERVICES].call(session, "billing", f"{household}/prices", PriceList)
+        prices = await request.app[SERVICES].call(session, "billing", f"{household}/prices{query}", PriceList)
     except (Unavailable, Told):
         return {}
-    return {price.activity_id: price.unit_price_cents for price in prices.prices}
+    return {price.activity_id: price for price in prices.prices}
 
 
 def by_activity(lines: Sequence[LineOutcome]) -> Lines:

@@ -33,6 +33,11 @@ def euros(cents: int) -> str:
     return f"{'−' if cents < 0 else ''}{text},{rest:02d}\u00a0€"
 
 
+def quotient(cents: int) -> str:
+    """A family quotient as people write it: « 845 », « 845,50 »."""
+    return euros(cents).removesuffix("\u00a0€").removesuffix(",00")
+
+
 def month(value: date) -> str:
     return format_date(value, "LLLL y", locale="fr_FR")
 
@@ -80,6 +85,7 @@ templates = jinja2.Environment(
 templates.globals["asset"] = asset_url
 templates.filters.update(
     euros=euros,
+    quotient=quotient,
     month=month,
     long_day=long_day,
     brief_day=brief_day,

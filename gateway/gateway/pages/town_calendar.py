@@ -26,9 +26,10 @@ from contracts.api.planning import (
     PeriodKind,
     SchoolDayWish,
 )
-from contracts.failures import Forbidden, NotFound
+from contracts.failures import NotFound
 from contracts.identity import Identity, Permission
-from gateway.pages.rendering import checked_form, deadline, page, see, short_day, signed_in
+from gateway.pages.rendering import checked_form, deadline, page, see, short_day
+from gateway.pages.staff import staff
 from gateway.services import SERVICES, Told
 
 WEEKDAYS = ("lundi", "mardi", "mercredi", "jeudi", "vendredi", "samedi", "dimanche")
@@ -62,13 +63,6 @@ BOOK, CANCEL = "book", "cancel"
 routes = web.RouteTableDef()
 
 
-async def _staff(request: web.Request) -> tuple[str, Identity]:
-    session, person = await signed_in(request)
-    if not person.may(Permission.WRITE_CALENDAR):
-        raise Forbidden("this page is for who keeps the calendar")
-    return session, person
-
-
 def rule(notice: Notice) -> str:
     """A deadline rule as a sentence: « la veille à 18 h »."""
     if notice.until is not None:
@@ -100,7 +94,7 @@ async def _show(
 
 @routes.get("/mairie/calendrier")
 async def calendar(request: web.Request) -> web.Response:
-    session, person = await _staff(request)
+    session, person = await staff(request, Permission.WRITE_CALENDAR)
     done = {"activite": "L'activité est enregistrée."}.get(request.query.get("fait", ""), "")
     return await _show(request, session, person, done=done)
 
@@ -109,7 +103,7 @@ async def calendar(request: web.Request) -> web.Response:
 async def close_day(request: web.Request) -> web.Response:
     """Close a day; when it is booked, say how many first, then close and cancel in one step."""
     form = await checked_form(request)
-    session, person = await _staff(request)
+    session, person = await staff(request, Permission.WRITE_CALENDAR)
     typed = {name: str(form.get(name, "")).strip() for name in ("day", "activity_id", "school", "reason")}
     try:
         wish = ClosureWish(
@@ -139,7 +133,7 @@ async def close_day(request: web.Request) -> web.Response:
 async def keep_decree(request: web.Request) -> web.Response:
     """A day that a decree made a holiday or a day of school."""
     form = await checked_form(request)
-    session, person = await _staff(request)
+    session, person = await staff(request, Permission.WRITE_CALENDAR)
     try:
         day = date.fromisoformat(str(form.get("decree_day", "")))
         wish = SchoolDayWish(holiday=str(form.get("holiday", "")).strip() or None)
@@ -156,7 +150,7 @@ async def keep_decree(request: web.Request) -> web.Response:
 @routes.get("/mairie/calendrier/activites/{activity_id}")
 async def activity(request: web.Request) -> web.Response:
     """An activity as a form; an id that nobody has yet is a new one."""
-    session, person = await _staff(request)
+    session, person = await staff(request, Permission.WRITE_CALENDAR)
     activity_id = path_uuid(request, "activity_id")
     known = (await request.app[SERVICES].call(session, "planning", "/activities", ActivityList)).activities
     found = next((each for each in known if each.activity_id == activity_id), None)
@@ -170,7 +164,7 @@ async def activity(request: web.Request) -> web.Response:
 async def save_activity(request: web.Request) -> web.Response:
     """Show the calendar that the form comes to; save it only when asked to from there."""
     form = await checked_form(request)
-    session, person = await _staff(request)
+    session, person = await staff(request, Permission.WRITE_CALENDAR)
     typed: dict[str, Any] = {**form, "weekdays": set(form.getall("weekdays", []))}
     try:
         wish = _wish(form)

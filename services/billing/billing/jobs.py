@@ -1,18 +1,31 @@
 """What the clock starts."""
 
-from datetime import timedelta
+import asyncio
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from itertools import groupby
+from typing import Any
+from uuid import UUID, uuid4
 
 from aiohttp import web
 
-from billing.settings import SETTINGS
-from billing.store import checkouts, invoices
+from billing.domain import chain, ledger
+from billing.domain.invoicing import Draft, draft, unusual
+from billing.domain.tariffs import PriceBook
+from billing.settings import SETTINGS, Settings
+from billing.store import checkouts, invoices, runs, tariffs, usages
+from billing.store.chain import add_to_chain
 from billing.store.pdfs import invoices_without_pdf, kept_pdf
-from chassis.clock import now
-from chassis.database import DATABASE
+from chassis import outbox
+from chassis.clock import now, today
+from chassis.database import DATABASE, Database, Transaction
 from chassis.jobs import Jobs
-from contracts.api.billing import CheckoutStatus
+from contracts.api.billing import CheckoutStatus, Invoice, InvoiceLine, InvoiceStatus, InvoiceSummary, RunStatus
+from contracts.events.billing import InvoicePublished
 
 PDF_BATCH = 20
+HOUSEHOLDS_A_STEP = 40
+PAUSE_SECONDS = 0.002  # between two steps, so that whoever reads their invoices meanwhile is served first
 
 jobs = Jobs()
 
@@ -24,11 +37,167 @@ async def make_pdfs(app: web.Application) -> None:
         async with app[DATABASE].transaction() as tx:
             waiting = await invoices_without_pdf(tx, PDF_BATCH)
             models = [await invoices.invoice(tx, *each) for each in waiting]
-        for model in models:
-            if model is not None:
-                await kept_pdf(app[DATABASE], model)
+        for model in filter(None, models):
+            await kept_pdf(app[DATABASE], model)
         if len(waiting) < PDF_BATCH:
             return
+
+
+@jobs.every(seconds=30, wake_on="invoice_run")
+async def advance_runs(app: web.Application) -> None:
+    """Carry on the monthly run, step by step; a step that was cut short is done again from its beginning."""
+    await work_off_runs(app[DATABASE], app[SETTINGS])
+
+
+async def work_off_runs(database: Database, settings: Settings) -> None:
+    """Until no run has work to do."""
+    while True:
+        async with database.transaction() as tx:
+            run = await runs.claim_run(tx)
+            if run is None:
+                return
+            await _step(tx, settings, run)
+        await asyncio.sleep(PAUSE_SECONDS)
+
+
+async def _step(tx: Transaction, settings: Settings, run: Any) -> None:
+    """Take the run's next households on: draft or publish them, and note how far it is, together."""
+    until, is_publishing = runs.last_day(run["month"]), run["status"] == RunStatus.PUBLISHING
+    ids = await usages.households_waiting(tx, until, run["after_household"], HOUSEHOLDS_A_STEP)
+    if not ids:
+        await _turn(tx, run)
+        return
+    if is_publishing:
+        await invoices.lock_households(tx, ids)
+    find = usages.to_invoice_for_update if is_publishing else usages.to_invoice
+    found = await find(tx, ids, until)
+    known, book = await tariffs.households(tx, ids), PriceBook(await tariffs.tariffs(tx))
+    drafts = [
+        draft(list(days), known[household_id], book, run["month"])
+        for household_id, days in groupby(found, key=lambda each: each.household_id)
+    ]
+    due = [each for each in drafts if each.is_due]
+    if is_publishing:
+        await _publish(tx, settings, run, due)
+    else:
+        await _note_anomalies(tx, run, drafts)
+    await runs.advance(
+        tx,
+        run["run_id"],
+        after=ids[-1],
+        households=len(ids),
+        invoices=len(due),
+        total_cents=sum(each.total_cents for each in due),
+    )
+
+
+async def _turn(tx: Transaction, run: Any) -> None:
+    """Every household was seen: the run waits for a person, goes on by itself if told to, or is done."""
+    if run["status"] == RunStatus.PUBLISHING:
+        await runs.move(tx, run["run_id"], RunStatus.DONE)
+        await tx.execute("SELECT pg_notify('invoice_published', '')")
+    elif run["straight"] and not await runs.missing_tariffs(tx, run["run_id"]):
+        await runs.start_publishing(tx, run["run_id"], run["requested_by"])
+    else:
+        await runs.move(tx, run["run_id"], RunStatus.READY)
+
+
+async def _note_anomalies(tx: Transaction, run: Any, drafts: Sequence[Draft]) -> None:
+    usual = await invoices.usual_cents(tx, [each.household_id for each in drafts])
+    found = [
+        (each.household_id, finding, each.total_cents)
+        for each in drafts
+        for finding in (*each.findings, unusual(each.total_cents, usual.get(each.household_id, ())))
+        if finding
+    ]
+    await runs.add_anomalies(tx, run["run_id"], found)
+
+
+async def _publish(tx: Transaction, settings: Settings, run: Any, due: Sequence[Draft]) -> None:
+    """Number, keep, link, book and tell these invoices: all of it together, or none."""
+    if not due:
+        return
+    at, on = now(), today()
+    names = await tariffs.names(tx, [each.household_id for each in due])
+    numbers = await invoices.next_numbers(tx, "", on.year, len(due))
+    published = [
+        (each, _invoice(each, run, settings, names[each.household_id], number))
+        for each, number in zip(due, numbers, strict=True)
+    ]
+    await invoices.add_invoices(tx, run["run_id"], [(each.household_id, model) for each, model in published], at)
+    await add_to_chain(tx, [(model.summary.number, chain.digest(model)) for _, model in published])
+    days = [(usage, cents, model.summary.invoice_id) for each, model in published for usage, cents in each.days]
+    await usages.mark_invoiced(tx, days)
+    await tariffs.mark_used(tx, list(frozenset().union(*(each.tariffs for each in due))))
+    await _book(tx, published, at)
+    await outbox.add(tx, *(_told(each.household_id, model, at) for each, model in published))
+
+
+async def _book(tx: Transaction, published: Sequence[tuple[Draft, Invoice]], at: datetime) -> None:
+    """Write the debts in the ledger, and let each household's credit pay what it can of its own."""
+    of = [(each, model.summary.invoice_id) for each, model in published]
+    debts = [
+        (f"invoice/{invoice_id}", each.household_id, ledger.published(invoice_id, each.products))
+        for each, invoice_id in of
+    ]
+    await invoices.add_ledger_transactions(tx, debts, at)
+    owed = await invoices.credits_cents(tx, [each.household_id for each, _ in published])
+    paid = [
+        (
+            f"credit-used/{invoice_id}",
+            each.household_id,
+            ledger.credit_used(invoice_id, each.total_cents, owed[each.household_id]),
+        )
+        for each, invoice_id in of
+        if each.household_id in owed
+    ]
+    await invoices.add_ledger_transactions(tx, paid, at)
+
+
+def _invoice(each: Draft, run: Any, settings: Settings, household: Any, number: str) -> Invoice:
+    summary = InvoiceSummary(
+        invoice_id=uuid4(),
+        number=number,
+        month=run["month"],
+        published_on=today(),
+        due_on=run["due_on"],
+        total_cents=each.total_cents,
+        left_cents=each.total_cents,
+        status=InvoiceStatus.TO_PAY,
+    )
+    return Invoice(
+        summary=summary,
+        town=settings.town_name,
+        issuer=settings.issuer,
+        household_name=household["name"],
+        household_reference=household["reference"],
+        household_address=tuple(household["address"]),
+        lines=tuple(
+            InvoiceLine(
+                child_first_name=line.child_first_name,
+                activity_label=line.activity_label,
+                count=line.count,
+                unit_price_cents=line.unit_price_cents,
+                amount_cents=line.amount_cents,
+                explanation=line.explanation,
+                child_id=line.child_id,
+                childcare=line.childcare,
+            )
+            for line in each.lines
+        ),
+    )
+
+
+def _told(household_id: UUID, model: Invoice, at: datetime) -> InvoicePublished:
+    return InvoicePublished(
+        invoice_id=model.summary.invoice_id,
+        household_id=household_id,
+        number=model.summary.number,
+        month=model.summary.month,
+        total_cents=model.summary.total_cents,
+        due_on=model.summary.due_on,
+        published_at=at,
+    )
 
 
 @jobs.every(seconds=60)

@@ -37,7 +37,8 @@ async def settle_invoices(event: PaymentConfirmed, tx: Transaction) -> None:
     await invoices.lock_invoices(tx, ids)
     left = {each.invoice_id: each for each in await invoices.summaries(tx, event.household_id, ids)}
     mine = [invoice_id for invoice_id in ids if invoice_id in left]
-    done = ledger.settle(event.amount_cents, mine, {each: left[each].left_cents for each in mine})
+    lefts = {each: left[each].left_cents for each in mine}
+    done = ledger.settle(event.amount_cents, mine, lefts, means=event.ticket.means, till=event.ticket.till)
     at, key = now(), f"payment/{event.payment_id}"
     if not await invoices.add_ledger_transaction(tx, key, event.household_id, done.entries, at):
         return

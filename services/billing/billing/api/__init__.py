@@ -1,5 +1,12 @@
 """billing's doors."""
 
-from billing.api import checkouts, invoices, runs
+from billing.api import checkouts, credit_notes, invoices, runs, tariffs, till
 
-ROUTES = (*runs.routes, *invoices.routes, *checkouts.routes)
+ROUTES = (
+    *runs.routes,
+    *tariffs.routes,
+    *invoices.routes,
+    *credit_notes.routes,
+    *checkouts.routes,
+    *till.routes,
+)

@@ -17,11 +17,16 @@ class Account(StrEnum):
 
 @dataclass(frozen=True)
 class Entry:
-    """One side of a movement, in cents; a receivable names its invoice."""
+    """One side of a movement, in cents. A receivable names its invoice, revenue its product (an activity), money of the
+    account ``bank`` how it came and to which till.
+    """
 
     account: Account
     amount_cents: int
     invoice_id: UUID | None = None
+    product: str | None = None
+    means: str | None = None
+    till: str | None = None
 
 
 @dataclass(frozen=True)
@@ -33,9 +38,28 @@ class Settlement:
     surplus_cents: int
 
 
-def published(invoice_id: UUID, total_cents: int) -> tuple[Entry, ...]:
-    """The household owes what the town has earned."""
-    return Entry(Account.RECEIVABLE, total_cents, invoice_id), Entry(Account.REVENUE, -total_cents)
+def published(invoice_id: UUID, products: Mapping[str, int]) -> tuple[Entry, ...]:
+    """The household owes what the town has earned by each product."""
+    earned = [Entry(Account.REVENUE, -cents, product=product) for product, cents in products.items()]
+    return Entry(Account.RECEIVABLE, sum(products.values()), invoice_id), *earned
+
+
+def credited(invoice_id: UUID, products: Mapping[str, int]) -> tuple[Entry, ...]:
+    """A credit note takes back what was earned; the invoice may then be paid for more than it asks."""
+    given_back = [Entry(Account.REVENUE, cents, product=product) for product, cents in products.items()]
+    return *given_back, Entry(Account.RECEIVABLE, -sum(products.values()), invoice_id)
+
+
+def overpaid(invoice_id: UUID, left_cents: int) -> tuple[Entry, ...]:
+    """What was paid beyond what an invoice asks now becomes the household's credit: ``left_cents`` is then negative."""
+    if left_cents >= 0:
+        return ()
+    return Entry(Account.RECEIVABLE, -left_cents, invoice_id), Entry(Account.CREDIT, left_cents)
+
+
+def refunded(amount_cents: int, *, means: str, till: str) -> tuple[Entry, ...]:
+    """The till gives a credit back."""
+    return Entry(Account.CREDIT, amount_cents), Entry(Account.BANK, -amount_cents, means=means, till=till)
 
 
 def credit_used(invoice_id: UUID, total_cents: int, credit_cents: int) -> tuple[Entry, ...]:
@@ -44,12 +68,19 @@ def credit_used(invoice_id: UUID, total_cents: int, credit_cents: int) -> tuple[
     return (Entry(Account.CREDIT, used), Entry(Account.RECEIVABLE, -used, invoice_id)) if used > 0 else ()
 
 
-def settle(amount_cents: int, invoices: Sequence[UUID], left_cents: Mapping[UUID, int]) -> Settlement:
-    """Spread money the bank took over the invoices of its checkout, in their order; the rest is the household's credit.
+def settle(
+    amount_cents: int,
+    invoices: Sequence[UUID],
+    left_cents: Mapping[UUID, int],
+    *,
+    means: str | None = None,
+    till: str | None = None,
+) -> Settlement:
+    """Spread money that came in over the invoices it is for, in their order; the rest is the household's credit.
 
     ``left_cents`` is what is left to pay on each invoice now. Nothing is lost: the entries balance whatever is left.
     """
-    entries, settled, rest = [Entry(Account.BANK, amount_cents)], [], amount_cents
+    entries, settled, rest = [Entry(Account.BANK, amount_cents, means=means, till=till)], [], amount_cents
     for invoice_id in invoices:
         paid = min(left_cents[invoice_id], rest)
         if paid > 0:

@@ -1,27 +1,30 @@
 """Published invoices and the ledger."""
 
+from collections import defaultdict
 from collections.abc import Sequence
 from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from billing.domain.invoicing import Draft
 from billing.domain.ledger import Entry
+from chassis.clock import PARIS
 from chassis.database import Transaction
-from contracts.api.billing import Invoice, InvoiceLine, InvoiceStatus, InvoiceSummary
+from contracts.api.billing import Invoice, InvoiceLine, InvoiceStatus, InvoiceSummary, Issuer
 
 LIST_MAX = 500
 
 _SUMMARY = (
     "SELECT i.*, coalesce((SELECT sum(e.amount_cents) FROM ledger_entry e WHERE e.invoice_id = i.invoice_id), 0)"
     "::bigint AS left_cents, (SELECT ci.checkout_id FROM checkout_invoice ci "
-    "WHERE ci.invoice_id = i.invoice_id AND ci.open) AS checkout_id FROM invoice i WHERE i.household_id = $1"
+    "WHERE ci.invoice_id = i.invoice_id AND ci.open) AS checkout_id, coalesce((SELECT sum(c.total_cents) "
+    "FROM credit_note c WHERE c.invoice_id = i.invoice_id), 0)::bigint AS credited_cents "
+    "FROM invoice i WHERE i.household_id = $1"
 )
 
 
 def _summary(row: Any) -> InvoiceSummary:
     left, total = row["left_cents"], row["total_cents"]
-    partly = InvoiceStatus.TO_PAY if left == total else InvoiceStatus.PARTIALLY_PAID
+    partly = InvoiceStatus.TO_PAY if left == total - row["credited_cents"] else InvoiceStatus.PARTIALLY_PAID
     return InvoiceSummary(
         invoice_id=row["invoice_id"],
         number=row["number"],
@@ -32,111 +35,118 @@ def _summary(row: Any) -> InvoiceSummary:
         left_cents=left,
         status=partly if left > 0 else InvoiceStatus.PAID,
         checkout_id=row["checkout_id"],
+        credited_cents=row["credited_cents"],
     )
 
 
-async def hold_runs(tx: Transaction) -> None:
-    """Let one run publish at a time."""
-    await tx.execute("SELECT pg_advisory_xact_lock(hashtext('billing.invoice_run'))")
-
-
-async def add_run(
-    tx: Transaction, month: date, due_on: date, by: UUID, at: datetime, invoices: int, total_cents: int
-) -> UUID:
-    run_id: UUID = await tx.fetchval(
-        "INSERT INTO invoice_run (month, due_on, requested_by, run_at, invoices, total_cents) "
-        "VALUES ($1, $2, $3, $4, $5, $6) RETURNING run_id",
-        month,
-        due_on,
-        by,
-        at,
-        invoices,
-        total_cents,
-    )
-    return run_id
-
-
-async def next_numbers(tx: Transaction, year: int, count: int) -> list[str]:
-    """The next numbers of a year, without a gap: drawn in the transaction that publishes, and given back with it."""
+async def next_numbers(tx: Transaction, series: str, year: int, count: int) -> list[str]:
+    """The next numbers of a series (``""`` invoices, ``A-`` credit notes, ``R-`` receipts) and year, without a gap:
+    drawn in the transaction that publishes, and given back with it.
+    """
     last: int = await tx.fetchval(
-        "INSERT INTO invoice_counter (year, last) VALUES ($1, $2) "
-        "ON CONFLICT (year) DO UPDATE SET last = invoice_counter.last + $2 RETURNING last",
+        "INSERT INTO document_counter AS c (series, year, last) VALUES ($1, $2, $3) "
+        "ON CONFLICT (series, year) DO UPDATE SET last = c.last + $3 RETURNING last",
+        series,
         year,
         count,
     )
-    return [f"{year}-{number:06d}" for number in range(last - count + 1, last + 1)]
+    return [f"{series}{year}-{number:06d}" for number in range(last - count + 1, last + 1)]
 
 
-async def add_invoice(
-    tx: Transaction,
-    draft: Draft,
-    *,
-    run_id: UUID,
-    number: str,
-    month: date,
-    due_on: date,
-    town: str,
-    at: datetime,
-    on: date,
-) -> UUID:
-    """A published invoice with its lines and the household as it is now."""
-    invoice_id: UUID = await tx.fetchval(
-        "INSERT INTO invoice (run_id, number, household_id, month, published_at, published_on, due_on, total_cents, "
-        "town, household_name, household_reference, household_address) "
-        "SELECT $1, $2, h.household_id, $4, $5, $6, $7, $8, $9, h.name, h.reference, h.address "
-        "FROM household h WHERE h.household_id = $3 RETURNING invoice_id",
-        run_id,
-        number,
-        draft.household_id,
-        month,
-        at,
-        on,
-        due_on,
-        draft.total_cents,
-        town,
-    )
-    await _add_lines(tx, invoice_id, draft)
-    return invoice_id
-
-
-async def _add_lines(tx: Transaction, invoice_id: UUID, draft: Draft) -> None:
+async def add_invoices(tx: Transaction, run_id: UUID, published: Sequence[tuple[UUID, Invoice]], at: datetime) -> None:
+    """Published invoices, each with its household's id, as they will be read for ever."""
     await tx.executemany(
-        "INSERT INTO invoice_line (invoice_id, position, child_first_name, activity_label, count, unit_price_cents, "
-        "amount_cents, explanation) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+        "INSERT INTO invoice (invoice_id, run_id, number, household_id, month, published_at, published_on, due_on, "
+        "total_cents, issuer, household_name, household_reference, household_address) "
+        "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
         [
             (
-                invoice_id,
+                model.summary.invoice_id,
+                run_id,
+                model.summary.number,
+                household_id,
+                model.summary.month,
+                at,
+                model.summary.published_on,
+                model.summary.due_on,
+                model.summary.total_cents,
+                model.issuer.model_dump(),
+                model.household_name,
+                model.household_reference,
+                list(model.household_address),
+            )
+            for household_id, model in published
+        ],
+    )
+    await _add_lines(tx, [model for _, model in published])
+
+
+async def _add_lines(tx: Transaction, models: Sequence[Invoice]) -> None:
+    await tx.executemany(
+        "INSERT INTO invoice_line (invoice_id, position, child_id, child_first_name, activity_label, childcare, count, "
+        "unit_price_cents, amount_cents, explanation) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+        [
+            (
+                model.summary.invoice_id,
                 position,
+                line.child_id,
                 line.child_first_name,
                 line.activity_label,
+                line.childcare,
                 line.count,
                 line.unit_price_cents,
                 line.amount_cents,
                 line.explanation,
             )
-            for position, line in enumerate(draft.lines)
+            for model in models
+            for position, line in enumerate(model.lines)
         ],
     )
 
 
 async def add_ledger_transaction(
-    tx: Transaction, key: str, household_id: UUID, entries: Sequence[Entry], at: datetime
+    tx: Transaction,
+    key: str,
+    household_id: UUID,
+    entries: Sequence[Entry],
+    at: datetime,
+    *,
+    day: date | None = None,
+    note: str | None = None,
 ) -> bool:
-    """Write a movement once for its key; False when it was written before."""
-    transaction_id = await tx.fetchval(
-        "INSERT INTO ledger_transaction (key, at) VALUES ($1, $2) ON CONFLICT (key) DO NOTHING "
-        "RETURNING transaction_id",
-        key,
+    """Write a movement once for its key; False when it was written before. Its accounting day is that of ``at``."""
+    return bool(await add_ledger_transactions(tx, [(key, household_id, entries)], at, day=day, note=note))
+
+
+async def add_ledger_transactions(
+    tx: Transaction,
+    movements: Sequence[tuple[str, UUID, Sequence[Entry]]],
+    at: datetime,
+    *,
+    day: date | None = None,
+    note: str | None = None,
+) -> int:
+    """Write movements, each once for its key; how many were new."""
+    rows = await tx.fetch(
+        "INSERT INTO ledger_transaction (key, at, day, note) SELECT key, $2, $3, $4 FROM unnest($1::text[]) AS key "
+        "ON CONFLICT (key) DO NOTHING RETURNING key, transaction_id",
+        [key for key, _, _ in movements],
         at,
+        day or at.astimezone(PARIS).date(),
+        note,
     )
-    if transaction_id is None:
-        return False
+    ids = {row["key"]: row["transaction_id"] for row in rows}
     await tx.executemany(
-        "INSERT INTO ledger_entry (transaction_id, account, household_id, invoice_id, amount_cents) "
-        "VALUES ($1, $2, $3, $4, $5)",
-        [(transaction_id, entry.account, household_id, entry.invoice_id, entry.amount_cents) for entry in entries],
+        "INSERT INTO ledger_entry (transaction_id, account, household_id, invoice_id, product, means, till, "
+        "amount_cents) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+        [
+            (ids[key], e.account, household_id, e.invoice_id, e.product, e.means, e.till, e.amount_cents)
+            for key, household_id, entries in movements
+            if key in ids
+            for e in entries
+        ],
     )
-    return True
+    return len(ids)
 
 
 async def credit_cents(tx: Transaction, household_id: UUID) -> int:
@@ -149,9 +159,41 @@ async def credit_cents(tx: Transaction, household_id: UUID) -> int:
     return owed
 
 
+async def credits_cents(tx: Transaction, household_ids: Sequence[UUID]) -> dict[UUID, int]:
+    """What the town owes each of these households, for those it owes something."""
+    rows = await tx.fetch(
+        "SELECT household_id, -sum(amount_cents)::bigint AS owed FROM ledger_entry "
+        "WHERE household_id = ANY($1::uuid[]) AND account = 'credit' GROUP BY household_id "
+        "HAVING sum(amount_cents) < 0",
+        household_ids,
+    )
+    return {row["household_id"]: row["owed"] for row in rows}
+
+
+async def usual_cents(tx: Transaction, household_ids: Sequence[UUID]) -> dict[UUID, list[int]]:
+    """The totals of each household's last three invoices."""
+    rows = await tx.fetch(
+        "SELECT h AS household_id, i.total_cents FROM unnest($1::uuid[]) AS h CROSS JOIN LATERAL "
+        "(SELECT total_cents FROM invoice WHERE household_id = h ORDER BY published_at DESC LIMIT 3) i",
+        household_ids,
+    )
+    found: dict[UUID, list[int]] = defaultdict(list)
+    for row in rows:
+        found[row["household_id"]].append(row["total_cents"])
+    return found
+
+
+async def lock_households(tx: Transaction, household_ids: Sequence[UUID]) -> None:
+    """The same for several, always in the same order."""
+    await tx.execute(
+        "SELECT FROM household WHERE household_id = ANY($1::uuid[]) ORDER BY household_id FOR NO KEY UPDATE",
+        household_ids,
+    )
+
+
 async def lock_household(tx: Transaction, household_id: UUID) -> None:
     """Let one movement at a time use a household's credit."""
-    await tx.execute("SELECT FROM household WHERE household_id = $1 FOR UPDATE", household_id)
+    await tx.execute("SELECT FROM household WHERE household_id = $1 FOR NO KEY UPDATE", household_id)
 
 
 async def lock_invoices(tx: Transaction, invoice_ids: Sequence[UUID]) -> None:
@@ -181,9 +223,11 @@ async def invoice(tx: Transaction, household_id: UUID, invoice_id: UUID) -> Invo
     if row is None:
         return None
     lines = await tx.fetch("SELECT * FROM invoice_line WHERE invoice_id = $1 ORDER BY position", invoice_id)
+    issuer = Issuer.model_validate(row["issuer"])
     return Invoice(
         summary=_summary(row),
-        town=row["town"],
+        town=issuer.town,
+        issuer=issuer,
         household_name=row["household_name"],
         household_reference=row["household_reference"],
         household_address=tuple(row["household_address"]),
@@ -195,6 +239,8 @@ async def invoice(tx: Transaction, household_id: UUID, invoice_id: UUID) -> Invo
                 unit_price_cents=line["unit_price_cents"],
                 amount_cents=line["amount_cents"],
                 explanation=line["explanation"],
+                child_id=line["child_id"],
+                childcare=line["childcare"],
             )
             for line in lines
         ),

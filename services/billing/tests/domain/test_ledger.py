@@ -1,29 +1,31 @@
-"""Whatever is published, paid, overpaid and credited, every movement balances and no cent is lost."""
+"""Whatever is published, paid, overpaid, refunded and credited, every movement balances and no cent is lost."""
 
-from datetime import date, timedelta
+from collections import defaultdict
 from uuid import UUID, uuid4
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from billing.domain.failures import TariffMissing
-from billing.domain.invoicing import Tariff, Usage, draft, price
-from billing.domain.ledger import Account, credit_used, published, settle
+from billing.domain import chain
+from billing.domain.ledger import (
+    Account,
+    Entry,
+    credit_used,
+    credited,
+    overpaid,
+    published,
+    refunded,
+    settle,
+)
 
-MONTH = date(2026, 11, 1)
-CANTEEN, CHILD = UUID(int=1), UUID(int=2)
 CENTS = st.integers(1, 100_000)
-
-
-def usage(day: date, household: UUID, *, booked: bool = True, invoiced: int | None = None) -> Usage:
-    return Usage(household, CHILD, CANTEEN, day, booked, "Léa", "Cantine", invoiced)
 
 
 @given(amount=CENTS, lefts=st.lists(st.integers(0, 50_000), max_size=6))
 def test_a_settlement_balances_and_pays_no_invoice_twice(amount: int, lefts: list[int]) -> None:
     left = {uuid4(): cents for cents in lefts}
-    done = settle(amount, list(left), left)
+    done = settle(amount, list(left), left, means="cash", till="REGIE")
     assert sum(entry.amount_cents for entry in done.entries) == 0
     paid = {each: -sum(e.amount_cents for e in done.entries if e.invoice_id == each) for each in left}
     assert all(0 <= paid[each] <= left[each] for each in left)
@@ -38,51 +40,89 @@ def test_credit_pays_what_it_can_and_never_more(total: int, credit: int) -> None
     assert sum(entry.amount_cents for entry in entries) == 0
     used = sum(entry.amount_cents for entry in entries if entry.account is Account.CREDIT)
     assert used == min(total, credit)
-    assert sum(entry.amount_cents for entry in published(uuid4(), total)) == 0
 
 
-@given(
-    days=st.lists(st.tuples(st.integers(0, 29), st.booleans()), max_size=30, unique_by=lambda pair: pair[0]),
-    cents=st.integers(0, 1_000),
-)
-def test_a_draft_is_the_sum_of_its_days(days: list[tuple[int, bool]], cents: int) -> None:
-    household = uuid4()
-    usages = [
-        usage(MONTH + timedelta(days=number), household, booked=booked, invoiced=None if booked else 300)
-        for number, booked in days
+class Books(RuleBasedStateMachine):
+    """A household's account, told twice: by the ledger's entries, and by what anybody would note on paper."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.entries: list[Entry] = []
+        self.invoices: list[UUID] = []
+        self.total: dict[UUID, int] = {}
+        self.credited: dict[UUID, int] = defaultdict(int)
+        self.money = 0
+
+    def write(self, entries: tuple[Entry, ...]) -> None:
+        assert sum(entry.amount_cents for entry in entries) == 0
+        self.entries += entries
+
+    def left(self, invoice_id: UUID) -> int:
+        return sum(each.amount_cents for each in self.entries if each.invoice_id == invoice_id)
+
+    @property
+    def credit(self) -> int:
+        return -sum(each.amount_cents for each in self.entries if each.account is Account.CREDIT)
+
+    @rule(canteen=CENTS, morning=st.integers(0, 50_000))
+    def publish(self, canteen: int, morning: int) -> None:
+        invoice_id, products = uuid4(), {"Cantine": canteen, **({"Matin": morning} if morning else {})}
+        credit = self.credit
+        self.write(published(invoice_id, products))
+        self.write(credit_used(invoice_id, canteen + morning, credit))
+        self.invoices.append(invoice_id)
+        self.total[invoice_id] = canteen + morning
+
+    @precondition(lambda self: self.invoices)
+    @rule(amount=CENTS, count=st.integers(1, 4))
+    def pay(self, amount: int, count: int) -> None:
+        chosen = self.invoices[-count:]
+        done = settle(amount, chosen, {each: self.left(each) for each in chosen}, means="card", till="REGIE")
+        self.write(done.entries)
+        self.money += amount
+
+    @precondition(lambda self: self.invoices)
+    @rule(data=st.data())
+    def correct(self, data: st.DataObject) -> None:
+        invoice_id = data.draw(st.sampled_from(self.invoices))
+        creditable = self.total[invoice_id] - self.credited[invoice_id]
+        if creditable:
+            cents = data.draw(st.integers(1, creditable))
+            self.write(credited(invoice_id, {"Cantine": cents}))
+            self.write(overpaid(invoice_id, self.left(invoice_id)))
+            self.credited[invoice_id] += cents
+
+    @precondition(lambda self: self.credit > 0)
+    @rule(data=st.data())
+    def refund(self, data: st.DataObject) -> None:
+        cents = data.draw(st.integers(1, self.credit))
+        self.write(refunded(cents, means="transfer", till="REGIE"))
+        self.money -= cents
+
+    @invariant()
+    def every_balance_is_right(self) -> None:
+        assert sum(each.amount_cents for each in self.entries) == 0
+        assert self.credit >= 0
+        lefts = [self.left(each) for each in self.invoices]
+        assert all(0 <= left <= self.total[each] for left, each in zip(lefts, self.invoices, strict=True))
+        owed = sum(self.total.values()) - sum(self.credited.values())
+        assert sum(lefts) - self.credit == owed - self.money
+
+
+TestBooks = Books.TestCase
+
+
+def test_the_chain_shows_what_was_changed_taken_out_or_slipped_in() -> None:
+    links = chain.extend(None, [(f"2026-{number:06d}", bytes([number]) * 32) for number in range(1, 6)])
+    digests = [each.digest for each in links]
+    assert chain.broken(None, links, digests) == []
+    assert chain.extend(links[2], [(each.number, each.digest) for each in links[3:]]) == links[3:]
+    changed = [*digests[:2], bytes(32), *digests[3:]]
+    assert chain.broken(None, links, changed) == ["2026-000003: the document does not say what was published"]
+    without = links[:2] + links[3:]
+    assert "the chain is broken" in chain.broken(None, without, [each.digest for each in without])[0]
+    assert chain.gaps(["2026-000001", "2026-000004", "A-2026-000002"]) == [
+        "2026-000002",
+        "2026-000003",
+        "A-2026-000001",
     ]
-    expected = sum(cents if booked else -300 for _, booked in days)
-    drafts = draft(usages, {CANTEEN: [Tariff(date(2026, 9, 1), cents)]}, MONTH)
-    assert [each.total_cents for each in drafts] == ([expected] if expected > 0 else [])
-    for each in drafts:
-        assert each.total_cents == sum(line.count * line.unit_price_cents for line in each.lines)
-
-
-def test_a_day_has_the_newest_price_valid_on_it() -> None:
-    tariffs = [Tariff(date(2026, 9, 1), 400), Tariff(date(2026, 11, 15), 450)]
-    assert price(tariffs, date(2026, 8, 31)) is None
-    assert price(tariffs, date(2026, 11, 14)) == 400
-    assert price(tariffs, date(2026, 11, 15)) == 450
-
-
-def test_days_at_two_prices_are_two_lines_and_a_cancelled_one_is_a_correction() -> None:
-    household = uuid4()
-    usages = [
-        usage(date(2026, 11, 10), household),
-        usage(date(2026, 11, 12), household),
-        usage(date(2026, 11, 20), household),
-        usage(date(2026, 10, 6), household, booked=False, invoiced=390),
-    ]
-    (each,) = draft(usages, {CANTEEN: [Tariff(date(2026, 9, 1), 400), Tariff(date(2026, 11, 15), 450)]}, MONTH)
-    assert [(line.count, line.unit_price_cents, line.explanation) for line in each.lines] == [
-        (-1, 390, "régularisation"),
-        (2, 400, "tarif unique"),
-        (1, 450, "tarif unique"),
-    ]
-    assert each.total_cents == 860
-
-
-def test_a_missing_price_is_named_and_stops_everything() -> None:
-    with pytest.raises(TariffMissing) as refused:
-        draft([usage(MONTH, uuid4())], {}, MONTH)
-    assert refused.value.facts == {"activities": ["Cantine"]}

@@ -1,0 +1,170 @@
+"""billing: the rules that make a price, and what a price says of itself.
+
+A quotient is the family quotient (QF) in cents: ``84_500`` is a quotient of 845.
+"""
+
+from datetime import date
+from decimal import Decimal
+from itertools import pairwise
+from typing import Annotated, Literal, Self
+from uuid import UUID
+
+from pydantic import Field, StringConstraints, model_validator
+
+from contracts.api.billing import Price
+from contracts.model import Contract, Label
+
+UnitCents = Annotated[int, Field(strict=True, ge=0, le=1_000_00)]
+QuotientCents = Annotated[int, Field(strict=True, ge=0, le=1_000_000_00)]
+Percent = Annotated[int, Field(strict=True, ge=0, le=100)]
+ShortLabel = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=60)]
+
+
+class Flat(Contract):
+    """The same price for everybody."""
+
+    kind: Literal["flat"] = "flat"
+    unit_price_cents: UnitCents
+
+
+class Bracket(Contract):
+    """The price up to a quotient, included; the last bracket is open."""
+
+    up_to_cents: QuotientCents | None
+    unit_price_cents: UnitCents
+
+
+class Brackets(Contract):
+    """A price by bracket of quotient. Prices never fall as quotients rise."""
+
+    kind: Literal["brackets"] = "brackets"
+    brackets: tuple[Bracket, ...] = Field(min_length=1, max_length=30)
+    without_quotient_cents: UnitCents
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        bounds = [each.up_to_cents for each in self.brackets]
+        prices = [each.unit_price_cents for each in self.brackets]
+        closed = [each for each in bounds[:-1] if each is not None]
+        if bounds[-1] is not None or len(closed) != len(bounds) - 1:
+            raise ValueError("the last bracket, and only the last, is open")
+        if any(low >= high for low, high in pairwise(closed)):
+            raise ValueError("the bounds of the brackets rise")
+        if prices != sorted(prices):
+            raise ValueError("prices never fall as quotients rise")
+        return self
+
+
+class Proportional(Contract):
+    """A share of the quotient (« taux d'effort »), between a floor and a ceiling."""
+
+    kind: Literal["proportional"] = "proportional"
+    rate_percent: Decimal = Field(gt=0, le=100, max_digits=7, decimal_places=4)
+    floor_cents: UnitCents
+    ceiling_cents: UnitCents
+    without_quotient_cents: UnitCents
+
+    @model_validator(mode="after")
+    def _floor_below_ceiling(self) -> Self:
+        if self.floor_cents > self.ceiling_cents:
+            raise ValueError("the floor is not above the ceiling")
+        return self
+
+
+Formula = Annotated[Flat | Brackets | Proportional, Field(discriminator="kind")]
+
+
+class TariffWish(Contract):
+    """``PUT /tariffs/{tariff_id}``: what a day of an activity costs, for whom and when.
+
+    ``school`` and ``resident`` left out mean all. ``sibling_percents`` are taken off for the second child of the
+    household, the third, and so on; the last one holds for all that follow. ``childcare`` opens the tax certificate.
+    """
+
+    label: ShortLabel
+    activity_id: UUID
+    activity_label: Label
+    school: Label | None = None
+    resident: bool | None = None
+    valid_from: date
+    valid_until: date | None = None
+    formula: Formula
+    sibling_percents: tuple[Percent, ...] = Field(default=(), max_length=6)
+    childcare: bool = False
+
+    @model_validator(mode="after")
+    def _ends_after_it_begins(self) -> Self:
+        if self.valid_until and self.valid_until < self.valid_from:
+            raise ValueError("a tariff ends after it begins")
+        return self
+
+
+class Tariff(TariffWish):
+    """A rule that is kept."""
+
+    tariff_id: UUID
+
+
+class TariffList(Contract):
+    """``GET /tariffs``."""
+
+    tariffs: tuple[Tariff, ...]
+
+
+class QuoteDay(Contract):
+    """A day somebody thinks of booking."""
+
+    activity_id: UUID
+    day: date
+
+
+class QuoteWish(Contract):
+    """``POST /households/{household_id}/quotes``: what these days of a child would cost; nothing is kept."""
+
+    child_id: UUID
+    days: tuple[QuoteDay, ...] = Field(min_length=1, max_length=500)
+
+
+class QuotedDay(QuoteDay):
+    """The day with its price; without one, no tariff applies to it."""
+
+    price: Price | None
+
+
+class Quote(Contract):
+    """The days of a wish with their prices, and the sum of those that have one."""
+
+    days: tuple[QuotedDay, ...]
+    total_cents: int
+
+
+class TermsWish(Contract):
+    """``PUT /households/{household_id}/terms/{day}``: the quotient and residence of a household from a day on."""
+
+    quotient_cents: QuotientCents | None
+    resident: bool = True
+
+
+class Terms(TermsWish):
+    """What is known of a household from a day on."""
+
+    valid_from: date
+
+
+class Repricing(Contract):
+    """An invoice some of whose days cost less by what is known of the household now: a credit to propose."""
+
+    invoice_id: UUID
+    number: str
+    days: int
+    credit_cents: int = Field(gt=0)
+
+
+class HouseholdTerms(Contract):
+    """``GET /households/{household_id}/terms``: newest first, and the credits they would open."""
+
+    household_id: UUID
+    name: Label
+    reference: str
+    terms: tuple[Terms, ...]
+    repricings: tuple[Repricing, ...]

@@ -1,0 +1,119 @@
+"""/mairie/factures: the monthly run, prepared, looked at, published or given up."""
+
+from datetime import date, timedelta
+from uuid import uuid4
+
+from aiohttp import web
+
+from chassis.clock import today
+from chassis.http import path_uuid
+from contracts.api.billing import AnomalyKind, InvoicePreview, InvoiceRun, InvoiceRunWish, RunList, RunStatus
+from contracts.identity import Permission
+from gateway.pages.rendering import checked_form, page, see
+from gateway.pages.staff import staff
+from gateway.services import SERVICES, Told
+
+DUE_DAYS = 30
+WORKING = {RunStatus.DRAFTING, RunStatus.PUBLISHING}
+STATUSES = {
+    RunStatus.DRAFTING: "en préparation",
+    RunStatus.READY: "à relire",
+    RunStatus.PUBLISHING: "publication en cours",
+    RunStatus.DONE: "publiées",
+    RunStatus.CANCELLED: "abandonnées",
+}
+ANOMALIES = {
+    AnomalyKind.TARIFF_MISSING: "Sans tarif",
+    AnomalyKind.QUOTIENT_MISSING: "QF non connu",
+    AnomalyKind.UNUSUAL_AMOUNT: "Montant inhabituel",
+    AnomalyKind.OWES_NOTHING: "Rien à facturer",
+}
+
+routes = web.RouteTableDef()
+
+
+@routes.get("/mairie/factures")
+async def runs(request: web.Request) -> web.Response:
+    return await _runs(request)
+
+
+async def _runs(request: web.Request, *, wrong: str = "", typed: dict[str, str] | None = None) -> web.Response:
+    session, person = await staff(request, Permission.PUBLISH_INVOICES)
+    services = request.app[SERVICES]
+    found = (await services.call(session, "billing", "/invoice-runs", RunList)).runs
+    month = (today().replace(day=1) - timedelta(days=1)).replace(day=1)
+    preview = await services.call(session, "billing", f"/invoice-runs/preview/{month:%Y-%m}", InvoicePreview)
+    usual = {"month": f"{month:%Y-%m}", "due_on": str(today() + timedelta(days=DUE_DAYS))}
+    return page(
+        request,
+        "runs.html",
+        person,
+        status=422 if wrong else 200,
+        runs=found,
+        open_run=next((each for each in found if each.status in {*WORKING, RunStatus.READY}), None),
+        preview=preview,
+        typed={**usual, **(typed or {})},
+        wrong=wrong,
+        statuses=STATUSES,
+    )
+
+
+@routes.post("/mairie/factures")
+async def begin(request: web.Request) -> web.Response:
+    """Prepare a month; a second press leads to the same run."""
+    form = await checked_form(request)
+    session, _person = await staff(request, Permission.PUBLISH_INVOICES)
+    typed = {name: str(form.get(name, "")) for name in ("month", "due_on")}
+    try:
+        wish = InvoiceRunWish(month=typed["month"], due_on=date.fromisoformat(typed["due_on"]))
+    except ValueError:
+        return await _runs(request, wrong="Donnez le mois et la date limite de règlement.", typed=typed)
+    if wish.due_on < today():
+        return await _runs(request, wrong="La date limite de règlement est déjà passée.", typed=typed)
+    key = str(form.get("key", "")) or uuid4().hex
+    try:
+        run = await request.app[SERVICES].call(
+            session, "billing", "/invoice-runs", InvoiceRun, method="POST", body=wish, key=key
+        )
+    except Told as told:
+        if told.told_code != "run_open":
+            raise
+        return see(f"/mairie/factures/{told.facts['run_id']}")
+    return see(f"/mairie/factures/{run.run_id}")
+
+
+@routes.get("/mairie/factures/{run_id}")
+async def run(request: web.Request) -> web.Response:
+    """How far a run is; while it works the page comes again by itself."""
+    session, person = await staff(request, Permission.PUBLISH_INVOICES)
+    path = f"/invoice-runs/{path_uuid(request, 'run_id')}"
+    found = await request.app[SERVICES].call(session, "billing", path, InvoiceRun)
+    blocking = sorted({each.detail for each in found.anomalies if each.kind is AnomalyKind.TARIFF_MISSING})
+    return page(
+        request,
+        "run.html",
+        person,
+        run=found,
+        is_working=found.status in WORKING,
+        blocking=blocking,
+        statuses=STATUSES,
+        anomalies=ANOMALIES,
+    )
+
+
+async def _say(request: web.Request, word: str) -> web.Response:
+    await checked_form(request)
+    session, _person = await staff(request, Permission.PUBLISH_INVOICES)
+    path = f"/invoice-runs/{path_uuid(request, 'run_id')}"
+    await request.app[SERVICES].call(session, "billing", f"{path}/{word}", InvoiceRun, method="POST")
+    return see(f"/mairie/factures/{request.match_info['run_id']}")
+
+
+@routes.post("/mairie/factures/{run_id}/publication")
+async def publish(request: web.Request) -> web.Response:
+    return await _say(request, "publish")
+
+
+@routes.post("/mairie/factures/{run_id}/abandon")
+async def cancel(request: web.Request) -> web.Response:
+    return await _say(request, "cancel")

@@ -1,0 +1,197 @@
+"""/mairie/tarifs: the rules that make prices."""
+
+from datetime import date
+from decimal import Decimal, InvalidOperation
+from typing import Any
+from uuid import UUID, uuid4
+
+from aiohttp import web
+from pydantic import ValidationError
+
+from chassis.http import path_uuid
+from contracts.api.planning import ActivityList
+from contracts.api.tariffs import Bracket, Brackets, Flat, Formula, Proportional, Tariff, TariffList, TariffWish
+from contracts.failures import Unavailable
+from contracts.identity import Permission
+from gateway.pages.rendering import checked_form, page, see, short_day
+from gateway.pages.staff import staff, typed_cents, typed_day
+from gateway.services import SERVICES, Told
+
+RESIDENCES = {"": None, "yes": True, "no": False}
+FIELDS = (
+    "label", "activity", "school", "resident", "valid_from", "valid_until", "kind", "unit_price", "brackets",
+    "rate", "floor", "ceiling", "without_quotient", "siblings", "childcare", "tariff_id",
+)  # fmt: skip
+
+routes = web.RouteTableDef()
+
+
+class Unclear(ValueError):  # noqa: N818 - an answer
+    """What was typed in a field cannot be read; its sentence is for the person who typed it."""
+
+
+@routes.get("/mairie/tarifs")
+async def tariffs(request: web.Request) -> web.Response:
+    return await _tariffs(request)
+
+
+async def _tariffs(request: web.Request, *, wrong: str = "", typed: dict[str, str] | None = None) -> web.Response:
+    session, person = await staff(request, Permission.WRITE_TARIFFS)
+    services = request.app[SERVICES]
+    found = (await services.call(session, "billing", "/tariffs", TariffList)).tariffs
+    labels = {each.activity_id: each.activity_label for each in found}
+    try:
+        offered = (await services.call(session, "planning", "/activities", ActivityList)).activities
+        labels.update({each.activity_id: each.label for each in offered})
+    except (Unavailable, Told):
+        pass  # the activities that have a tariff are enough to go on with
+    return page(
+        request,
+        "tariffs.html",
+        person,
+        status=422 if wrong else 200,
+        tariffs=found,
+        activities=sorted(labels.items(), key=lambda each: each[1]),
+        typed={**dict.fromkeys(FIELDS, ""), "kind": "flat", "tariff_id": str(uuid4()), **(typed or {})},
+        wrong=wrong,
+        is_saved="enregistre" in request.query,
+    )
+
+
+@routes.post("/mairie/tarifs")
+async def save(request: web.Request) -> web.Response:
+    """Keep a rule; what cannot be read or overlaps is told, and what was typed stays."""
+    form = await checked_form(request)
+    session, _person = await staff(request, Permission.WRITE_TARIFFS)
+    typed = {name: str(form.get(name, "")).strip() for name in FIELDS}
+    try:
+        wish, tariff_id = _wish(typed), UUID(typed["tariff_id"])
+    except Unclear as unclear:
+        return await _tariffs(request, wrong=str(unclear), typed=typed)
+    except ValueError as error:
+        return await _tariffs(request, wrong=_sentence(error), typed=typed)
+    try:
+        await request.app[SERVICES].call(session, "billing", f"/tariffs/{tariff_id}", Tariff, method="PUT", body=wish)
+    except Told as told:
+        if told.told_code != "tariffs_overlap":
+            raise
+        return await _tariffs(request, wrong=_overlap(told.facts), typed=typed)
+    return see("/mairie/tarifs?enregistre=1")
+
+
+def _overlap(facts: dict[str, Any]) -> str:
+    first, last = facts["valid_from"], facts["valid_until"]
+    until = f" et jusqu'au {short_day(date.fromisoformat(last))}" if last else ""
+    return (
+        f"Le tarif « {facts['label']} », valable depuis le {short_day(date.fromisoformat(first))}{until}, "
+        "s'appliquerait aux mêmes jours. "
+        "Terminez-le d'abord, ou distinguez l'école ou la résidence."
+    )
+
+
+def _sentence(error: ValueError) -> str:
+    """What to put right, when the rule as a whole makes no sense."""
+    first = error.errors()[0] if isinstance(error, ValidationError) else {"loc": (), "msg": ""}
+    named = {
+        "label": "Donnez un nom au tarif, en 60 caractères au plus.",
+        "valid_from": "Donnez le premier jour du tarif.",
+        "sibling_percents": "Les réductions sont des pourcentages entre 0 et 100.",
+        "formula": "Vérifiez le calcul du prix : montants positifs, tranches croissantes, plancher sous le plafond.",
+    }
+    return named.get(str(first["loc"][0]) if first["loc"] else "", "Le dernier jour du tarif suit son premier jour.")
+
+
+def _wish(typed: dict[str, str]) -> TariffWish:
+    activity_id, _, activity_label = typed["activity"].partition("|")
+    if not activity_label:
+        raise Unclear("Choisissez une activité.")
+    return TariffWish(
+        label=typed["label"],
+        activity_id=activity_id,
+        activity_label=activity_label,
+        school=typed["school"] or None,
+        resident=RESIDENCES.get(typed["resident"]),
+        valid_from=typed["valid_from"],
+        valid_until=typed_day(typed["valid_until"]),
+        formula=_formula(typed),
+        sibling_percents=tuple(_percents(typed["siblings"])),
+        childcare=bool(typed["childcare"]),
+    )
+
+
+def _formula(typed: dict[str, str]) -> Formula:
+    if typed["kind"] == "brackets":
+        return Brackets(
+            brackets=tuple(_brackets(typed["brackets"])),
+            without_quotient_cents=_amount(typed["without_quotient"], "du prix quand le QF n'est pas connu"),
+        )
+    if typed["kind"] == "proportional":
+        try:
+            rate = Decimal(typed["rate"].replace(",", ".").removesuffix("%").strip())
+        except InvalidOperation:
+            raise Unclear("Le taux d'effort s'écrit comme 0,4375.") from None
+        return Proportional(
+            rate_percent=rate,
+            floor_cents=_amount(typed["floor"], "du plancher"),
+            ceiling_cents=_amount(typed["ceiling"], "du plafond"),
+            without_quotient_cents=_amount(typed["without_quotient"], "du prix quand le QF n'est pas connu"),
+        )
+    return Flat(unit_price_cents=_amount(typed["unit_price"], "du prix"))
+
+
+def _amount(text: str, what: str) -> int:
+    try:
+        return typed_cents(text)
+    except ValueError:
+        raise Unclear(f"Le montant {what} s'écrit comme 4,20.") from None
+
+
+def _brackets(text: str) -> list[Bracket]:
+    """One bracket a line: ``700 = 2,65``, and the price of the last one alone."""
+    found = []
+    for line in filter(None, (each.strip() for each in text.splitlines())):
+        bound, sign, price = line.rpartition("=")
+        up_to = _amount(bound, f"de la tranche « {line[:30]} »") if sign and bound.strip() else None
+        found.append(Bracket(up_to_cents=up_to, unit_price_cents=_amount(price, f"de la tranche « {line[:30]} »")))
+    return found
+
+
+def _percents(text: str) -> list[int]:
+    """``10, 20`` as the reductions of the second child, the third, and so on."""
+    try:
+        return [int(each.strip().removesuffix("%")) for each in text.split(",") if each.strip()]
+    except ValueError:
+        raise Unclear("Les réductions s'écrivent comme 10, 20.") from None
+
+
+@routes.post("/mairie/tarifs/{tariff_id}/fin")
+async def end(request: web.Request) -> web.Response:
+    """End a rule on a day."""
+    form = await checked_form(request)
+    session, _person = await staff(request, Permission.WRITE_TARIFFS)
+    tariff_id, services = path_uuid(request, "tariff_id"), request.app[SERVICES]
+    found = (await services.call(session, "billing", "/tariffs", TariffList)).tariffs
+    tariff = next((each for each in found if each.tariff_id == tariff_id), None)
+    try:
+        until = typed_day(form.get("valid_until"))
+        kept = tariff.model_dump(exclude={"tariff_id"}) if tariff else {}
+        wish = TariffWish.model_validate({**kept, "valid_until": until})
+    except ValueError:
+        return await _tariffs(request, wrong="Le dernier jour d'un tarif suit son premier jour.")
+    await services.call(session, "billing", f"/tariffs/{tariff_id}", Tariff, method="PUT", body=wish)
+    return see("/mairie/tarifs?enregistre=1")
+
+
+@routes.post("/mairie/tarifs/{tariff_id}/suppression")
+async def remove(request: web.Request) -> web.Response:
+    """Forget a rule that never made an invoice."""
+    await checked_form(request)
+    session, _person = await staff(request, Permission.WRITE_TARIFFS)
+    path = f"/tariffs/{path_uuid(request, 'tariff_id')}"
+    try:
+        await request.app[SERVICES].call(session, "billing", path, Tariff, method="DELETE")
+    except Told as told:
+        if told.told_code != "tariff_used":
+            raise
+        return await _tariffs(request, wrong="Ce tarif a déjà servi à une facture : il ne peut que prendre fin.")
+    return see("/mairie/tarifs?enregistre=1")

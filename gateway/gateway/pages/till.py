@@ -1,0 +1,219 @@
+"""/mairie/encaissements: a household's account at the counter, and the journal of receipts."""
+
+from datetime import date, timedelta
+from urllib.parse import quote
+from uuid import UUID
+
+from aiohttp import web
+
+from chassis.clock import today
+from chassis.http import path_uuid
+from contracts.api.billing import CreditNote, CreditNoteWish, InvoiceList
+from contracts.api.tariffs import HouseholdTerms, TermsWish
+from contracts.api.till import AccountList, Journal, Receipt, ReceiptWish, RefundWish
+from contracts.failures import Invalid
+from contracts.identity import Permission
+from gateway.pages.rendering import checked_form, euros, page, see
+from gateway.pages.staff import staff, typed_cents, typed_day
+from gateway.services import SERVICES, Told
+
+MEANS = {
+    "card": "Carte bancaire",
+    "debit": "Prélèvement",
+    "cash": "Espèces",
+    "cheque": "Chèque",
+    "transfer": "Virement",
+}
+COUNTER = ("cash", "cheque", "transfer")
+WRONG_AMOUNT = "Le montant s'écrit comme 42,50."
+
+routes = web.RouteTableDef()
+
+
+@routes.get("/mairie/encaissements")
+async def till(request: web.Request) -> web.Response:
+    """Find a household, and what came in."""
+    session, person = await staff(request, Permission.COLLECT_MONEY)
+    services, wrong = request.app[SERVICES], ""
+    search = request.query.get("foyer", "").strip()[:100]
+    found = None
+    if search:
+        found = (await services.call(session, "billing", f"/accounts?search={quote(search)}", AccountList)).accounts
+    first, last = today().replace(day=1), today()
+    try:
+        first = typed_day(request.query.get("du")) or first
+        last = typed_day(request.query.get("au")) or last
+        path = f"/journal?first={first}&last={last}"
+        journal = await services.call(session, "billing", path, Journal)
+    except (ValueError, Told):
+        wrong = "Cette période ne se lit pas : elle dure un an au plus. Voici le mois en cours."
+        first, last = today().replace(day=1), today()
+        journal = await services.call(session, "billing", f"/journal?first={first}&last={last}", Journal)
+    return page(
+        request,
+        "till.html",
+        person,
+        status=422 if wrong else 200,
+        search=search,
+        accounts=found,
+        journal=journal,
+        means=MEANS,
+        wrong=wrong,
+        can_export=last - first < timedelta(days=93),
+    )
+
+
+@routes.get("/mairie/encaissements/ecritures.csv")
+async def accounting(request: web.Request) -> web.Response:
+    session, _person = await staff(request, Permission.READ_PAYMENTS)
+    try:
+        first, last = (date.fromisoformat(request.query.get(name, "")) for name in ("du", "au"))
+    except ValueError:
+        raise Invalid("the period cannot be read", errors=[]) from None
+    path = f"/exports/accounting?first={first}&last={last}"
+    disposition, raw = await request.app[SERVICES].file(session, "billing", path)
+    headers = {"Content-Disposition": disposition, "Cache-Control": "no-store"}
+    return web.Response(body=raw, content_type="text/csv", charset="utf-8", headers=headers)
+
+
+@routes.get("/mairie/encaissements/{household_id}")
+async def account(request: web.Request) -> web.Response:
+    return await _account(request)
+
+
+async def _account(request: web.Request, *, wrong: str = "", typed: dict[str, str] | None = None) -> web.Response:
+    session, person = await staff(request, Permission.COLLECT_MONEY)
+    path, services = f"/households/{path_uuid(request, 'household_id')}", request.app[SERVICES]
+    terms = await services.call(session, "billing", f"{path}/terms", HouseholdTerms)
+    invoices = await services.call(session, "billing", f"{path}/invoices", InvoiceList)
+    due = sum(each.left_cents for each in invoices.to_pay)
+    usual = {"amount": f"{due // 100},{due % 100:02d}", "means": "cash", "received_on": str(today()), "reference": ""}
+    return page(
+        request,
+        "account.html",
+        person,
+        status=409 if wrong else 200,
+        terms=terms,
+        invoices=invoices,
+        due_cents=due,
+        means=MEANS,
+        counter=COUNTER,
+        typed={**usual, **(typed or {})},
+        wrong=wrong,
+        done=DONE.get(request.query.get("fait", ""), ""),
+        today=today(),
+    )
+
+
+DONE = {
+    "recu": "L'encaissement est enregistré.",
+    "rendu": "Le remboursement est enregistré.",
+    "qf": "Le quotient familial est enregistré.",
+    "avoir": "L'avoir est publié.",
+}
+
+
+def _to(household_id: UUID, done: str) -> web.Response:
+    return see(f"/mairie/encaissements/{household_id}?fait={done}")
+
+
+@routes.post("/mairie/encaissements/{household_id}")
+async def take(request: web.Request) -> web.Response:
+    """Take money in; more than is due is asked about before it is kept."""
+    form = await checked_form(request)
+    session, _person = await staff(request, Permission.COLLECT_MONEY)
+    household_id = path_uuid(request, "household_id")
+    typed = {name: str(form.get(name, "")) for name in ("amount", "means", "received_on", "reference")}
+    try:
+        wish = ReceiptWish(
+            means=typed["means"],
+            amount_cents=typed_cents(typed["amount"]),
+            received_on=typed["received_on"],
+            reference=typed["reference"].strip() or None,
+            keep_surplus="keep_surplus" in form,
+        )
+    except ValueError:
+        return await _account(request, wrong=f"Donnez le montant, le moyen et le jour. {WRONG_AMOUNT}", typed=typed)
+    path, key = f"/households/{household_id}/receipts", str(form.get("key", ""))
+    try:
+        await request.app[SERVICES].call(session, "billing", path, Receipt, method="POST", body=wish, key=key)
+    except Told as told:
+        if told.told_code == "more_than_due":
+            due = euros(told.facts["due_cents"])
+            wrong = f"C'est plus que les {due} dus. Corrigez le montant, ou cochez « Garder le surplus »."
+            return await _account(request, wrong=wrong, typed=typed)
+        if told.told_code == "invalid":
+            wrong = "Le jour de l'encaissement est aujourd'hui, ou dans les deux derniers mois."
+            return await _account(request, wrong=wrong, typed=typed)
+        raise
+    return _to(household_id, "recu")
+
+
+@routes.post("/mairie/encaissements/{household_id}/remboursement")
+async def refund(request: web.Request) -> web.Response:
+    """Give a credit back."""
+    form = await checked_form(request)
+    session, _person = await staff(request, Permission.COLLECT_MONEY)
+    household_id = path_uuid(request, "household_id")
+    try:
+        wish = RefundWish(
+            means=str(form.get("means", "")),
+            amount_cents=typed_cents(form.get("amount", "")),
+            reference=str(form.get("reference", "")),
+        )
+    except ValueError:
+        return await _account(request, wrong=f"Donnez le montant et la référence du remboursement. {WRONG_AMOUNT}")
+    path, key = f"/households/{household_id}/refunds", str(form.get("key", ""))
+    try:
+        await request.app[SERVICES].call(session, "billing", path, RefundWish, method="POST", body=wish, key=key)
+    except Told as told:
+        if told.told_code != "more_than_credit":
+            raise
+        wrong = f"La mairie ne doit que {euros(told.facts['credit_cents'])} à ce foyer."
+        return await _account(request, wrong=wrong)
+    return _to(household_id, "rendu")
+
+
+@routes.post("/mairie/encaissements/{household_id}/quotient")
+async def keep_terms(request: web.Request) -> web.Response:
+    """Keep a quotient and a residence from a day on."""
+    form = await checked_form(request)
+    session, _person = await staff(request, Permission.WRITE_TARIFFS)
+    household_id, text = path_uuid(request, "household_id"), str(form.get("quotient", "")).strip()
+    try:
+        wish = TermsWish(quotient_cents=typed_cents(text) if text else None, resident="resident" in form)
+        day = typed_day(form.get("valid_from"))
+    except ValueError:
+        day = None
+    if day is None:
+        return await _account(request, wrong="Le QF s'écrit comme 845 ou 845,50, avec le jour où il commence.")
+    path = f"/households/{household_id}/terms/{day}"
+    await request.app[SERVICES].call(session, "billing", path, HouseholdTerms, method="PUT", body=wish)
+    return _to(household_id, "qf")
+
+
+@routes.post("/mairie/encaissements/{household_id}/avoir")
+async def credit(request: web.Request) -> web.Response:
+    """Credit an invoice: with an amount for a reason, or with what a late quotient makes cheaper."""
+    form = await checked_form(request)
+    session, _person = await staff(request, Permission.PUBLISH_INVOICES)
+    household_id, key = path_uuid(request, "household_id"), str(form.get("key", ""))
+    try:
+        path = f"/households/{household_id}/invoices/{UUID(str(form.get('invoice', '')))}"
+        is_repricing = "repricing" in form
+        wish = None
+        if not is_repricing:
+            wish = CreditNoteWish(amount_cents=typed_cents(form.get("amount", "")), reason=str(form.get("reason", "")))
+    except ValueError:
+        return await _account(request, wrong=f"Donnez la facture, le montant et le motif de l'avoir. {WRONG_AMOUNT}")
+    path += "/repricing" if is_repricing else "/credit-notes"
+    try:
+        await request.app[SERVICES].call(session, "billing", path, CreditNote, method="POST", body=wish, key=key)
+    except Told as told:
+        if told.told_code == "more_than_invoiced":
+            wrong = f"Cette facture ne peut plus être corrigée que de {euros(told.facts['creditable_cents'])}."
+            return await _account(request, wrong=wrong)
+        if told.told_code == "nothing_to_credit":
+            return await _account(request, wrong="Il n'y a plus rien à corriger sur cette facture.")
+        raise
+    return _to(household_id, "avoir")

@@ -1,0 +1,233 @@
+"""The rules that make prices, what they make of a household, and the credits that a late quotient opens."""
+
+from collections.abc import Sequence
+from datetime import date
+from uuid import UUID
+
+from aiohttp import web
+
+from billing.api.credit_notes import publish_credit_note
+from billing.domain.failures import (
+    NoSuchHousehold,
+    NoSuchTariff,
+    NothingToCredit,
+    TariffsOverlap,
+    TariffUsed,
+)
+from billing.domain.invoicing import Cheaper, Usage, cheaper
+from billing.domain.tariffs import Household, PriceBook, overlapping
+from billing.store import invoices, tariffs, usages
+from chassis.clock import now, today
+from chassis.database import DATABASE, Transaction
+from chassis.http import idempotency_key, json_response, path_uuid, read_body
+from chassis.idempotency import recall, remember
+from chassis.identity import household_in_path, require
+from contracts.api.billing import CreditNote, CreditNoteLine, PriceList
+from contracts.api.tariffs import (
+    HouseholdTerms,
+    Quote,
+    QuotedDay,
+    QuoteWish,
+    Repricing,
+    Tariff,
+    TariffList,
+    TariffWish,
+    Terms,
+    TermsWish,
+)
+from contracts.failures import Invalid, NotFound
+from contracts.identity import Permission
+
+routes = web.RouteTableDef()
+
+
+@routes.get("/tariffs")
+async def get_tariffs(request: web.Request) -> web.Response:
+    require(request, Permission.WRITE_TARIFFS)
+    async with request.app[DATABASE].transaction() as tx:
+        return json_response(TariffList(tariffs=tuple(await tariffs.tariffs(tx))))
+
+
+@routes.put("/tariffs/{tariff_id}")
+async def put_tariff(request: web.Request) -> web.Response:
+    """Keep a rule, unless another applies to the same days; one that made an invoice only ends."""
+    require(request, Permission.WRITE_TARIFFS)
+    tariff_id, wish = path_uuid(request, "tariff_id"), await read_body(request, TariffWish)
+    tariff = Tariff(tariff_id=tariff_id, **dict(wish))
+    async with request.app[DATABASE].transaction() as tx:
+        await tariffs.hold_tariffs(tx)
+        kept = await tariffs.tariff(tx, tariff_id)
+        if kept and kept[1] and kept[0].model_copy(update={"valid_until": wish.valid_until}) != tariff:
+            raise TariffUsed("this rule made an invoice: it may only end", tariff_id=str(tariff_id))
+        if other := overlapping(tariff, await tariffs.tariffs(tx)):
+            raise TariffsOverlap(
+                "another rule applies to the same days",
+                tariff_id=str(other.tariff_id),
+                label=other.label,
+                valid_from=str(other.valid_from),
+                valid_until=str(other.valid_until) if other.valid_until else None,
+            )
+        await tariffs.save_tariff(tx, tariff_id, wish)
+    return json_response(tariff)
+
+
+@routes.delete("/tariffs/{tariff_id}")
+async def delete_tariff(request: web.Request) -> web.Response:
+    """Forget a rule that never made an invoice."""
+    require(request, Permission.WRITE_TARIFFS)
+    tariff_id = path_uuid(request, "tariff_id")
+    async with request.app[DATABASE].transaction() as tx:
+        await tariffs.hold_tariffs(tx)
+        kept = await tariffs.tariff(tx, tariff_id)
+        if kept is None:
+            raise NoSuchTariff("there is no such rule")
+        if kept[1]:
+            raise TariffUsed("this rule made an invoice: it may only end", tariff_id=str(tariff_id))
+        await tariffs.remove_tariff(tx, tariff_id)
+    return json_response(kept[0])
+
+
+async def _prices(tx: Transaction, household_id: UUID) -> tuple[Household, PriceBook]:
+    known = await tariffs.households(tx, [household_id])
+    return known[household_id], PriceBook(await tariffs.tariffs(tx))
+
+
+@routes.get("/households/{household_id}/prices")
+async def get_prices(request: web.Request) -> web.Response:
+    """What a day costs a child, by activity; activities without a price are left out."""
+    household_id = household_in_path(request, Permission.READ_HOUSEHOLDS)
+    try:
+        day = date.fromisoformat(request.query.get("day", str(today())))
+        child_id = UUID(request.query["child_id"]) if "child_id" in request.query else None
+    except ValueError:
+        raise Invalid("the child or the day cannot be read", errors=[]) from None
+    async with request.app[DATABASE].transaction() as tx:
+        household, book = await _prices(tx, household_id)
+    if child_id is None:
+        child_id = household.children[0][0] if household.children else household_id
+    found = [book.price(each, day, household, child_id) for each in book.activities]
+    return json_response(PriceList(prices=tuple(each for each in found if each)))
+
+
+@routes.post("/households/{household_id}/quotes")
+async def post_quote(request: web.Request) -> web.Response:
+    """What some days would cost; nothing is kept."""
+    household_id = household_in_path(request, Permission.READ_HOUSEHOLDS)
+    wish = await read_body(request, QuoteWish)
+    async with request.app[DATABASE].transaction() as tx:
+        household, book = await _prices(tx, household_id)
+    days = tuple(
+        QuotedDay(
+            activity_id=each.activity_id,
+            day=each.day,
+            price=book.price(each.activity_id, each.day, household, wish.child_id),
+        )
+        for each in wish.days
+    )
+    return json_response(Quote(days=days, total_cents=sum(each.price.unit_price_cents for each in days if each.price)))
+
+
+async def _cheaper(tx: Transaction, household_id: UUID, invoiced: Sequence[Usage]) -> dict[UUID, list[Cheaper]]:
+    """The days of each invoice that cost less by what is known now, as far as the invoice can still be credited."""
+    household, book = await _prices(tx, household_id)
+    found = cheaper(invoiced, household, book)
+    known = {each.invoice_id: each for each in await invoices.summaries(tx, household_id, list(found))}
+    return {
+        invoice_id: days
+        for invoice_id, days in found.items()
+        if sum(each.credit_cents for each in days) <= known[invoice_id].total_cents - known[invoice_id].credited_cents
+    }
+
+
+async def _terms(tx: Transaction, household_id: UUID) -> HouseholdTerms:
+    row = await tariffs.household(tx, household_id)
+    if row is None:
+        raise NoSuchHousehold("billing has not heard of this household")
+    household = (await tariffs.households(tx, [household_id]))[household_id]
+    found = await _cheaper(tx, household_id, await usages.invoiced(tx, household_id))
+    known = {each.invoice_id: each.number for each in await invoices.summaries(tx, household_id, list(found))}
+    held = {each.valid_from: each for each in household.terms}
+    return HouseholdTerms(
+        household_id=household_id,
+        name=row["name"],
+        reference=row["reference"],
+        terms=tuple(held[day] for day in sorted(held, reverse=True)),
+        repricings=tuple(
+            Repricing(
+                invoice_id=invoice_id,
+                number=known[invoice_id],
+                days=len(days),
+                credit_cents=sum(each.credit_cents for each in days),
+            )
+            for invoice_id, days in sorted(found.items(), key=lambda each: known[each[0]])
+        ),
+    )
+
+
+@routes.get("/households/{household_id}/terms")
+async def get_terms(request: web.Request) -> web.Response:
+    """The quotients and residences of a household, and the credits they would open."""
+    household_id = household_in_path(request, Permission.READ_HOUSEHOLDS)
+    async with request.app[DATABASE].transaction() as tx:
+        return json_response(await _terms(tx, household_id))
+
+
+@routes.put("/households/{household_id}/terms/{day}")
+async def put_terms(request: web.Request) -> web.Response:
+    """Keep a household's quotient from a day on; what it makes cheaper is proposed, not done."""
+    person = require(request, Permission.WRITE_TARIFFS)
+    household_id, wish = path_uuid(request, "household_id"), await read_body(request, TermsWish)
+    try:
+        day = date.fromisoformat(request.match_info["day"])
+    except ValueError:
+        raise NotFound("no such day") from None
+    async with request.app[DATABASE].transaction() as tx:
+        if await tariffs.household(tx, household_id) is None:
+            raise NoSuchHousehold("billing has not heard of this household")
+        await invoices.lock_household(tx, household_id)
+        kept = (await tariffs.households(tx, [household_id]))[household_id].on(day)
+        if kept != Terms(valid_from=day, **dict(wish)):
+            await tariffs.add_terms(tx, household_id, day, wish, person.subject_id, now())
+        return json_response(await _terms(tx, household_id))
+
+
+@routes.post("/households/{household_id}/invoices/{invoice_id}/repricing")
+async def post_repricing(request: web.Request) -> web.Response:
+    """Publish the credit that was proposed: the days of an invoice that cost less by what is known now."""
+    person, key = require(request, Permission.PUBLISH_INVOICES), idempotency_key(request)
+    household_id, invoice_id = path_uuid(request, "household_id"), path_uuid(request, "invoice_id")
+    async with request.app[DATABASE].transaction() as tx:
+        scope = f"repricing/{invoice_id}"
+        answer = await recall(tx, scope, key, b"")
+        if answer is None:
+            await invoices.lock_household(tx, household_id)
+            invoiced = await usages.invoiced_for_update(tx, household_id)
+            days = (await _cheaper(tx, household_id, invoiced)).get(invoice_id)
+            if not days:
+                raise NothingToCredit("no day of this invoice costs less than it was invoiced at")
+            note = await _credit(request, tx, household_id, invoice_id, days, person.subject_id)
+            await usages.mark_invoiced(tx, [(each.usage, each.now_cents, invoice_id) for each in days])
+            answer = note.model_dump_json().encode()
+            await remember(tx, scope, key, answer)
+    return web.Response(body=answer, status=201, content_type="application/json", charset="utf-8")
+
+
+async def _credit(
+    request: web.Request, tx: Transaction, household_id: UUID, invoice_id: UUID, days: list[Cheaper], by: UUID
+) -> CreditNote:
+    counts: dict[tuple[str, str, int], int] = {}
+    for each in days:
+        words = f"{each.usage.activity_label} · {each.explanation}"[:200]
+        key = (each.usage.child_first_name, words, each.credit_cents)
+        counts[key] = counts.get(key, 0) + 1
+    lines = [
+        CreditNoteLine(
+            child_first_name=child, label=words, count=count, unit_credit_cents=cents, amount_cents=count * cents
+        )
+        for (child, words, cents), count in sorted(counts.items())
+    ]
+    products: dict[str, int] = {}
+    for each in days:
+        products[each.usage.activity_label] = products.get(each.usage.activity_label, 0) + each.credit_cents
+    reason = "Quotient familial ou situation connus après la facture"
+    return await publish_credit_note(request, tx, household_id, invoice_id, lines, products, reason=reason, by=by)

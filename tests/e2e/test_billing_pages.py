@@ -1,0 +1,128 @@
+"""Tariffs, the monthly run and the till, in a real browser on the whole portal; and what a parent sees of them."""
+
+import re
+
+import pytest
+from playwright.async_api import Page, expect
+
+from local_stack.demo import SECRET
+from local_stack.stack import Stack
+
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(300)]
+
+
+async def sign_in(page: Page, stack: Stack, identifier: str) -> None:
+    await page.context.clear_cookies()
+    await page.goto(f"{stack.gateway_url}/connexion")
+    await page.get_by_label("Identifiant").fill(identifier)
+    await page.get_by_label("Code secret").fill(SECRET)
+    await page.get_by_role("button", name="Connexion", exact=True).click()
+    await expect(page.get_by_role("button", name="Déconnexion")).to_be_visible()
+
+
+async def account(page: Page, stack: Stack, reference: str) -> None:
+    await page.goto(f"{stack.gateway_url}/mairie/encaissements")
+    await page.get_by_label("Nom ou référence").fill(reference)
+    await page.get_by_role("button", name="Chercher").click()
+    await page.locator(".lines a").first.click()
+    await expect(page.get_by_role("heading", name="Quotient familial")).to_be_visible()
+
+
+async def test_a_till_keeper_takes_cash_and_the_parent_sees_it(phone: Page, stack: Stack) -> None:
+    await sign_in(phone, stack, "regie")
+    await account(phone, stack, "SA009")
+    await phone.get_by_label("Montant reçu").fill("quarante euros")
+    await phone.get_by_role("button", name="Encaisser").click()
+    await expect(phone.get_by_role("alert")).to_contain_text("s'écrit comme 42,50")
+    assert await phone.get_by_label("Montant reçu").input_value() == "quarante euros"
+    await phone.get_by_label("Montant reçu").fill("9999")
+    await phone.get_by_role("button", name="Encaisser").click()
+    await expect(phone.get_by_role("alert")).to_contain_text("C'est plus que les")
+    due = re.findall(r"Doit ([\d,]+)", await phone.locator("h2").first.inner_text())[0]
+    await phone.get_by_label("Montant reçu").fill(due)
+    await phone.get_by_label("Moyen").first.select_option("cheque")
+    await phone.get_by_role("button", name="Encaisser").click()
+    await expect(phone.get_by_role("status")).to_contain_text("enregistré")
+    await expect(phone.get_by_role("heading", name="Ne doit rien")).to_be_visible()
+    await phone.goto(f"{stack.gateway_url}/mairie/encaissements")
+    await expect(phone.locator("tfoot")).to_contain_text(due)
+    async with phone.expect_download() as download:
+        await phone.get_by_role("link", name="Écritures comptables").click()
+    assert (await download.value).suggested_filename.endswith(".csv")
+    await sign_in(phone, stack, "demo09")
+    await phone.goto(f"{stack.gateway_url}/factures")
+    await expect(phone.get_by_text("Vous n'avez rien à régler.")).to_be_visible()
+
+
+async def test_a_late_quotient_opens_a_credit_that_the_parent_reads(phone: Page, stack: Stack) -> None:
+    await sign_in(phone, stack, "regie")
+    await account(phone, stack, "SA005")
+    await phone.get_by_label("QF").fill("250")
+    await phone.get_by_label("Depuis le").fill("2020-09-01")
+    await phone.get_by_role("button", name="Enregistrer le QF").click()
+    await expect(phone.get_by_role("status")).to_contain_text("enregistré")
+    assert not await phone.get_by_role("button", name="Publier cet avoir").count()  # a newer quotient holds
+    since = re.findall(r"depuis le \w\w (\d\d)-(\d\d)-(\d{4})", await phone.locator(".money").nth(1).inner_text())[0]
+    await phone.get_by_label("QF").fill("250")
+    await phone.get_by_label("Depuis le").fill("-".join(reversed(since)))
+    await phone.get_by_role("button", name="Enregistrer le QF").click()
+    await phone.get_by_role("button", name="Publier cet avoir").click()
+    await expect(phone.get_by_role("status")).to_contain_text("L'avoir est publié")
+    await sign_in(phone, stack, "demo05")
+    await phone.goto(f"{stack.gateway_url}/factures")
+    await expect(phone.get_by_role("heading", name="Mes avoirs")).to_be_visible()
+    path = await phone.get_by_role("link", name=re.compile("^Avoir A-")).get_attribute("href")
+    answer = await phone.request.get(f"{stack.gateway_url}{path}")
+    assert (await answer.body()).startswith(b"%PDF")
+
+
+async def test_a_month_is_prepared_and_given_up(phone: Page, stack: Stack) -> None:
+    await sign_in(phone, stack, "regie")
+    await phone.goto(f"{stack.gateway_url}/mairie/factures")
+    await phone.get_by_label("À régler avant le").fill("2020-01-01")
+    await phone.get_by_role("button", name="Préparer").click()
+    await expect(phone.get_by_role("alert")).to_contain_text("déjà passée")
+    await phone.goto(f"{stack.gateway_url}/mairie/factures")
+    await phone.get_by_role("button", name="Préparer").click()
+    await expect(phone.get_by_role("heading", name="À relire")).to_be_visible(timeout=60_000)
+    await phone.get_by_role("button", name="Abandonner").click()
+    await expect(phone.get_by_role("heading", name="Abandonnées")).to_be_visible()
+
+
+async def test_a_tariff_that_overlaps_is_refused_and_what_was_typed_is_kept(phone: Page, stack: Stack) -> None:
+    await sign_in(phone, stack, "regie")
+    await phone.goto(f"{stack.gateway_url}/mairie/tarifs")
+    await phone.get_by_label("Activité").select_option(label="Cantine")
+    await phone.get_by_label("Nom du tarif").fill("Repas d'été")
+    await phone.get_by_label("Premier jour").fill("2030-07-01")
+    await phone.get_by_label("Selon la tranche").check()
+    await phone.get_by_label("Une tranche par ligne").fill("400 = 1,00\n700 = 2,65\n4,20")
+    await phone.get_by_role("button", name="Enregistrer le tarif").click()
+    await expect(phone.get_by_role("alert")).to_contain_text("quand le QF n'est pas connu")
+    await phone.get_by_label("Prix quand le QF").fill("4,20")
+    await phone.get_by_role("button", name="Enregistrer le tarif").click()
+    await expect(phone.get_by_role("alert")).to_contain_text("s'appliquerait aux mêmes jours")
+    assert await phone.get_by_label("Nom du tarif").input_value() == "Repas d'été"
+    first = phone.locator(".tariffs > li", has_text="Mercredi au taux d'effort")
+    await first.locator("summary").click()
+    await first.get_by_label("Dernier jour").fill("2030-06-30")
+    await first.get_by_role("button", name="Terminer ce jour-là").click()
+    await expect(phone.get_by_role("status")).to_contain_text("enregistré")
+    await expect(phone.locator(".tariffs > li", has_text="Mercredi au taux d'effort")).to_contain_text("30-06-2030")
+
+
+async def test_a_parent_reads_where_a_price_comes_from(phone: Page, stack: Stack) -> None:
+    await sign_in(phone, stack, "demo06")
+    await phone.goto(f"{stack.gateway_url}/planning")
+    await phone.get_by_text("D'où viennent ces prix").click()
+    await expect(phone.locator(".why")).to_contain_text("QF 699,99 depuis le")
+    await expect(phone.locator(".why")).to_contain_text("tranche jusqu'à 700")
+
+
+async def test_others_do_not_see_the_till(phone: Page, stack: Stack) -> None:
+    for identifier in ("accueil", "demo06"):
+        await sign_in(phone, stack, identifier)
+        for path in ("factures", "tarifs", "encaissements", "encaissements/ecritures.csv"):
+            response = await phone.goto(f"{stack.gateway_url}/mairie/{path}")
+            assert response is not None
+            assert response.status == 403, path

@@ -1,0 +1,261 @@
+"""How fast billing is on this machine: ``python tests/load/bench_billing.py [HOUSEHOLDS]``, 10,000 unless told.
+
+A private PostgreSQL that keeps its data safe (fsync on), forty booked days a household. It measures a whole monthly run
+while parents read their invoices, settlements beside the same statements without the service around them, and PDFs.
+Figures are printed, never asserted.
+"""
+
+import asyncio
+import resource
+import shutil
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Awaitable, Callable
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+import documents
+from billing.api.runs import begin_run
+from billing.jobs import work_off_runs
+from billing.listeners import settle_invoices
+from billing.settings import MIGRATIONS, Settings
+from billing.store import checkouts, invoices, runs, tariffs
+from chassis.clock import now
+from chassis.database import Database
+from chassis.migrations import migrate
+from contracts.api.billing import InvoiceRunWish, RunStatus
+from contracts.api.tariffs import Bracket, Brackets, TariffWish
+from contracts.events.billing import CheckoutInvoice
+from contracts.events.payment import Means, Mode, PaymentConfirmed, Ticket
+from local_stack.postgres import PostgresServer
+
+DAYS, PAYMENTS, AT_ONCE = 40, 2_000, 4
+ACTIVITY, OPERATOR = UUID(int=1), UUID(int=0)
+
+
+def line(name: str, figure: str) -> None:
+    sys.stdout.write(f"  {name:<52}{figure:>24}\n")
+
+
+async def seed(database: Database, households: int) -> None:
+    """Families with a quotient each, and their days."""
+    async with database.transaction() as tx:
+        await tx.execute(
+            "INSERT INTO household SELECT gen_random_uuid(), 1, 'F-' || n, 'Famille ' || n, ARRAY['1 rue'] "
+            "FROM generate_series(1, $1) AS n",
+            households,
+        )
+        await tx.execute(
+            "INSERT INTO household_terms (household_id, valid_from, quotient_cents, resident, recorded_by, "
+            "recorded_at) SELECT household_id, '2026-01-01', (random() * 150000)::bigint, true, $1, now() "
+            "FROM household",
+            OPERATOR,
+        )
+        brackets = tuple(Bracket(up_to_cents=each * 10_000, unit_price_cents=each * 40) for each in range(1, 10))
+        formula = Brackets(
+            brackets=(*brackets, Bracket(up_to_cents=None, unit_price_cents=420)), without_quotient_cents=420
+        )
+        wish = TariffWish(
+            label="Repas", activity_id=ACTIVITY, activity_label="Cantine", valid_from=date(2026, 1, 1), formula=formula
+        )
+        await tariffs.save_tariff(tx, ACTIVITY, wish)
+    first = date(2026, 10, 1)
+    for number in range(DAYS):
+        async with database.transaction() as tx:
+            await tx.execute(
+                "INSERT INTO usage (household_id, child_id, activity_id, day, booked, version, child_first_name, "
+                "activity_label) SELECT household_id, household_id, $1, $2, true, 1, 'Léa', 'Cantine' FROM household",
+                ACTIVITY,
+                first + timedelta(days=number),
+            )
+
+
+async def parents(database: Database, stop: asyncio.Event, waits: list[float]) -> None:
+    """A parent after another reads the list of invoices; how long each waited, in seconds."""
+    async with database.transaction() as tx:
+        ids = [row["household_id"] for row in await tx.fetch("SELECT household_id FROM household LIMIT 500")]
+    while not stop.is_set():
+        for household_id in ids:
+            start = time.perf_counter()
+            async with database.transaction() as tx:
+                await invoices.summaries(tx, household_id)
+            waits.append(time.perf_counter() - start)
+            await asyncio.sleep(0.02)
+            if stop.is_set():
+                return
+
+
+async def measure_run(database: Database, settings: Settings, households: int) -> None:
+    waits: list[float] = []
+    stop = asyncio.Event()
+    reading = asyncio.create_task(parents(database, stop, waits))
+    start = time.perf_counter()
+    wish = InvoiceRunWish(month=date(2026, 11, 1), due_on=date(2026, 12, 31))
+    async with database.transaction() as tx:
+        run_id = await begin_run(tx, wish, by=OPERATOR)
+    await work_off_runs(database, settings)
+    drafted = time.perf_counter()
+    async with database.transaction() as tx:
+        await runs.start_publishing(tx, run_id, OPERATOR)
+    await work_off_runs(database, settings)
+    done = time.perf_counter()
+    stop.set()
+    await reading
+    async with database.transaction() as tx:
+        run = await runs.run(tx, run_id)
+    assert run is not None
+    assert run.status is RunStatus.DONE
+    line(f"preview, {households * DAYS:,} days", f"{drafted - start:.1f} s")
+    line(f"publish, {run.invoices:,} invoices", f"{done - drafted:.1f} s")
+    line("a parent reads invoices meanwhile, p50", f"{statistics.median(waits) * 1000:.0f} ms")
+    line("a parent reads invoices meanwhile, p99", f"{statistics.quantiles(waits, n=100)[98] * 1000:.0f} ms")
+    line("memory of the process, highest", f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024} MiB")
+
+
+def confirmed(household_id: UUID, checkout_id: UUID, cents: int) -> PaymentConfirmed:
+    ticket = Ticket(
+        number="T-1",
+        town="Ville",
+        till="Régie",
+        household_name="Famille",
+        household_reference="F-1",
+        invoices=(CheckoutInvoice(invoice_id=uuid4(), number="1", month=date(2026, 11, 1), amount_cents=cents),),
+        amount_cents=cents,
+        means=Means.CARD,
+        mode=Mode.TEST,
+        bank_reference="x",
+        authorisation=None,
+        paid_at=now(),
+    )
+    return PaymentConfirmed(
+        payment_id=uuid4(),
+        checkout_id=checkout_id,
+        household_id=household_id,
+        payer_id=uuid4(),
+        bank="payfip",
+        amount_cents=cents,
+        confirmed_at=now(),
+        ticket=ticket,
+    )
+
+
+async def opened(database: Database, offset: int) -> list[tuple[UUID, UUID, UUID, int]]:
+    """So many checkouts: household, checkout, invoice and amount of each."""
+    made = []
+    async with database.transaction() as tx:
+        rows = await tx.fetch(
+            "SELECT household_id, invoice_id, total_cents FROM invoice ORDER BY number LIMIT $1 OFFSET $2",
+            PAYMENTS,
+            offset,
+        )
+    for row in rows:
+        async with database.transaction() as tx:
+            chosen = await invoices.summaries(tx, row["household_id"], [row["invoice_id"]])
+            at = now()
+            checkout_id = await checkouts.add_checkout(
+                tx, row["household_id"], chosen, opened_at=at, expires_at=at + timedelta(days=1)
+            )
+        made.append((row["household_id"], checkout_id, row["invoice_id"], row["total_cents"]))
+    return made
+
+
+async def each_second(todo: list[Any], do: Callable[[Any], Awaitable[None]]) -> float:
+    """How many of these are done in a second, a few at once."""
+    waiting = iter(todo)
+
+    async def work() -> None:
+        for each in waiting:
+            await do(each)
+
+    start = time.perf_counter()
+    await asyncio.gather(*(work() for _ in range(AT_ONCE)))
+    return len(todo) / (time.perf_counter() - start)
+
+
+async def measure_settling(database: Database) -> None:
+    async def settle(each: tuple[UUID, UUID, UUID, int]) -> None:
+        async with database.transaction() as tx:
+            await settle_invoices(confirmed(each[0], each[1], each[3]), tx)
+
+    async def bare(each: tuple[UUID, UUID, UUID, int]) -> None:
+        household_id, checkout_id, invoice_id, cents = each
+        async with database.transaction() as tx:
+            await tx.execute("SELECT FROM invoice WHERE invoice_id = $1 FOR UPDATE", invoice_id)
+            transaction_id = await tx.fetchval(
+                "INSERT INTO ledger_transaction (key, at, day) VALUES ($1, now(), now()) RETURNING transaction_id",
+                f"payment/{uuid4()}",
+            )
+            await tx.execute(
+                "INSERT INTO ledger_entry (transaction_id, account, household_id, invoice_id, amount_cents) "
+                "VALUES ($1, 'bank', $2, NULL, $4), ($1, 'receivable', $2, $3, -$4)",
+                transaction_id,
+                household_id,
+                invoice_id,
+                cents,
+            )
+            await tx.execute("UPDATE checkout SET status = 'settled' WHERE checkout_id = $1", checkout_id)
+            await tx.execute("UPDATE checkout_invoice SET open = false WHERE checkout_id = $1", checkout_id)
+            await tx.execute(
+                "INSERT INTO outbox (type, subject, data, correlation_id) "
+                "VALUES ('billing.invoice.settled', 'x', '{}', 'x')"
+            )
+
+    floor = await each_second(await opened(database, PAYMENTS), bare)
+    ours = await each_second(await opened(database, 0), settle)
+    line(f"settlements, {AT_ONCE} at once", f"{ours:,.0f} a second")
+    line("the same statements alone", f"{floor:,.0f} a second")
+    line("ratio", f"{ours / floor:.2f}")
+
+
+async def measure_pdfs(database: Database) -> None:
+    async with database.transaction() as tx:
+        row: Any = await tx.fetchrow("SELECT household_id, invoice_id FROM invoice LIMIT 1")
+        model = await invoices.invoice(tx, row["household_id"], row["invoice_id"])
+    assert model is not None
+    documents.invoice(model)
+    start = time.perf_counter()
+    for _ in range(100):
+        documents.invoice(model)
+    line("invoices as PDF on one core", f"{100 / (time.perf_counter() - start):.0f} a second")
+
+
+async def main(folder: Path, households: int) -> None:
+    server = PostgresServer(folder / "postgresql", password=uuid4().hex)
+    settings = Settings(
+        database_url="postgres://unused",
+        amqp_url="amqp://unused",
+        auth_url="http://unused",
+        http_port=0,
+        town_name="Ville de Saint-Aubin",
+        town_siret="00000000000000",
+        town_address="1 place de la Mairie",
+        town_contact="mairie@saint-aubin.example",
+        till_reference="REGIE",
+        till_address="Régie enfance",
+    )
+    try:
+        await server.start()
+        await migrate(server.dsn(), MIGRATIONS)
+        database = Database(server.dsn(), connections_max=10)
+        await database.start()
+        await seed(database, households)
+        sys.stdout.write("billing\n")
+        await measure_run(database, settings, households)
+        await measure_settling(database)
+        await measure_pdfs(database)
+        await database.stop()
+    finally:
+        await server.stop()
+
+
+if __name__ == "__main__":
+    folder = Path(tempfile.mkdtemp(prefix="preau-load-"))
+    folder.chmod(0o711)
+    try:
+        asyncio.run(main(folder, int(sys.argv[1]) if len(sys.argv) > 1 else 10_000))
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
