@@ -78,6 +78,7 @@ async def test_many_days_are_seen_before_they_are_saved_and_taken_back(phone: Pa
 
 async def test_a_full_day_offers_its_waiting_list(phone: Page, stack: Stack) -> None:
     await sign_in(phone, stack, "demo05")
+    await phone.get_by_role("link", name="Planning", exact=True).click()
     await month_with(phone, ".cell.full input", 1)
     await phone.locator(".cell.full input").first.check()
     await phone.reload()
@@ -92,6 +93,7 @@ async def test_the_planning_fills_and_the_list_is_joined_without_scripts(browser
     context = await browser.new_context(viewport={"width": 390, "height": 844}, java_script_enabled=False)
     page = await context.new_page()
     await sign_in(page, stack, "demo06")
+    await page.get_by_role("link", name="Planning", exact=True).click()
     await month_with(page, ".cell.full input", 1)
     await page.locator(".cell.full input").first.check()
     await page.get_by_role("button", name="Valider mes modifications").click()
@@ -105,6 +107,7 @@ async def test_the_planning_fills_and_the_list_is_joined_without_scripts(browser
 
 async def test_the_town_hall_closes_a_booked_day_in_two_steps_and_the_family_is_told(phone: Page, stack: Stack) -> None:
     await sign_in(phone, stack, "demo09")
+    await phone.get_by_role("link", name="Planning", exact=True).click()
     await month_with(phone, ".cell.free input", 4)
     box = phone.locator(".cell.free input").nth(2)
     day = (str(await box.get_attribute("value"))).partition("|")[2]
