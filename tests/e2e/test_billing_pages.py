@@ -66,6 +66,12 @@ async def test_a_late_quotient_opens_a_credit_that_the_parent_reads(phone: Page,
     await phone.get_by_label("QF").fill("250")
     await phone.get_by_label("Depuis le").fill("-".join(reversed(since)))
     await phone.get_by_role("button", name="Enregistrer le QF").click()
+    await phone.get_by_text("Corriger une facture").click()
+    await phone.get_by_label("Montant de l'avoir").fill("9999")
+    await phone.get_by_label("Motif").fill("Repas non servi")
+    await phone.get_by_role("button", name="Publier l'avoir").click()
+    await expect(phone.get_by_role("alert")).to_contain_text("ne peut plus être corrigée que de")
+    assert await phone.get_by_label("Motif").input_value() == "Repas non servi"
     await phone.get_by_role("button", name="Publier cet avoir").click()
     await expect(phone.get_by_role("status")).to_contain_text("L'avoir est publié")
     await sign_in(phone, stack, "demo05")

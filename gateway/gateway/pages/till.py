@@ -25,6 +25,9 @@ MEANS = {
     "transfer": "Virement",
 }
 COUNTER = ("cash", "cheque", "transfer")
+ELSEWHERE = ("kind", "refund", "refund_reference", "quotient", "valid_from", "invoice", "credit", "reason")
+"""What is typed in the other forms of an account's page."""
+
 WRONG_AMOUNT = "Le montant s'écrit comme 42,50."
 
 routes = web.RouteTableDef()
@@ -98,7 +101,7 @@ async def _account(request: web.Request, *, wrong: str = "", typed: dict[str, st
         due_cents=due,
         means=MEANS,
         counter=COUNTER,
-        typed={**usual, **(typed or {})},
+        typed={**dict.fromkeys(ELSEWHERE, ""), **usual, **(typed or {})},
         wrong=wrong,
         done=DONE.get(request.query.get("fait", ""), ""),
         today=today(),
@@ -155,14 +158,17 @@ async def refund(request: web.Request) -> web.Response:
     form = await checked_form(request)
     session, _person = await staff(request, Permission.COLLECT_MONEY)
     household_id = path_uuid(request, "household_id")
+    text = {"refund": str(form.get("amount", "")), "refund_reference": str(form.get("reference", ""))}
+    typed = {"kind": "refund", **text}
     try:
         wish = RefundWish(
             means=str(form.get("means", "")),
-            amount_cents=typed_cents(form.get("amount", "")),
-            reference=str(form.get("reference", "")),
+            amount_cents=typed_cents(text["refund"]),
+            reference=text["refund_reference"],
         )
     except ValueError:
-        return await _account(request, wrong=f"Donnez le montant et la référence du remboursement. {WRONG_AMOUNT}")
+        wrong = f"Donnez le montant et la référence du remboursement. {WRONG_AMOUNT}"
+        return await _account(request, wrong=wrong, typed=typed)
     path, key = f"/households/{household_id}/refunds", str(form.get("key", ""))
     try:
         await request.app[SERVICES].call(session, "billing", path, RefundWish, method="POST", body=wish, key=key)
@@ -170,7 +176,7 @@ async def refund(request: web.Request) -> web.Response:
         if told.told_code != "more_than_credit":
             raise
         wrong = f"La mairie ne doit que {euros(told.facts['credit_cents'])} à ce foyer."
-        return await _account(request, wrong=wrong)
+        return await _account(request, wrong=wrong, typed=typed)
     return _to(household_id, "rendu")
 
 
@@ -186,7 +192,8 @@ async def keep_terms(request: web.Request) -> web.Response:
     except ValueError:
         day = None
     if day is None:
-        return await _account(request, wrong="Le QF s'écrit comme 845 ou 845,50, avec le jour où il commence.")
+        wrong = "Le QF s'écrit comme 845 ou 845,50, avec le jour où il commence."
+        return await _account(request, wrong=wrong, typed={"quotient": text})
     path = f"/households/{household_id}/terms/{day}"
     await request.app[SERVICES].call(session, "billing", path, HouseholdTerms, method="PUT", body=wish)
     return _to(household_id, "qf")
@@ -198,21 +205,23 @@ async def credit(request: web.Request) -> web.Response:
     form = await checked_form(request)
     session, _person = await staff(request, Permission.PUBLISH_INVOICES)
     household_id, key = path_uuid(request, "household_id"), str(form.get("key", ""))
+    text = {name: str(form.get(name, "")) for name in ("invoice", "amount", "reason")}
+    typed = {"kind": "credit", "invoice": text["invoice"], "credit": text["amount"], "reason": text["reason"]}
+    is_repricing, wish = "repricing" in form, None
     try:
-        path = f"/households/{household_id}/invoices/{UUID(str(form.get('invoice', '')))}"
-        is_repricing = "repricing" in form
-        wish = None
+        path = f"/households/{household_id}/invoices/{UUID(text['invoice'])}"
         if not is_repricing:
-            wish = CreditNoteWish(amount_cents=typed_cents(form.get("amount", "")), reason=str(form.get("reason", "")))
+            wish = CreditNoteWish(amount_cents=typed_cents(text["amount"]), reason=text["reason"])
     except ValueError:
-        return await _account(request, wrong=f"Donnez la facture, le montant et le motif de l'avoir. {WRONG_AMOUNT}")
+        wrong = f"Donnez la facture, le montant et le motif de l'avoir. {WRONG_AMOUNT}"
+        return await _account(request, wrong=wrong, typed=typed)
     path += "/repricing" if is_repricing else "/credit-notes"
     try:
         await request.app[SERVICES].call(session, "billing", path, CreditNote, method="POST", body=wish, key=key)
     except Told as told:
         if told.told_code == "more_than_invoiced":
             wrong = f"Cette facture ne peut plus être corrigée que de {euros(told.facts['creditable_cents'])}."
-            return await _account(request, wrong=wrong)
+            return await _account(request, wrong=wrong, typed=typed)
         if told.told_code == "nothing_to_credit":
             return await _account(request, wrong="Il n'y a plus rien à corriger sur cette facture.")
         raise

@@ -198,14 +198,14 @@ async def test_roles(town: Any) -> None:
     assert (await town.client.post(path, json={"invoice_ids": [str(uuid4())]}, headers=staff)).status == 403
 
 
-@pytest.mark.parametrize("table", ["invoice", "invoice_line", "document_chain", "ledger_transaction", "ledger_entry"])
-async def test_what_is_published_never_changes(town: Any, table: str) -> None:
+async def test_what_is_published_never_changes(town: Any) -> None:
     await town.invoiced(1)
     columns = {"invoice_line": "explanation", "ledger_transaction": "key", "ledger_entry": "account"}
-    column = columns.get(table, "number")
-    for statement in (f"UPDATE {table} SET {column} = {column}", f"DELETE FROM {table}"):
-        with pytest.raises(asyncpg.RaiseError, match="never changes"):
-            await town.sql(statement)
+    for table in ("invoice", "invoice_line", "document_chain", "ledger_transaction", "ledger_entry"):
+        column = columns.get(table, "number")
+        for statement in (f"UPDATE {table} SET {column} = {column}", f"DELETE FROM {table}"):
+            with pytest.raises(asyncpg.RaiseError, match="never changes"):
+                await town.sql(statement)
 
 
 async def test_the_database_refuses_what_does_not_balance(town: Any) -> None:

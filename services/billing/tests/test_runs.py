@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from chassis.clock import today
+from chassis.testing import eventually
 
 PRICE = 425
 
@@ -147,4 +148,30 @@ async def test_a_run_killed_in_the_middle_goes_on_and_invoices_everything_once(t
     assert await town.sql("SELECT sum(count)::integer FROM invoice_line") == 2 * households
     assert await town.sql("SELECT count(*) FROM usage WHERE booked <> invoiced") == 0
     assert await town.sql("SELECT invoices FROM invoice_run WHERE run_id = $1", run_id) == households
+    await town.balanced()
+
+
+async def test_parents_pay_while_the_run_is_publishing(town: Any) -> None:
+    households = 120
+    await many(town, households)
+    chosen = await town.sql("SELECT array_agg(household_id) FROM (SELECT * FROM household LIMIT 12) h")
+    begun = await (await town.begin(straight=True)).json()
+
+    async def pay(household: UUID) -> None:
+        async def appeared() -> Any:
+            return (await town.invoices(household))["to_pay"]
+
+        (invoice,) = await eventually(appeared)
+        taps = await asyncio.gather(*(town.checkout(household, invoice["invoice_id"]) for _ in range(3)))
+        assert sorted(tap.status for tap in taps) == [201, 409, 409]
+        (opened,) = [await tap.json() for tap in taps if tap.status == 201]
+        await town.probe.publish(town.confirmed(household, opened["checkout_id"], 2 * PRICE))
+
+    await asyncio.gather(*(pay(household) for household in chosen))
+    assert (await town.reached(begun["run_id"], "done"))["invoices"] == households
+    await town.until("SELECT count(*) FROM ledger_transaction WHERE key LIKE 'payment/%'", len(chosen))
+    assert await town.sql("SELECT count(*) FROM checkout WHERE status = 'settled'") == len(chosen)
+    assert await town.sql("SELECT sum(amount_cents)::bigint FROM ledger_entry WHERE account = 'receivable'") == (
+        2 * PRICE * (households - len(chosen))
+    )
     await town.balanced()

@@ -66,9 +66,8 @@ async def test_the_database_itself_refuses_rules_that_overlap(town: Any) -> None
         )
 
 
-@pytest.mark.parametrize(
-    "wrong",
-    [
+async def test_a_rule_that_makes_no_sense_is_refused_and_not_kept(town: Any) -> None:
+    for wrong in (
         {"formula": {**BRACKETS, "brackets": BRACKETS["brackets"][:2]}},
         {"formula": {"kind": "proportional", "rate_percent": "0.43751", "floor_cents": 1, "ceiling_cents": 2}},
         {"formula": {"kind": "flat", "unit_price_cents": 4.5}},
@@ -78,12 +77,10 @@ async def test_the_database_itself_refuses_rules_that_overlap(town: Any) -> None
         {"sibling_percents": [101]},
         {"label": ""},
         {"surprise": 1},
-    ],
-)
-async def test_a_rule_that_makes_no_sense_is_refused_and_not_kept(town: Any, wrong: dict[str, Any]) -> None:
-    refused = await town.tariff(uuid4(), **{"activity_id": str(uuid4()), **wrong})
-    assert refused.status == 422
-    assert (await refused.json(content_type=None))["errors"]
+    ):
+        refused = await town.tariff(uuid4(), **{"activity_id": str(uuid4()), **wrong})
+        assert refused.status == 422, wrong
+        assert (await refused.json(content_type=None))["errors"]
     assert await town.sql("SELECT count(*) FROM tariff") == 1
 
 
@@ -176,12 +173,12 @@ async def test_a_day_taken_back_after_a_credit_comes_back_at_what_it_cost_in_the
     assert (await town.run())["total_cents"] == 250
 
 
-@pytest.mark.parametrize("quotient", [-1, "845", 1.5])
-async def test_a_quotient_that_cannot_be_is_refused(town: Any, quotient: Any) -> None:
+async def test_a_quotient_that_cannot_be_is_refused(town: Any) -> None:
     household = await town.household()
     path = f"/households/{household}/terms/2026-11-01"
-    refused = await town.client.put(path, json={"quotient_cents": quotient}, headers=town.staff())
-    assert refused.status == 422
+    for quotient in (-1, "845", 1.5):
+        refused = await town.client.put(path, json={"quotient_cents": quotient}, headers=town.staff())
+        assert refused.status == 422, quotient
     assert await town.sql("SELECT count(*) FROM household_terms") == 0
     unknown = f"/households/{uuid4()}/terms/2026-11-01"
     assert (await town.client.put(unknown, json={"quotient_cents": 1}, headers=town.staff())).status == 404

@@ -68,20 +68,17 @@ def refund(cents: int) -> dict[str, Any]:
     return {"means": "transfer", "amount_cents": cents, "reference": "virement du 12"}
 
 
-@pytest.mark.parametrize(
-    "wrong",
-    [
+async def test_a_wrong_receipt_is_refused(town: Any) -> None:
+    household, _ = await town.invoiced(1)
+    for wrong in (
         {"means": "shells"},
         {"amount_cents": 0},
         {"amount_cents": 4.5},
         {"received_on": str(today() + timedelta(days=1))},
         {"received_on": str(today() - timedelta(days=400))},
         {"reference": ""},
-    ],
-)
-async def test_a_wrong_receipt_is_refused(town: Any, wrong: dict[str, Any]) -> None:
-    household, _ = await town.invoiced(1)
-    assert (await pays(town, household, {**cash(PRICE), **wrong})).status == 422
+    ):
+        assert (await pays(town, household, {**cash(PRICE), **wrong})).status == 422, wrong
     assert await town.sql("SELECT count(*) FROM receipt") == 0
 
 

@@ -20,9 +20,12 @@ class Link:
 
 
 def digest(model: Contract) -> bytes:
-    """SHA-256 of what a document says, without what moves afterwards (what is left to pay, what was credited)."""
+    """SHA-256 of what a document says, without what moves afterwards (what is left to pay, what was credited).
+
+    Fields at their default are left out: one that a later release adds leaves the digests of old documents as they are.
+    """
     moving = {"left_cents", "status", "checkout_id", "credited_cents"}
-    said = model.model_dump_json(exclude={"summary": moving}).encode()
+    said = model.model_dump_json(exclude={"summary": moving}, exclude_defaults=True).encode()
     return hashlib.sha256(said).digest()
 
 

@@ -38,10 +38,12 @@ async def open_run(tx: Transaction) -> UUID | None:
 
 
 async def claim_run(tx: Transaction) -> Any:
-    """The run that has work to do, locked; None when there is none or somebody else is at it."""
-    return await tx.fetchrow(
-        "SELECT * FROM invoice_run WHERE status IN ('drafting', 'publishing') FOR UPDATE SKIP LOCKED"
-    )
+    """The run that has work to do, locked; None when there is none.
+
+    Replicas take turns at its steps. A run that is locked is waited for and not passed over: who holds it may be a
+    second tap on « Publier », after which nobody would wake the job again.
+    """
+    return await tx.fetchrow("SELECT * FROM invoice_run WHERE status IN ('drafting', 'publishing') FOR UPDATE")
 
 
 async def run_for_update(tx: Transaction, run_id: UUID) -> Any:
