@@ -26,6 +26,7 @@ class Permission(StrEnum):
     WRITE_TARIFFS = "write_tariffs"
     PUBLISH_INVOICES = "publish_invoices"
     READ_PAYMENTS = "read_payments"
+    DECIDE_PAYMENTS = "decide_payments"
     WRITE_ANNOUNCEMENTS = "write_announcements"
     READ_MAILS = "read_mails"
 
@@ -43,6 +44,7 @@ _TILL_KEEPER = {
     Permission.WRITE_TARIFFS,
     Permission.PUBLISH_INVOICES,
     Permission.READ_PAYMENTS,
+    Permission.DECIDE_PAYMENTS,
     Permission.READ_MAILS,
 }
 

@@ -17,6 +17,9 @@ EVENTS: dict[str, type[Event]] = {
         payment.PaymentConfirmed,
         payment.PaymentRefused,
         payment.PaymentExpired,
+        payment.PaymentHeld,
+        payment.PaymentRefunded,
+        payment.PaymentTakenBack,
     )
 }
 

@@ -1,7 +1,9 @@
 """payment-gateway, wired."""
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Sequence
 
+import structlog
 from aiohttp import web
 
 from chassis.broker import use_broker
@@ -11,12 +13,17 @@ from chassis.identity import use_identity
 from chassis.inbox import use_listeners
 from chassis.jobs import use_jobs
 from chassis.outbox import use_outbox
+from chassis.tasks import end
 from payment_gateway.api import ROUTES
 from payment_gateway.banks import BANKS, Bank
+from payment_gateway.banks.lyra import Lyra
 from payment_gateway.banks.payfip import PayFiP
+from payment_gateway.domain.failures import BankRefused, BankUnreachable
 from payment_gateway.jobs import jobs
 from payment_gateway.listeners import listeners
 from payment_gateway.settings import NAME, SETTINGS, Settings
+
+log = structlog.get_logger()
 
 
 def build(settings: Settings) -> web.Application:
@@ -26,7 +33,7 @@ def build(settings: Settings) -> web.Application:
     use_database(app, settings)
     use_broker(app, settings)
     use_identity(app, settings, audience=NAME)
-    _use_banks(app, PayFiP(settings))
+    _use_banks(app, PayFiP(settings), *(Lyra(settings, account) for account in settings.lyra_accounts))
     use_outbox(app)
     use_listeners(app, listeners, settings)
     use_jobs(app, jobs)
@@ -40,8 +47,20 @@ def _use_banks(app: web.Application, *banks: Bank) -> None:
     async def run(_app: web.Application) -> AsyncIterator[None]:
         for bank in banks:
             await bank.start()
+        checks = asyncio.create_task(_check(banks))
         yield
+        await end(checks)
         for bank in banks:
             await bank.stop()
 
     app.cleanup_ctx.append(run)
+
+
+async def _check(banks: Sequence[Bank]) -> None:
+    """Say at start whether each bank knows its account; a bank that is away stops nobody from starting."""
+    for bank in banks:
+        try:
+            await bank.check()
+            log.info("bank account checked", bank=bank.name, account=bank.account, mode=bank.mode)
+        except (BankRefused, BankUnreachable) as problem:
+            log.warning("bank account not usable", bank=bank.name, account=bank.account, reason=problem.detail)

@@ -313,8 +313,9 @@ async def test_an_attempt_that_never_reached_the_bank_is_closed(till: Till) -> N
     checkout_id, payment_id = await till.checkout(), uuid4()
     await till.sql(
         "INSERT INTO payment (payment_id, checkout_id, household_id, payer_id, payer_email, bank, account, mode, "
-        "reference, amount_cents, status, created_at, changed_at, look_up_at) VALUES ($1, $2, $3, $1, 'a@b.fr', "
-        "'payfip', '123456', 'test', 'LOST000001', 4250, 'created', now() - interval '2 minutes', now(), now())",
+        "reference, amount_cents, status, created_at, changed_at, look_up_at, day, number) VALUES ($1, $2, $3, $1, "
+        "'a@b.fr', 'payfip', '123456', 'test', 'LOST000001', 4250, 'created', "
+        "now() - interval '2 minutes', now(), now(), '2026-01-01', 1)",
         payment_id,
         checkout_id,
         till.household,
