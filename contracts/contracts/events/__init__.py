@@ -19,7 +19,7 @@ EVENTS: dict[str, type[Event]] = {
         payment.PaymentExpired,
         payment.PaymentHeld,
         payment.PaymentRefunded,
-        payment.PaymentTakenBack,
+        payment.PaymentReturned,
     )
 }
 

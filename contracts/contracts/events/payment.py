@@ -140,25 +140,25 @@ class PaymentRefunded(Event):
         return f"payment/{self.payment_id}"
 
 
-class Taking(StrEnum):
+class Returned(StrEnum):
     """How the bank takes money back."""
 
     CHARGED_BACK = "charged_back"
     REVERSED = "reversed"
 
 
-class PaymentTakenBack(Event):
+class PaymentReturned(Event):
     """The bank took back what it had given: a lost dispute of a card payment, or a direct debit sent back."""
 
-    type = "payment.taken_back"
+    type = "payment.returned"
 
     payment_id: UUID
     checkout_id: UUID
     household_id: UUID
     payer_id: UUID
     amount_cents: PositiveCents
-    how: Taking
-    taken_back_at: Instant
+    how: Returned
+    returned_at: Instant
 
     @property
     def subject(self) -> str:

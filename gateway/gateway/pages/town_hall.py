@@ -11,6 +11,7 @@ from contracts.api.notifier import Announcement, AnnouncementWish
 from contracts.api.payment_gateway import PaymentList
 from contracts.failures import Forbidden, Invalid, Unavailable
 from contracts.identity import Identity, Permission
+from gateway.pages.payment_words import STATES
 from gateway.pages.rendering import checked_form, page, signed_in
 from gateway.services import SERVICES, Told
 
@@ -51,6 +52,7 @@ async def _show(request: web.Request, session: str, person: Identity, *, done: s
         "town_hall.html",
         person,
         payments=payments,
+        payment_states=STATES,
         announcement=announcement,
         missing=missing,
         may_write=announcement is not None and person.may(Permission.WRITE_ANNOUNCEMENTS),

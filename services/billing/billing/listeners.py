@@ -19,7 +19,7 @@ from contracts.events.payment import (
     PaymentHeld,
     PaymentRefunded,
     PaymentRefused,
-    PaymentTakenBack,
+    PaymentReturned,
 )
 from contracts.events.planning import BookingsChanged
 
@@ -113,13 +113,13 @@ async def book_refunds(event: PaymentRefunded, tx: Transaction) -> None:
     await release(tx, event.checkout_id)
 
 
-@listeners.on(PaymentTakenBack)
-async def book_taken_back(event: PaymentTakenBack, tx: Transaction) -> None:
+@listeners.on(PaymentReturned)
+async def book_returns(event: PaymentReturned, tx: Transaction) -> None:
     """The bank took its money back: the household owes again what this paid."""
-    await _give_back(tx, event, f"taken-back/{event.payment_id}")
+    await _give_back(tx, event, f"returned/{event.payment_id}")
 
 
-async def _give_back(tx: Transaction, event: PaymentRefunded | PaymentTakenBack, key: str) -> None:
+async def _give_back(tx: Transaction, event: PaymentRefunded | PaymentReturned, key: str) -> None:
     """Undo so much of a payment in the ledger, once for its key."""
     await invoices.lock_household(tx, event.household_id)
     if not await returns.is_booked(tx, event.payment_id):

@@ -30,8 +30,8 @@ from contracts.events.payment import (
     PaymentHeld,
     PaymentRefunded,
     PaymentRefused,
-    PaymentTakenBack,
-    Taking,
+    PaymentReturned,
+    Returned,
     Ticket,
     Unpaid,
 )
@@ -336,9 +336,9 @@ async def test_a_refund_makes_the_invoice_due_again_(town: Town) -> None:
     await town.until("SELECT count(*) FROM inbox WHERE listener = 'billing.book-refunds'", 2)
     (due,) = (await town.invoices(household))["to_pay"]
     assert (due["left_cents"], due["status"]) == (300, "partially_paid")
-    taken = PaymentTakenBack(**{**who, "amount_cents": 550}, how=Taking.CHARGED_BACK, taken_back_at=now())
+    taken = PaymentReturned(**{**who, "amount_cents": 550}, how=Returned.CHARGED_BACK, returned_at=now())
     await town.probe.publish(taken)
-    await town.until("SELECT count(*) FROM ledger_transaction WHERE key LIKE 'taken-back/%'", 1)
+    await town.until("SELECT count(*) FROM ledger_transaction WHERE key LIKE 'returned/%'", 1)
     (due,) = (await town.invoices(household))["to_pay"]
     assert due["left_cents"] == 2 * PRICE
     assert await town.sql("SELECT coalesce(sum(amount_cents), 0) FROM ledger_entry WHERE account = 'bank'") == 0

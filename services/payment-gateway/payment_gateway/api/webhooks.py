@@ -16,7 +16,7 @@ from payment_gateway.domain.failures import NoSuchBank, UnknownNotice, UnknownSi
 from payment_gateway.settings import SETTINGS
 from payment_gateway.store import journal, payments
 
-KEPT_HEADERS = ("Content-Type", "User-Agent", "Stripe-Signature")
+KEPT_HEADERS = ("Content-Type", "User-Agent")
 SOURCE_HEADER = "X-Notice-Source"
 
 log = structlog.get_logger()
@@ -75,6 +75,7 @@ async def _act(app: web.Application, tx: Transaction, notice: Notice | None, wor
             unknown = word if notice is None else word.as_unknown()
             await journal.add_word(tx, unknown, payment_id=None, at=at)
         return False
+    await payments.attempt_for_update(tx, payment_id)  # before the journal, whose rows refer to it
     if await journal.may_keep(tx, payment_id, words_max=settings.notices_kept_a_payment):
         await journal.add_word(tx, word, payment_id=payment_id, at=at)
     if notice.answer:

@@ -40,6 +40,7 @@ async def look_up(app: web.Application, payment_id: UUID) -> Attempt:
             await payments.note_unanswered(tx, payment_id)
         raise
     async with app[DATABASE].transaction() as tx:
+        await payments.attempt_for_update(tx, payment_id)  # before the journal, whose rows refer to it
         at, word = now(), journal.Word(asked.bank, "answer", Verdict.ANSWER, body=heard.body)
         await journal.add_word(tx, word, payment_id=payment_id, at=at)
         return await hear(tx, app[SETTINGS], payment_id, heard.answer, at=at)

@@ -70,8 +70,9 @@ class Lyra:
     async def start(self) -> None:
         """Open the HTTP client."""
         password = self._ours.rest_password.get_secret_value()
-        timeout, auth = aiohttp.ClientTimeout(total=self._seconds_max), aiohttp.BasicAuth(self.account, password)
-        self._http = aiohttp.ClientSession(timeout=timeout, auth=auth)
+        timeout = aiohttp.ClientTimeout(total=self._seconds_max)
+        headers = {"Authorization": aiohttp.encode_basic_auth(self.account, password)}
+        self._http = aiohttp.ClientSession(timeout=timeout, headers=headers)
 
     async def stop(self) -> None:
         """Close the HTTP client."""

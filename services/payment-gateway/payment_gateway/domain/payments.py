@@ -17,8 +17,8 @@ from contracts.events.payment import (
     PaymentHeld,
     PaymentRefunded,
     PaymentRefused,
-    PaymentTakenBack,
-    Taking,
+    PaymentReturned,
+    Returned,
     Ticket,
     Unpaid,
 )
@@ -177,7 +177,7 @@ def ticket_of(attempt: Attempt, answer: Answer, *, number: str, town: str, now: 
 
 
 _UNPAID = {S.REFUSED: Unpaid.REFUSED, S.CANCELLED: Unpaid.CANCELLED, S.FAILED: Unpaid.FAILED}
-_TAKEN = {S.CHARGED_BACK: Taking.CHARGED_BACK, S.REVERSED: Taking.REVERSED}
+_TAKEN = {S.CHARGED_BACK: Returned.CHARGED_BACK, S.REVERSED: Returned.REVERSED}
 
 
 def facts(attempt: Attempt, move: Move, ticket: Ticket | None, *, now: datetime, decision_id: UUID) -> list[Event]:
@@ -198,7 +198,7 @@ def facts(attempt: Attempt, move: Move, ticket: Ticket | None, *, now: datetime,
         ended, held = PaymentExpired(**who, **amount, expired_at=now), PaymentHeld(**who, **amount, held_at=now)
         return [ended if to is S.EXPIRED else held]
     if to in _TAKEN:
-        return [PaymentTakenBack(**who, amount_cents=attempt.kept_cents, how=_TAKEN[to], taken_back_at=now)]
+        return [PaymentReturned(**who, amount_cents=attempt.kept_cents, how=_TAKEN[to], returned_at=now)]
     if move.amount_cents:
         return [
             PaymentRefunded(

@@ -148,6 +148,12 @@ async def move(
         _said(answer) if answer and under_review else None,
         at,
     )
+    await _add_move(tx, moved, wanted, said_by=said_by, decision_id=decision_id, at=at)
+
+
+async def _add_move(
+    tx: Transaction, moved: Attempt, wanted: Move, *, said_by: str, decision_id: UUID | None, at: datetime
+) -> None:
     await tx.execute(
         "INSERT INTO payment_move (payment_id, from_status, to_status, said_by, reason, amount_cents, decision_id, at) "
         "VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",

@@ -102,7 +102,7 @@ def test_a_dispute_is_won_or_lost() -> None:
     assert decided(disputed, C.WIN).to is S.PARTIALLY_REFUNDED
     lost = decided(disputed, C.CHARGE_BACK)
     (event,) = facts(disputed, lost, None, now=START, decision_id=uuid4())
-    assert (event.type, event.model_dump()["amount_cents"]) == ("payment.taken_back", 3250)
+    assert (event.type, event.model_dump()["amount_cents"]) == ("payment.returned", 3250)
     assert decided(replace(disputed, refunded_cents=0), C.WIN).to is S.CONFIRMED
 
 
