@@ -8,14 +8,14 @@ DIFFERENCES = ("nothing", "account", "mode", "reference", "currency")
 CHOICES = {"notice": NOTICES, "differs": DIFFERENCES}
 LABELS = {
     "notice": "Notification",
-    "late_seconds": "Retard d'une notification tardive (s)",
-    "amount_offset_cents": "Écart sur le montant pris (centimes)",
-    "differs": "Ce que la banque dit autrement (la devise : formulaire signé seulement)",
-    "forged": "Signature fausse (formulaire signé seulement)",
+    "late_seconds": "Retard, si tardive (s)",
+    "amount_offset_cents": "Écart de montant (cents)",
+    "differs": "Dit un autre…",
+    "forged": "Signature fausse (Lyra)",
     "service_down": "Service indisponible",
-    "answer_in_pieces": "Réponse en morceaux (PayFiP seulement)",
+    "answer_in_pieces": "Réponse en morceaux (PayFiP)",
     "answer_delay_seconds": "Résultat connu après (s)",
-    "slow_seconds": "Le service répond après (s)",
+    "slow_seconds": "Service lent (s)",
 }
 
 

@@ -29,7 +29,8 @@ async def run() -> int:
     """Start everything, print where it is, and keep it up until Ctrl-C."""
     start, stop = time.monotonic(), asyncio.Event()
     database_url, amqp_url = os.environ.get("DATABASE_URL", ""), os.environ.get("AMQP_URL", "")
-    stack = Stack(FOLDER, say=say, database_url=database_url, amqp_url=amqp_url)
+    till = os.environ.get("TILL", "REGIE-ENFANCE")
+    stack = Stack(FOLDER, say=say, database_url=database_url, amqp_url=amqp_url, till=till)
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     try:

@@ -40,7 +40,7 @@ _STEPS = {
 }
 SPEAKERS = {"bank": "la banque", "parent": "la famille", "clock": "l'horloge", "till_keeper": "la régie"}
 DIFFERENCES = {
-    "amount": "le montant, en centimes",
+    "amount": "le montant",
     "currency": "la devise",
     "account": "le compte",
     "mode": "le mode",
@@ -65,19 +65,36 @@ KINDS = {
 
 @dataclass(frozen=True)
 class Step:
-    """A line of the story."""
+    """A line of the story; ``detail`` is for staff."""
 
     at: datetime
     text: str
+    detail: str = ""
 
 
 def steps(timeline: PaymentTimeline) -> list[Step]:
     """The story of a payment, oldest first, in the words of who paid."""
-    told = [Step(timeline.payment.created_at, f"Vous avez demandé à payer {euros(timeline.payment.amount_cents)}")]
-    told += [Step(move.at, _step(move)) for move in timeline.moves]
-    if timeline.first_notice_at:
-        told.append(Step(timeline.first_notice_at, "La banque a prévenu le portail"))
-    return sorted(told, key=lambda step: step.at)
+    begun = Step(timeline.payment.created_at, f"Vous avez demandé à payer {euros(timeline.payment.amount_cents)}")
+    return _in_order(timeline, begun, [Step(move.at, _step(move)) for move in timeline.moves])
+
+
+def staff_steps(timeline: PaymentTimeline) -> list[Step]:
+    """The same story with who moved it, why, and where the proof is."""
+    begun = Step(timeline.payment.created_at, "Demandé", "par la famille")
+    return _in_order(timeline, begun, [_staff_step(move) for move in timeline.moves])
+
+
+def _in_order(timeline: PaymentTimeline, begun: Step, moved: list[Step]) -> list[Step]:
+    notice_at = timeline.first_notice_at
+    notified = [Step(notice_at, "La banque a prévenu le portail")] if notice_at else []
+    return sorted([begun, *notified, *moved], key=lambda step: step.at)  # of one instant, the notice comes first
+
+
+def _staff_step(move: PaymentMove) -> Step:
+    amount = f" : {euros(move.amount_cents)}" if move.amount_cents else ""
+    by = f"par {move.decided_by or SPEAKERS[move.said_by]}"
+    why = f". Motif : {move.reason}. Preuve : {move.evidence}" if move.decided_by else ""
+    return Step(move.at, STATES[move.to_status].capitalize() + amount, by + why)
 
 
 def _step(move: PaymentMove) -> str:

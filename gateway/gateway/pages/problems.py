@@ -26,10 +26,7 @@ SENTENCES = {
     ),
     "idempotency_key_reused": ("Cette page a déjà servi", "Rechargez la page, puis recommencez."),
     "tariff_missing": ("Il manque un tarif", "Rien n'a été publié. Sans tarif : {activities}."),
-    "no_account": (
-        "Ce compte n'est plus là",
-        "Le compte bancaire de ce paiement n'est plus configuré. Contactez la mairie.",
-    ),
+    "no_account": ("Ce compte bancaire n'est plus là", "Il n'est plus configuré ici. Contactez la mairie."),
     "no_ticket": ("Pas encore de ticket", "Le ticket existe dès que la banque a confirmé le paiement."),
 }
 BY_STATUS = {403: "forbidden", 404: "not_found", 413: "body_too_large", 422: "invalid", 429: "too_many"}

@@ -1,5 +1,6 @@
 """/mairie/paiements: what wants the till keeper, a day's receipts, a payment's file, and the decision."""
 
+import re
 from datetime import date
 
 from aiohttp import web
@@ -81,7 +82,7 @@ async def _file(
         file=found,
         payment=found.timeline.payment,
         states=words.STATES,
-        speakers=words.SPEAKERS,
+        steps=words.staff_steps(found.timeline),
         commands=words.COMMANDS,
         differences=words.DIFFERENCES,
         asked=asked,
@@ -135,9 +136,7 @@ def euros_typed(text: str) -> int | None:
     plain = "".join(text.split()).rstrip("€").replace(",", ".")
     if not plain:
         return None
-    whole, _, rest = plain.partition(".")
-    if not (
-        whole.isascii() and whole.isdigit() and len(whole) <= 7 and len(rest) <= 2 and (rest.isdigit() or not rest)
-    ):
+    read = re.fullmatch(r"([0-9]{1,7})(?:\.([0-9]{1,2}))?", plain)
+    if read is None:
         raise ValueError("not an amount")
-    return int(whole) * 100 + int(rest.ljust(2, "0"))
+    return int(read[1]) * 100 + int((read[2] or "").ljust(2, "0"))
