@@ -37,7 +37,7 @@ class PaymentWish(Contract):
 class Payment(Contract):
     """An attempt as shown. ``payer_url`` is where the parent goes to pay, only while it can still be opened.
 
-    ``refunded_cents`` is what was given back until now.
+    ``taken_cents`` is what the bank took, once it is confirmed; ``refunded_cents`` what was given back until now.
     """
 
     payment_id: UUID
@@ -49,6 +49,7 @@ class Payment(Contract):
     ticket_number: Reference | None
     created_at: Instant
     changed_at: Instant
+    taken_cents: int | None = None
     refunded_cents: int = Field(default=0, ge=0)
 
 

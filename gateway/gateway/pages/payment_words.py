@@ -100,6 +100,8 @@ def _staff_step(move: PaymentMove) -> Step:
 def _step(move: PaymentMove) -> str:
     if move.from_status is S.DISPUTED and move.to_status in {S.CONFIRMED, S.PARTIALLY_REFUNDED}:
         return "La contestation est close : le paiement reste valable"
+    if (move.from_status, move.to_status) == (S.REVIEW, S.CONFIRMED):
+        return "La mairie a vérifié : c'est payé"
     amount = f" ({euros(move.amount_cents)})" if move.amount_cents else ""
     return _STEPS[move.to_status] + amount
 

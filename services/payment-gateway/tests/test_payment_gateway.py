@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import random
 import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -46,8 +47,9 @@ class Bank:
             return found
 
     async def shows(self, url: str, form: Any = None) -> None:
+        """A page for the payer; 400 and 409 say that this payment has its result already."""
         async with self._http.request("POST" if form else "GET", url, data=form) as response:
-            assert response.status == 200, await response.text()
+            assert response.status in {200, 400, 409}, await response.text()
 
     async def act(self, id_op: str, action: str) -> None:
         async with self._http.post(f"{self.url}/api/operations/{id_op}/{action}") as response:
@@ -213,7 +215,6 @@ async def till(
         payfip_numcli="123456",
         payfip_saisie="T",
         lyra_accounts=[lyra],
-        bank_seconds_max=2,
         parent_look_up_seconds=0,
         unknown_notices_kept_an_hour=5,
         notices_kept_a_payment=8,
@@ -646,3 +647,68 @@ async def test_what_was_frozen_never_thaws(till: Till) -> None:
         await till.sql("UPDATE payment SET status = 'confirmed'")
     with pytest.raises(asyncpg.CheckViolationError):
         await till.sql("UPDATE payment SET refunded_cents = 4251")
+
+
+class Story:
+    """One payment through whatever happens, in an order drawn from a seed."""
+
+    DEEDS = ("page", "pay", "refuse", "abandon", "notify", "return", "sweep", "give_up", "forge", "nothing_known")
+
+    def __init__(self, till: Till, payment: dict[str, Any]) -> None:
+        self.till, self.payment = till, payment
+
+    async def does(self, deed: str) -> None:
+        till, payment = self.till, self.payment
+        path = f"/payments/{payment['payment_id']}"
+        match deed:
+            case "page":
+                if not await self._has_result():
+                    await till.opens_page(payment)
+            case "pay" | "refuse" | "abandon":
+                await till.at_bank(payment, deed)
+            case "notify":
+                if await self._has_result():
+                    await till.at_bank(payment, "notify")
+            case "return":
+                assert (await till.client.post(f"{path}/look-up", headers=till.parent())).status == 200
+            case "sweep":
+                await till.sql("UPDATE payment SET look_up_at = now() WHERE look_up_at IS NOT NULL")
+                await till.sql("SELECT pg_notify('look_up_due', '')")
+            case "give_up":
+                answer = await till.client.post(f"{path}/abandon", headers=till.parent())
+                assert answer.status in {200, 409}
+            case "forge":
+                forged = f"idop={till.id_op(payment)}&vads_order_id=X&signature=AAAA".encode()
+                assert (await till.client.post(till.webhook, data=forged)).status in {200, 400}
+            case "nothing_known":
+                assert (await till.client.post(till.webhook, data=b"idop=never-heard-of")).status in {400, 404}
+
+    async def _has_result(self) -> bool:
+        book = await self.till.bank.book()
+        return any(each["id_op"] == self.till.id_op(self.payment) and each["result"] for each in book)
+
+    async def took_money(self) -> bool:
+        book = await self.till.bank.book()
+        return any(each["id_op"] == self.till.id_op(self.payment) and each["result"] == "P" for each in book)
+
+
+@every_bank
+@pytest.mark.parametrize("seed", range(3))
+async def test_whatever_happens_in_whatever_order_the_money_is_right(till: Till, seed: int) -> None:
+    draw = random.Random(seed)
+    await till.bank.faults(notice="never")
+    stories = [Story(till, await till.begin()) for _ in range(6)]
+    for _ in range(14):
+        deeds = [(story, draw.choice(Story.DEEDS)) for story in stories for _ in range(draw.randint(0, 2))]
+        await asyncio.gather(*(story.does(deed) for story, deed in deeds))
+    paid = 0
+    for story in stories:
+        await till.client.post(f"/payments/{story.payment['payment_id']}/look-up", headers=till.keeper())
+        took = await story.took_money()
+        paid += took
+        assert ((await till.get(story.payment))["status"] == "confirmed") == took, f"seed {seed}"
+    assert await till.sql("SELECT count(*) FROM payment_move WHERE to_status = 'confirmed'") == paid
+    assert await till.sql("SELECT coalesce(max(last_number), 0) FROM ticket_series") == paid
+    for _ in range(paid):
+        await till.probe.next("payment.confirmed")
+    await till.probe.none("payment.confirmed")

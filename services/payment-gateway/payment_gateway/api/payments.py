@@ -228,5 +228,6 @@ def shown(attempt: Attempt) -> Payment:
         ticket_number=attempt.ticket.number if attempt.ticket else None,
         created_at=attempt.created_at,
         changed_at=attempt.changed_at,
+        taken_cents=attempt.taken_cents,
         refunded_cents=attempt.refunded_cents,
     )
