@@ -1,9 +1,8 @@
 """payment-gateway, wired."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 
-import structlog
 from aiohttp import web
 
 from chassis.broker import use_broker
@@ -16,14 +15,12 @@ from chassis.outbox import use_outbox
 from chassis.tasks import end
 from payment_gateway.api import ROUTES
 from payment_gateway.banks import BANKS, Bank
+from payment_gateway.banks.checking import check
 from payment_gateway.banks.lyra import Lyra
 from payment_gateway.banks.payfip import PayFiP
-from payment_gateway.domain.failures import BankRefused, BankUnreachable
 from payment_gateway.jobs import jobs
 from payment_gateway.listeners import listeners
 from payment_gateway.settings import NAME, SETTINGS, Settings
-
-log = structlog.get_logger()
 
 
 def build(settings: Settings) -> web.Application:
@@ -44,23 +41,13 @@ def build(settings: Settings) -> web.Application:
 def _use_banks(app: web.Application, *banks: Bank) -> None:
     app[BANKS] = {bank.name: bank for bank in banks}
 
-    async def run(_app: web.Application) -> AsyncIterator[None]:
+    async def run(app: web.Application) -> AsyncIterator[None]:
         for bank in banks:
             await bank.start()
-        checks = asyncio.create_task(_check(banks))
+        checks = [asyncio.create_task(check(app[SETTINGS], bank)) for bank in banks]
         yield
-        await end(checks)
+        await end(*checks)
         for bank in banks:
             await bank.stop()
 
     app.cleanup_ctx.append(run)
-
-
-async def _check(banks: Sequence[Bank]) -> None:
-    """Say at start whether each bank knows its account; a bank that is away stops nobody from starting."""
-    for bank in banks:
-        try:
-            await bank.check()
-            log.info("bank account checked", bank=bank.name, account=bank.account, mode=bank.mode)
-        except (BankRefused, BankUnreachable) as problem:
-            log.warning("bank account not usable", bank=bank.name, account=bank.account, reason=problem.detail)

@@ -35,7 +35,8 @@ class Settings(ServiceSettings):
 
     ``PAYFIP_SAISIE``: T for tests, X to activate the account, W for real payments. ``LYRA_ACCOUNTS`` is a JSON list of
     ``LyraAccount``. A till that no account names pays at PayFiP. A bank's door keeps so many notifications a payment,
-    and so many an hour that name no payment; what comes beyond is counted only.
+    and so many an hour that name no payment; what comes beyond is counted only. ``WEBHOOK_CHECK`` has the service call
+    its own webhooks by ``PUBLIC_URL`` at start and say in its log whether they answer.
     """
 
     public_url: str = Field(pattern=r"^https?://[^/]+$", max_length=150)
@@ -45,6 +46,7 @@ class Settings(ServiceSettings):
     payfip_numcli: str = Field(pattern=r"^\d{6}$")
     payfip_saisie: Literal["T", "X", "W"]
     lyra_accounts: tuple[LyraAccount, ...] = ()
+    webhook_check: bool = False
     bank_seconds_max: float = Field(default=8, gt=0)
     open_seconds: int = Field(default=3_600, ge=960)
     parent_look_up_seconds: float = Field(default=3, ge=0)

@@ -15,6 +15,7 @@ import aiohttp
 import asyncpg
 import pytest
 from aiohttp.test_utils import TestClient, TestServer, unused_port
+from pydantic import SecretStr
 
 from chassis.clock import now
 from chassis.command import set_up
@@ -23,6 +24,9 @@ from contracts.events.billing import CheckoutInvoice, CheckoutOpened, PaymentUnm
 from contracts.identity import Role
 from payment_gateway.__main__ import SERVICE
 from payment_gateway.app import build
+from payment_gateway.banks.checking import check
+from payment_gateway.banks.lyra import Lyra
+from payment_gateway.banks.payfip import PayFiP
 from payment_gateway.settings import Settings
 
 AUDIENCE = "payment-gateway"
@@ -647,6 +651,50 @@ async def test_what_was_frozen_never_thaws(till: Till) -> None:
         await till.sql("UPDATE payment SET status = 'confirmed'")
     with pytest.raises(asyncpg.CheckViolationError):
         await till.sql("UPDATE payment SET refunded_cents = 4251")
+
+
+async def test_a_card_refused_then_another_accepted_on_the_banks_page(till: Till) -> None:
+    payment = await till.begin()
+    await till.at_bank(payment, "refuse")
+    await till.becomes(payment, "refused")
+    query = "SELECT look_up_at IS NOT NULL FROM payment WHERE payment_id = $1"
+
+    async def asked_again_later() -> Any:
+        return await till.sql(query, UUID(payment["payment_id"]))
+
+    await eventually(asked_again_later)
+
+
+async def test_the_bank_corrects_itself_and_the_evidence_follows(till: Till) -> None:
+    await till.bank.faults(notice="never", amount_offset_cents=-1)
+    payment = await till.begin()
+    await till.at_bank(payment, "pay")
+    assert (await till.act(payment, "look-up"))["status"] == "review"
+    await till.bank.faults(amount_offset_cents=0)
+    path = f"/payments/{payment['payment_id']}"
+    await till.client.post(f"{path}/look-up", headers=till.keeper())
+    file = await till.staff_reads(f"{path}/file")
+    assert (file["timeline"]["payment"]["status"], file["differences"], file["taken_cents"]) == ("review", [], 4250)
+    await till.decides(payment, "confirm")
+    assert (await till.get(payment))["taken_cents"] == 4250
+
+
+@every_bank
+async def test_the_self_test_says_what_is_wrong(till: Till) -> None:
+    settings = till.settings.model_copy(update={"webhook_check": True})
+    (account,) = settings.lyra_accounts
+    bank = PayFiP(settings) if till.bank_name == "payfip" else Lyra(settings, account)
+    await bank.start()
+    assert await check(settings, bank) == []
+    await till.bank.faults(service_down=True)
+    assert await check(settings, bank) == ["account"]
+    await bank.stop()
+    assert await till.sql("SELECT count(*) FROM unknown_notice") == 0
+    await till.bank.faults(service_down=False)
+    stranger = Lyra(settings, account.model_copy(update={"rest_password": SecretStr("wrong")}))
+    await stranger.start()
+    assert await check(settings, stranger) == ["account"]
+    await stranger.stop()
 
 
 class Story:

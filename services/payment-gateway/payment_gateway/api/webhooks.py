@@ -32,6 +32,8 @@ async def take_notice(request: web.Request) -> web.Response:
     if bank is None:
         raise NoSuchBank("no such bank here")
     body, query = await _body(request), request.rel_url.raw_query_string
+    if not body and not query:
+        raise web.HTTPBadRequest(reason="this notification is empty")
     try:
         notice = bank.read_notice(query, body)
         verdict = Verdict.VERIFIED if notice.answer else Verdict.HINT

@@ -11,12 +11,13 @@ from chassis.database import DATABASE, Transaction
 from contracts.api.payment_gateway import PaymentStatus, Speaker, Verdict
 from contracts.events.payment import Ticket
 from payment_gateway.banks import bank_of
-from payment_gateway.domain.failures import BankUnreachable
+from payment_gateway.domain.failures import BankUnreachable, NoAccount
 from payment_gateway.domain.payments import (
     LOOKED_UP,
     Answer,
     Attempt,
     Move,
+    Word,
     decide,
     facts,
     next_look_up,
@@ -35,7 +36,7 @@ async def look_up(app: web.Application, payment_id: UUID) -> Attempt:
         return asked
     try:
         heard = await bank_of(app, asked).ask(asked)
-    except BankUnreachable:
+    except (BankUnreachable, NoAccount):
         async with app[DATABASE].transaction() as tx:
             await payments.note_unanswered(tx, payment_id)
         raise
@@ -50,6 +51,8 @@ async def hear(tx: Transaction, settings: Settings, payment_id: UUID, answer: An
     """Act on an authoritative answer, given to our question or in a notification whose signature is the bank's."""
     await payments.note_word(tx, payment_id, answer.word)
     attempt = await payments.attempt_for_update(tx, payment_id)
+    if attempt.status is PaymentStatus.REVIEW and answer.word is Word.PAID:
+        await payments.keep_said(tx, payment_id, answer)
     open_for = timedelta(seconds=settings.open_seconds)
     if move := decide(attempt, answer, now=at, open_for=open_for):
         attempt = await carry_out(tx, settings, attempt, move, said_by=Speaker.BANK, answer=answer, at=at)

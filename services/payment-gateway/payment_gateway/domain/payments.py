@@ -25,7 +25,8 @@ from contracts.events.payment import (
 from payment_gateway.domain.transitions import may_move
 
 OPEN = frozenset({S.CREATED, S.PENDING, S.PROCESSING})
-LOOKED_UP = frozenset({S.PENDING, S.PROCESSING, S.CANCELLED, S.EXPIRED})
+LOOKED_UP = frozenset({S.PENDING, S.PROCESSING, S.REFUSED, S.CANCELLED, S.EXPIRED})
+"""Asked about on schedule: what ended unpaid too, for a payer may try another card on the bank's page."""
 
 LOOK_UP_MINUTES = (1, 2, 5, 10, 16, 30, 60, 120)
 LOOK_UP_DAYS = 7

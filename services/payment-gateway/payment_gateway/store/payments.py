@@ -182,7 +182,7 @@ async def look_up_now(tx: Transaction, payment_id: UUID, at: datetime, *, not_be
     """Have the clock ask the bank, where an answer can still change something; not sooner after the last time."""
     await tx.execute(
         "UPDATE payment SET look_up_at = least(look_up_at, greatest($2::timestamptz, asked_at + $4::interval)) "
-        "WHERE payment_id = $1 AND (status = ANY($3::text[]) OR status = 'refused')",
+        "WHERE payment_id = $1 AND status = ANY($3::text[])",
         payment_id,
         at,
         list(LOOKED_UP),
@@ -210,6 +210,11 @@ async def schedule_look_up(tx: Transaction, payment_id: UUID, at: datetime | Non
 async def note_word(tx: Transaction, payment_id: UUID, word: Word) -> None:
     """Keep what the bank said last."""
     await tx.execute("UPDATE payment SET last_word = $2, unanswered = 0 WHERE payment_id = $1", payment_id, word)
+
+
+async def keep_said(tx: Transaction, payment_id: UUID, answer: Answer) -> None:
+    """Renew the answer under review."""
+    await tx.execute("UPDATE payment SET said = $2 WHERE payment_id = $1", payment_id, _said(answer))
 
 
 async def note_unanswered(tx: Transaction, payment_id: UUID) -> None:
