@@ -18,7 +18,12 @@ from local_stack.stack import Stack
 
 FOLDER = Path.cwd() / ".local"
 DESCRIPTION = FOLDER / "stack.json"
-CARDS = ("4970 1000 0000 0006 acceptée", "4970 1000 0000 0014 refusée", "4970 1000 0000 0022 lente")
+CARDS = (
+    "4970 1000 0000 0006 acceptée",
+    "4970 1000 0000 0014 refusée",
+    "4970 1000 0000 0022 lente",
+    "4970 1000 0000 0030 prélèvement",
+)
 
 
 def say(line: str) -> None:
