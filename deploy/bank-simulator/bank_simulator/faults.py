@@ -24,14 +24,14 @@ class Faults:
     """``early`` notifies before the result can be asked for; times are in seconds."""
 
     notice: str = "once"
-    late_seconds: float = 20
+    late_seconds: float = 20.0
     amount_offset_cents: int = 0
     differs: str = "nothing"
     forged: bool = False
     service_down: bool = False
     answer_in_pieces: bool = False
-    answer_delay_seconds: float = 0
-    slow_seconds: float = 0
+    answer_delay_seconds: float = 0.0
+    slow_seconds: float = 0.0
 
     def change(self, wanted: dict[str, Any]) -> None:
         """Set some switches; ``ValueError`` names the first that is wrong, and nothing changes."""

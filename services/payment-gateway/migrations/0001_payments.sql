@@ -37,6 +37,7 @@ CREATE TABLE payment (
     changed_at     timestamptz NOT NULL,
     look_up_at     timestamptz,
     asked_at       timestamptz,
+    hinted_at      timestamptz,
     unanswered     integer NOT NULL DEFAULT 0,
     last_word      text CHECK (last_word IN ('paid', 'refused', 'abandoned', 'in_progress', 'unknown')),
     UNIQUE (bank, bank_reference),

@@ -353,6 +353,35 @@ async def test_bad_notifications(till: Till, path: str, body: bytes, status: int
     assert (await till.client.post(path, data=body)).status == status
 
 
+@pytest.mark.parametrize(
+    ("query", "agent"), [(b"", b"\xff\xfe"), (b"?idop=\xff\xfe\xfd\xfc\xfb\xfa", b"x"), (b"?a=%00%ff", b"\xc3\xa9")]
+)
+async def test_bytes_that_are_no_text_get_an_answer(till: Till, query: bytes, agent: bytes) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", till.settings.http_port)
+    lines = [b"POST " + till.webhook.encode() + query + b" HTTP/1.1", b"Host: x", b"User-Agent: " + agent]
+    writer.write(b"\r\n".join([*lines, b"Content-Length: 3", b"Connection: close", b"", b"a=b"]))
+    status = int((await reader.readline()).split()[1])
+    writer.close()
+    assert status in {400, 404}
+
+
+async def test_a_hint_while_the_bank_is_answering_is_not_forgotten(till: Till) -> None:
+    await till.bank.faults(notice="never", slow_seconds=1.5)
+    payment = await till.begin()
+    await till.opens_page(payment)
+    asking = asyncio.create_task(till.act(payment, "look-up"))
+
+    async def is_being_asked() -> Any:
+        return await till.sql("SELECT asked_at IS NOT NULL FROM payment")
+
+    await eventually(is_being_asked)
+    await till.at_bank(payment, "notify")
+    assert await till.answered() == "200"
+    await asking
+    await till.at_bank(payment, "pay")
+    await till.becomes(payment, "confirmed")
+
+
 async def test_who_may_see_and_begin(till: Till) -> None:
     payment = await till.begin()
     stranger = till.parent(uuid4())

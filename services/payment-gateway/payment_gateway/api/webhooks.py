@@ -31,7 +31,7 @@ async def take_notice(request: web.Request) -> web.Response:
     bank = request.app[BANKS].get(request.match_info["bank"])
     if bank is None:
         raise NoSuchBank("no such bank here")
-    body, query = await _body(request), request.rel_url.raw_query_string
+    body, query = await _body(request), _printable(request.rel_url.raw_query_string)
     if not body and not query:
         raise web.HTTPBadRequest(reason="this notification is empty")
     try:
@@ -40,7 +40,7 @@ async def take_notice(request: web.Request) -> web.Response:
     except Forged as forged:
         notice, verdict = None, Verdict.FORGED
         log.warning("notification refused", bank=bank.name, reason=str(forged), source=_source(request))
-    headers = {name: request.headers[name][:200] for name in KEPT_HEADERS if name in request.headers}
+    headers = {name: _printable(request.headers[name])[:200] for name in KEPT_HEADERS if name in request.headers}
     word = journal.Word(bank.name, "notice", verdict, body, query, headers, _source(request))
     async with request.app[DATABASE].transaction() as tx:
         known = await _act(request.app, tx, notice, word)
@@ -63,7 +63,12 @@ async def _body(request: web.Request) -> bytes:
 
 def _source(request: web.Request) -> str:
     """The caller as the gateway saw it; journalled, never trusted."""
-    return request.headers.get(SOURCE_HEADER, request.remote or "")[:64]
+    return _printable(request.headers.get(SOURCE_HEADER, request.remote or ""))[:64]
+
+
+def _printable(text: str) -> str:
+    """Text that can be stored, whatever bytes a caller put in it."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8").replace("\0", "")
 
 
 async def _act(app: web.Application, tx: Transaction, notice: Notice | None, word: journal.Word) -> bool:
@@ -81,7 +86,7 @@ async def _act(app: web.Application, tx: Transaction, notice: Notice | None, wor
     if await journal.may_keep(tx, payment_id, words_max=settings.notices_kept_a_payment):
         await journal.add_word(tx, word, payment_id=payment_id, at=at)
     if notice.answer:
-        await hear(tx, settings, payment_id, notice.answer, at=at)
+        await hear(tx, settings, payment_id, notice.answer, asked_at=at, at=at)
     else:
         again = timedelta(seconds=settings.parent_look_up_seconds)
         await payments.look_up_now(tx, payment_id, at, not_before=again)

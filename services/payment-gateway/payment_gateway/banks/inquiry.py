@@ -34,6 +34,7 @@ async def look_up(app: web.Application, payment_id: UUID) -> Attempt:
         asked = await payments.attempt_for_update(tx, payment_id)
     if asked.bank_reference is None:
         return asked
+    asked_at = now()
     try:
         heard = await bank_of(app, asked).ask(asked)
     except (BankUnreachable, NoAccount):
@@ -44,10 +45,12 @@ async def look_up(app: web.Application, payment_id: UUID) -> Attempt:
         await payments.attempt_for_update(tx, payment_id)  # before the journal, whose rows refer to it
         at, word = now(), journal.Word(asked.bank, "answer", Verdict.ANSWER, body=heard.body)
         await journal.add_word(tx, word, payment_id=payment_id, at=at)
-        return await hear(tx, app[SETTINGS], payment_id, heard.answer, at=at)
+        return await hear(tx, app[SETTINGS], payment_id, heard.answer, asked_at=asked_at, at=at)
 
 
-async def hear(tx: Transaction, settings: Settings, payment_id: UUID, answer: Answer, *, at: datetime) -> Attempt:
+async def hear(
+    tx: Transaction, settings: Settings, payment_id: UUID, answer: Answer, *, asked_at: datetime, at: datetime
+) -> Attempt:
     """Act on an authoritative answer, given to our question or in a notification whose signature is the bank's."""
     await payments.note_word(tx, payment_id, answer.word)
     attempt = await payments.attempt_for_update(tx, payment_id)
@@ -57,7 +60,10 @@ async def hear(tx: Transaction, settings: Settings, payment_id: UUID, answer: An
     if move := decide(attempt, answer, now=at, open_for=open_for):
         attempt = await carry_out(tx, settings, attempt, move, said_by=Speaker.BANK, answer=answer, at=at)
     again = next_look_up(attempt.created_at, now=at) if attempt.status in LOOKED_UP else None
-    await payments.schedule_look_up(tx, payment_id, again)
+    if again:
+        await payments.schedule_after_answer(tx, payment_id, again, asked_at=asked_at, at=at)
+    else:
+        await payments.schedule_look_up(tx, payment_id, None)
     return attempt
 
 

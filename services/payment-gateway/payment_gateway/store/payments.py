@@ -181,7 +181,8 @@ async def next_ticket_number(tx: Transaction, year: int) -> str:
 async def look_up_now(tx: Transaction, payment_id: UUID, at: datetime, *, not_before: timedelta) -> None:
     """Have the clock ask the bank, where an answer can still change something; not sooner after the last time."""
     await tx.execute(
-        "UPDATE payment SET look_up_at = least(look_up_at, greatest($2::timestamptz, asked_at + $4::interval)) "
+        "UPDATE payment SET hinted_at = $2, "
+        "look_up_at = least(look_up_at, greatest($2::timestamptz, asked_at + $4::interval)) "
         "WHERE payment_id = $1 AND status = ANY($3::text[])",
         payment_id,
         at,
@@ -205,6 +206,20 @@ async def claim_due_look_ups(tx: Transaction, *, now: datetime, leased_until: da
 
 async def schedule_look_up(tx: Transaction, payment_id: UUID, at: datetime | None) -> None:
     await tx.execute("UPDATE payment SET look_up_at = $2 WHERE payment_id = $1", payment_id, at)
+
+
+async def schedule_after_answer(
+    tx: Transaction, payment_id: UUID, again: datetime | None, *, asked_at: datetime, at: datetime
+) -> None:
+    """When to ask again; at once when a hint came while the bank was answering."""
+    await tx.execute(
+        "UPDATE payment SET look_up_at = CASE WHEN hinted_at > $3 THEN least($2, $4::timestamptz) ELSE $2 END "
+        "WHERE payment_id = $1",
+        payment_id,
+        again,
+        asked_at,
+        at,
+    )
 
 
 async def note_word(tx: Transaction, payment_id: UUID, word: Word) -> None:
