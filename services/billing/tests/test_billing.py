@@ -345,6 +345,20 @@ async def test_a_refund_makes_the_invoice_due_again_(town: Town) -> None:
     await town.balanced()
 
 
+async def test_a_refund_that_is_heard_before_its_payment_waits_for_it(town: Town) -> None:
+    household, invoice = await town.invoiced(1)
+    checkout = (await town.opened(household, invoice["invoice_id"]))["checkout_id"]
+    event = confirmed(household, checkout, PRICE)
+    who = {**over(household, checkout), "payment_id": event.payment_id, "amount_cents": PRICE}
+    back = {"refund_id": uuid4(), "refunded_cents": PRICE, "was_confirmed": True, "refunded_at": now()}
+    await town.probe.publish(PaymentRefunded(**who, **back))
+    await town.probe.publish(event)
+    await town.until("SELECT count(*) FROM ledger_transaction WHERE key LIKE 'payment/%'", 1)
+    await town.until("SELECT count(*) FROM ledger_transaction WHERE key LIKE 'refund/%'", 1)
+    assert (await town.invoices(household))["to_pay"][0]["left_cents"] == PRICE
+    await town.balanced()
+
+
 async def test_a_refund_of_a_second_payment_takes_back_the_credit(town: Town) -> None:
     household, invoice = await town.invoiced(1)
     checkout = (await town.opened(household, invoice["invoice_id"]))["checkout_id"]
