@@ -8,7 +8,7 @@ MEMBERS := contracts chassis documents gateway deploy/local deploy/bank-simulato
 LOCKS := deploy/requirements
 READY := .venv/.ready
 
-.PHONY: help run reset bench test lint types house domain lock env clean screenshots asyncapi
+.PHONY: help run reset bench test lint types house domain lock env clean screenshots asyncapi transitions
 
 help:  ## what can be done here
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -53,6 +53,9 @@ domain: $(READY)  ## the pure tests alone
 
 asyncapi: $(READY)  ## write docs/asyncapi.yaml from the contracts
 	@$(BIN)/python tests/contracts/asyncapi.py docs/asyncapi.yaml
+
+transitions: $(READY)  ## draw the payment's state machine into docs/payments.md from its table
+	@$(BIN)/python services/payment-gateway/tests/draw_transitions.py docs/payments.md
 
 screenshots: $(READY)  ## renew the README's pictures from the running product (to see every page: FOLDER=…)
 	@$(BIN)/python tests/e2e/screenshots.py $(FOLDER)

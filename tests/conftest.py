@@ -5,6 +5,7 @@ import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Page, async_playwright
 
@@ -17,9 +18,10 @@ ARGUMENTS += ["--disable-sync", "--no-first-run"]
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def stack() -> AsyncIterator[Stack]:
+async def stack(request: pytest.FixtureRequest) -> AsyncIterator[Stack]:
+    """The portal; a module that sets ``TILL`` has its invoices collected by that one."""
     folder = Path(tempfile.mkdtemp(prefix="preau-e2e-"))
-    made = Stack(folder, durable=False)
+    made = Stack(folder, durable=False, till=getattr(request.module, "TILL", "REGIE-ENFANCE"))
     try:
         await made.start()
         await demo.fill(made)

@@ -27,6 +27,7 @@ class Permission(StrEnum):
     PUBLISH_INVOICES = "publish_invoices"
     COLLECT_MONEY = "collect_money"
     READ_PAYMENTS = "read_payments"
+    DECIDE_PAYMENTS = "decide_payments"
     WRITE_ANNOUNCEMENTS = "write_announcements"
     READ_MAILS = "read_mails"
     RESEND_MAILS = "resend_mails"
@@ -47,6 +48,7 @@ _TILL_KEEPER = {
     Permission.PUBLISH_INVOICES,
     Permission.COLLECT_MONEY,
     Permission.READ_PAYMENTS,
+    Permission.DECIDE_PAYMENTS,
     Permission.READ_MAILS,
     Permission.RESEND_MAILS,
 }

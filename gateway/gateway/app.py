@@ -8,6 +8,7 @@ from gateway.api import webhooks
 from gateway.live import use_hub
 from gateway.pages import (
     attendance,
+    bank_payments,
     home,
     invoices,
     mails,
@@ -37,7 +38,7 @@ def build(settings: Settings) -> web.Application:
     use_hub(app)
     for part in (
         *(sign_in, home, plans, planning, invoices, payments),
-        *(town_hall, messages, mails, town_calendar, attendance, runs, tariffs, till),
+        *(town_hall, messages, mails, town_calendar, attendance, runs, tariffs, till, bank_payments),
         *(webhooks, assets),
     ):
         app.add_routes(part.routes)

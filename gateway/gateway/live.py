@@ -12,7 +12,7 @@ from chassis.broker import use_broker
 from chassis.live import use_live
 from contracts.events import Event
 from contracts.events.auth import SessionEnded
-from contracts.events.payment import PaymentConfirmed, PaymentExpired, PaymentRefused
+from contracts.events.payment import PaymentConfirmed, PaymentExpired, PaymentHeld, PaymentRefused
 from gateway.services import SERVICES
 from gateway.settings import SETTINGS
 
@@ -61,7 +61,7 @@ def use_hub(app: web.Application) -> None:
         if isinstance(event, SessionEnded):
             app[SERVICES].forget(event.session_id)
             hub.tell(event.session_id)
-        elif isinstance(event, PaymentConfirmed | PaymentRefused | PaymentExpired):
+        elif isinstance(event, PaymentConfirmed | PaymentRefused | PaymentExpired | PaymentHeld):
             hub.tell(event.payment_id)
 
     async def close(_app: web.Application) -> None:

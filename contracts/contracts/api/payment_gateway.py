@@ -1,9 +1,12 @@
-"""payment-gateway: attempts at the bank."""
+"""payment-gateway: attempts at the bank, what became of them, and what the till keeper decides."""
 
 from enum import StrEnum
+from typing import Annotated
 from uuid import UUID
 
-from contracts.model import Contract, Instant, PositiveCents, Reference
+from pydantic import Field, StringConstraints
+
+from contracts.model import Contract, Instant, Label, PositiveCents, Reference
 
 
 class PaymentStatus(StrEnum):
@@ -18,6 +21,11 @@ class PaymentStatus(StrEnum):
     EXPIRED = "expired"
     FAILED = "failed"
     REVIEW = "review"
+    PARTIALLY_REFUNDED = "partially_refunded"
+    REFUNDED = "refunded"
+    DISPUTED = "disputed"
+    CHARGED_BACK = "charged_back"
+    REVERSED = "reversed"
 
 
 class PaymentWish(Contract):
@@ -27,7 +35,10 @@ class PaymentWish(Contract):
 
 
 class Payment(Contract):
-    """An attempt as shown. ``payer_url`` is the bank's page, only while it can still be opened."""
+    """An attempt as shown. ``payer_url`` is where the parent goes to pay, only while it can still be opened.
+
+    ``taken_cents`` is what the bank took, once it is confirmed; ``refunded_cents`` what was given back until now.
+    """
 
     payment_id: UUID
     checkout_id: UUID
@@ -38,9 +49,171 @@ class Payment(Contract):
     ticket_number: Reference | None
     created_at: Instant
     changed_at: Instant
+    taken_cents: int | None = None
+    refunded_cents: int = Field(default=0, ge=0)
 
 
 class PaymentList(Contract):
     """``GET /payments`` for the town hall, newest first; ``GET /checkouts/{checkout_id}/payments`` for a household."""
 
     payments: tuple[Payment, ...]
+
+
+class PayerForm(Contract):
+    """``GET /payments/{payment_id}/form``: what the parent's browser posts to the bank, field by field, signed."""
+
+    action: str
+    fields: tuple[tuple[str, str], ...]
+
+
+class Speaker(StrEnum):
+    """Whose word moved an attempt."""
+
+    BANK = "bank"
+    PARENT = "parent"
+    CLOCK = "clock"
+    TILL_KEEPER = "till_keeper"
+
+
+class PaymentMove(Contract):
+    """One move of an attempt. Who decided, the reason and the evidence are told to staff only."""
+
+    from_status: PaymentStatus
+    to_status: PaymentStatus
+    said_by: Speaker
+    at: Instant
+    amount_cents: PositiveCents | None = None
+    reason: str | None = None
+    decided_by: str | None = None
+    evidence: str | None = None
+
+
+class PaymentTimeline(Contract):
+    """``GET /payments/{payment_id}/timeline``: the attempt, when the bank first called about it, and every move."""
+
+    payment: Payment
+    first_notice_at: Instant | None
+    moves: tuple[PaymentMove, ...]
+
+
+class Verdict(StrEnum):
+    """What was made of a bank's word when it came."""
+
+    HINT = "hint"
+    VERIFIED = "verified"
+    FORGED = "forged"
+    UNKNOWN = "unknown"
+    ANSWER = "answer"
+
+
+class BankWord(Contract):
+    """One word of a bank as it was kept: raw, as text where it is text."""
+
+    received_at: Instant
+    verdict: Verdict
+    source: str
+    text: str
+
+
+class Difference(Contract):
+    """A fact of which the bank says something else than what was frozen before the parent left."""
+
+    name: str
+    frozen: str
+    said: str
+
+
+class TillCommand(StrEnum):
+    """What the till keeper may decide of an attempt."""
+
+    CONFIRM = "confirm"
+    REFUND = "refund"
+    DISPUTE = "dispute"
+    WIN = "win"
+    CHARGE_BACK = "charge_back"
+    REVERSE = "reverse"
+    ACKNOWLEDGE = "acknowledge"
+
+
+Sentence = Annotated[str, StringConstraints(strip_whitespace=True, min_length=3, max_length=500)]
+
+
+class TillDecision(Contract):
+    """``POST /payments/{payment_id}/decisions`` with an ``Idempotency-Key``; ``amount_cents`` for a refund.
+
+    ``evidence`` is where the proof is: the number of the bank's slip, of the letter, of the transfer.
+    """
+
+    command: TillCommand
+    reason: Sentence
+    evidence: Sentence
+    amount_cents: PositiveCents | None = None
+
+
+class PaymentFile(Contract):
+    """``GET /payments/{payment_id}/file``: all that staff need to decide, with the evidence.
+
+    ``taken_cents`` is what the bank says it took, where it said so; ``commands`` what may be decided now.
+    """
+
+    timeline: PaymentTimeline
+    household_name: Label
+    household_reference: Reference
+    till: Label
+    account: Label
+    mode: str
+    reference: Label
+    bank_reference: str | None
+    taken_cents: int | None
+    surplus_cents: int
+    differences: tuple[Difference, ...]
+    words: tuple[BankWord, ...]
+    commands: tuple[TillCommand, ...]
+
+
+class ExceptionKind(StrEnum):
+    """Why an attempt is in the till keeper's list."""
+
+    REVIEW = "review"
+    DISPUTED = "disputed"
+    SURPLUS = "surplus"
+    UNANSWERED = "unanswered"
+
+
+class TillException(Contract):
+    """An attempt that wants a person. ``amount_cents`` is the money at stake."""
+
+    kind: ExceptionKind
+    payment_id: UUID
+    household_name: Label
+    household_reference: Reference
+    amount_cents: int
+    since: Instant
+
+
+class DayAtBank(Contract):
+    """One account on one day: what was confirmed, what went back."""
+
+    bank: Reference
+    account: Label
+    mode: str
+    confirmed: int
+    confirmed_cents: int
+    returned: int
+    returned_cents: int
+
+
+class UnknownNotices(Contract):
+    """Calls that spoke of nothing known here in one hour; only the first of them are kept."""
+
+    bank: Reference
+    hour: Instant
+    seen: int
+
+
+class TillReport(Contract):
+    """``GET /till?day=2026-11-24``: the till keeper's list, and that day's receipts account by account."""
+
+    exceptions: tuple[TillException, ...]
+    days: tuple[DayAtBank, ...]
+    unknown_notices: tuple[UnknownNotices, ...]

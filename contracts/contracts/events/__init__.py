@@ -20,6 +20,9 @@ EVENTS: dict[str, type[Event]] = {
         payment.PaymentConfirmed,
         payment.PaymentRefused,
         payment.PaymentExpired,
+        payment.PaymentHeld,
+        payment.PaymentRefunded,
+        payment.PaymentReturned,
     )
 }
 

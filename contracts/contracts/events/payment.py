@@ -101,3 +101,65 @@ class PaymentExpired(Event):
     @property
     def subject(self) -> str:
         return f"payment/{self.payment_id}"
+
+
+class PaymentHeld(Event):
+    """The bank took something else than what was asked: until the till keeper decides, nobody pays this again."""
+
+    type = "payment.held"
+
+    payment_id: UUID
+    checkout_id: UUID
+    household_id: UUID
+    payer_id: UUID
+    amount_cents: PositiveCents
+    held_at: Instant
+
+    @property
+    def subject(self) -> str:
+        return f"payment/{self.payment_id}"
+
+
+class PaymentRefunded(Event):
+    """Money went back to the payer; ``was_confirmed`` is false when the payment never counted as one."""
+
+    type = "payment.refunded"
+
+    payment_id: UUID
+    checkout_id: UUID
+    household_id: UUID
+    payer_id: UUID
+    refund_id: UUID
+    amount_cents: PositiveCents
+    refunded_cents: PositiveCents
+    was_confirmed: bool
+    refunded_at: Instant
+
+    @property
+    def subject(self) -> str:
+        return f"payment/{self.payment_id}"
+
+
+class Returned(StrEnum):
+    """How the bank takes money back."""
+
+    CHARGED_BACK = "charged_back"
+    REVERSED = "reversed"
+
+
+class PaymentReturned(Event):
+    """The bank took back what it had given: a lost dispute of a card payment, or a direct debit sent back."""
+
+    type = "payment.returned"
+
+    payment_id: UUID
+    checkout_id: UUID
+    household_id: UUID
+    payer_id: UUID
+    amount_cents: PositiveCents
+    how: Returned
+    returned_at: Instant
+
+    @property
+    def subject(self) -> str:
+        return f"payment/{self.payment_id}"

@@ -1,7 +1,8 @@
-"""The simulator's doors: the bank's service, the payer's page, and a page of switches."""
+"""The simulator's doors: the banks' services, the payer's page, and a page of switches."""
 
 import asyncio
-from collections.abc import AsyncIterator
+import base64
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import asdict
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -9,14 +10,15 @@ from pathlib import Path
 import jinja2
 from aiohttp import web
 
-from bank_simulator import soap
+from bank_simulator import lyra, soap
 from bank_simulator.book import PARIS, Book, Operation
-from bank_simulator.faults import NOTICES, Faults
+from bank_simulator.faults import CHOICES, LABELS, Faults
 from bank_simulator.notices import Notices
 
 BOOK = web.AppKey("book", Book)
 FAULTS = web.AppKey("faults", Faults)
 NOTICE = web.AppKey("notices", Notices)
+SHOPS = web.AppKey("shops", lyra.Shops)
 
 PAGE_OPENS_FOR = timedelta(minutes=15)
 SLOW_SECONDS = 8
@@ -25,6 +27,7 @@ CARDS = {
     "4970 1000 0000 0006": ("acceptée", "P", 0),
     "4970 1000 0000 0014": ("refusée", "R", 0),
     "4970 1000 0000 0022": ("acceptée, résultat après 8 secondes", "P", SLOW_SECONDS),
+    "4970 1000 0000 0030": ("prélèvement bancaire accepté", "V", 0),
 }
 
 routes = web.RouteTableDef()
@@ -32,11 +35,12 @@ pages = jinja2.Environment(loader=jinja2.PackageLoader("bank_simulator"), autoes
 pages.filters["euros"] = lambda cents: f"{int(cents) // 100},{int(cents) % 100:02d} €"
 
 
-def build(folder: Path) -> web.Application:
-    """The application, its book in ``folder``."""
+def build(folder: Path, shops: Sequence[lyra.Shop] = ()) -> web.Application:
+    """The application, its book in ``folder``; ``shops`` are those of Lyra's form."""
     app = web.Application(client_max_size=65_536)
-    app[BOOK], app[FAULTS] = Book(folder), Faults()
-    app[NOTICE] = Notices(app[BOOK])
+    known = lyra.Shops({shop["site_id"]: {"mode": "TEST", **shop} for shop in shops})
+    app[BOOK], app[FAULTS], app[SHOPS] = Book(folder), Faults(), known
+    app[NOTICE] = Notices(app[BOOK], app[FAULTS], known)
 
     async def run(app: web.Application) -> AsyncIterator[None]:
         yield
@@ -59,6 +63,7 @@ async def ready(_request: web.Request) -> web.Response:
 
 @routes.post("/tpa/services/securite")
 async def service(request: web.Request) -> web.StreamResponse:
+    await asyncio.sleep(request.app[FAULTS].slow_seconds)
     status, body = soap.serve(await request.read(), request.app[BOOK], request.app[FAULTS])
     if not request.app[FAULTS].answer_in_pieces:
         return web.Response(body=body, status=status, content_type="text/xml", charset="utf-8")
@@ -73,7 +78,7 @@ async def service(request: web.Request) -> web.StreamResponse:
 @routes.get("/tpa/paiementws.web")
 async def payer_page(request: web.Request) -> web.Response:
     operation = request.app[BOOK].operations.get(request.query.get("idop", ""))
-    if operation is None:
+    if operation is None or operation.is_lyra:
         return _page("message.html", status=404, message="Opération inconnue.")
     if operation.result is not None:
         return _page("message.html", status=409, message="Cette opération est terminée.", back=operation)
@@ -100,7 +105,36 @@ async def pay(request: web.Request) -> web.Response:
             wrong = "Ce numéro n'est pas une carte d'essai."
             return _page("payer.html", status=422, operation=operation, cards=CARDS, wrong=wrong)
         _finish(request.app, operation, card[1], card[2])
-    raise web.HTTPSeeOther(operation.asked["urlredirect"])
+    raise web.HTTPSeeOther(operation.back_url)
+
+
+@routes.post("/vads-payment/")
+async def lyra_page(request: web.Request) -> web.Response:
+    form = {name: str(value) for name, value in (await request.post()).items()}
+    shops = request.app[SHOPS]
+    try:
+        operation = lyra.open_page(form, shops, request.app[BOOK])
+    except lyra.Refused as refused:
+        return _page("message.html", status=400, message=str(refused))
+    return _page("payer.html", operation=operation, cards=CARDS)
+
+
+@routes.post("/api-payment/V4/Order/Get")
+async def lyra_order(request: web.Request) -> web.Response:
+    faults, shops = request.app[FAULTS], request.app[SHOPS]
+    await asyncio.sleep(faults.slow_seconds)
+    if faults.service_down:
+        return web.Response(status=503, text="Service indisponible")
+    try:
+        given = base64.b64decode(request.headers["Authorization"].removeprefix("Basic ")).decode("utf-8")
+        site_id, _, password = given.partition(":")
+        order_id = str((await request.json())["orderId"])
+    except (ValueError, KeyError, TypeError):
+        return web.json_response({"status": "ERROR", "answer": {"errorCode": "INT_009"}})
+    shop = shops.get(site_id)
+    if shop is None or shop["rest_password"] != password:
+        return web.json_response({"status": "ERROR", "answer": {"errorCode": "INT_905"}}, status=401)
+    return web.json_response(lyra.order(order_id, shop, list(request.app[BOOK].operations.values()), faults))
 
 
 def _finish(app: web.Application, operation: Operation, result: str, seconds: float) -> None:
@@ -109,14 +143,37 @@ def _finish(app: web.Application, operation: Operation, result: str, seconds: fl
         return
     seconds += app[FAULTS].answer_delay_seconds
     app[BOOK].decide(operation, result, datetime.now(PARIS) + timedelta(seconds=seconds))
-    app[NOTICE].after_result(operation, app[FAULTS])
+    app[NOTICE].after_result(operation)
 
 
 @routes.get("/")
 async def switches(request: web.Request) -> web.Response:
     operations = list(reversed(request.app[BOOK].operations.values()))[:50]
     faults = asdict(request.app[FAULTS])
-    return _page("switches.html", faults=faults, notices=NOTICES, operations=operations)
+    return _page(
+        "switches.html", faults=faults, labels=LABELS, choices=CHOICES, operations=operations, cards=CARDS, wrong=""
+    )
+
+
+@routes.post("/pannes")
+async def change_switches(request: web.Request) -> web.Response:
+    """The page's form: every switch at once, or all of them back to normal."""
+    form = {name: str(value) for name, value in (await request.post()).items()}
+    try:
+        request.app[FAULTS].change(asdict(Faults())) if "normal" in form else request.app[FAULTS].change_by_form(form)
+    except ValueError as error:
+        return _page("message.html", status=422, message=f"Rien n'a changé. {error}")
+    raise web.HTTPSeeOther("/")
+
+
+@routes.post("/operations/{id_op}/notification")
+async def notify_again(request: web.Request) -> web.Response:
+    """The page's button: the same notification once more."""
+    operation = request.app[BOOK].operations.get(request.match_info["id_op"])
+    if operation is None:
+        return _page("message.html", status=404, message="Opération inconnue.")
+    request.app[NOTICE].send(operation)
+    raise web.HTTPSeeOther("/")
 
 
 @routes.get("/api/faults")

@@ -13,7 +13,10 @@ PARIS = ZoneInfo("Europe/Paris")
 
 @dataclass
 class Operation:
-    """One payment asked for. ``result`` is the bank's letter: P, V, R, Z or A; times are ISO 8601."""
+    """One payment asked for. ``result`` is the bank's letter: P, V, R, Z or A; times are ISO 8601.
+
+    ``asked`` holds the fields of its ``protocol`` as they came: ``payfip`` or ``lyra``.
+    """
 
     id_op: str
     asked: dict[str, str]
@@ -24,6 +27,34 @@ class Operation:
     result_told_at: str | None = None
     authorisation: str | None = None
     notices: list[str] = field(default_factory=list)
+    protocol: str = "payfip"
+
+    @property
+    def is_lyra(self) -> bool:
+        return self.protocol == "lyra"
+
+    @property
+    def cents(self) -> int:
+        """What was asked for."""
+        return int(self.asked["vads_amount" if self.is_lyra else "montant"])
+
+    @property
+    def reference(self) -> str:
+        """The town's own reference."""
+        return self.asked["vads_order_id" if self.is_lyra else "refdet"]
+
+    @property
+    def label(self) -> str:
+        """What the payer reads."""
+        return f"Boutique {self.asked['vads_site_id']}" if self.is_lyra else self.asked["objet"]
+
+    @property
+    def back_url(self) -> str:
+        """Where the payer's browser goes afterwards."""
+        if not self.is_lyra:
+            return self.asked["urlredirect"]
+        end = {None: "return", "A": "cancel", "R": "refused", "Z": "refused"}.get(self.result, "success")
+        return self.asked.get(f"vads_url_{end}") or self.asked["vads_url_return"]
 
     @property
     def result_is_told(self) -> bool:
@@ -48,9 +79,9 @@ class Book:
                 operation = Operation(**json.loads(line))
                 self.operations[operation.id_op] = operation
 
-    def open(self, asked: dict[str, str]) -> Operation:
+    def open(self, asked: dict[str, str], *, protocol: str = "payfip", id_op: str = "") -> Operation:
         """Write down a new operation."""
-        operation = Operation(str(uuid4()), asked, datetime.now(PARIS).isoformat())
+        operation = Operation(id_op or str(uuid4()), asked, datetime.now(PARIS).isoformat(), protocol=protocol)
         self.operations[operation.id_op] = operation
         self.write(operation)
         return operation

@@ -25,6 +25,8 @@ CHECKS = (
     ("urlnotif", r"https?://.{1,240}", "N1", "Adresse de notification incorrecte"),
     ("urlredirect", r"https?://.{1,240}", "D1", "Adresse de redirection incorrecte"),
 )
+DIFFERENT = {"account": {"numcli": "999999"}, "mode": {"saisie": "W"}, "reference": {"refdet": "AUTRE00001"}}
+"""What a switch makes the bank say of a test payment; PayFiP knows no currency."""
 
 
 class Refused(Exception):  # noqa: N818 - a fault as the bank names it
@@ -69,7 +71,7 @@ def _open(fields: dict[str, str], book: Book, _faults: Faults) -> dict[str, str]
 
 def _detail(fields: dict[str, str], book: Book, faults: Faults) -> dict[str, str]:
     operation = book.operations.get(fields.get("idOp", ""))
-    if operation is None or not operation.page_shown:
+    if operation is None or operation.is_lyra or not operation.page_shown:
         raise Refused("FonctionnelleErreur", "P1", "Opération inconnue")
     if not operation.result_is_told:
         raise Refused("FonctionnelleErreur", "P5", "Résultat de l'opération non connu")
@@ -94,6 +96,7 @@ def _result(operation: Operation, faults: Faults) -> dict[str, str]:
         "resultrans": operation.result,
         "saisie": asked["saisie"],
     }
+    result.update(DIFFERENT.get(faults.differs, {}))
     return {**result, "numauto": operation.authorisation} if operation.authorisation else result
 
 

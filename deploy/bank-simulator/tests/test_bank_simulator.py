@@ -81,6 +81,24 @@ async def test_switches(bank: TestClient[Any, Any]) -> None:
     assert "TechIndisponibiliteErreur" in await call(bank, "creerPaiementSecurise", **ASKED)
 
 
+async def test_switches_by_the_page(bank: TestClient[Any, Any]) -> None:
+    page = await (await bank.get("/")).text()
+    form = dict.fromkeys(("late_seconds", "amount_offset_cents", "answer_delay_seconds", "slow_seconds"), "0")
+    form |= {"notice": "twice", "differs": "mode", "service_down": "on"}
+    assert all(f'name="{name}"' in page for name in form)
+    assert (await bank.post("/pannes", data={**form, "late_seconds": "soon"})).status == 422
+    assert (await bank.post("/pannes", data=form)).status == 200
+    faults = await (await bank.get("/api/faults")).json()
+    assert (faults["notice"], faults["differs"], faults["service_down"], faults["forged"]) == (
+        "twice",
+        "mode",
+        True,
+        False,
+    )
+    await bank.post("/pannes", data={"normal": "1"})
+    assert (await (await bank.get("/api/faults")).json())["notice"] == "once"
+
+
 async def test_an_unreadable_message_and_an_unknown_operation(bank: TestClient[Any, Any]) -> None:
     response = await bank.post("/tpa/services/securite", data=b"<!DOCTYPE x [<!ENTITY a 'b'>]><x>&a;</x>")
     assert "TechProtocolaireErreur" in await response.text()

@@ -18,7 +18,12 @@ from local_stack.stack import Stack
 
 FOLDER = Path.cwd() / ".local"
 DESCRIPTION = FOLDER / "stack.json"
-CARDS = ("4970 1000 0000 0006 acceptée", "4970 1000 0000 0014 refusée", "4970 1000 0000 0022 lente")
+CARDS = (
+    "4970 1000 0000 0006 acceptée",
+    "4970 1000 0000 0014 refusée",
+    "4970 1000 0000 0022 lente",
+    "4970 1000 0000 0030 prélèvement",
+)
 
 
 def say(line: str) -> None:
@@ -29,7 +34,8 @@ async def run() -> int:
     """Start everything, print where it is, and keep it up until Ctrl-C."""
     start, stop = time.monotonic(), asyncio.Event()
     database_url, amqp_url = os.environ.get("DATABASE_URL", ""), os.environ.get("AMQP_URL", "")
-    stack = Stack(FOLDER, say=say, database_url=database_url, amqp_url=amqp_url)
+    till = os.environ.get("TILL", "REGIE-ENFANCE")
+    stack = Stack(FOLDER, say=say, database_url=database_url, amqp_url=amqp_url, till=till)
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     try:

@@ -41,9 +41,9 @@ TILL = {
     "TOWN_SIRET": "00000000000000",
     "TOWN_ADDRESS": "1 place de la Mairie, 00000 Saint-Aubin",
     "TOWN_CONTACT": "enfance@saint-aubin.example",
-    "TILL_REFERENCE": "REGIE-ENFANCE",
     "TILL_ADDRESS": "Régie enfance, 1 place de la Mairie, le mardi et le jeudi de 9 h à 12 h",
 }
+LYRA_SHOP, LYRA_TILL = "12345678", "REGIE-LYRA"
 
 Say = Callable[[str], None]
 
@@ -52,6 +52,7 @@ class Stack:
     """Starts, restarts and stops everything; ``folder`` keeps its data, secrets and logs.
 
     ``database_url`` and ``amqp_url`` name servers that run already; without them private ones are started.
+    ``till`` collects the invoices; at ``REGIE-LYRA`` parents pay by Lyra's form, at any other at PayFiP.
     """
 
     def __init__(
@@ -62,8 +63,9 @@ class Stack:
         say: Say = lambda _line: None,
         database_url: str = "",
         amqp_url: str = "",
+        till: str = "REGIE-ENFANCE",
     ) -> None:
-        self.folder = folder
+        self.folder, self.till = folder, till
         self.programs: dict[str, Program] = {}
         self.databases: dict[str, str] = {}
         self.ports: dict[str, int] = {}
@@ -174,23 +176,21 @@ class Stack:
             "services": {
                 name: {"url": self.url(name), "pid": self.programs[name].pid} for name in (*SERVICES, "gateway")
             },
-            "webhooks": {"payfip": {"url": f"{self.gateway_url}/webhooks/payfip"}},
+            "webhooks": {
+                name: {"url": f"{self.gateway_url}/webhooks/{name}"} for name in ("payfip", f"lyra-{LYRA_SHOP}")
+            },
             "demo": demo,
         }
 
     def _kept_secrets(self) -> dict[str, str]:
         file = self.folder / "secrets.json"
-        if not file.exists():
-            names = (
-                "postgresql",
-                "rabbitmq",
-                "auth_key",
-                "csrf",
-                *(f"db_{name}" for name in SERVICES),
-            )
+        names = ["postgresql", "rabbitmq", "auth_key", "csrf", "lyra_key", "lyra_rest"]
+        names += [f"db_{name}" for name in SERVICES]
+        kept: dict[str, str] = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+        if any(name not in kept for name in names):
+            kept = {**{name: secrets.token_hex(24) for name in names}, **kept}
             file.touch(mode=0o600)
-            file.write_text(json.dumps({name: secrets.token_hex(24) for name in names}), encoding="utf-8")
-        kept: dict[str, str] = json.loads(file.read_text(encoding="utf-8"))
+            file.write_text(json.dumps(kept), encoding="utf-8")
         return kept
 
     def _servers_folder(self) -> Path:
@@ -239,7 +239,20 @@ class Stack:
         return Program(name, [sys.executable, "-m", module], base, self.folder / "log" / f"{name}.log")
 
     def _bank(self) -> Program:
-        return self._stand_in("bank", "bank_simulator", DATA_FOLDER=str(self.folder / "bank"))
+        shop = {"site_id": LYRA_SHOP, "key": self.secrets["lyra_key"], "rest_password": self.secrets["lyra_rest"]}
+        folder = str(self.folder / "bank")
+        return self._stand_in("bank", "bank_simulator", DATA_FOLDER=folder, LYRA_SHOPS=json.dumps([shop]))
+
+    def _lyra_account(self) -> dict[str, Any]:
+        return {
+            "site_id": LYRA_SHOP,
+            "mode": "TEST",
+            "key": self.secrets["lyra_key"],
+            "rest_password": self.secrets["lyra_rest"],
+            "form_url": f"{self.url('bank')}/vads-payment/",
+            "rest_url": self.url("bank"),
+            "tills": [LYRA_TILL],
+        }
 
     def _program(self, name: str, words: list[str]) -> Program:
         command = [sys.executable, "-m", name.replace("-", "_"), *words]
@@ -259,12 +272,13 @@ class Stack:
         own = {
             "auth": {"AUTH_KEY_SECRET": self.secrets["auth_key"]},
             "planning": {"SCHOOL_ZONE": "B"},
-            "billing": TILL,
+            "billing": {**TILL, "TILL_REFERENCE": self.till},
             "payment-gateway": {
                 "PAYFIP_SERVICE_URL": f"{self.url('bank')}/tpa/services/securite",
                 "PAYFIP_PAYER_URL": f"{self.url('bank')}/tpa/paiementws.web",
                 "PAYFIP_NUMCLI": "123456",
                 "PAYFIP_SAISIE": "T",
+                "LYRA_ACCOUNTS": json.dumps([self._lyra_account()]),
             },
             "notifier": {
                 "MAIL_FROM": "portail@saint-aubin.example",

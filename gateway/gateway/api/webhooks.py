@@ -4,10 +4,12 @@ from aiohttp import web
 
 from chassis.http import Problem, problem_json
 from contracts.failures import Unavailable
+from gateway.pages.rendering import client_address
 from gateway.services import SERVICES, Told
 
-NOTICE_BYTES_MAX = 65_536
-HANDED_ON = ("Content-Type", "Stripe-Signature")
+NOTICE_BYTES_MAX = 16_384
+HANDED_ON = ("Content-Type", "User-Agent")
+SOURCE_HEADER = "X-Notice-Source"
 
 routes = web.RouteTableDef()
 
@@ -24,6 +26,7 @@ async def take_notice(request: web.Request) -> web.StreamResponse:
     if request.rel_url.raw_query_string:
         path += f"?{request.rel_url.raw_query_string}"
     headers = {name: request.headers[name] for name in HANDED_ON if name in request.headers}
+    headers[SOURCE_HEADER] = client_address(request)
     try:
         body = await request.read()
         await request.app[SERVICES].raw("payment-gateway", request.method, path, headers=headers, data=body)

@@ -7,10 +7,11 @@ from aiohttp import web
 
 from chassis.http import path_uuid, streaming
 from contracts.api.billing import Checkout, CheckoutWish
-from contracts.api.payment_gateway import Payment, PaymentList, PaymentStatus, PaymentWish
+from contracts.api.payment_gateway import PayerForm, Payment, PaymentList, PaymentStatus, PaymentTimeline, PaymentWish
 from contracts.failures import Invalid, Unavailable
 from gateway.live import HUB
 from gateway.pages.invoices import household_of
+from gateway.pages.payment_words import steps
 from gateway.pages.rendering import checked_form, page, see, signed_in
 from gateway.services import SERVICES, SignedOut, Told
 
@@ -83,10 +84,34 @@ async def back(request: web.Request) -> web.Response:
 async def payment_page(request: web.Request) -> web.Response:
     """« En attente du retour de la banque », or how it ended."""
     session, person, _household = await household_of(request)
-    path = f"/payments/{path_uuid(request, 'payment_id')}"
-    payment = await request.app[SERVICES].call(session, "payment-gateway", path, Payment)
-    is_waiting, is_another = payment.status in WAITING, "autre" in request.query
-    return page(request, "payment.html", person, payment=payment, is_waiting=is_waiting, is_another=is_another)
+    path = f"/payments/{path_uuid(request, 'payment_id')}/timeline"
+    timeline = await request.app[SERVICES].call(session, "payment-gateway", path, PaymentTimeline)
+    payment = timeline.payment
+    return page(
+        request,
+        "payment.html",
+        person,
+        payment=payment,
+        steps=steps(timeline),
+        is_waiting=payment.status in WAITING,
+        is_another="autre" in request.query,
+        has_ticket=payment.ticket_number is not None,
+    )
+
+
+@routes.get("/paiements/{payment_id}/banque")
+async def bank_form(request: web.Request) -> web.Response:
+    """The way to a bank that wants a form: signed, sent by itself, or by its button without scripts."""
+    session, person, _household = await household_of(request)
+    payment_id = path_uuid(request, "payment_id")
+    try:
+        path = f"/payments/{payment_id}/form"
+        form = await request.app[SERVICES].call(session, "payment-gateway", path, PayerForm)
+    except Told as told:
+        if told.told_code != "no_form":
+            raise
+        return see(f"/paiements/{payment_id}")
+    return page(request, "bank_form.html", person, form=form, payment_id=payment_id)
 
 
 @routes.get("/paiements/{payment_id}/flux")

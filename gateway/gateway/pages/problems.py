@@ -34,6 +34,7 @@ SENTENCES = {
     "run_moved": ("Ces factures ont avancé entre-temps", "Rechargez la page pour voir où elles en sont."),
     "no_such_certificate": ("Pas d'attestation", "Rien n'a été payé pour la garde de cet enfant cette année-là."),
     "wrong_period": ("Cette période ne se lit pas", "Elle commence avant de finir et dure trois mois au plus."),
+    "no_account": ("Ce compte bancaire n'est plus là", "Il n'est plus configuré ici. Contactez la mairie."),
     "no_ticket": ("Pas encore de ticket", "Le ticket existe dès que la banque a confirmé le paiement."),
 }
 BY_STATUS = {403: "forbidden", 404: "not_found", 413: "body_too_large", 422: "invalid", 429: "too_many"}

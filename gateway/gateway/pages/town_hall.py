@@ -5,6 +5,7 @@ from aiohttp import web
 from contracts.api.payment_gateway import PaymentList
 from contracts.failures import Forbidden, Unavailable
 from contracts.identity import Permission
+from gateway.pages.payment_words import STATES
 from gateway.pages.rendering import page, signed_in
 from gateway.services import SERVICES
 
@@ -22,4 +23,4 @@ async def town_hall(request: web.Request) -> web.Response:
             payments = (await request.app[SERVICES].call(session, "payment-gateway", "/payments", PaymentList)).payments
     except Unavailable:
         missing.append("les derniers paiements")
-    return page(request, "town_hall.html", person, payments=payments, missing=missing)
+    return page(request, "town_hall.html", person, payments=payments, payment_states=STATES, missing=missing)

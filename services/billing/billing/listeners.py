@@ -3,16 +3,24 @@
 from uuid import UUID
 
 from billing.domain import ledger
+from billing.domain.returns import give_back
 from billing.settings import NAME
-from billing.store import checkouts, invoices, usages
+from billing.store import checkouts, invoices, returns, usages
 from chassis import outbox
 from chassis.clock import now
 from chassis.database import Transaction
-from chassis.inbox import Listeners
+from chassis.inbox import Later, Listeners
 from contracts.api.billing import CheckoutStatus
 from contracts.events.auth import HouseholdChanged
 from contracts.events.billing import InvoiceSettled, PaymentUnmatched, UnmatchedReason
-from contracts.events.payment import PaymentConfirmed, PaymentExpired, PaymentRefused
+from contracts.events.payment import (
+    PaymentConfirmed,
+    PaymentExpired,
+    PaymentHeld,
+    PaymentRefunded,
+    PaymentRefused,
+    PaymentReturned,
+)
 from contracts.events.planning import BookingsChanged
 
 listeners = Listeners(NAME)
@@ -42,6 +50,7 @@ async def settle_invoices(event: PaymentConfirmed, tx: Transaction) -> None:
     at, key = now(), f"payment/{event.payment_id}"
     if not await invoices.add_ledger_transaction(tx, key, event.household_id, done.entries, at):
         return
+    await returns.end_hold(tx, event.payment_id, event.checkout_id)
     await checkouts.close(tx, event.checkout_id, CheckoutStatus.SETTLED)
     for invoice_id in done.settled:
         await outbox.add(
@@ -81,6 +90,43 @@ async def release_expired(event: PaymentExpired, tx: Transaction) -> None:
 
 
 async def release(tx: Transaction, checkout_id: UUID) -> None:
-    """Let go of a checkout's invoices, unless it is settled."""
+    """Let go of a checkout's invoices, unless it is settled, or waits for the till keeper."""
     await invoices.lock_invoices(tx, await checkouts.invoice_ids(tx, checkout_id))
+    if await returns.is_held(tx, checkout_id):
+        return
     await checkouts.close(tx, checkout_id, CheckoutStatus.RELEASED)
+
+
+@listeners.on(PaymentHeld)
+async def hold_reviewed(event: PaymentHeld, tx: Transaction) -> None:
+    """Nobody pays these invoices again while the till keeper looks into a payment."""
+    await invoices.lock_invoices(tx, await checkouts.invoice_ids(tx, event.checkout_id))
+    await returns.hold(tx, event.payment_id, event.checkout_id)
+
+
+@listeners.on(PaymentRefunded)
+async def book_refunds(event: PaymentRefunded, tx: Transaction) -> None:
+    """Money went back; what never counted as a payment only lets go of its invoices."""
+    if event.was_confirmed:
+        await _give_back(tx, event, f"refund/{event.refund_id}")
+        return
+    await returns.end_hold(tx, event.payment_id, event.checkout_id)
+    await release(tx, event.checkout_id)
+
+
+@listeners.on(PaymentReturned)
+async def book_returns(event: PaymentReturned, tx: Transaction) -> None:
+    """The bank took its money back: the household owes again what this paid."""
+    await _give_back(tx, event, f"returned/{event.payment_id}")
+
+
+async def _give_back(tx: Transaction, event: PaymentRefunded | PaymentReturned, key: str) -> None:
+    """Undo so much of a payment in the ledger, once for its key."""
+    await invoices.lock_household(tx, event.household_id)
+    if not await returns.is_booked(tx, event.payment_id):
+        raise Later("the payment itself is not in the ledger yet")
+    credit = await invoices.credit_cents(tx, event.household_id)
+    paid = await returns.paid_invoices(tx, event.household_id, event.checkout_id)
+    await invoices.lock_invoices(tx, [invoice_id for invoice_id, _ in paid])
+    entries = give_back(event.amount_cents, credit, paid)
+    await invoices.add_ledger_transaction(tx, key, event.household_id, entries, now())

@@ -3,14 +3,24 @@
 import asyncio
 import random
 from datetime import date
-from typing import Any
+from typing import Any, cast
 from uuid import UUID, uuid4
 
 import asyncpg
 import pytest
+from aiohttp import web
 
+from billing.jobs import release_overdue_checkouts
 from chassis.clock import now, today
-from contracts.events.payment import PaymentExpired, PaymentRefused, Unpaid
+from contracts.events.payment import (
+    PaymentExpired,
+    PaymentHeld,
+    PaymentRefunded,
+    PaymentRefused,
+    PaymentReturned,
+    Returned,
+    Unpaid,
+)
 
 MONTH = date(2026, 11, 1)
 PRICE = 425
@@ -94,6 +104,100 @@ async def test_a_refused_payment_frees_the_invoice_and_a_late_success_still_sett
     assert (
         await town.sql("SELECT status FROM checkout WHERE checkout_id = $1", UUID(second["checkout_id"])) == "settled"
     )
+
+
+async def test_a_payment_under_review_holds_its_invoices_until_the_till_keeper_decides(town: Any) -> None:
+    household, invoice = await town.invoiced(1, 2)
+    checkout = (await town.opened(household, invoice["invoice_id"]))["checkout_id"]
+    who = {**town.over(household, checkout), "amount_cents": 2 * PRICE}
+    await town.probe.publish(PaymentHeld(**who, held_at=now()))
+    await town.until("SELECT count(*) FROM payment_hold WHERE NOT ended", 1)
+    ago = "UPDATE checkout SET opened_at = now() - interval '3 days', expires_at = now() - interval '2 days'"
+    await town.sql(ago)
+    await release_overdue_checkouts(cast("web.Application", town.client.app))
+    await town.probe.publish(PaymentExpired(**town.over(household, checkout), expired_at=now()))
+    await town.until("SELECT count(*) FROM inbox WHERE listener = 'billing.release-expired'", 1)
+    assert (await town.checkout(household, invoice["invoice_id"])).status == 409
+    back = {**who, "refund_id": uuid4(), "refunded_cents": 2 * PRICE, "was_confirmed": False, "refunded_at": now()}
+    await town.probe.publish(PaymentRefunded(**back))
+    await town.until("SELECT count(*) FROM checkout_invoice WHERE open", 0)
+    assert await town.sql("SELECT count(*) FROM ledger_transaction WHERE key LIKE 'refund/%'") == 0
+    await town.probe.publish(PaymentHeld(**who, held_at=now()))
+    await town.until("SELECT count(*) FROM inbox WHERE listener = 'billing.hold-reviewed'", 2)
+    assert (await town.checkout(household, invoice["invoice_id"])).status == 201
+
+
+async def test_a_review_of_a_payment_that_was_given_up_takes_its_invoices_again(town: Any) -> None:
+    household, invoice = await town.invoiced(1)
+    checkout = (await town.opened(household, invoice["invoice_id"]))["checkout_id"]
+    who = {**town.over(household, checkout), "amount_cents": PRICE}
+    await town.probe.publish(PaymentRefused(**who, outcome=Unpaid.CANCELLED, refused_at=now()))
+    await town.until("SELECT count(*) FROM checkout_invoice WHERE open", 0)
+    await town.probe.publish(PaymentHeld(**who, held_at=now()))
+    await town.until("SELECT count(*) FROM checkout_invoice WHERE open", 1)
+    assert (await town.checkout(household, invoice["invoice_id"])).status == 409
+    await town.probe.publish(town.confirmed(household, checkout, PRICE - 1, who["payment_id"]))
+    await town.until("SELECT count(*) FROM payment_hold WHERE ended", 1)
+    assert [each["left_cents"] for each in (await town.invoices(household))["to_pay"]] == [1]
+    await town.balanced()
+
+
+async def test_a_refund_makes_the_invoice_due_again_(town: Any) -> None:
+    household, invoice = await town.invoiced(1, 2)
+    checkout = (await town.opened(household, invoice["invoice_id"]))["checkout_id"]
+    event = town.confirmed(household, checkout, 2 * PRICE)
+    who = {**town.over(household, checkout), "payment_id": event.payment_id}
+    refund = PaymentRefunded(
+        **{**who, "amount_cents": 300},
+        refund_id=uuid4(),
+        refunded_cents=300,
+        was_confirmed=True,
+        refunded_at=now(),
+    )
+    await town.probe.publish(event)
+    await town.until("SELECT count(*) FROM ledger_transaction WHERE key LIKE 'payment/%'", 1)
+    await town.probe.publish(refund)
+    await town.probe.publish(refund)
+    await town.until("SELECT count(*) FROM inbox WHERE listener = 'billing.book-refunds'", 2)
+    (due,) = (await town.invoices(household))["to_pay"]
+    assert (due["left_cents"], due["status"]) == (300, "partially_paid")
+    taken = PaymentReturned(**{**who, "amount_cents": 550}, how=Returned.CHARGED_BACK, returned_at=now())
+    await town.probe.publish(taken)
+    await town.until("SELECT count(*) FROM ledger_transaction WHERE key LIKE 'returned/%'", 1)
+    (due,) = (await town.invoices(household))["to_pay"]
+    assert due["left_cents"] == 2 * PRICE
+    assert await town.sql("SELECT coalesce(sum(amount_cents), 0) FROM ledger_entry WHERE account = 'bank'") == 0
+    await town.balanced()
+
+
+async def test_a_refund_that_is_heard_before_its_payment_waits_for_it(town: Any) -> None:
+    household, invoice = await town.invoiced(1)
+    checkout = (await town.opened(household, invoice["invoice_id"]))["checkout_id"]
+    event = town.confirmed(household, checkout, PRICE)
+    who = {**town.over(household, checkout), "payment_id": event.payment_id, "amount_cents": PRICE}
+    back = {"refund_id": uuid4(), "refunded_cents": PRICE, "was_confirmed": True, "refunded_at": now()}
+    await town.probe.publish(PaymentRefunded(**who, **back))
+    await town.probe.publish(event)
+    await town.until("SELECT count(*) FROM ledger_transaction WHERE key LIKE 'payment/%'", 1)
+    await town.until("SELECT count(*) FROM ledger_transaction WHERE key LIKE 'refund/%'", 1)
+    assert (await town.invoices(household))["to_pay"][0]["left_cents"] == PRICE
+    await town.balanced()
+
+
+async def test_a_refund_of_a_second_payment_takes_back_the_credit(town: Any) -> None:
+    household, invoice = await town.invoiced(1)
+    checkout = (await town.opened(household, invoice["invoice_id"]))["checkout_id"]
+    await town.probe.publish(town.confirmed(household, checkout, PRICE))
+    second = town.confirmed(household, checkout, PRICE)
+    await town.probe.publish(second)
+    await town.until("SELECT count(*) FROM ledger_entry WHERE account = 'credit'", 1)
+    who = {**town.over(household, checkout), "payment_id": second.payment_id, "amount_cents": PRICE}
+    back = {"refund_id": uuid4(), "refunded_cents": PRICE, "was_confirmed": True, "refunded_at": now()}
+    await town.probe.publish(PaymentRefunded(**who, **back))
+    await town.until("SELECT count(*) FROM ledger_transaction WHERE key LIKE 'refund/%'", 1)
+    found = await town.invoices(household)
+    assert (found["to_pay"], found["credit_cents"]) == ([], 0)
+    await town.balanced()
 
 
 async def test_two_parents_and_a_double_tap_open_one_checkout(town: Any) -> None:

@@ -1,5 +1,6 @@
 """payment-gateway, wired."""
 
+import asyncio
 from collections.abc import AsyncIterator
 
 from aiohttp import web
@@ -11,8 +12,11 @@ from chassis.identity import use_identity
 from chassis.inbox import use_listeners
 from chassis.jobs import use_jobs
 from chassis.outbox import use_outbox
+from chassis.tasks import end
 from payment_gateway.api import ROUTES
 from payment_gateway.banks import BANKS, Bank
+from payment_gateway.banks.checking import check
+from payment_gateway.banks.lyra import Lyra
 from payment_gateway.banks.payfip import PayFiP
 from payment_gateway.jobs import jobs
 from payment_gateway.listeners import listeners
@@ -26,7 +30,7 @@ def build(settings: Settings) -> web.Application:
     use_database(app, settings)
     use_broker(app, settings)
     use_identity(app, settings, audience=NAME)
-    _use_banks(app, PayFiP(settings))
+    _use_banks(app, PayFiP(settings), *(Lyra(settings, account) for account in settings.lyra_accounts))
     use_outbox(app)
     use_listeners(app, listeners, settings)
     use_jobs(app, jobs)
@@ -37,10 +41,12 @@ def build(settings: Settings) -> web.Application:
 def _use_banks(app: web.Application, *banks: Bank) -> None:
     app[BANKS] = {bank.name: bank for bank in banks}
 
-    async def run(_app: web.Application) -> AsyncIterator[None]:
+    async def run(app: web.Application) -> AsyncIterator[None]:
         for bank in banks:
             await bank.start()
+        checks = [asyncio.create_task(check(app[SETTINGS], bank)) for bank in banks]
         yield
+        await end(*checks)
         for bank in banks:
             await bank.stop()
 

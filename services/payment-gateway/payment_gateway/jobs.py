@@ -10,9 +10,9 @@ from aiohttp import web
 from chassis.clock import now
 from chassis.database import DATABASE
 from chassis.jobs import Jobs
-from contracts.api.payment_gateway import PaymentStatus
+from contracts.api.payment_gateway import PaymentStatus, Speaker
 from payment_gateway.banks.inquiry import carry_out, look_up
-from payment_gateway.domain.failures import BankUnreachable
+from payment_gateway.domain.failures import BankUnreachable, NoAccount
 from payment_gateway.domain.payments import Move
 from payment_gateway.settings import SETTINGS
 from payment_gateway.store import payments
@@ -42,6 +42,9 @@ async def _ask(app: web.Application, payment_id: UUID) -> None:
     except BankUnreachable as unreachable:
         log.warning("bank unreachable", payment_id=str(payment_id), reason=unreachable.detail, **unreachable.facts)
         return
+    except NoAccount as gone:
+        log.warning("payment without an account", payment_id=str(payment_id), reason=gone.detail, **gone.facts)
+        return
     if attempt.status is PaymentStatus.CREATED:
         await _give_up(app, payment_id)
 
@@ -52,5 +55,5 @@ async def _give_up(app: web.Application, payment_id: UUID) -> None:
         attempt = await payments.attempt_for_update(tx, payment_id)
         if attempt.status is PaymentStatus.CREATED:
             never = Move(PaymentStatus.FAILED, "the bank was never reached")
-            await carry_out(tx, app[SETTINGS], attempt, never, said_by="clock", at=now())
+            await carry_out(tx, app[SETTINGS], attempt, never, said_by=Speaker.CLOCK, at=now())
             await payments.schedule_look_up(tx, payment_id, None)

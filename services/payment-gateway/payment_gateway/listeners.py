@@ -2,9 +2,9 @@
 
 from chassis.database import Transaction
 from chassis.inbox import Listeners
-from contracts.events.billing import CheckoutOpened
+from contracts.events.billing import CheckoutOpened, PaymentUnmatched
 from payment_gateway.settings import NAME
-from payment_gateway.store import payments
+from payment_gateway.store import payments, till
 
 listeners = Listeners(NAME)
 
@@ -13,3 +13,9 @@ listeners = Listeners(NAME)
 async def keep_checkouts(event: CheckoutOpened, tx: Transaction) -> None:
     """Know what may be paid, by whom and for how much."""
     await payments.save_checkout(tx, event)
+
+
+@listeners.on(PaymentUnmatched)
+async def note_surplus(event: PaymentUnmatched, tx: Transaction) -> None:
+    """Put money beyond what was due on the till keeper's list."""
+    await till.note_surplus(tx, event.payment_id, event.surplus_cents)

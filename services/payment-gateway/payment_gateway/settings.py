@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Literal
 
 from aiohttp import web
-from pydantic import Field
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from chassis.settings import ServiceSettings
 
@@ -12,12 +12,32 @@ NAME = "payment-gateway"
 MIGRATIONS = Path(__file__).parent.parent / "migrations"
 
 
+class LyraAccount(BaseModel):
+    """One shop at a bank that uses Lyra's form: SystemPay, PayZen, Scellius… ``tills`` name whose money it takes.
+
+    ``key`` is the key of that ``mode`` in the bank's back office (HMAC-SHA-256); ``rest_password`` is the password of
+    its REST service for the same mode, by which the bank is asked.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    site_id: str = Field(pattern=r"^\d{8}$")
+    mode: Literal["TEST", "PRODUCTION"]
+    key: SecretStr = Field(min_length=16)
+    rest_password: SecretStr = Field(min_length=1)
+    form_url: str = Field(pattern=r"^https?://")
+    rest_url: str = Field(pattern=r"^https?://")
+    tills: frozenset[str] = Field(min_length=1)
+
+
 class Settings(ServiceSettings):
-    """``PUBLIC_URL`` is the portal as the bank and the parent reach it; ``PAYFIP_*`` is the town's contract.
+    """``PUBLIC_URL`` is the portal as the bank and the parent reach it; ``PAYFIP_*`` is the town's first contract.
 
     ``NOTICES_URL`` is where banks call when they reach the portal by another address than parents do.
-
-    ``PAYFIP_SAISIE``: T for tests, X to activate the account, W for real payments.
+    ``PAYFIP_SAISIE``: T for tests, X to activate the account, W for real payments. ``LYRA_ACCOUNTS`` is a JSON list of
+    ``LyraAccount``. A till that no account names pays at PayFiP. A bank's door keeps so many notifications a payment,
+    and so many an hour that name no payment; what comes beyond is counted only. ``WEBHOOK_CHECK`` has the service call
+    its own webhooks by ``PUBLIC_URL`` at start and say in its log whether they answer.
     """
 
     public_url: str = Field(pattern=r"^https?://[^/]+$", max_length=150)
@@ -27,10 +47,19 @@ class Settings(ServiceSettings):
     payfip_payer_url: str = Field(pattern=r"^https?://")
     payfip_numcli: str = Field(pattern=r"^\d{6}$")
     payfip_saisie: Literal["T", "X", "W"]
+    lyra_accounts: tuple[LyraAccount, ...] = ()
+    webhook_check: bool = False
     bank_seconds_max: float = Field(default=8, gt=0)
     open_seconds: int = Field(default=3_600, ge=960)
     parent_look_up_seconds: float = Field(default=3, ge=0)
-    notice_bytes_max: int = 65_536
+    notice_bytes_max: int = 16_384
+    notices_kept_a_payment: int = Field(default=100, gt=0)
+    unknown_notices_kept_an_hour: int = Field(default=60, gt=0)
+
+    @property
+    def webhooks_url(self) -> str:
+        """Where banks call; each one's name follows."""
+        return f"{self.notices_url or self.public_url}/webhooks"
 
 
 SETTINGS = web.AppKey("settings", Settings)

@@ -69,9 +69,10 @@ async def close(tx: Transaction, checkout_id: UUID, status: CheckoutStatus) -> N
 
 
 async def overdue(tx: Transaction, before: datetime) -> list[UUID]:
-    """Open checkouts that nobody can pay any more."""
+    """Open checkouts that nobody can pay any more, but those of which a payment waits for the till keeper."""
     rows = await tx.fetch(
-        "SELECT checkout_id FROM checkout WHERE status = 'open' AND expires_at < $1 ORDER BY expires_at LIMIT 100",
+        "SELECT checkout_id FROM checkout c WHERE status = 'open' AND expires_at < $1 AND NOT EXISTS (SELECT FROM "
+        "payment_hold h WHERE h.checkout_id = c.checkout_id AND NOT h.ended) ORDER BY expires_at LIMIT 100",
         before,
     )
     return [row["checkout_id"] for row in rows]

@@ -1,5 +1,5 @@
 """payment-gateway's doors."""
 
-from payment_gateway.api import payments, webhooks
+from payment_gateway.api import payments, till, webhooks
 
-ROUTES = (*payments.routes, *webhooks.routes)
+ROUTES = (*payments.routes, *till.routes, *webhooks.routes)

@@ -10,17 +10,18 @@ from chassis.clock import now
 from chassis.database import DATABASE, Transaction
 from chassis.http import json_response, path_uuid, read_body
 from chassis.identity import identity, require
-from contracts.api.payment_gateway import Payment, PaymentList, PaymentStatus, PaymentWish
+from contracts.api.payment_gateway import Payment, PaymentList, PaymentStatus, PaymentWish, Speaker
 from contracts.failures import Forbidden
 from contracts.identity import Identity, Permission
 from documents import ticket
-from payment_gateway.banks import BANKS, Bank
+from payment_gateway.banks import bank_for_till, bank_of
 from payment_gateway.banks.inquiry import carry_out, look_up
 from payment_gateway.domain.failures import (
     BankRefused,
     BankUnreachable,
     CheckoutNotReady,
     CheckoutOver,
+    NoForm,
     NoSuchPayment,
     NoTicket,
     PayerEmailMissing,
@@ -38,7 +39,6 @@ from payment_gateway.domain.payments import (
 from payment_gateway.settings import SETTINGS
 from payment_gateway.store import payments
 
-FIRST_BANK = "payfip"
 LIST_MAX = 200
 
 routes = web.RouteTableDef()
@@ -51,20 +51,19 @@ async def post_payment(request: web.Request) -> web.Response:
     if person.household_id is None:
         raise Forbidden("only a household pays online")
     wish = await read_body(request, PaymentWish)
-    bank = request.app[BANKS][FIRST_BANK]
     async with request.app[DATABASE].transaction() as tx:
-        attempt, is_new = await _attempt_for(tx, person, person.household_id, wish.checkout_id, bank)
+        attempt, is_new = await _attempt_for(request.app, tx, person, person.household_id, wish.checkout_id)
         if is_new and attempt.checkout.expires_at <= now():
             late = Move(PaymentStatus.FAILED, "the checkout was over")  # told, so that billing lets go of its invoices
-            attempt = await carry_out(tx, request.app[SETTINGS], attempt, late, said_by="clock", at=now())
+            attempt = await carry_out(tx, request.app[SETTINGS], attempt, late, said_by=Speaker.CLOCK, at=now())
             await payments.schedule_look_up(tx, attempt.payment_id, None)
     if is_new and attempt.status is PaymentStatus.CREATED:
-        attempt = await _open_at_bank(request.app, bank, attempt)
-    return json_response(_shown(attempt), status=201 if is_new else 200)
+        attempt = await _open_at_bank(request.app, attempt)
+    return json_response(shown(attempt), status=201 if is_new else 200)
 
 
 async def _attempt_for(
-    tx: Transaction, person: Identity, household_id: UUID, checkout_id: UUID, bank: Bank
+    app: web.Application, tx: Transaction, person: Identity, household_id: UUID, checkout_id: UUID
 ) -> tuple[Attempt, bool]:
     at = now()
     checkout = await payments.checkout_for_update(tx, household_id, checkout_id)
@@ -78,7 +77,7 @@ async def _attempt_for(
         raise CheckoutOver("this checkout was tried already", payment_id=str(known.payment_id), status=known.status)
     if not person.email:
         raise PayerEmailMissing("the bank wants an address for its receipt")
-    payment_id = uuid4()
+    payment_id, bank = uuid4(), bank_for_till(app, checkout.till)
     await payments.add_attempt(
         tx,
         checkout,
@@ -95,11 +94,11 @@ async def _attempt_for(
     return await payments.attempt_for_update(tx, payment_id), True
 
 
-async def _open_at_bank(app: web.Application, bank: Bank, attempt: Attempt) -> Attempt:
+async def _open_at_bank(app: web.Application, attempt: Attempt) -> Attempt:
     try:
-        opened = await bank.open(attempt)
+        opened = await bank_of(app, attempt).open(attempt)
     except (BankRefused, BankUnreachable) as refusal:
-        await _end(app, attempt.payment_id, Move(PaymentStatus.FAILED, refusal.detail), said_by="bank")
+        await _end(app, attempt.payment_id, Move(PaymentStatus.FAILED, refusal.detail), said_by=Speaker.BANK)
         raise
     async with app[DATABASE].transaction() as tx:
         current, at = await payments.attempt_for_update(tx, attempt.payment_id), now()
@@ -108,10 +107,10 @@ async def _open_at_bank(app: web.Application, bank: Bank, attempt: Attempt) -> A
         again = next_look_up(current.created_at, now=at)
         await payments.opened_at_bank(tx, current.payment_id, opened.bank_reference, opened.payer_url, again)
         pending = Move(PaymentStatus.PENDING, "the bank gave a reference")
-        return await carry_out(tx, app[SETTINGS], current, pending, said_by="bank", at=at)
+        return await carry_out(tx, app[SETTINGS], current, pending, said_by=Speaker.BANK, at=at)
 
 
-async def _end(app: web.Application, payment_id: UUID, move: Move, *, said_by: str) -> Attempt:
+async def _end(app: web.Application, payment_id: UUID, move: Move, *, said_by: Speaker) -> Attempt:
     """End an attempt that is still open; one that has ended meanwhile stays as it is."""
     async with app[DATABASE].transaction() as tx:
         attempt, at = await payments.attempt_for_update(tx, payment_id), now()
@@ -141,41 +140,55 @@ async def get_checkout_payments(request: web.Request) -> web.Response:
 
 @routes.get("/payments/{payment_id}")
 async def get_payment(request: web.Request) -> web.Response:
-    return json_response(_shown(await _own(request)))
+    return json_response(shown(await own(request)))
+
+
+@routes.get("/payments/{payment_id}/form")
+async def get_form(request: web.Request) -> web.Response:
+    """The signed form that leads to the bank's page, while that page can still be opened."""
+    attempt = await own(request)
+    form = bank_of(request.app, attempt).form(attempt) if page_can_open(attempt, now=now()) else None
+    if form is None:
+        raise NoForm("there is no form to post for this payment, or no longer")
+    return json_response(form)
 
 
 @routes.post("/payments/{payment_id}/look-up")
 async def post_look_up(request: web.Request) -> web.Response:
-    """Ask the bank now; asked again at once, the answer is what is known. 503 when the bank does not answer."""
-    attempt, at = await _own(request), now()
+    """Ask the bank now; asked again at once, the answer is what is known. 503 when the bank does not answer.
+
+    Staff may ask whatever the state: what ended unpaid may have been paid since.
+    """
+    attempt, at = await own(request), now()
+    is_worth_it = attempt.status in LOOKED_UP or identity(request).may(Permission.READ_PAYMENTS)
     seconds = timedelta(seconds=request.app[SETTINGS].parent_look_up_seconds)
     async with request.app[DATABASE].transaction() as tx:
         my_turn = await payments.may_ask(tx, attempt.payment_id, now=at, not_since=at - seconds)
-    if my_turn and attempt.status in LOOKED_UP:
+    if my_turn and is_worth_it:
         attempt = await look_up(request.app, attempt.payment_id)
-    return json_response(_shown(attempt))
+    return json_response(shown(attempt))
 
 
 @routes.post("/payments/{payment_id}/abandon")
 async def post_abandon(request: web.Request) -> web.Response:
     """Give up an open attempt once the bank was asked; refused while somebody is on the bank's page."""
-    attempt = await _own(request)
+    attempt = await own(request)
     if identity(request).household_id != attempt.checkout.household_id:
         raise Forbidden("only the household gives up its payment")
     if attempt.status in OPEN:
         attempt = await look_up(request.app, attempt.payment_id)
     if attempt.may_be_given_up:
         given_up = Move(PaymentStatus.CANCELLED, "given up by the household")
-        attempt = await _end(request.app, attempt.payment_id, given_up, said_by="parent")
+        attempt = await _end(request.app, attempt.payment_id, given_up, said_by=Speaker.PARENT)
     elif attempt.status in OPEN:
         raise PaymentUnresolved("somebody is on the bank's page", payment_id=str(attempt.payment_id))
-    return json_response(_shown(attempt))
+    return json_response(shown(attempt))
 
 
 @routes.get("/payments/{payment_id}/ticket")
 async def get_ticket(request: web.Request) -> web.Response:
     """The ticket as PDF."""
-    attempt = await _own(request)
+    attempt = await own(request)
     if attempt.ticket is None:
         raise NoTicket("only a confirmed payment has a ticket")
     disposition = f'attachment; filename="justificatif-{attempt.ticket.number}.pdf"'
@@ -186,7 +199,8 @@ async def get_ticket(request: web.Request) -> web.Response:
     )
 
 
-async def _own(request: web.Request) -> Attempt:
+async def own(request: web.Request) -> Attempt:
+    """The attempt of the path, for its household and for staff; else not found."""
     async with request.app[DATABASE].transaction() as tx:
         attempt = await payments.attempt(tx, path_uuid(request, "payment_id"))
     if attempt is None or not _may_see(identity(request), attempt):
@@ -199,10 +213,11 @@ def _may_see(person: Identity, attempt: Attempt) -> bool:
 
 
 def _list(attempts: list[Attempt]) -> PaymentList:
-    return PaymentList(payments=tuple(_shown(attempt) for attempt in attempts))
+    return PaymentList(payments=tuple(shown(attempt) for attempt in attempts))
 
 
-def _shown(attempt: Attempt) -> Payment:
+def shown(attempt: Attempt) -> Payment:
+    """An attempt as anybody who may see it sees it."""
     return Payment(
         payment_id=attempt.payment_id,
         checkout_id=attempt.checkout.checkout_id,
@@ -213,4 +228,6 @@ def _shown(attempt: Attempt) -> Payment:
         ticket_number=attempt.ticket.number if attempt.ticket else None,
         created_at=attempt.created_at,
         changed_at=attempt.changed_at,
+        taken_cents=attempt.taken_cents,
+        refunded_cents=attempt.refunded_cents,
     )

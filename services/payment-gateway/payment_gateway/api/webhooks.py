@@ -1,15 +1,25 @@
-"""Where banks call. A word is kept before anything is made of it, and PayFiP's is only a hint to ask."""
+"""Where banks call. A word is kept before anything is made of it; without a signature it is a hint to ask."""
 
+from datetime import timedelta
+from uuid import UUID
+
+import structlog
 from aiohttp import web
 
 from chassis.clock import now
-from chassis.database import DATABASE
+from chassis.database import DATABASE, Transaction
 from chassis.http import public
-from payment_gateway.banks import BANKS
-from payment_gateway.domain.failures import NoSuchBank, UnknownNotice
+from contracts.api.payment_gateway import Verdict
+from payment_gateway.banks import BANKS, Forged, Notice
+from payment_gateway.banks.inquiry import hear
+from payment_gateway.domain.failures import NoSuchBank, UnknownNotice, UnknownSignedNotice
 from payment_gateway.settings import SETTINGS
 from payment_gateway.store import journal, payments
 
+KEPT_HEADERS = ("Content-Type", "User-Agent")
+SOURCE_HEADER = "X-Notice-Source"
+
+log = structlog.get_logger()
 routes = web.RouteTableDef()
 
 
@@ -17,26 +27,67 @@ routes = web.RouteTableDef()
 @routes.post("/webhooks/{bank}")
 @public
 async def take_notice(request: web.Request) -> web.Response:
-    """Journal the bytes and put the look-up first in line, in one transaction; the bank is asked afterwards."""
+    """Journal the bytes and act on them in one transaction: a proven result moves the attempt, a hint asks."""
     bank = request.app[BANKS].get(request.match_info["bank"])
     if bank is None:
         raise NoSuchBank("no such bank here")
+    body, query = await _body(request), _printable(request.rel_url.raw_query_string)
+    if not body and not query:
+        raise web.HTTPBadRequest(reason="this notification is empty")
+    try:
+        notice = bank.read_notice(query, body)
+        verdict = Verdict.VERIFIED if notice.answer else Verdict.HINT
+    except Forged as forged:
+        notice, verdict = None, Verdict.FORGED
+        log.warning("notification refused", bank=bank.name, reason=str(forged), source=_source(request))
+    headers = {name: _printable(request.headers[name])[:200] for name in KEPT_HEADERS if name in request.headers}
+    word = journal.Word(bank.name, "notice", verdict, body, query, headers, _source(request))
+    async with request.app[DATABASE].transaction() as tx:
+        known = await _act(request.app, tx, notice, word)
+    if notice is None:
+        raise web.HTTPBadRequest(reason="this notification is not the bank's, or cannot be read")
+    if not known:
+        raise (UnknownSignedNotice if notice.answer else UnknownNotice)("no such payment here")
+    return web.Response(text="OK")
+
+
+async def _body(request: web.Request) -> bytes:
     bytes_max = request.app[SETTINGS].notice_bytes_max
     if (request.content_length or 0) > bytes_max:
         raise web.HTTPRequestEntityTooLarge(bytes_max, request.content_length or 0)
     body = await request.read()
     if len(body) > bytes_max:
         raise web.HTTPRequestEntityTooLarge(bytes_max, len(body))
-    query = request.rel_url.raw_query_string
-    reference = bank.notice_reference(query, body)
-    if reference is None:
-        raise web.HTTPBadRequest(reason="this notification cannot be read")
-    at = now()
-    async with request.app[DATABASE].transaction() as tx:
-        payment_id = await payments.payment_id_of(tx, bank.name, reference)
-        await journal.add_word(tx, bank.name, "notice", payment_id=payment_id, query=query, body=body, at=at)
-        if payment_id:
-            await payments.look_up_now(tx, payment_id, at)
-    if payment_id is None:
-        raise UnknownNotice("no such payment here")
-    return web.Response(text="OK")
+    return body
+
+
+def _source(request: web.Request) -> str:
+    """The caller as the gateway saw it; journalled, never trusted."""
+    return _printable(request.headers.get(SOURCE_HEADER, request.remote or ""))[:64]
+
+
+def _printable(text: str) -> str:
+    """Text that can be stored, whatever bytes a caller put in it."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8").replace("\0", "")
+
+
+async def _act(app: web.Application, tx: Transaction, notice: Notice | None, word: journal.Word) -> bool:
+    """Keep the word within the limits, and do what it asks; whether it speaks of a payment of ours."""
+    settings, at = app[SETTINGS], now()
+    payment_id: UUID | None = None
+    if notice:
+        payment_id = await payments.payment_id_of(tx, word.bank, notice.reference)
+    if notice is None or payment_id is None:
+        if await journal.count_unknown(tx, word.bank, at) <= settings.unknown_notices_kept_an_hour:
+            unknown = word if notice is None else word.as_unknown()
+            await journal.add_word(tx, unknown, payment_id=None, at=at)
+        return False
+    await payments.attempt_for_update(tx, payment_id)  # before the journal, whose rows refer to it
+    if await journal.may_keep(tx, payment_id, words_max=settings.notices_kept_a_payment):
+        await journal.add_word(tx, word, payment_id=payment_id, at=at)
+    if notice.answer:
+        await hear(tx, settings, payment_id, notice.answer, asked_at=at, at=at)
+    else:
+        again = timedelta(seconds=settings.parent_look_up_seconds)
+        await payments.look_up_now(tx, payment_id, at, not_before=again)
+    return True

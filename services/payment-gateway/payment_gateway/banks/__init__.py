@@ -1,6 +1,7 @@
 """What the payment gateway wants of a bank, whichever it is.
 
-Adding a bank is one module here and one line in ``app``.
+A driver speaks for one account, under a name of its own that is also the end of its webhook's address. Adding a bank
+is one module here, one settings class and one entry in ``app``.
 """
 
 from dataclasses import dataclass
@@ -9,8 +10,10 @@ from uuid import UUID
 
 from aiohttp import web
 
+from contracts.api.payment_gateway import PayerForm
 from contracts.events.billing import CheckoutOpened
 from contracts.events.payment import Mode
+from payment_gateway.domain.failures import NoAccount
 from payment_gateway.domain.payments import Answer, Attempt
 
 
@@ -30,12 +33,25 @@ class Heard:
     body: bytes
 
 
+@dataclass(frozen=True)
+class Notice:
+    """A notification: the reference it names, the bank's or ours, and its answer when its signature proves it."""
+
+    reference: str
+    answer: Answer | None = None
+
+
+class Forged(Exception):  # noqa: N818 - what it is
+    """A notification that cannot be read, or whose signature is not the bank's."""
+
+
 class Bank(Protocol):
     """A driver: it speaks the bank's protocol and stores nothing."""
 
     name: str
     account: str
     mode: Mode
+    tills: frozenset[str]
 
     async def start(self) -> None:
         """Open the HTTP client."""
@@ -43,17 +59,37 @@ class Bank(Protocol):
     async def stop(self) -> None:
         """Close the HTTP client."""
 
+    async def check(self) -> None:
+        """Make sure that the bank knows this account; ``BankRefused`` or ``BankUnreachable``."""
+
     def reference(self, checkout: CheckoutOpened, payment_id: UUID) -> str:
         """Our reference of an attempt, in the characters this bank allows."""
 
     async def open(self, attempt: Attempt) -> Opened:
         """Announce the attempt to the bank; ``BankRefused`` or ``BankUnreachable``."""
 
+    def form(self, attempt: Attempt) -> PayerForm | None:
+        """What the parent's browser posts to the bank, where the bank wants a form."""
+
     async def ask(self, attempt: Attempt) -> Heard:
         """Ask for the authoritative result; ``BankUnreachable`` when there is no answer to rely on."""
 
-    def notice_reference(self, query: str, body: bytes) -> str | None:
-        """The bank reference that a notification speaks of, or None when it cannot be read."""
+    def read_notice(self, query: str, body: bytes) -> Notice:
+        """What a notification says, read from its raw bytes; ``Forged`` unless it can be the bank's."""
 
 
 BANKS = web.AppKey("banks", dict[str, Bank])
+
+
+def bank_of(app: web.Application, attempt: Attempt) -> Bank:
+    """The driver of the account an attempt was made at."""
+    bank = app[BANKS].get(attempt.bank)
+    if bank is None or bank.account != attempt.account:
+        raise NoAccount("this payment's bank account is not configured here any more", bank=attempt.bank)
+    return bank
+
+
+def bank_for_till(app: web.Application, till: str) -> Bank:
+    """Where a till's payments go: the account that names it, else the first."""
+    banks = list(app[BANKS].values())
+    return next((bank for bank in banks if till in bank.tills), banks[0])

@@ -1,25 +1,29 @@
-"""Asking a bank and acting on its answer: the one way by which an attempt moves."""
+"""Asking a bank, hearing what it says, and the one function by which an attempt moves, whoever says so."""
 
 from datetime import datetime, timedelta
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from aiohttp import web
 
 from chassis import outbox
 from chassis.clock import PARIS, now
 from chassis.database import DATABASE, Transaction
-from contracts.api.payment_gateway import PaymentStatus
-from payment_gateway.banks import BANKS
+from contracts.api.payment_gateway import PaymentStatus, Speaker, Verdict
+from contracts.events.payment import Ticket
+from payment_gateway.banks import bank_of
+from payment_gateway.domain.failures import BankUnreachable, NoAccount
 from payment_gateway.domain.payments import (
     LOOKED_UP,
     Answer,
     Attempt,
     Move,
+    Word,
     decide,
     facts,
     next_look_up,
     ticket_of,
 )
+from payment_gateway.domain.transitions import may_move
 from payment_gateway.settings import SETTINGS, Settings
 from payment_gateway.store import journal, payments
 
@@ -30,18 +34,36 @@ async def look_up(app: web.Application, payment_id: UUID) -> Attempt:
         asked = await payments.attempt_for_update(tx, payment_id)
     if asked.bank_reference is None:
         return asked
-    heard = await app[BANKS][asked.bank].ask(asked)
-    settings, at = app[SETTINGS], now()
+    asked_at = now()
+    try:
+        heard = await bank_of(app, asked).ask(asked)
+    except (BankUnreachable, NoAccount):
+        async with app[DATABASE].transaction() as tx:
+            await payments.note_unanswered(tx, payment_id)
+        raise
     async with app[DATABASE].transaction() as tx:
-        attempt = await payments.attempt_for_update(tx, payment_id)
-        await journal.add_word(tx, asked.bank, "answer", payment_id=payment_id, query="", body=heard.body, at=at)
-        await payments.note_word(tx, payment_id, heard.answer.word)
-        open_for = timedelta(seconds=settings.open_seconds)
-        if move := decide(attempt, heard.answer, now=at, open_for=open_for):
-            await carry_out(tx, settings, attempt, move, said_by="bank", answer=heard.answer, at=at)
-        attempt = await payments.attempt_for_update(tx, payment_id)
-        again = next_look_up(attempt.created_at, now=at) if attempt.status in LOOKED_UP else None
-        await payments.schedule_look_up(tx, payment_id, again)
+        await payments.attempt_for_update(tx, payment_id)  # before the journal, whose rows refer to it
+        at, word = now(), journal.Word(asked.bank, "answer", Verdict.ANSWER, body=heard.body)
+        await journal.add_word(tx, word, payment_id=payment_id, at=at)
+        return await hear(tx, app[SETTINGS], payment_id, heard.answer, asked_at=asked_at, at=at)
+
+
+async def hear(
+    tx: Transaction, settings: Settings, payment_id: UUID, answer: Answer, *, asked_at: datetime, at: datetime
+) -> Attempt:
+    """Act on an authoritative answer, given to our question or in a notification whose signature is the bank's."""
+    await payments.note_word(tx, payment_id, answer.word)
+    attempt = await payments.attempt_for_update(tx, payment_id)
+    if attempt.status is PaymentStatus.REVIEW and answer.word is Word.PAID:
+        await payments.keep_said(tx, payment_id, answer)
+    open_for = timedelta(seconds=settings.open_seconds)
+    if move := decide(attempt, answer, now=at, open_for=open_for):
+        attempt = await carry_out(tx, settings, attempt, move, said_by=Speaker.BANK, answer=answer, at=at)
+    again = next_look_up(attempt.created_at, now=at) if attempt.status in LOOKED_UP else None
+    if again:
+        await payments.schedule_after_answer(tx, payment_id, again, asked_at=asked_at, at=at)
+    else:
+        await payments.schedule_look_up(tx, payment_id, None)
     return attempt
 
 
@@ -51,16 +73,27 @@ async def carry_out(
     attempt: Attempt,
     move: Move,
     *,
-    said_by: str,
+    said_by: Speaker,
     at: datetime,
     answer: Answer | None = None,
+    decision_id: UUID | None = None,
 ) -> Attempt:
     """Store a move of a locked attempt with its ticket and its events; the attempt as it is then."""
+    assert may_move(attempt.status, move.to, said_by), f"{said_by} moves no {attempt.status} to {move.to}"
+    answer = answer or attempt.said
     ticket = None
-    if move.to is PaymentStatus.CONFIRMED:
-        assert answer is not None, "only a bank's answer confirms"
-        number = await payments.next_ticket_number(tx, at.astimezone(PARIS).year)
-        ticket = ticket_of(attempt, answer, number=number, town=settings.town_name, now=at)
-    await payments.move(tx, attempt, move, said_by=said_by, ticket=ticket, at=at)
-    await outbox.add(tx, *facts(attempt, move.to, ticket, now=at))
+    if move.to is PaymentStatus.CONFIRMED and attempt.ticket is None:
+        ticket = await _new_ticket(tx, settings, attempt, answer, at)
+    await payments.move(
+        tx, attempt, move, said_by=said_by, ticket=ticket, answer=answer, decision_id=decision_id, at=at
+    )
+    await outbox.add(tx, *facts(attempt, move, ticket, now=at, decision_id=decision_id or uuid4()))
     return await payments.attempt_for_update(tx, attempt.payment_id)
+
+
+async def _new_ticket(
+    tx: Transaction, settings: Settings, attempt: Attempt, answer: Answer | None, at: datetime
+) -> Ticket:
+    assert answer is not None, "only a bank's answer confirms"
+    number = await payments.next_ticket_number(tx, at.astimezone(PARIS).year)
+    return ticket_of(attempt, answer, number=number, town=settings.town_name, now=at)

@@ -12,9 +12,10 @@ import aiohttp
 from lxml import etree
 
 from chassis.clock import PARIS, now
+from contracts.api.payment_gateway import PayerForm
 from contracts.events.billing import CheckoutOpened
 from contracts.events.payment import Means, Mode
-from payment_gateway.banks import Heard, Opened
+from payment_gateway.banks import Forged, Heard, Notice, Opened
 from payment_gateway.domain.failures import BankRefused, BankUnreachable
 from payment_gateway.domain.payments import Answer, Attempt, Word
 from payment_gateway.settings import Settings
@@ -46,6 +47,7 @@ class PayFiP:
     def __init__(self, settings: Settings) -> None:
         self.account = settings.payfip_numcli
         self.mode = _mode(settings.payfip_saisie)
+        self.tills: frozenset[str] = frozenset()
         self._settings = settings
         self._http: aiohttp.ClientSession | None = None
 
@@ -58,6 +60,17 @@ class PayFiP:
         """Close the HTTP client."""
         if self._http:
             await self._http.close()
+
+    async def check(self) -> None:
+        """recupererDetailClient: the bank knows this numcli."""
+        try:
+            await self._call("recupererDetailClient", {"numCli": self.account})
+        except Fault as fault:
+            raise BankRefused("the bank does not know this numcli", bank_code=fault.code) from fault
+
+    def form(self, _attempt: Attempt) -> PayerForm | None:
+        """PayFiP's page is an address, not a form."""
+        return None
 
     def reference(self, checkout: CheckoutOpened, payment_id: UUID) -> str:
         """refdet: 6 to 30 letters and digits, the first invoice's number made unique."""
@@ -76,7 +89,7 @@ class PayFiP:
             "objet": plain(f"Factures {numbers}"),
             "refdet": attempt.reference,
             "saisie": self._settings.payfip_saisie,
-            "urlnotif": f"{self._settings.notices_url or portal}/webhooks/{self.name}",
+            "urlnotif": f"{self._settings.webhooks_url}/{self.name}",
             "urlredirect": f"{portal}/paiements/{attempt.payment_id}/retour",
         }
         try:
@@ -102,14 +115,16 @@ class PayFiP:
         except (KeyError, ValueError) as error:
             raise BankUnreachable(f"the bank's answer cannot be read: {error}") from error
 
-    def notice_reference(self, query: str, body: bytes) -> str | None:
-        """``idop``, also seen as ``idOp``, in the query or in a form."""
+    def read_notice(self, query: str, body: bytes) -> Notice:
+        """``idop``, also seen as ``idOp``, in the query or in a form: never more than a hint."""
         try:
-            given = {**parse_qs(query, max_num_fields=50), **parse_qs(body.decode("ascii"), max_num_fields=50)}
-        except ValueError:
-            return None
-        found = {name.lower(): values for name, values in given.items()}.get("idop", [])
-        return found[0] if len(found) == 1 and re.fullmatch(r"[\w-]{6,64}", found[0]) else None
+            given = parse_qs(query, max_num_fields=50), parse_qs(body.decode("ascii"), max_num_fields=50)
+        except ValueError as error:
+            raise Forged("not a form") from error
+        found = [value for form in given for name, values in form.items() if name.lower() == "idop" for value in values]
+        if len(set(found)) != 1 or not re.fullmatch(r"[A-Za-z0-9_-]{6,64}", found[0]):
+            raise Forged("no idop, or several")
+        return Notice(found[0])
 
     async def _call(self, operation: str, arguments: Mapping[str, str]) -> tuple[dict[str, str], bytes]:
         assert self._http is not None, "the bank is asked before the start"

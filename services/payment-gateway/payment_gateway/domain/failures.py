@@ -21,6 +21,12 @@ class UnknownNotice(NotFound):
     code = "unknown_payment"
 
 
+class UnknownSignedNotice(Unavailable):
+    """The bank's own signature, but no such payment: kept, raised, and to be sent again."""
+
+    code = "unknown_signed_payment"
+
+
 class CheckoutNotReady(Unavailable):
     """billing's event has not come yet."""
 
@@ -61,3 +67,27 @@ class BankRefused(Conflict):
     """The bank would not open the payment; ``bank_code`` in the facts."""
 
     code = "bank_refused"
+
+
+class NoForm(NotFound):
+    """This attempt's page is not a form to post, or can no longer be opened."""
+
+    code = "no_form"
+
+
+class NoAccount(Unavailable):
+    """The attempt's account is not configured here any more."""
+
+    code = "no_account"
+
+
+class NotForThisPayment(Conflict):
+    """The till keeper cannot decide this of an attempt that stands there; ``status`` in the facts."""
+
+    code = "not_for_this_payment"
+
+
+class RefundTooHigh(Conflict):
+    """More than what is left of the payment; ``left_cents`` in the facts."""
+
+    code = "refund_too_high"

@@ -6,33 +6,27 @@ from enum import StrEnum
 from uuid import UUID
 
 from contracts.api.payment_gateway import PaymentStatus as S
-from contracts.events.billing import CheckoutOpened
+from contracts.api.payment_gateway import Speaker
+from contracts.events.billing import CheckoutInvoice, CheckoutOpened
 from contracts.events.event import Event
 from contracts.events.payment import (
     Means,
     Mode,
     PaymentConfirmed,
     PaymentExpired,
+    PaymentHeld,
+    PaymentRefunded,
     PaymentRefused,
+    PaymentReturned,
+    Returned,
     Ticket,
     Unpaid,
 )
-
-TRANSITIONS: dict[S, frozenset[S]] = {
-    S.CREATED: frozenset({S.PENDING, S.FAILED}),
-    S.PENDING: frozenset({S.PROCESSING, S.CONFIRMED, S.REFUSED, S.CANCELLED, S.EXPIRED, S.REVIEW}),
-    S.PROCESSING: frozenset({S.CONFIRMED, S.REFUSED, S.CANCELLED, S.EXPIRED, S.REVIEW}),
-    S.REFUSED: frozenset({S.CONFIRMED, S.REVIEW}),
-    S.CANCELLED: frozenset({S.CONFIRMED, S.REVIEW}),
-    S.EXPIRED: frozenset({S.CONFIRMED, S.REVIEW}),
-    S.CONFIRMED: frozenset(),
-    S.FAILED: frozenset(),
-    S.REVIEW: frozenset(),
-}
-"""Every move there is; the database knows the same table. Nothing leaves ``confirmed``."""
+from payment_gateway.domain.transitions import may_move
 
 OPEN = frozenset({S.CREATED, S.PENDING, S.PROCESSING})
-LOOKED_UP = frozenset({S.PENDING, S.PROCESSING, S.CANCELLED, S.EXPIRED})
+LOOKED_UP = frozenset({S.PENDING, S.PROCESSING, S.REFUSED, S.CANCELLED, S.EXPIRED})
+"""Asked about on schedule: what ended unpaid too, for a payer may try another card on the bank's page."""
 
 LOOK_UP_MINUTES = (1, 2, 5, 10, 16, 30, 60, 120)
 LOOK_UP_DAYS = 7
@@ -64,6 +58,7 @@ class Answer:
     means: Means | None = None
     authorisation: str | None = None
     at: datetime | None = None
+    currency: str = "EUR"
 
 
 @dataclass(frozen=True)
@@ -86,6 +81,16 @@ class Attempt:
     created_at: datetime
     changed_at: datetime
     last_word: Word | None = None
+    number: int = 1
+    taken_cents: int | None = None
+    refunded_cents: int = 0
+    surplus_cents: int = 0
+    said: Answer | None = None
+
+    @property
+    def kept_cents(self) -> int:
+        """What the town holds of what the bank took."""
+        return (self.taken_cents or 0) - self.refunded_cents
 
     @property
     def may_be_given_up(self) -> bool:
@@ -95,31 +100,32 @@ class Attempt:
 
 @dataclass(frozen=True)
 class Move:
-    """Where an attempt goes, and why."""
+    """Where an attempt goes, and why; ``amount_cents`` is the money that goes back with it."""
 
     to: S
     reason: str
+    amount_cents: int | None = None
 
 
-def differences(attempt: Attempt, answer: Answer) -> list[str]:
-    """What the bank took that is not what was frozen when the attempt was written."""
-    frozen = (attempt.amount_cents, attempt.account, attempt.mode, attempt.reference)
-    taken = (answer.amount_cents, answer.account, answer.mode, answer.reference)
-    names = ("amount", "account", "mode", "reference")
-    return [name for name, mine, theirs in zip(names, frozen, taken, strict=True) if mine != theirs]
+def differences(attempt: Attempt, answer: Answer) -> list[tuple[str, object, object]]:
+    """What the bank took that is not what was frozen when the attempt was written: name, frozen, said."""
+    frozen = (attempt.amount_cents, "EUR", attempt.account, attempt.mode, attempt.reference)
+    taken = (answer.amount_cents, answer.currency, answer.account, answer.mode, answer.reference)
+    names = ("amount", "currency", "account", "mode", "reference")
+    return [each for each in zip(names, frozen, taken, strict=True) if each[1] != each[2]]
 
 
 def decide(attempt: Attempt, answer: Answer, *, now: datetime, open_for: timedelta) -> Move | None:
     """The move that the bank's answer asks for, or None when the attempt stays where it is."""
     move = _wanted(attempt, answer, now, open_for)
-    return move if move and move.to in TRANSITIONS[attempt.status] else None
+    return move if move and may_move(attempt.status, move.to, Speaker.BANK) else None
 
 
 def _wanted(attempt: Attempt, answer: Answer, now: datetime, open_for: timedelta) -> Move | None:
     age = now - attempt.created_at
     match answer.word:
         case Word.PAID:
-            different = ", ".join(differences(attempt, answer))
+            different = ", ".join(name for name, _, _ in differences(attempt, answer))
             paid = Move(S.CONFIRMED, "the bank took the money")
             return Move(S.REVIEW, f"the bank's {different} differs") if different else paid
         case Word.REFUSED:
@@ -142,16 +148,27 @@ def next_look_up(created_at: datetime, *, now: datetime) -> datetime | None:
     return next((created_at + step for step in steps if created_at + step > now), None)
 
 
+def paid_invoices(invoices: tuple[CheckoutInvoice, ...], taken_cents: int) -> tuple[CheckoutInvoice, ...]:
+    """The invoices with what the money that was taken pays of each, in their order."""
+    paid, rest = [], taken_cents
+    for invoice in invoices:
+        if part := min(invoice.amount_cents, rest):
+            paid.append(invoice.model_copy(update={"amount_cents": part}))
+            rest -= part
+    return tuple(paid)
+
+
 def ticket_of(attempt: Attempt, answer: Answer, *, number: str, town: str, now: datetime) -> Ticket:
-    """The receipt of a confirmed attempt."""
+    """The receipt of a confirmed attempt, for what the bank took."""
+    taken = answer.amount_cents or attempt.amount_cents
     return Ticket(
         number=number,
         town=town,
         till=attempt.checkout.till,
         household_name=attempt.checkout.household_name,
         household_reference=attempt.checkout.household_reference,
-        invoices=attempt.checkout.invoices,
-        amount_cents=attempt.amount_cents,
+        invoices=paid_invoices(attempt.checkout.invoices, taken),
+        amount_cents=taken,
         means=answer.means or Means.CARD,
         mode=attempt.mode,
         bank_reference=attempt.bank_reference or attempt.reference,
@@ -161,23 +178,39 @@ def ticket_of(attempt: Attempt, answer: Answer, *, number: str, town: str, now: 
 
 
 _UNPAID = {S.REFUSED: Unpaid.REFUSED, S.CANCELLED: Unpaid.CANCELLED, S.FAILED: Unpaid.FAILED}
+_TAKEN = {S.CHARGED_BACK: Returned.CHARGED_BACK, S.REVERSED: Returned.REVERSED}
 
 
-def facts(attempt: Attempt, to: S, ticket: Ticket | None, *, now: datetime) -> list[Event]:
-    """What the house must hear of a move."""
+def facts(attempt: Attempt, move: Move, ticket: Ticket | None, *, now: datetime, decision_id: UUID) -> list[Event]:
+    """What the house must hear of a move; ``attempt`` is as it was before. ``decision_id`` names a refund."""
+    to, amount = move.to, {"amount_cents": attempt.amount_cents}
     who = {
         "payment_id": attempt.payment_id,
         "checkout_id": attempt.checkout.checkout_id,
         "household_id": attempt.checkout.household_id,
         "payer_id": attempt.payer_id,
-        "amount_cents": attempt.amount_cents,
     }
     if ticket:
-        return [PaymentConfirmed(**who, bank=attempt.bank, confirmed_at=now, ticket=ticket)]
+        taken = ticket.amount_cents
+        return [PaymentConfirmed(**who, amount_cents=taken, bank=attempt.bank, confirmed_at=now, ticket=ticket)]
     if to in _UNPAID:
-        return [PaymentRefused(**who, outcome=_UNPAID[to], refused_at=now)]
-    if to is S.EXPIRED:
-        return [PaymentExpired(**who, expired_at=now)]
+        return [PaymentRefused(**who, **amount, outcome=_UNPAID[to], refused_at=now)]
+    if to is S.EXPIRED or to is S.REVIEW:
+        ended, held = PaymentExpired(**who, **amount, expired_at=now), PaymentHeld(**who, **amount, held_at=now)
+        return [ended if to is S.EXPIRED else held]
+    if to in _TAKEN:
+        return [PaymentReturned(**who, amount_cents=attempt.kept_cents, how=_TAKEN[to], returned_at=now)]
+    if move.amount_cents:
+        return [
+            PaymentRefunded(
+                **who,
+                refund_id=decision_id,
+                amount_cents=move.amount_cents,
+                refunded_cents=attempt.refunded_cents + move.amount_cents,
+                was_confirmed=attempt.status is not S.REVIEW,
+                refunded_at=now,
+            )
+        ]
     return []
 
 

@@ -1,14 +1,15 @@
 """Checkouts that may be paid, attempts, and their moves."""
 
-from datetime import datetime
+from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from chassis.database import Transaction
 from contracts.api.payment_gateway import PaymentStatus
 from contracts.events.billing import CheckoutOpened
-from contracts.events.payment import Mode, Ticket
-from payment_gateway.domain.payments import LOOKED_UP, Attempt, Move, Word
+from contracts.events.payment import Means, Mode, Ticket
+from payment_gateway.domain.payments import LOOKED_UP, Answer, Attempt, Move, Word
 
 _ATTEMPT = "SELECT p.*, c.opened FROM payment p JOIN checkout c USING (checkout_id)"
 
@@ -47,10 +48,17 @@ async def add_attempt(
     look_up_at: datetime,
 ) -> None:
     """An attempt before the bank is asked; ``look_up_at`` is when the clock takes it for lost."""
+    day = at.astimezone(UTC).date()
+    number = await tx.fetchval(
+        "INSERT INTO attempt_series (bank, day, last_number) VALUES ($1, $2, 1) "
+        "ON CONFLICT (bank, day) DO UPDATE SET last_number = attempt_series.last_number + 1 RETURNING last_number",
+        bank,
+        day,
+    )
     await tx.execute(
         "INSERT INTO payment (payment_id, checkout_id, household_id, payer_id, payer_email, bank, account, mode, "
-        "reference, amount_cents, status, created_at, changed_at, look_up_at) "
-        "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 'created', $11, $11, $12)",
+        "reference, amount_cents, status, created_at, changed_at, look_up_at, day, number) "
+        "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 'created', $11, $11, $12, $13, $14)",
         payment_id,
         checkout.checkout_id,
         checkout.household_id,
@@ -63,6 +71,8 @@ async def add_attempt(
         checkout.amount_cents,
         at,
         look_up_at,
+        day,
+        number,
     )
 
 
@@ -100,33 +110,60 @@ async def latest(tx: Transaction, limit: int) -> list[Attempt]:
     return [_attempt(row) for row in rows]
 
 
-async def payment_id_of(tx: Transaction, bank: str, bank_reference: str) -> UUID | None:
+async def payment_id_of(tx: Transaction, bank: str, reference: str) -> UUID | None:
+    """The attempt that a bank's reference, or ours, names at that account."""
     found: UUID | None = await tx.fetchval(
-        "SELECT payment_id FROM payment WHERE bank = $1 AND bank_reference = $2", bank, bank_reference
+        "SELECT payment_id FROM payment WHERE bank = $1 AND (bank_reference = $2 OR reference = $2)", bank, reference
     )
     return found
 
 
 async def move(
-    tx: Transaction, moved: Attempt, wanted: Move, *, said_by: str, ticket: Ticket | None, at: datetime
+    tx: Transaction,
+    moved: Attempt,
+    wanted: Move,
+    *,
+    said_by: str,
+    ticket: Ticket | None,
+    answer: Answer | None,
+    decision_id: UUID | None,
+    at: datetime,
 ) -> None:
-    """Store a move and its line of history."""
+    """Store a move and its line of history; the answer stays as evidence where it is reviewed."""
+    under_review = wanted.to is PaymentStatus.REVIEW
+    taken = ticket.amount_cents if ticket else None
+    if moved.status is PaymentStatus.REVIEW and wanted.amount_cents:
+        taken = wanted.amount_cents
     await tx.execute(
-        "UPDATE payment SET status = $2, ticket_number = $3, ticket = $4, changed_at = $5 WHERE payment_id = $1",
+        "UPDATE payment SET status = $2, ticket_number = coalesce($3, ticket_number), ticket = coalesce($4, ticket), "
+        "taken_cents = coalesce($5, taken_cents), refunded_cents = refunded_cents + $6, "
+        "surplus_cents = greatest(0, surplus_cents - $6), said = coalesce($7, said), changed_at = $8 "
+        "WHERE payment_id = $1",
         moved.payment_id,
         wanted.to,
         ticket.number if ticket else None,
         ticket.model_dump(mode="json") if ticket else None,
+        taken,
+        wanted.amount_cents or 0,
+        _said(answer) if answer and under_review else None,
         at,
     )
+    await _add_move(tx, moved, wanted, said_by=said_by, decision_id=decision_id, at=at)
+
+
+async def _add_move(
+    tx: Transaction, moved: Attempt, wanted: Move, *, said_by: str, decision_id: UUID | None, at: datetime
+) -> None:
     await tx.execute(
-        "INSERT INTO payment_move (payment_id, from_status, to_status, said_by, reason, at) "
-        "VALUES ($1, $2, $3, $4, $5, $6)",
+        "INSERT INTO payment_move (payment_id, from_status, to_status, said_by, reason, amount_cents, decision_id, at) "
+        "VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
         moved.payment_id,
         moved.status,
         wanted.to,
         said_by,
         wanted.reason,
+        wanted.amount_cents,
+        decision_id,
         at,
     )
 
@@ -141,14 +178,16 @@ async def next_ticket_number(tx: Transaction, year: int) -> str:
     return f"T-{year}-{number:06d}"
 
 
-async def look_up_now(tx: Transaction, payment_id: UUID, at: datetime) -> None:
-    """Have the clock ask the bank at once, where an answer can still change something."""
+async def look_up_now(tx: Transaction, payment_id: UUID, at: datetime, *, not_before: timedelta) -> None:
+    """Have the clock ask the bank, where an answer can still change something; not sooner after the last time."""
     await tx.execute(
-        "UPDATE payment SET look_up_at = least(look_up_at, $2) WHERE payment_id = $1 "
-        "AND (status = ANY($3::text[]) OR status = 'refused')",
+        "UPDATE payment SET hinted_at = $2, "
+        "look_up_at = least(look_up_at, greatest($2::timestamptz, asked_at + $4::interval)) "
+        "WHERE payment_id = $1 AND status = ANY($3::text[])",
         payment_id,
         at,
         list(LOOKED_UP),
+        not_before,
     )
     await tx.execute("SELECT pg_notify('look_up_due', '')")
 
@@ -156,7 +195,7 @@ async def look_up_now(tx: Transaction, payment_id: UUID, at: datetime) -> None:
 async def claim_due_look_ups(tx: Transaction, *, now: datetime, leased_until: datetime, limit: int) -> list[UUID]:
     """Attempts whose turn it is; the lease gives them to this replica, and back to any when it dies."""
     rows = await tx.fetch(
-        "UPDATE payment SET look_up_at = $2 WHERE payment_id IN (SELECT payment_id FROM payment "
+        "UPDATE payment SET look_up_at = $2, asked_at = $1 WHERE payment_id IN (SELECT payment_id FROM payment "
         "WHERE look_up_at <= $1 ORDER BY look_up_at LIMIT $3 FOR UPDATE SKIP LOCKED) RETURNING payment_id",
         now,
         leased_until,
@@ -169,9 +208,33 @@ async def schedule_look_up(tx: Transaction, payment_id: UUID, at: datetime | Non
     await tx.execute("UPDATE payment SET look_up_at = $2 WHERE payment_id = $1", payment_id, at)
 
 
+async def schedule_after_answer(
+    tx: Transaction, payment_id: UUID, again: datetime | None, *, asked_at: datetime, at: datetime
+) -> None:
+    """When to ask again; at once when a hint came while the bank was answering."""
+    await tx.execute(
+        "UPDATE payment SET look_up_at = CASE WHEN hinted_at > $3 THEN least($2, $4::timestamptz) ELSE $2 END "
+        "WHERE payment_id = $1",
+        payment_id,
+        again,
+        asked_at,
+        at,
+    )
+
+
 async def note_word(tx: Transaction, payment_id: UUID, word: Word) -> None:
     """Keep what the bank said last."""
-    await tx.execute("UPDATE payment SET last_word = $2 WHERE payment_id = $1", payment_id, word)
+    await tx.execute("UPDATE payment SET last_word = $2, unanswered = 0 WHERE payment_id = $1", payment_id, word)
+
+
+async def keep_said(tx: Transaction, payment_id: UUID, answer: Answer) -> None:
+    """Renew the answer under review."""
+    await tx.execute("UPDATE payment SET said = $2 WHERE payment_id = $1", payment_id, _said(answer))
+
+
+async def note_unanswered(tx: Transaction, payment_id: UUID) -> None:
+    """Count a question that the bank left without an answer to rely on."""
+    await tx.execute("UPDATE payment SET unanswered = unanswered + 1 WHERE payment_id = $1", payment_id)
 
 
 async def may_ask(tx: Transaction, payment_id: UUID, *, now: datetime, not_since: datetime) -> bool:
@@ -204,4 +267,25 @@ def _attempt(row: Any) -> Attempt:
         created_at=row["created_at"],
         changed_at=row["changed_at"],
         last_word=Word(row["last_word"]) if row["last_word"] else None,
+        number=row["number"],
+        taken_cents=row["taken_cents"],
+        refunded_cents=row["refunded_cents"],
+        surplus_cents=row["surplus_cents"],
+        said=_answer(row["said"]) if row["said"] else None,
+    )
+
+
+def _said(answer: Answer) -> dict[str, Any]:
+    return {**asdict(answer), "at": answer.at.isoformat() if answer.at else None}
+
+
+def _answer(said: dict[str, Any]) -> Answer:
+    return Answer(
+        **{
+            **said,
+            "word": Word(said["word"]),
+            "mode": Mode(said["mode"]) if said["mode"] else None,
+            "means": Means(said["means"]) if said["means"] else None,
+            "at": datetime.fromisoformat(said["at"]) if said["at"] else None,
+        }
     )

@@ -7,23 +7,27 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from contracts.api.payment_gateway import PaymentStatus as S
 from contracts.events.billing import CheckoutInvoice, CheckoutOpened
-from contracts.events.payment import Means, Mode
+from contracts.events.payment import Means, Mode, Ticket
 from payment_gateway.domain.payments import (
     LOOK_UP_DAYS,
     LOOK_UP_MINUTES,
-    TRANSITIONS,
     Answer,
     Attempt,
+    Move,
     Word,
     decide,
     facts,
     next_look_up,
     page_can_open,
+    paid_invoices,
     ticket_of,
 )
+from payment_gateway.domain.transitions import WAYS, drawing
 
 START = datetime(2026, 11, 24, 9, tzinfo=UTC)
 OPEN_FOR = timedelta(hours=1)
@@ -66,10 +70,18 @@ def moved(attempt: Attempt, answer: Answer, minutes: float = 5) -> S | None:
 
 def test_the_database_knows_the_same_table() -> None:
     sql = (Path(__file__).parents[2] / "migrations" / "0001_payments.sql").read_text(encoding="utf-8")
-    known = re.findall(r"\('(\w+)', '(\w+)'\)", sql.split("known_move")[1].split(";")[0])
-    assert {(S(one), S(other)) for one, other in known} == {
-        (one, other) for one, others in TRANSITIONS.items() for other in others
-    }
+    known = re.findall(r"\('(\w+)', '(\w+)', '(\w+)'\)", sql.split("known_move")[1].split(";")[0])
+    ours = [(origin, way.to, speaker) for way in WAYS for origin in way.origins for speaker in way.said_by]
+    assert sorted(known) == sorted(ours)
+    assert len(set(ours)) == len(ours), "two rows allow the same move"
+    statuses = sql.split("status         text")[1].split("))")[0]
+    assert set(re.findall(r"'(\w+)'", statuses)) == set(S)
+
+
+def test_the_drawing_in_the_docs_is_not_stale() -> None:
+    written = (Path(__file__).parents[4] / "docs" / "payments.md").read_text(encoding="utf-8")
+    drawn = written.partition("<!-- drawn -->\n")[2].partition("<!-- end -->")[0]
+    assert drawn == drawing(), "run `make transitions`"
 
 
 @pytest.mark.parametrize("status", [S.PENDING, S.PROCESSING, S.REFUSED, S.CANCELLED, S.EXPIRED])
@@ -116,13 +128,25 @@ def test_look_ups_grow_rarer_and_stop_after_a_week() -> None:
     assert times[-1] == timedelta(days=LOOK_UP_DAYS)
 
 
+def told(to: S, ticket: Ticket | None = None) -> list[str]:
+    return [each.type for each in facts(ATTEMPT, Move(to, ""), ticket, now=START, decision_id=uuid4())]
+
+
 def test_the_ticket_says_what_was_frozen() -> None:
     ticket = ticket_of(ATTEMPT, PAID, number="T-2026-000001", town="Ville", now=START)
-    (event,) = facts(ATTEMPT, S.CONFIRMED, ticket, now=START)
-    assert event.type == "payment.confirmed"
+    assert told(S.CONFIRMED, ticket) == ["payment.confirmed"]
     assert (ticket.amount_cents, ticket.invoices, ticket.authorisation) == (4250, (INVOICE,), "000001")
-    assert facts(ATTEMPT, S.PROCESSING, None, now=START) == []
-    assert [each.type for each in facts(ATTEMPT, S.EXPIRED, None, now=START)] == ["payment.expired"]
+    assert told(S.PROCESSING) == []
+    assert told(S.EXPIRED) == ["payment.expired"]
+    assert told(S.REVIEW) == ["payment.held"]
+
+
+@given(taken=st.integers(1, 20_000), parts=st.lists(st.integers(1, 5_000), min_size=1, max_size=6))
+def test_a_ticket_spreads_what_was_taken_over_the_invoices(taken: int, parts: list[int]) -> None:
+    invoices = tuple(INVOICE.model_copy(update={"amount_cents": part}) for part in parts)
+    paid = paid_invoices(invoices, taken)
+    assert sum(each.amount_cents for each in paid) == min(taken, sum(parts))
+    assert all(mine.amount_cents <= part for mine, part in zip(paid, parts, strict=False))
 
 
 def test_the_banks_page_opens_for_a_quarter_of_an_hour() -> None:

@@ -1,0 +1,135 @@
+"""The form with the ``vads_`` fields: what the shop posts, what the bank signs back, and the REST service that tells.
+
+A shop is ``{"site_id": …, "key": …, "rest_password": …, "mode": "TEST"}``.
+"""
+
+import base64
+import hashlib
+import hmac
+import re
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import urlencode
+
+from bank_simulator.book import Book, Operation
+from bank_simulator.faults import Faults
+
+Shop = Mapping[str, str]
+
+
+class Shops(dict[str, Shop]):
+    """The shops by their site_id."""
+
+
+WANTED = {
+    "vads_action_mode": r"INTERACTIVE",
+    "vads_amount": r"[1-9]\d{0,11}",
+    "vads_ctx_mode": r"TEST|PRODUCTION",
+    "vads_currency": r"978",
+    "vads_order_id": r"[A-Za-z0-9_-]{1,32}",
+    "vads_page_action": r"PAYMENT",
+    "vads_payment_config": r"SINGLE",
+    "vads_site_id": r"\d{8}",
+    "vads_trans_date": r"\d{14}",
+    "vads_trans_id": r"[0-8][0-9]{5}",
+    "vads_url_check": r"https?://.+",
+    "vads_url_return": r"https?://.+",
+    "vads_version": r"V2",
+}
+STATUS = {"P": "AUTHORISED", "V": "AUTHORISED", "R": "REFUSED", "Z": "REFUSED", "A": "ABANDONED"}
+
+
+class Refused(Exception):  # noqa: N818 - the bank says no
+    """Why the bank shows its payer no page."""
+
+
+def sign(fields: Mapping[str, str], key: str) -> str:
+    """What both sides compute: the values of the fields in alphabetical order of their names, then the key."""
+    names = sorted(name for name in fields if name[:5] == "vads_")
+    message = "".join(f"{fields[name]}+" for name in names) + key
+    digest = hmac.digest(key.encode("utf-8"), message.encode("utf-8"), hashlib.sha256)
+    return base64.standard_b64encode(digest).decode("ascii")
+
+
+def open_page(form: dict[str, str], shops: Mapping[str, Shop], book: Book) -> Operation:
+    """The operation of a posted form; one that was posted before is found again until it has a result."""
+    for name, pattern in WANTED.items():
+        if not re.fullmatch(pattern, form.get(name, "")):
+            raise Refused(f"Champ {name} incorrect.")
+    shop = shops.get(form["vads_site_id"])
+    if shop is None or form["vads_ctx_mode"] != shop["mode"]:
+        raise Refused("Boutique inconnue, ou dans un autre mode.")
+    if not hmac.compare_digest(sign(form, shop["key"]), form.get("signature", "")):
+        raise Refused("Signature invalide.")
+    id_op = f"{form['vads_site_id']}-{form['vads_trans_date'][:8]}-{form['vads_trans_id']}"
+    known = book.operations.get(id_op)
+    if known is None:
+        asked = {name: value for name, value in form.items() if name.startswith("vads_")}
+        known = book.open(asked, protocol="lyra", id_op=id_op)
+    elif known.reference != form["vads_order_id"] or known.result is not None:
+        raise Refused("Ce numéro de transaction a déjà servi aujourd'hui.")
+    known.page_shown = True
+    book.write(known)
+    return known
+
+
+def notice(operation: Operation, shop: Shop, faults: Faults) -> bytes:
+    """The notification of an operation, signed; its result is the one decided."""
+    asked, at = operation.asked, datetime.fromisoformat(operation.result_at or operation.opened_at)
+    fields = {
+        "vads_amount": str(operation.cents + faults.amount_offset_cents),
+        "vads_auth_number": operation.authorisation or "",
+        "vads_auth_result": "00" if operation.took_money else "05",
+        "vads_card_brand": "SDD" if operation.result == "V" else "CB",
+        "vads_ctx_mode": asked["vads_ctx_mode"],
+        "vads_currency": "840" if faults.differs == "currency" else "978",
+        "vads_effective_creation_date": at.astimezone(UTC).strftime("%Y%m%d%H%M%S"),
+        "vads_operation_type": "DEBIT",
+        "vads_order_id": "AUTRE" if faults.differs == "reference" else operation.reference,
+        "vads_site_id": asked["vads_site_id"],
+        "vads_trans_date": asked["vads_trans_date"],
+        "vads_trans_id": asked["vads_trans_id"],
+        "vads_trans_status": STATUS[operation.result or "A"],
+        "vads_url_check_src": "PAY",
+        "vads_extra_result": "",
+    }
+    if faults.differs == "mode":
+        fields["vads_ctx_mode"] = "PRODUCTION" if shop["mode"] == "TEST" else "TEST"
+    if faults.differs == "account":
+        fields["vads_site_id"] = "99999999"
+    signature = sign(fields, shop["key"] + ("?" if faults.forged else ""))
+    return urlencode({**fields, "signature": signature}).encode("ascii")
+
+
+def order(order_id: str, shop: Shop, operations: Sequence[Operation], faults: Faults) -> dict[str, Any]:
+    """REST Order/Get: the transactions of an order of this shop, or the error that says that there is none."""
+    mine = [each for each in operations if each.is_lyra and each.asked["vads_site_id"] == shop["site_id"]]
+    found = [_transaction(each, shop, faults) for each in mine if each.reference == order_id]
+    if not found:
+        error = {"errorCode": "PSP_010", "errorMessage": "Transaction non trouvée"}
+        return {"webService": "Order/Get", "status": "ERROR", "answer": error}
+    return {"webService": "Order/Get", "status": "SUCCESS", "answer": {"orderId": order_id, "transactions": found}}
+
+
+def _transaction(operation: Operation, shop: Shop, faults: Faults) -> dict[str, Any]:
+    status = STATUS[operation.result] if operation.result and operation.result_is_told else "INITIAL"
+    other = {"TEST": "PRODUCTION", "PRODUCTION": "TEST"}[shop["mode"]]
+    at = datetime.fromisoformat(operation.result_at or operation.opened_at)
+    return {
+        "uuid": hashlib.sha256(operation.id_op.encode()).hexdigest()[:32],
+        "shopId": "99999999" if faults.differs == "account" else shop["site_id"],
+        "amount": operation.cents + faults.amount_offset_cents,
+        "currency": "USD" if faults.differs == "currency" else "EUR",
+        "detailedStatus": status,
+        "operationType": "DEBIT",
+        "paymentMethodType": "SDD" if operation.result == "V" else "CARD",
+        "creationDate": at.astimezone(UTC).isoformat(timespec="seconds"),
+        "orderDetails": {
+            "orderId": "AUTRE" if faults.differs == "reference" else operation.reference,
+            "mode": other if faults.differs == "mode" else shop["mode"],
+        },
+        "transactionDetails": {
+            "cardDetails": {"authorizationResponse": {"authorizationNumber": operation.authorisation or ""}}
+        },
+    }

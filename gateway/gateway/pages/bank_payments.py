@@ -1,0 +1,135 @@
+"""/mairie/paiements: what wants the till keeper, a day's receipts, a payment's file, and the decision."""
+
+import re
+from datetime import date
+
+from aiohttp import web
+from pydantic import ValidationError
+
+from chassis.clock import today
+from chassis.http import path_uuid
+from contracts.api.payment_gateway import Payment, PaymentFile, PaymentList, TillCommand, TillDecision, TillReport
+from contracts.identity import Permission
+from gateway.pages import payment_words as words
+from gateway.pages.rendering import checked_form, page, see
+from gateway.pages.staff import staff
+from gateway.services import SERVICES, Told
+
+REFUSALS = {
+    "invalid": "Il manque le motif, la preuve, ou le montant ne peut pas être lu. Rien n'a été enregistré.",
+    "refund_too_high": "C'est plus que ce qui reste de ce paiement. Rien n'a été enregistré.",
+    "not_for_this_payment": "Ce paiement a changé entre-temps : cette décision n'est plus possible.",
+    "idempotency_key_reused": "Cette page a déjà servi : rechargez-la, puis recommencez.",
+    "bank_unreachable": "La banque ne répond pas. Rien n'a changé.",
+    "no_account": "Le compte bancaire de ce paiement n'est plus configuré.",
+}
+
+routes = web.RouteTableDef()
+
+
+@routes.get("/mairie/paiements")
+async def till(request: web.Request) -> web.Response:
+    """The list of exceptions, a day's receipts account by account, the latest payments."""
+    session, person = await staff(request, Permission.READ_PAYMENTS)
+    try:
+        day = date.fromisoformat(request.query.get("jour", ""))
+    except ValueError:
+        day = today()
+    services = request.app[SERVICES]
+    report = await services.call(session, "payment-gateway", f"/till?day={day}", TillReport)
+    latest = await services.call(session, "payment-gateway", "/payments", PaymentList)
+    return page(
+        request,
+        "bank_payments.html",
+        person,
+        report=report,
+        payments=latest.payments,
+        day=day,
+        balance_cents=words.balance_cents(report.days),
+        kinds=words.KINDS,
+        states=words.STATES,
+    )
+
+
+@routes.get("/mairie/paiements/{payment_id}")
+async def payment_file(request: web.Request) -> web.Response:
+    return await _file(request, asked="interroge" in request.query, done="decide" in request.query)
+
+
+async def _file(
+    request: web.Request,
+    *,
+    asked: bool = False,
+    done: bool = False,
+    refused: str = "",
+    typed: dict[str, str] | None = None,
+) -> web.Response:
+    session, person = await staff(request, Permission.READ_PAYMENTS)
+    path = f"/payments/{path_uuid(request, 'payment_id')}/file"
+    found = await request.app[SERVICES].call(session, "payment-gateway", path, PaymentFile)
+    return page(
+        request,
+        "bank_payment.html",
+        person,
+        status=409 if refused else 200,
+        file=found,
+        payment=found.timeline.payment,
+        states=words.STATES,
+        steps=words.staff_steps(found.timeline),
+        commands=words.COMMANDS,
+        differences=words.DIFFERENCES,
+        asked=asked,
+        done=done,
+        refused=refused,
+        typed=typed or {},
+    )
+
+
+@routes.post("/mairie/paiements/{payment_id}/banque")
+async def ask_again(request: web.Request) -> web.Response:
+    """« Réinterroger la banque »."""
+    await checked_form(request)
+    session, _person = await staff(request, Permission.READ_PAYMENTS)
+    path = f"/payments/{path_uuid(request, 'payment_id')}"
+    try:
+        await request.app[SERVICES].call(session, "payment-gateway", f"{path}/look-up", Payment, method="POST")
+    except Told as told:
+        if told.told_code not in REFUSALS:
+            raise
+        return await _file(request, refused=REFUSALS[told.told_code])
+    return see(f"/mairie/paiements/{request.match_info['payment_id']}?interroge=1")
+
+
+@routes.post("/mairie/paiements/{payment_id}/decision")
+async def decide(request: web.Request) -> web.Response:
+    """A decision with its reason and proof; what was typed is kept when it is refused."""
+    form = await checked_form(request)
+    session, _person = await staff(request, Permission.READ_PAYMENTS)
+    typed = {name: str(form.get(name, "")) for name in ("command", "reason", "evidence", "amount")}
+    try:
+        cents = euros_typed(typed["amount"]) if typed["command"] == TillCommand.REFUND else None
+        wish = TillDecision(
+            command=typed["command"], reason=typed["reason"], evidence=typed["evidence"], amount_cents=cents
+        )
+    except (ValueError, ValidationError):
+        return await _file(request, refused=REFUSALS["invalid"], typed=typed)
+    path, key = f"/payments/{path_uuid(request, 'payment_id')}/decisions", str(form.get("key", ""))
+    try:
+        services = request.app[SERVICES]
+        await services.call(session, "payment-gateway", path, Payment, method="POST", body=wish, key=key)
+    except Told as told:
+        if told.told_code not in REFUSALS:
+            raise
+        return await _file(request, refused=REFUSALS[told.told_code], typed=typed)
+    return see(f"/mairie/paiements/{request.match_info['payment_id']}?decide=1")
+
+
+def euros_typed(text: str) -> int | None:
+    """Cents from « 12,50 », « 12.5 » or « 1 200 »; None when empty; ``ValueError`` otherwise."""
+    plain = "".join(text.split()).rstrip("€").replace(",", ".")
+    if not plain:
+        return None
+    read = re.fullmatch(r"([0-9]{1,7})(?:\.([0-9]{1,2}))?", plain)
+    if read is None:
+        raise ValueError("not an amount")
+    return int(read[1]) * 100 + int((read[2] or "").ljust(2, "0"))

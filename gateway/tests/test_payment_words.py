@@ -1,0 +1,82 @@
+"""Every state, decision and exception has its words, and an amount is read as people type it."""
+
+from datetime import UTC, datetime, timedelta
+from uuid import uuid4
+
+import pytest
+
+from contracts.api.payment_gateway import (
+    ExceptionKind,
+    Payment,
+    PaymentMove,
+    PaymentStatus,
+    PaymentTimeline,
+    Speaker,
+    TillCommand,
+)
+from gateway.pages import payment_words as words
+from gateway.pages.till import euros_typed
+
+AT = datetime(2026, 11, 24, 9, tzinfo=UTC)
+
+
+def test_nothing_is_without_words() -> None:
+    assert set(words.STATES) == set(PaymentStatus)
+    assert set(words.COMMANDS) == set(TillCommand)
+    assert set(words.KINDS) == set(ExceptionKind)
+    assert set(words.SPEAKERS) == set(Speaker)
+
+
+def story(*moves: tuple[PaymentStatus, PaymentStatus]) -> PaymentTimeline:
+    payment = Payment(
+        payment_id=uuid4(),
+        checkout_id=uuid4(),
+        status=moves[-1][1],
+        amount_cents=4250,
+        bank="payfip",
+        payer_url=None,
+        ticket_number=None,
+        created_at=AT,
+        changed_at=AT,
+    )
+    made = [
+        PaymentMove(
+            from_status=origin,
+            to_status=to,
+            said_by=Speaker.BANK,
+            at=AT + timedelta(minutes=minute),
+            amount_cents=100 if to is PaymentStatus.PARTIALLY_REFUNDED else None,
+        )
+        for minute, (origin, to) in enumerate(moves, start=1)
+    ]
+    return PaymentTimeline(payment=payment, first_notice_at=AT + timedelta(minutes=2), moves=tuple(made))
+
+
+@pytest.mark.parametrize("to", [each for each in PaymentStatus if each is not PaymentStatus.CREATED])
+def test_every_step_is_told_to_parent_and_staff(to: PaymentStatus) -> None:
+    timeline = story((PaymentStatus.CREATED, PaymentStatus.PENDING), (PaymentStatus.PENDING, to))
+    for told in (words.steps(timeline), words.staff_steps(timeline)):
+        assert [step.at for step in told] == sorted(step.at for step in told)
+        assert "a prévenu" in told[2].text
+        assert all(step.text for step in told)
+
+
+def test_a_won_dispute_and_a_checked_payment_are_told_as_such() -> None:
+    won = story((PaymentStatus.DISPUTED, PaymentStatus.CONFIRMED))
+    checked = story((PaymentStatus.REVIEW, PaymentStatus.CONFIRMED))
+    assert "contestation est close" in words.steps(won)[1].text
+    assert "mairie a vérifié" in words.steps(checked)[1].text
+
+
+@pytest.mark.parametrize(
+    ("text", "cents"),
+    [("12,50", 1250), ("12.5", 1250), ("1 200", 120_000), ("0,07 €", 7), ("", None), ("1\u202f234,00\u00a0€", 123_400)],
+)
+def test_an_amount_is_read_as_people_type_it(text: str, cents: int | None) -> None:
+    assert euros_typed(text) == cents
+
+
+@pytest.mark.parametrize("text", ["-1", "1,234", "1e3", "douze", "١٢", "12,", "99999999", "1,2,3"])
+def test_anything_else_is_not_an_amount(text: str) -> None:
+    with pytest.raises(ValueError, match="amount"):
+        euros_typed(text)

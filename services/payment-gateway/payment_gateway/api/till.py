@@ -1,0 +1,129 @@
+"""The till keeper's doors: what wants a decision, the evidence, the decision; and a payment's story."""
+
+from datetime import date, datetime, time, timedelta
+from uuid import uuid4
+
+from aiohttp import web
+
+from chassis.clock import PARIS, now, today
+from chassis.database import DATABASE, Transaction
+from chassis.http import idempotency_key, json_response, path_uuid, read_body
+from chassis.idempotency import recall, remember
+from chassis.identity import identity, require
+from contracts.api.payment_gateway import (
+    Difference,
+    PaymentFile,
+    PaymentTimeline,
+    Speaker,
+    TillDecision,
+    TillReport,
+)
+from contracts.failures import Invalid
+from contracts.identity import Permission
+from payment_gateway.api.payments import own, shown
+from payment_gateway.banks.inquiry import carry_out
+from payment_gateway.domain.payments import Attempt, differences
+from payment_gateway.domain.till import commands, decide_till
+from payment_gateway.settings import SETTINGS
+from payment_gateway.store import journal, payments, till
+
+LIST_MAX = 200
+UNKNOWN_DAYS = 7
+
+routes = web.RouteTableDef()
+
+
+@routes.get("/till")
+async def get_till(request: web.Request) -> web.Response:
+    """What wants a person, and the receipts of a day, account by account."""
+    require(request, Permission.READ_PAYMENTS)
+    try:
+        day = date.fromisoformat(request.query["day"]) if "day" in request.query else today()
+        begins = datetime.combine(day, time(), PARIS)
+        ends = datetime.combine(day + timedelta(days=1), time(), PARIS)
+    except (ValueError, OverflowError):
+        raise Invalid("the day cannot be read", errors=[{"field": "day", "message": "want YYYY-MM-DD"}]) from None
+    async with request.app[DATABASE].transaction() as tx:
+        report = TillReport(
+            exceptions=await till.exceptions(tx, LIST_MAX),
+            days=await till.days(tx, begins, ends),
+            unknown_notices=await journal.unknown_notices(tx, now() - timedelta(days=UNKNOWN_DAYS)),
+        )
+    return json_response(report)
+
+
+@routes.get("/payments/{payment_id}/timeline")
+async def get_timeline(request: web.Request) -> web.Response:
+    """A payment's story; who decided and on what evidence is for staff."""
+    attempt = await own(request)
+    async with request.app[DATABASE].transaction() as tx:
+        timeline = await _timeline(tx, attempt)
+    if not identity(request).may(Permission.READ_PAYMENTS):
+        hidden = {"reason": None, "decided_by": None, "evidence": None}
+        timeline = timeline.model_copy(
+            update={"moves": tuple(move.model_copy(update=hidden) for move in timeline.moves)}
+        )
+    return json_response(timeline)
+
+
+async def _timeline(tx: Transaction, attempt: Attempt) -> PaymentTimeline:
+    return PaymentTimeline(
+        payment=shown(attempt),
+        first_notice_at=await journal.first_notice_at(tx, attempt.payment_id),
+        moves=await till.moves_of(tx, attempt.payment_id),
+    )
+
+
+@routes.get("/payments/{payment_id}/file")
+async def get_file(request: web.Request) -> web.Response:
+    """All that staff need to decide."""
+    person = require(request, Permission.READ_PAYMENTS)
+    attempt = await own(request)
+    checkout, said = attempt.checkout, attempt.said
+    found = differences(attempt, said) if said else []
+    async with request.app[DATABASE].transaction() as tx:
+        file = PaymentFile(
+            timeline=await _timeline(tx, attempt),
+            household_name=checkout.household_name,
+            household_reference=checkout.household_reference,
+            till=checkout.till,
+            account=attempt.account,
+            mode=attempt.mode,
+            reference=attempt.reference,
+            bank_reference=attempt.bank_reference,
+            taken_cents=attempt.taken_cents or (said.amount_cents if said else None),
+            surplus_cents=attempt.surplus_cents,
+            differences=tuple(Difference(name=name, frozen=str(mine), said=str(said)) for name, mine, said in found),
+            words=await journal.words_of(tx, attempt.payment_id),
+            commands=commands(attempt) if person.may(Permission.DECIDE_PAYMENTS) else (),
+        )
+    return json_response(file)
+
+
+@routes.post("/payments/{payment_id}/decisions")
+async def post_decision(request: web.Request) -> web.Response:
+    """Decide, with a reason and the place of the proof; the same key decides once."""
+    person, key = require(request, Permission.DECIDE_PAYMENTS), idempotency_key(request)
+    payment_id, wish, at = path_uuid(request, "payment_id"), await read_body(request, TillDecision), now()
+    await own(request)
+    async with request.app[DATABASE].transaction() as tx:
+        answer = await recall(tx, f"decisions/{payment_id}", key, await request.read())
+        if answer is None:
+            attempt, decision_id = await payments.attempt_for_update(tx, payment_id), uuid4()
+            move = decide_till(attempt, wish.command, wish.amount_cents, wish.reason)
+            await till.add_decision(tx, decision_id, payment_id, wish, person, at)
+            if move:
+                await carry_out(
+                    tx,
+                    request.app[SETTINGS],
+                    attempt,
+                    move,
+                    said_by=Speaker.TILL_KEEPER,
+                    at=at,
+                    decision_id=decision_id,
+                )
+            else:
+                await till.acknowledge(tx, payment_id)
+            answer = shown(await payments.attempt_for_update(tx, payment_id)).model_dump_json().encode()
+            await remember(tx, f"decisions/{payment_id}", key, answer)
+    return web.Response(body=answer, status=201, content_type="application/json", charset="utf-8")

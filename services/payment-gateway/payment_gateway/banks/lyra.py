@@ -1,0 +1,228 @@
+"""Lyra's form (SystemPay, PayZen, Scellius, Monetico Retail, OSB): signed both ways. See PAYMENTS facts, part 2.
+
+The browser posts a signed form; the notification is a signed form too and is believed once its signature, made with
+HMAC-SHA-256 over the values as they were received, is ours. The bank is asked by its REST service (Order/Get).
+"""
+
+import base64
+import hashlib
+import hmac
+import json
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import parse_qsl
+from uuid import UUID
+
+import aiohttp
+
+from contracts.api.payment_gateway import PayerForm
+from contracts.events.billing import CheckoutOpened
+from contracts.events.payment import Means, Mode
+from payment_gateway.banks import Forged, Heard, Notice, Opened
+from payment_gateway.domain.failures import BankRefused, BankUnreachable
+from payment_gateway.domain.payments import Answer, Attempt, Word
+from payment_gateway.settings import LyraAccount, Settings
+
+EURO = "978"
+NUMBERS_A_DAY = 899_999
+"""900000 to 999999 are the bank's own."""
+NO_SUCH_ORDER = "PSP_010"
+FIELDS_MAX = 200
+ANSWER_BYTES_MAX = 262_144
+WORDS = {
+    "AUTHORISED": Word.PAID,
+    "CAPTURED": Word.PAID,
+    "AUTHORISED_TO_VALIDATE": Word.IN_PROGRESS,
+    "WAITING_AUTHORISATION": Word.IN_PROGRESS,
+    "WAITING_AUTHORISATION_TO_VALIDATE": Word.IN_PROGRESS,
+    "UNDER_VERIFICATION": Word.IN_PROGRESS,
+    "INITIAL": Word.IN_PROGRESS,
+    "SUSPENDED": Word.IN_PROGRESS,
+    "ABANDONED": Word.ABANDONED,
+    "CANCELLED": Word.ABANDONED,
+    "REFUSED": Word.REFUSED,
+    "EXPIRED": Word.REFUSED,
+    "NOT_CREATED": Word.REFUSED,
+    "CAPTURE_FAILED": Word.REFUSED,
+}
+_WEIGHT = (Word.PAID, Word.IN_PROGRESS, Word.REFUSED, Word.ABANDONED)
+
+
+def signature(fields: Iterable[tuple[str, str]], key: str) -> str:
+    """Base64 of HMAC-SHA-256 over the ``vads_`` values in the order of their names, and the key, joined by ``+``."""
+    values = [value for name, value in sorted(fields) if name.startswith("vads_")]
+    text = "+".join([*values, key]).encode()
+    return base64.b64encode(hmac.new(key.encode(), text, hashlib.sha256).digest()).decode()
+
+
+class Lyra:
+    """The driver of one shop (site_id) in one mode."""
+
+    def __init__(self, settings: Settings, account: LyraAccount) -> None:
+        self.name = f"lyra-{account.site_id}"
+        self.account, self.tills = account.site_id, account.tills
+        self.mode = _mode(account.mode)
+        self._ours, self._public_url, self._webhooks_url = account, settings.public_url, settings.webhooks_url
+        self._seconds_max = settings.bank_seconds_max
+        self._http: aiohttp.ClientSession | None = None
+
+    async def start(self) -> None:
+        """Open the HTTP client."""
+        password = self._ours.rest_password.get_secret_value()
+        timeout = aiohttp.ClientTimeout(total=self._seconds_max)
+        headers = {"Authorization": aiohttp.encode_basic_auth(self.account, password)}
+        self._http = aiohttp.ClientSession(timeout=timeout, headers=headers)
+
+    async def stop(self) -> None:
+        """Close the HTTP client."""
+        if self._http:
+            await self._http.close()
+
+    async def check(self) -> None:
+        """The REST service knows the shop and its password when it can say that it knows no such order."""
+        answer, _body = await self._order("PREAU-CHECK")
+        code = answer.get("answer", {}).get("errorCode")
+        if answer.get("status") != "SUCCESS" and code != NO_SUCH_ORDER:
+            raise BankRefused("the bank does not take this shop's password", bank_code=code)
+
+    def reference(self, _checkout: CheckoutOpened, payment_id: UUID) -> str:
+        """vads_order_id: at most 32 letters and digits."""
+        return payment_id.hex.upper()
+
+    async def open(self, attempt: Attempt) -> Opened:
+        """Nothing is asked of the bank: the parent's browser brings it the form."""
+        if attempt.number > NUMBERS_A_DAY:
+            raise BankRefused("no transaction number is left today")
+        return Opened(
+            f"{attempt.created_at.astimezone(UTC):%Y%m%d}-{attempt.number:06d}",
+            f"{self._public_url}/paiements/{attempt.payment_id}/banque",
+        )
+
+    def form(self, attempt: Attempt) -> PayerForm | None:
+        """The form of an attempt, the same each time it is asked for."""
+        back = f"{self._public_url}/paiements/{attempt.payment_id}/retour"
+        fields = {
+            "vads_action_mode": "INTERACTIVE",
+            "vads_amount": str(attempt.amount_cents),
+            "vads_ctx_mode": self._ours.mode,
+            "vads_currency": EURO,
+            "vads_cust_email": attempt.payer_email,
+            "vads_order_id": attempt.reference,
+            "vads_page_action": "PAYMENT",
+            "vads_payment_config": "SINGLE",
+            "vads_return_mode": "NONE",
+            "vads_site_id": self.account,
+            "vads_trans_date": f"{attempt.created_at.astimezone(UTC):%Y%m%d%H%M%S}",
+            "vads_trans_id": f"{attempt.number:06d}",
+            "vads_url_cancel": back,
+            "vads_url_check": f"{self._webhooks_url}/{self.name}",
+            "vads_url_error": back,
+            "vads_url_refused": back,
+            "vads_url_return": back,
+            "vads_url_success": back,
+            "vads_version": "V2",
+        }
+        signed = (*fields.items(), ("signature", signature(fields.items(), self._ours.key.get_secret_value())))
+        return PayerForm(action=self._ours.form_url, fields=signed)
+
+    def read_notice(self, query: str, body: bytes) -> Notice:
+        """A form whose signature covers every ``vads_`` field that came, known or not, empty or not."""
+        try:
+            pairs = parse_qsl(body.decode("ascii"), keep_blank_values=True, max_num_fields=FIELDS_MAX, errors="strict")
+        except ValueError as error:
+            raise Forged("not a form") from error
+        given = dict(pairs)
+        if query or len(given) != len(pairs):
+            raise Forged("a query, or a field twice")
+        ours = signature(pairs, self._ours.key.get_secret_value())
+        if not hmac.compare_digest(ours.encode(), given.get("signature", "").encode()):
+            raise Forged("the signature is not the bank's")
+        try:
+            return self._read(given)
+        except (KeyError, ValueError) as error:
+            raise Forged(f"signed, but cannot be read: {error!r}") from error
+
+    def _read(self, given: Mapping[str, str]) -> Notice:
+        if given["vads_ctx_mode"] != self._ours.mode or given["vads_site_id"] != self.account:
+            raise Forged("of another shop or of the other mode")
+        if given.get("vads_operation_type", "DEBIT") != "DEBIT":
+            return Notice(given["vads_order_id"])  # a refund: the order is looked up, a person decides
+        means, word = (
+            Means.DEBIT if given.get("vads_card_brand") == "SDD" else Means.CARD,
+            WORDS[given["vads_trans_status"]],
+        )
+        created_at = _instant(given.get("vads_effective_creation_date") or given["vads_trans_date"])
+        answer = Answer(
+            word=word,
+            amount_cents=int(given["vads_amount"]),
+            account=given["vads_site_id"],
+            mode=_mode(given["vads_ctx_mode"]),
+            reference=given["vads_order_id"],
+            means=means,
+            authorisation=given.get("vads_auth_number") or None,
+            at=created_at if word is Word.PAID else None,
+            currency=_currency(given["vads_currency"]),
+        )
+        return Notice(given["vads_order_id"], answer)
+
+    async def ask(self, attempt: Attempt) -> Heard:
+        """Order/Get: the best of the order's debits, for one order may have been tried with several cards."""
+        answer, body = await self._order(attempt.reference)
+        try:
+            if answer["status"] == "SUCCESS":
+                return Heard(self._best(answer["answer"]["transactions"]), body)
+            code = answer["answer"]["errorCode"]
+        except (KeyError, TypeError, ValueError) as error:
+            raise BankUnreachable(f"the bank's answer cannot be read: {error!r}") from error
+        if code == NO_SUCH_ORDER:
+            return Heard(Answer(Word.UNKNOWN), body)
+        raise BankUnreachable("the bank says that it cannot", bank_code=code, retry_after_seconds=10)
+
+    def _best(self, transactions: list[dict[str, Any]]) -> Answer:
+        debits = [self._debit(each) for each in transactions if each["operationType"] == "DEBIT"]
+        return min(debits, key=lambda each: _WEIGHT.index(each.word), default=Answer(Word.UNKNOWN))
+
+    def _debit(self, said: dict[str, Any]) -> Answer:
+        card = said.get("transactionDetails", {}).get("cardDetails", {})
+        word, created_at = WORDS[said["detailedStatus"]], datetime.fromisoformat(said["creationDate"])
+        return Answer(
+            word=word,
+            amount_cents=int(said["amount"]),
+            account=str(said["shopId"]),
+            mode=_mode(said["orderDetails"]["mode"]),
+            reference=said["orderDetails"]["orderId"],
+            means=Means.DEBIT if said.get("paymentMethodType") == "SDD" else Means.CARD,
+            authorisation=card.get("authorizationResponse", {}).get("authorizationNumber") or None,
+            at=created_at if word is Word.PAID else None,
+            currency=str(said["currency"]),
+        )
+
+    async def _order(self, order_id: str) -> tuple[dict[str, Any], bytes]:
+        assert self._http is not None, "the bank is asked before the start"
+        try:
+            url = f"{self._ours.rest_url}/api-payment/V4/Order/Get"
+            async with self._http.post(url, json={"orderId": order_id}) as response:
+                body = bytearray()
+                async for piece in response.content.iter_any():
+                    body += piece
+                    if len(body) > ANSWER_BYTES_MAX:
+                        raise BankUnreachable("the bank's answer is too long", retry_after_seconds=10)
+            answer = json.loads(bytes(body))
+        except (TimeoutError, aiohttp.ClientError, ValueError) as error:
+            raise BankUnreachable("the bank does not answer", retry_after_seconds=10) from error
+        if not isinstance(answer, dict):
+            raise BankUnreachable("the bank's answer is not one", retry_after_seconds=10)
+        return answer, bytes(body)
+
+
+def _mode(text: str) -> Mode:
+    return {"TEST": Mode.TEST, "PRODUCTION": Mode.PRODUCTION}[text]
+
+
+def _currency(number: str) -> str:
+    return "EUR" if number == EURO else number
+
+
+def _instant(text: str) -> datetime:
+    return datetime.strptime(text, "%Y%m%d%H%M%S").replace(tzinfo=UTC)

@@ -1,0 +1,82 @@
+"""What the till keeper decided, what wants a decision, and what a day brought."""
+
+from datetime import datetime
+from uuid import UUID
+
+from chassis.database import Transaction
+from contracts.api.payment_gateway import DayAtBank, PaymentMove, TillDecision, TillException
+from contracts.identity import Identity
+
+UNANSWERED_TOO_OFTEN = 5
+
+
+async def add_decision(
+    tx: Transaction, decision_id: UUID, payment_id: UUID, wish: TillDecision, by: Identity, at: datetime
+) -> None:
+    await tx.execute(
+        "INSERT INTO till_decision (decision_id, payment_id, command, amount_cents, reason, evidence, decided_by, "
+        "decided_by_name, decided_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+        decision_id,
+        payment_id,
+        wish.command,
+        wish.amount_cents,
+        wish.reason,
+        wish.evidence,
+        by.subject_id,
+        by.name,
+        at,
+    )
+
+
+async def acknowledge(tx: Transaction, payment_id: UUID) -> None:
+    """Take a surplus off the list."""
+    await tx.execute("UPDATE payment SET surplus_cents = 0 WHERE payment_id = $1", payment_id)
+
+
+async def note_surplus(tx: Transaction, payment_id: UUID, surplus_cents: int) -> None:
+    """billing found money beyond what was due."""
+    await tx.execute("UPDATE payment SET surplus_cents = $2 WHERE payment_id = $1", payment_id, surplus_cents)
+
+
+async def moves_of(tx: Transaction, payment_id: UUID) -> tuple[PaymentMove, ...]:
+    """Every move of an attempt, with the decision behind it, oldest first."""
+    rows = await tx.fetch(
+        "SELECT m.from_status, m.to_status, m.said_by, m.at, m.amount_cents, m.reason, "
+        "d.decided_by_name AS decided_by, d.evidence "
+        "FROM payment_move m LEFT JOIN till_decision d USING (decision_id) WHERE m.payment_id = $1 ORDER BY m.move_id",
+        payment_id,
+    )
+    return tuple(PaymentMove(**dict(row)) for row in rows)
+
+
+async def exceptions(tx: Transaction, limit: int) -> tuple[TillException, ...]:
+    """What wants a person, oldest first: one line an attempt, its most pressing reason."""
+    rows = await tx.fetch(
+        "SELECT CASE WHEN p.status IN ('review', 'disputed') THEN p.status WHEN p.surplus_cents > 0 THEN 'surplus' "
+        "ELSE 'unanswered' END AS kind, p.payment_id, c.opened->>'household_name' AS household_name, "
+        "c.opened->>'household_reference' AS household_reference, CASE WHEN p.surplus_cents > 0 "
+        "THEN p.surplus_cents ELSE p.amount_cents END AS amount_cents, p.changed_at AS since "
+        "FROM payment p JOIN checkout c USING (checkout_id) WHERE p.status IN ('review', 'disputed') "
+        "OR p.surplus_cents > 0 OR p.unanswered >= $1 ORDER BY p.changed_at LIMIT $2",
+        UNANSWERED_TOO_OFTEN,
+        limit,
+    )
+    return tuple(TillException(**dict(row)) for row in rows)
+
+
+async def days(tx: Transaction, begins: datetime, ends: datetime) -> tuple[DayAtBank, ...]:
+    """What each account confirmed and what went back between two instants."""
+    rows = await tx.fetch(
+        "SELECT p.bank, p.account, p.mode, "
+        "count(*) FILTER (WHERE m.to_status = 'confirmed')::int AS confirmed, "
+        "coalesce(sum(p.taken_cents) FILTER (WHERE m.to_status = 'confirmed'), 0)::bigint AS confirmed_cents, "
+        "count(*) FILTER (WHERE m.amount_cents IS NOT NULL)::int AS returned, "
+        "coalesce(sum(m.amount_cents), 0)::bigint AS returned_cents "
+        "FROM payment_move m JOIN payment p USING (payment_id) WHERE m.at >= $1 AND m.at < $2 "
+        "AND (m.to_status = 'confirmed' AND m.from_status <> 'disputed' "
+        "OR m.amount_cents IS NOT NULL AND m.from_status <> 'review') "
+        "GROUP BY p.bank, p.account, p.mode ORDER BY p.bank",
+        begins,
+        ends,
+    )
+    return tuple(DayAtBank(**dict(row)) for row in rows)

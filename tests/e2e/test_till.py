@@ -1,0 +1,125 @@
+"""A bank that wants a signed form, and the till keeper's list, in a real browser on the whole portal."""
+
+from typing import Any
+
+import aiohttp
+import asyncpg
+import pytest
+from playwright.async_api import Browser, Page, expect
+
+from chassis.testing import eventually
+from local_stack.demo import SECRET
+from local_stack.stack import LYRA_TILL, Stack
+
+TILL = LYRA_TILL
+
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(300)]
+
+
+async def sign_in(page: Page, stack: Stack, identifier: str) -> None:
+    await page.goto(f"{stack.gateway_url}/connexion")
+    await page.get_by_label("Identifiant").fill(identifier)
+    await page.get_by_label("Code secret").fill(SECRET)
+    await page.get_by_role("button", name="Connexion", exact=True).click()
+
+
+async def goes_to_pay(page: Page, stack: Stack, identifier: str) -> None:
+    await sign_in(page, stack, identifier)
+    await page.goto(f"{stack.gateway_url}/factures")
+    await page.get_by_role("button", name="Régler les factures choisies").click()
+    await page.get_by_role("button", name="Payer en ligne").click()
+
+
+async def pays(page: Page) -> None:
+    await page.get_by_label("Numéro de carte").fill("4970 1000 0000 0006")
+    await page.get_by_role("button", name="Payer").click()
+
+
+async def faults(stack: Stack, **switches: Any) -> None:
+    async with aiohttp.ClientSession() as http, http.put(f"{stack.url('bank')}/api/faults", json=switches) as response:
+        assert response.status == 200
+
+
+async def left_cents(stack: Stack, ticket: str) -> int:
+    """What is left on the invoices of a payment, known by its ticket."""
+    payments = await asyncpg.connect(stack.databases["payment-gateway"])
+    ledger = await asyncpg.connect(stack.databases["billing"])
+    try:
+        checkout = await payments.fetchval("SELECT checkout_id FROM payment WHERE ticket_number = $1", ticket)
+        query = (
+            "SELECT sum(e.amount_cents)::int FROM ledger_entry e JOIN checkout_invoice c USING (invoice_id) "
+            "WHERE c.checkout_id = $1"
+        )
+        left: int = await ledger.fetchval(query, checkout)
+        return left
+    finally:
+        await payments.close()
+        await ledger.close()
+
+
+async def test_a_parent_pays_by_a_form_that_sends_itself(phone: Page, stack: Stack) -> None:
+    await goes_to_pay(phone, stack, "demo01")
+    await pays(phone)
+    await expect(phone.get_by_role("heading", name="Confirmation de paiement")).to_be_visible(timeout=60_000)
+    await expect(phone.locator(".story")).to_contain_text("La banque a confirmé")
+
+
+async def test_without_scripts_the_form_has_a_button(browser: Browser, stack: Stack) -> None:
+    context = await browser.new_context(viewport={"width": 390, "height": 844}, java_script_enabled=False)
+    page = await context.new_page()
+    await goes_to_pay(page, stack, "demo02")
+    await page.get_by_role("button", name="Continuer vers la banque").click()
+    await pays(page)
+    await expect(page.get_by_role("heading", name="Confirmation de paiement")).to_be_visible(timeout=60_000)
+    await context.close()
+
+
+async def test_the_till_keeper_decides_of_a_payment_under_review(phone: Page, browser: Browser, stack: Stack) -> None:
+    await faults(stack, amount_offset_cents=-100)
+    await goes_to_pay(phone, stack, "demo03")
+    await pays(phone)
+    await expect(phone.get_by_role("heading", name="Paiement à vérifier")).to_be_visible(timeout=60_000)
+    await faults(stack, amount_offset_cents=0)
+    context = await browser.new_context(viewport={"width": 1280, "height": 900}, locale="fr-FR")
+    keeper = await context.new_page()
+    await sign_in(keeper, stack, "regie")
+    await keeper.goto(f"{stack.gateway_url}/mairie/paiements")
+    await keeper.get_by_role("link", name="À vérifier").click()
+    await keeper.get_by_role("button", name="Réinterroger la banque").click()
+    await expect(keeper.get_by_role("status")).to_contain_text("réinterrogée")
+    await keeper.get_by_label("Confirmer").check()
+    await keeper.get_by_label("Motif").fill("la banque a encaissé un euro de moins")
+    await keeper.get_by_label("Preuve").fill("relevé du jour, ligne 3")
+    await keeper.get_by_role("button", name="Enregistrer la décision").click()
+    await expect(keeper.get_by_role("status")).to_contain_text("enregistrée")
+    ticket = await keeper.locator("dd", has_text="T-20").inner_text()
+
+    async def one_euro_is_left() -> bool:
+        return await left_cents(stack, ticket) == 100
+
+    await eventually(one_euro_is_left)
+    await keeper.get_by_label("Rembourser").check()
+    await keeper.get_by_label("Montant à rendre").fill("99999")
+    await keeper.get_by_label("Motif").fill("geste de la mairie")
+    await keeper.get_by_label("Preuve").fill("virement 7")
+    await keeper.get_by_role("button", name="Enregistrer la décision").click()
+    await expect(keeper.get_by_role("alert")).to_contain_text("plus que ce qui reste")
+    await keeper.get_by_label("Montant à rendre").fill("1,50")
+    await keeper.get_by_role("button", name="Enregistrer la décision").click()
+    await expect(keeper.get_by_role("heading", level=1)).to_contain_text("remboursé en partie")
+
+    async def it_is_due_again() -> bool:
+        return await left_cents(stack, ticket) == 250
+
+    await eventually(it_is_due_again)
+    await phone.reload()
+    await expect(phone.get_by_role("heading", level=1)).to_contain_text("remboursé en partie")
+    await context.close()
+
+
+async def test_a_parent_does_not_see_the_till(phone: Page, stack: Stack) -> None:
+    await sign_in(phone, stack, "demo04")
+    await expect(phone.get_by_role("button", name="Déconnexion")).to_be_visible()
+    response = await phone.goto(f"{stack.gateway_url}/mairie/paiements")
+    assert response is not None
+    assert response.status == 403
