@@ -1,6 +1,7 @@
 """PDFs as pure functions from a contract model to bytes: the same model gives the same bytes."""
 
 from documents.invoices import invoice
+from documents.letters import access_letters
 from documents.tickets import ticket
 
-__all__ = ["invoice", "ticket"]
+__all__ = ["access_letters", "invoice", "ticket"]

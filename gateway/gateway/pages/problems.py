@@ -5,7 +5,7 @@ from aiohttp.typedefs import Handler
 
 from chassis.http import Problem
 from gateway.pages.rendering import page, see
-from gateway.services import SignedOut, Told
+from gateway.services import SignedOut, SignInUnfinished, Told
 from gateway.settings import SETTINGS
 
 SENTENCES = {
@@ -26,6 +26,9 @@ SENTENCES = {
     ),
     "idempotency_key_reused": ("Cette page a déjà servi", "Rechargez la page, puis recommencez."),
     "tariff_missing": ("Il manque un tarif", "Rien n'a été publié. Sans tarif : {activities}."),
+    "link_over": ("Ce lien ne sert plus", "Il a déjà servi, ou il est trop ancien. Demandez-en un autre."),
+    "household_moved": ("Ce foyer a changé", "Quelqu'un l'a modifié entre-temps. Rechargez la page."),
+    "import_not_ready": ("Ce fichier n'est pas prêt", "Il est en cours de lecture, ou il a été refusé."),
     "no_ticket": ("Pas encore de ticket", "Le ticket existe dès que la banque a confirmé le paiement."),
 }
 BY_STATUS = {403: "forbidden", 404: "not_found", 413: "body_too_large", 422: "invalid", 429: "too_many"}
@@ -60,6 +63,8 @@ async def signed_out(request: web.Request, handler: Handler) -> web.StreamRespon
         return await handler(request)
     except SignedOut:
         return see("/connexion?fin=1" if request.cookies else "/connexion")
+    except SignInUnfinished:
+        return see("/premiere-connexion")
     except Told as told:
         return await problem_page(request, told.problem)
 

@@ -2,7 +2,7 @@
 
 import asyncio
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import jwt
 import pytest
@@ -12,7 +12,6 @@ from auth.__main__ import create_staff, republish
 from auth.api import Hasher
 from auth.app import build
 from auth.settings import Settings
-from chassis.broker import declare
 from chassis.testing import Probe, Tokens
 
 CODES = {"identifier": "Camille.D", "secret": "un-bon-secret"}
@@ -31,29 +30,6 @@ HOUSEHOLD = {
         }
     ],
 }
-
-
-@pytest.fixture
-async def settings(database_url: str, amqp_url: str) -> Settings:
-    await declare(amqp_url, [], [])
-    return Settings(
-        database_url=database_url,
-        amqp_url=amqp_url,
-        auth_url="http://unused",
-        http_port=0,
-        auth_key_secret="a secret of the tests, long enough to be accepted",
-        argon2_time_cost=1,
-        argon2_memory_kib=64,
-    )
-
-
-@pytest.fixture
-async def client(aiohttp_client: Any, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> TestClient[Any, Any]:
-    monkeypatch.setenv("STAFF_SECRET", "admin-secret")
-    words = ["--identifier", "admin", "--name", "Ada Min", "--role", "administrator"]
-    assert await create_staff(settings, words) == 0
-    made: TestClient[Any, Any] = await aiohttp_client(build(settings))
-    return made
 
 
 async def sign_in(client: TestClient[Any, Any], identifier: str, secret: str, address: str = "192.0.2.1") -> Any:
@@ -213,19 +189,6 @@ async def test_only_an_administrator_chooses_codes(
     session = (await (await sign_in(client, "clerk", "clerk-secret")).json())["session"]
     headers = Tokens.headers(await token(client, session))
     assert (await client.post("/households", json=HOUSEHOLD, headers=headers)).status == 403
-
-
-async def test_a_guardian_sets_its_own_email_only(client: TestClient[Any, Any], probe: Probe) -> None:
-    await household(client)
-    signed_in = await (await sign_in(client, "camille.d", "un-bon-secret")).json()
-    headers = Tokens.headers(await token(client, signed_in["session"]))
-    own = f"/guardians/{UUID(signed_in['identity']['subject_id'])}/email"
-    assert (await client.put(own, json={"email": "new@example.org"}, headers=headers)).status == 200
-    await probe.next("auth.guardian.changed")
-    assert (await probe.next("auth.guardian.changed")).data["version"] == 2
-    assert (await client.put(own, json={"email": "no address"}, headers=headers)).status == 422
-    other = f"/guardians/{uuid4()}/email"
-    assert (await client.put(other, json={"email": "new@example.org"}, headers=headers)).status == 404
 
 
 async def test_republish_tells_everything_again(client: TestClient[Any, Any], probe: Probe, settings: Settings) -> None:

@@ -9,6 +9,7 @@ import jinja2
 
 from chassis.clock import now
 from contracts.events import Event
+from contracts.events.auth import EmailGiven, ResetRequested
 from contracts.events.billing import InvoicePublished
 from contracts.events.payment import PaymentConfirmed
 from contracts.events.planning import BookingsChanged
@@ -21,11 +22,15 @@ EVENTS: dict[Kind, type[Event]] = {
     Kind.TICKET: PaymentConfirmed,
     Kind.INVOICE: InvoicePublished,
     Kind.RECAP: BookingsChanged,
+    Kind.RESET: ResetRequested,
+    Kind.CONFIRM_EMAIL: EmailGiven,
 }
 SUBJECTS = {
     Kind.TICKET: "Votre paiement de {{ event.amount_cents | euros }} : ticket {{ event.ticket.number }}",
     Kind.INVOICE: "Votre facture de {{ event.month | month }} est en ligne",
     Kind.RECAP: "Planning de {{ event.child_first_name }} : vos modifications sont enregistrées",
+    Kind.RESET: "Vos codes d'accès au portail des familles",
+    Kind.CONFIRM_EMAIL: "Confirmez votre adresse email",
 }
 
 

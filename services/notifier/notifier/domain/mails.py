@@ -15,6 +15,8 @@ class Kind(StrEnum):
     TICKET = "ticket"
     INVOICE = "invoice"
     RECAP = "recap"
+    RESET = "reset"
+    CONFIRM_EMAIL = "confirm_email"
 
 
 @dataclass(frozen=True)

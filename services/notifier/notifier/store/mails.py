@@ -38,8 +38,12 @@ async def claim_mails(tx: Transaction, *, now: datetime, leased_until: datetime,
 
 
 async def sent(tx: Transaction, mail_id: UUID, answer: str, at: datetime) -> None:
+    """Note it, and forget the secret of a link: its mail has it now."""
     await tx.execute(
-        "UPDATE mail SET status = 'sent', sent_at = $2, last_answer = $3 WHERE mail_id = $1", mail_id, at, answer
+        "UPDATE mail SET status = 'sent', sent_at = $2, last_answer = $3, event = event - 'token' WHERE mail_id = $1",
+        mail_id,
+        at,
+        answer,
     )
 
 
