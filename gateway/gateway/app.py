@@ -7,7 +7,7 @@ from aiohttp import web
 from chassis.http import application
 from gateway.api import webhooks
 from gateway.live import use_hub
-from gateway.pages import invoices, payments, planning, sign_in, town_hall
+from gateway.pages import account, families, first_time, invoices, payments, planning, sign_in, town_hall
 from gateway.pages.problems import one_host, problem_page, signed_out, with_security_headers
 from gateway.services import use_services
 from gateway.settings import NAME, SETTINGS, Settings
@@ -23,7 +23,7 @@ def build(settings: Settings) -> web.Application:
     app.on_response_prepare.append(with_security_headers)
     use_services(app)
     use_hub(app)
-    for part in (sign_in, planning, invoices, payments, town_hall, webhooks):
+    for part in (sign_in, first_time, account, planning, invoices, payments, town_hall, families, webhooks):
         app.add_routes(part.routes)
     app.router.add_static("/static", STATIC)
     return app
