@@ -8,7 +8,7 @@ MEMBERS := contracts chassis documents gateway deploy/local deploy/bank-simulato
 LOCKS := deploy/requirements
 READY := .venv/.ready
 
-.PHONY: help run reset test lint types house domain lock env clean screenshots asyncapi
+.PHONY: help run reset test lint types house domain lock env clean screenshots asyncapi access
 
 help:  ## what can be done here
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -53,6 +53,9 @@ domain: $(READY)  ## the pure tests alone
 
 asyncapi: $(READY)  ## write docs/asyncapi.yaml from the contracts
 	@$(BIN)/python tests/contracts/asyncapi.py docs/asyncapi.yaml
+
+access: $(READY)  ## write docs/access.md: who may open which door
+	@RENEW=1 $(BIN)/pytest tests/security -q -k readable
 
 screenshots: $(READY)  ## renew the README's pictures from the running product (to see every page: FOLDER=…)
 	@$(BIN)/python tests/e2e/screenshots.py $(FOLDER)

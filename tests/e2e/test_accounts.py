@@ -33,9 +33,7 @@ async def link_of_mail(stack: Stack, subject: str) -> str:
 
     async def ask() -> str:
         async with aiohttp.ClientSession() as http, http.get(f"{stack.url('mail')}/api/mails") as response:
-            texts = [
-                each["text"] for each in await response.json() if each["subject"] == subject and each["to"] == EMAIL
-            ]
+            mails = [each for each in await response.json() if (each["subject"], each["to"]) == (subject, EMAIL)]
         return re.findall(r"http://\S+", mails[-1]["text"])[0] if mails else ""
 
     return await eventually(ask)

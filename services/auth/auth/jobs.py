@@ -93,7 +93,10 @@ async def one_import(database: Database) -> bool:
             return True
         await registry.lock(tx)
         known, children = await registry.load(tx), await registry.numbered_children(tx)
-        found = await asyncio.to_thread(compare, known, children, file.households, uuid4)
+        found = await asyncio.to_thread(compare, known, children, file, uuid4)
+        if found.report.errors:
+            await imports.was_read(tx, import_id, ImportStatus.REFUSED, found.report, None)
+            return True
         if row["status"] == ImportStatus.READING or found.digest != row["diff_digest"]:
             # What would be applied is not what was shown: it is shown again instead.
             await imports.was_read(tx, import_id, ImportStatus.READ, found.report, found.digest)

@@ -8,10 +8,11 @@ import jwt
 import pytest
 from aiohttp.test_utils import TestClient
 
-from auth.__main__ import create_staff, republish
+from auth.__main__ import create_staff, republish, rotate_keys
 from auth.api import Hasher
 from auth.app import build
 from auth.settings import Settings
+from chassis.database import DATABASE
 from chassis.testing import Probe, Tokens
 
 CODES = {"identifier": "Camille.D", "secret": "un-bon-secret"}
@@ -89,7 +90,7 @@ async def test_every_wrong_code_gets_the_same_answer(client: TestClient[Any, Any
     assert set(answers) == {(401, "wrong_codes", "the two codes do not go together")}
 
 
-async def test_an_unknown_identifier_costs_a_verification_too(settings: Settings) -> None:
+async def test_an_unknown_identifier_and_a_letter_cost_a_verification_too(settings: Settings) -> None:
     hasher = Hasher(settings)
     verified: list[str] = []
     argon2_verify = hasher._argon2.verify
@@ -100,8 +101,12 @@ async def test_an_unknown_identifier_costs_a_verification_too(settings: Settings
             return argon2_verify(stored, secret)
 
     hasher._argon2 = Counting()  # type: ignore[assignment]
+    letter = hasher.letter_hash("h4tn-8wkc-qz3m")
     assert not await hasher.verify(None, "the secret of nobody")
-    assert len(verified) == 1
+    assert await hasher.verify(letter, "H4TN 8WKC QZ3M")
+    assert not await hasher.verify(letter, "h4tn-8wkc-qz3n")
+    assert not await hasher.verify(letter, "the secret of nobody")
+    assert len(verified) == 4
 
 
 async def test_a_lock_survives_a_restart_and_holds_on_two_replicas(
@@ -198,3 +203,42 @@ async def test_republish_tells_everything_again(client: TestClient[Any, Any], pr
     again = await probe.next("auth.household.changed")
     assert again.data["household_id"] == made["household_id"]
     assert again.data["version"] == 1
+
+
+async def test_a_new_signing_key_is_shown_before_it_signs_and_the_old_one_stays_until_its_tokens_are_over(
+    client: TestClient[Any, Any], settings: Settings, aiohttp_client: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def replica() -> TestClient[Any, Any]:
+        made: TestClient[Any, Any] = await aiohttp_client(build(settings))
+        return made
+
+    async def shown(each: TestClient[Any, Any]) -> set[str]:
+        keys = (await (await each.get("/.well-known/jwks.json")).json())["keys"]
+        return {key["kid"] for key in keys}
+
+    async def signed(each: TestClient[Any, Any]) -> str:
+        session = (await (await sign_in(each, "admin", "admin-secret")).json())["session"]
+        return await token(each, session)
+
+    old = await signed(client)
+    old_id = jwt.get_unverified_header(old)["kid"]
+    assert await rotate_keys(settings, []) == 0
+    new_id = capsys.readouterr().out.strip()
+    second = await replica()
+    assert await shown(second) == {old_id, new_id}
+    assert jwt.get_unverified_header(await signed(second))["kid"] == old_id
+    await sql(client, "UPDATE signing_key SET signs_from = signs_from - interval '5 minutes'")
+    third = await replica()
+    assert jwt.get_unverified_header(await signed(third))["kid"] == new_id
+    assert (await third.get("/account", headers=Tokens.headers(old))).status == 200
+    assert await rotate_keys(settings, ["--now"]) == 0
+    stolen_id, fourth = capsys.readouterr().out.strip(), await replica()
+    assert await shown(fourth) == {stolen_id}
+    assert (await fourth.get("/account", headers=Tokens.headers(old))).status == 401
+    assert jwt.get_unverified_header(await signed(fourth))["kid"] == stolen_id
+
+
+async def sql(client: TestClient[Any, Any], query: str) -> None:
+    assert client.app is not None
+    async with client.app[DATABASE].transaction() as tx:
+        await tx.execute(query)

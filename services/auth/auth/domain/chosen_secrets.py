@@ -30,10 +30,9 @@ def _plain(text: str) -> str:
 
 
 def _bare(text: str) -> set[str]:
-    """What is left of a secret once the digits around it, or its disguise, are taken away."""
-    digits_off = _plain(text).strip("0123456789")
-    disguised = text.lower().translate(_DISGUISES)
-    return {digits_off, _plain(disguised), _plain(disguised.rstrip("oieastb")), _plain(text)}
+    """What is left of a secret once the digits and signs around it, and its disguise, are taken away."""
+    core = re.sub(r"^[\W\d_]+|[\W\d_]+$", "", text.lower())
+    return {_plain(text), _plain(core), _plain(core.translate(_DISGUISES))}
 
 
 def _is_regular(plain: str) -> bool:

@@ -38,6 +38,8 @@ class FamiliesFile:
 
     households: tuple[Household, ...]
     errors: tuple[FileError, ...]
+    lines: dict[str, int]
+    """Where each household begins, by its reference."""
 
 
 class _Wrong(Exception):  # noqa: N818 - what is found, not a fault
@@ -56,16 +58,21 @@ def read(content: bytes) -> FamiliesFile:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError:
         text = content.decode("cp1252", errors="replace")
+    if "\0" in text:
+        text = ""
+        errors.append(FileError(line=1, column="", message="ce n'est pas un fichier CSV en UTF-8 ou Windows-1252"))
     try:
         for line, cells in _lines(text):
             families.take(line, cells)
     except _Wrong as wrong:
-        errors.append(FileError(line=1, column=wrong.column, message=wrong.message))
+        if not errors:
+            errors.append(FileError(line=1, column=wrong.column, message=wrong.message))
     except csv.Error as error:
         errors.append(FileError(line=1, column="", message=f"ce n'est pas un fichier CSV : {error}"))
     if not families.households and not errors:
         errors.append(FileError(line=1, column="", message="le fichier ne contient aucun foyer"))
-    return FamiliesFile(families.all(), tuple(errors[:ERRORS_MAX]))
+    lines = {reference: line for reference, (line, _household) in families.households.items()}
+    return FamiliesFile(families.all(), tuple(errors[:ERRORS_MAX]), lines)
 
 
 def _lines(text: str) -> Iterator[tuple[int, dict[str, str]]]:
@@ -77,7 +84,7 @@ def _lines(text: str) -> Iterator[tuple[int, dict[str, str]]]:
     for name in names:
         if name not in COLUMNS or names.count(name) > 1:
             message = "colonne en double" if name in COLUMNS else "colonne inconnue"
-            raise _Wrong(name, f"{message} ; les colonnes connues : {', '.join(COLUMNS)}")
+            raise _Wrong(name[:60], f"{message} ; les colonnes connues : {', '.join(COLUMNS)}")
     for name in REQUIRED:
         if name not in names:
             raise _Wrong(name, "cette colonne manque")

@@ -1,11 +1,12 @@
 """A file of families beside the registry: what it adds, changes, and lacks."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from auth.domain.registry import Child, Household, NewId, Plan, plan
-from contracts.api.auth import Difference, ImportReport
+from auth.domain.families_file import ERRORS_MAX, FamiliesFile
+from auth.domain.registry import Child, Household, NewId, Plan, plain, plan
+from contracts.api.auth import Difference, FileError, ImportReport
 
 DIFFERENCES_MAX = 500
 
@@ -21,10 +22,11 @@ class Comparison:
 
 
 def compare(
-    known: Mapping[str, Household], children: Mapping[str, Child], wanted: Sequence[Household], new_id: NewId
+    known: Mapping[str, Household], children: Mapping[str, Child], file: FamiliesFile, new_id: NewId
 ) -> Comparison:
     """The file against the registry. A child that is new in two households of the file is one child."""
-    numbered = dict(children)
+    numbered, wanted = dict(children), file.households
+    errors = [error for household in wanted for error in _strangers(household, children, file.lines)]
     plans = []
     for household in wanted:
         made = plan(known.get(household.reference), household, numbered, new_id)
@@ -45,11 +47,21 @@ def compare(
         gone=len(gone),
         same=len(wanted) - len(plans),
         differences=tuple(differences[:DIFFERENCES_MAX]),
+        errors=tuple(errors[:ERRORS_MAX]),
     )
     digest = hashlib.sha256()
     for each in differences:
         digest.update(each.model_dump_json().encode())
     return Comparison(tuple(plans), gone, report, digest.digest())
+
+
+def _strangers(household: Household, children: Mapping[str, Child], lines: Mapping[str, int]) -> Iterator[FileError]:
+    """Numbers that belong to somebody else: a slip here would show a family another one's child."""
+    for place in household.places:
+        same = children.get(place.child.reference) if place.child.reference else None
+        if same and plain(same.name) != plain(place.child.name) and same.birth_date != place.child.birth_date:
+            message = f"le n° {same.reference} est celui de {same.name}, né(e) le {same.birth_date:%d/%m/%Y}"
+            yield FileError(line=lines[household.reference], column="N° enfant", message=message)
 
 
 def _difference(made: Plan) -> Difference:

@@ -133,13 +133,14 @@ def _places(
     """The places with ids, the children that are new, and those that changed."""
     by_id = {each.child.child_id: each.child for each in base.places}
     by_name = {(plain(each.child.name), each.child.birth_date): each.child for each in base.places}
-    places, added, changed = [], [], []
+    places: list[Place] = []
+    added, changed = [], []
     for place in wanted.places:
         child = place.child
         same = children.get(child.reference) if child.reference else None
         same = same or by_id.get(child.child_id) or by_name.get((plain(child.name), child.birth_date))
-        if same is None:
-            child = replace(child, child_id=child.child_id or new_id())
+        if same is None or same.child_id in {each.child.child_id for each in places}:
+            child = replace(child, child_id=child.child_id or new_id(), reference=None if same else child.reference)
             added.append(child)
         else:
             child = replace(child, child_id=same.child_id, reference=child.reference or same.reference)
