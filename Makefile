@@ -8,7 +8,7 @@ MEMBERS := contracts chassis documents gateway deploy/local deploy/bank-simulato
 LOCKS := deploy/requirements
 READY := .venv/.ready
 
-.PHONY: help run reset test lint types house domain lock env clean screenshots asyncapi access
+.PHONY: help run reset test lint types house domain lock env clean screenshots asyncapi access bench
 
 help:  ## what can be done here
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -59,6 +59,9 @@ access: $(READY)  ## write docs/access.md: who may open which door
 
 screenshots: $(READY)  ## renew the README's pictures from the running product (to see every page: FOLDER=…)
 	@$(BIN)/python tests/e2e/screenshots.py $(FOLDER)
+
+bench: $(READY)  ## figures of this machine: nothing passes or fails
+	@for each in tests/load/*.py; do $(BIN)/python $$each || exit 1; done
 
 clean:  ## forget the virtual environment and every cache
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis

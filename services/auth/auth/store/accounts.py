@@ -93,7 +93,7 @@ async def guards_for_update(tx: Transaction, keys: Sequence[bytes]) -> dict[byte
     """The guards of an attempt, locked in a fixed order; a missing one has no failures."""
     for key in sorted(keys):
         await tx.execute(
-            "INSERT INTO sign_in_guard (guard, failures, last_at) VALUES ($1, 0, 'epoch') ON CONFLICT DO NOTHING", key
+            "INSERT INTO sign_in_guard (guard, failures, last_at) VALUES ($1, 0, now()) ON CONFLICT DO NOTHING", key
         )
     rows = await tx.fetch(
         "SELECT * FROM sign_in_guard WHERE guard = ANY($1::bytea[]) ORDER BY guard FOR UPDATE", list(keys)
