@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import os
 import platform
+import resource
 import sys
 import tempfile
 import time
@@ -166,14 +167,16 @@ async def registry(stack: Stack) -> None:
     file = stack.folder / "families.csv"
     await asyncio.to_thread(file.write_text, families(HOUSEHOLDS), encoding="utf-8")
     for what, words in (("read (dry run)", ()), ("read and applied", ("--apply",)), ("read again, nothing new", ())):
-        start = time.perf_counter()
+        start, used = time.perf_counter(), sum(resource.getrusage(resource.RUSAGE_CHILDREN)[:2])
         await stack.command("auth", "import", str(file), *words)
-        aim = "aim: under 20 s" if words else ""
+        used = sum(resource.getrusage(resource.RUSAGE_CHILDREN)[:2]) - used
+        aim = f"{used:.1f} s of processor{', aim: under 20 s' if words else ''}"
         say(f"{HOUSEHOLDS:,} households {what}", f"{time.perf_counter() - start:.1f} s", aim)
 
 
 async def main() -> None:
-    say(f"$ {Path(sys.argv[0]).name}  {platform.machine()}, {os.cpu_count()} cores", platform.python_version())
+    load = f"load {os.getloadavg()[0]:.1f}"
+    say(f"$ {Path(sys.argv[0]).name}  {platform.machine()}, {os.cpu_count()} cores", platform.python_version(), load)
     await tokens()
     stack = Stack(Path(tempfile.mkdtemp(prefix="preau-bench-")), durable=True)
     try:
