@@ -15,7 +15,7 @@ from chassis.migrations import migrate
 from local_stack.postgres import PostgresServer
 from local_stack.rabbit import RabbitServer
 
-VHOSTS = 96
+VHOSTS = 240
 
 FreshDatabase = Callable[[Path], Awaitable[str]]
 
