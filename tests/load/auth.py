@@ -103,6 +103,14 @@ async def repeat(ask: Callable[[], Awaitable[int]], until: float, times: list[fl
         assert status == wanted, f"answered {status} instead of {wanted}"
 
 
+async def administrator(http: aiohttp.ClientSession, url: str) -> dict[str, str]:
+    """What an administrator sends along."""
+    async with http.post(f"{url}/sessions", json={**STAFF, "client_address": "10.9.9.9"}) as response:
+        wish = {"session": (await response.json())["session"], "audience": "auth"}
+    async with http.post(f"{url}/tokens", json=wish) as response:
+        return Tokens.headers((await response.json())["token"])
+
+
 async def under_load(http: aiohttp.ClientSession, url: str) -> None:
     """Session checks alone, then beside fifty people who sign in without a pause."""
 
@@ -110,6 +118,12 @@ async def under_load(http: aiohttp.ClientSession, url: str) -> None:
         async with http.post(address, json=body) as response:
             await response.read()
             return response.status
+
+    for number in range(SIGN_INS_AT_ONCE):
+        wish = {"first_name": "A", "last_name": "B", "identifier": f"bench{number}", "secret": STAFF["secret"]}
+        household = {"reference": f"B{number}", "name": "B", "address": ["1 rue B"], "guardians": [wish]}
+        async with http.post(f"{url}/households", json=household, headers=await administrator(http, url)) as response:
+            assert response.status == 201, await response.text()
 
     def sign_in(number: int, secret: str = STAFF["secret"], identifier: str = STAFF["identifier"]) -> dict[str, Any]:
         return {"identifier": identifier, "secret": secret, "client_address": f"10.0.{number // 250}.{number % 250}"}
@@ -120,7 +134,10 @@ async def under_load(http: aiohttp.ClientSession, url: str) -> None:
 
     async def measure(sign_ins: int) -> tuple[list[float], list[float]]:
         checks, entered, until = list[float](), list[float](), time.perf_counter() + SECONDS
-        people = [repeat(lambda n=n: post(f"{url}/sessions", sign_in(n)), until, entered, 201) for n in range(sign_ins)]
+        people = [
+            repeat(lambda n=n: post(f"{url}/sessions", sign_in(n, identifier=f"bench{n}")), until, entered, 201)
+            for n in range(sign_ins)
+        ]
         checking = [repeat(lambda: post(f"{url}/tokens", check), until, checks, 200) for _ in range(2)]
         await asyncio.gather(*people, *checking)
         return checks, entered

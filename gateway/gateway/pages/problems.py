@@ -27,6 +27,10 @@ SENTENCES = {
     "idempotency_key_reused": ("Cette page a déjà servi", "Rechargez la page, puis recommencez."),
     "tariff_missing": ("Il manque un tarif", "Rien n'a été publié. Sans tarif : {activities}."),
     "link_over": ("Ce lien ne sert plus", "Il a déjà servi, ou il est trop ancien. Demandez-en un autre."),
+    "codes_on_already": (
+        "Ces codes sont déjà en service",
+        "Mettez-les d'abord hors service.",
+    ),
     "household_moved": ("Ce foyer a changé", "Quelqu'un l'a modifié entre-temps. Rechargez la page."),
     "import_not_ready": ("Ce fichier n'est pas prêt", "Il est en cours de lecture, ou il a été refusé."),
     "no_ticket": ("Pas encore de ticket", "Le ticket existe dès que la banque a confirmé le paiement."),

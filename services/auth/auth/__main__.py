@@ -1,4 +1,4 @@
-"""``python -m auth [serve | migrate | parked … | create-staff … | republish | rotate-keys | import … | export …]``"""
+"""``python -m auth``: serve, migrate, parked, create-staff, close-staff, republish, rotate-keys, import, export."""
 
 import argparse
 import asyncio
@@ -16,12 +16,13 @@ from auth.domain.addresses import checked_email
 from auth.domain.sign_in import SetUp
 from auth.jobs import one_import
 from auth.settings import MIGRATIONS, NAME, Settings
-from auth.store import accounts, changes, imports, registry
+from auth.store import accounts, changes, imports, registry, sessions
 from chassis import outbox
 from chassis.clock import now
 from chassis.command import Service, main
-from chassis.database import Database
+from chassis.database import Database, Transaction
 from contracts.api.auth import ImportStatus, ImportView
+from contracts.events.auth import SessionEnded
 from contracts.identity import Role
 
 BATCH = 200
@@ -54,9 +55,11 @@ async def create_staff(settings: Settings, arguments: list[str]) -> int:
     secret_hash = await Hasher(settings).hash(secret)
     roles, email = [Role(name) for name in wish.role], checked_email(wish.email) if wish.email else None
     async with _database(settings) as database, database.transaction() as tx:
-        if await accounts.replace_staff(
+        renewed = await accounts.replace_staff(
             tx, identifier=wish.identifier, secret_hash=secret_hash, name=wish.name, email=email, roles=roles
-        ):
+        )
+        if renewed:
+            await _sign_out(tx, renewed, "staff account renewed")
             return 0
         made = await accounts.add_account(
             tx,
@@ -72,6 +75,27 @@ async def create_staff(settings: Settings, arguments: list[str]) -> int:
         if made is None:
             sys.stderr.write("a guardian signs in with this identifier\n")
         return 0 if made else 1
+
+
+async def close_staff(settings: Settings, arguments: list[str]) -> int:
+    """Close an account of the town hall: signed out everywhere, and never in again unless it is renewed."""
+    parser = argparse.ArgumentParser(prog="python -m auth close-staff", description=close_staff.__doc__)
+    parser.add_argument("--identifier", required=True)
+    wish = parser.parse_args(arguments)
+    async with _database(settings) as database, database.transaction() as tx:
+        account = await accounts.account_by_identifier(tx, wish.identifier)
+        if account is None or account.household_id is not None:
+            sys.stderr.write("nobody of the town hall signs in with this identifier\n")
+            return 1
+        await registry.close_accounts(tx, [account.account_id])
+        await _sign_out(tx, account.account_id, "staff account closed")
+    return 0
+
+
+async def _sign_out(tx: Transaction, account_id: UUID, fact: str) -> None:
+    ended = await sessions.end_sessions(tx, [account_id], now())
+    await outbox.add(tx, *(SessionEnded(session_id=each, ended_at=now()) for each in ended))
+    await accounts.add_fact(tx, fact, account_id, "", BY_COMMAND)
 
 
 async def republish(settings: Settings, arguments: list[str]) -> int:
@@ -184,6 +208,7 @@ if __name__ == "__main__":
             MIGRATIONS,
             commands={
                 "create-staff": create_staff,
+                "close-staff": close_staff,
                 "republish": republish,
                 "rotate-keys": rotate_keys,
                 "import": import_families,

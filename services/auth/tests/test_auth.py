@@ -8,7 +8,7 @@ import jwt
 import pytest
 from aiohttp.test_utils import TestClient
 
-from auth.__main__ import create_staff, republish, rotate_keys
+from auth.__main__ import close_staff, create_staff, republish, rotate_keys
 from auth.api import Hasher
 from auth.app import build
 from auth.settings import Settings
@@ -194,6 +194,26 @@ async def test_only_an_administrator_chooses_codes(
     session = (await (await sign_in(client, "clerk", "clerk-secret")).json())["session"]
     headers = Tokens.headers(await token(client, session))
     assert (await client.post("/households", json=HOUSEHOLD, headers=headers)).status == 403
+
+
+async def test_a_staff_account_that_is_renewed_or_closed_is_signed_out_at_once(
+    client: TestClient[Any, Any], settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = ["--identifier", "clerk", "--name", "C", "--role", "clerk"]
+    for secret in ("clerk-secret", "clerk-secret-2"):
+        monkeypatch.setenv("STAFF_SECRET", secret)
+        assert await create_staff(settings, words) == 0
+        session = (await (await sign_in(client, "clerk", secret)).json())["session"]
+        await token(client, session)
+        if secret == "clerk-secret":
+            first = session
+    assert (await client.post("/tokens", json={"session": first, "audience": "auth"})).status == 401
+    assert await close_staff(settings, ["--identifier", "clerk"]) == 0
+    assert (await client.post("/tokens", json={"session": session, "audience": "auth"})).status == 401
+    assert (await sign_in(client, "clerk", "clerk-secret-2")).status == 401
+    assert await close_staff(settings, ["--identifier", "clerk"]) == 1
+    assert await create_staff(settings, words) == 0
+    assert (await sign_in(client, "clerk", "clerk-secret-2")).status == 201
 
 
 async def test_republish_tells_everything_again(client: TestClient[Any, Any], probe: Probe, settings: Settings) -> None:

@@ -196,10 +196,12 @@ async def with_telephone(town: Any) -> tuple[pyotp.TOTP, list[str]]:
     assert key["uri"].startswith("otpauth://totp/")
     assert (await (await town.sign_in("camille.d", "un-bon-secret")).json())["stage"] == "open"
     telephone = pyotp.TOTP(key["key"])
-    wrong = await town.client.put("/account/one-time-codes", json={"code": "000000"}, headers=headers)
+    wrong = await town.client.put("/account/one-time-codes", json={"code": "0000"}, headers=headers)
     assert wrong.status == 422
     done = await town.client.put("/account/one-time-codes", json={"code": telephone.now()}, headers=headers)
     assert done.status == 201
+    again = await town.post("/account/one-time-codes", {"current": "un-bon-secret"}, headers)
+    assert await refused(again) == (409, "codes_on_already")
     return telephone, (await done.json())["codes"]
 
 
@@ -234,8 +236,11 @@ async def test_guessed_one_time_codes_lock_the_account_on_every_replica(town: An
     await with_telephone(town)
     other = await aiohttp_client(build(town.settings))
     session = (await (await town.sign_in("camille.d", "un-bon-secret")).json())["session"]
-    body = {"session": session, "code": "111111", "client_address": "192.0.2.1"}
-    statuses = [(await each.post("/sessions/one-time-code", json=body)).status for each in (town.client, other) * 3]
+    body = {"session": session, "code": "1111", "client_address": "192.0.2.1"}
+    statuses = []
+    for each in (town.client, other) * 3:
+        statuses.append((await each.post("/sessions/one-time-code", json=body)).status)
+        await town.sign_in("camille.d", "un-bon-secret")
     assert statuses == [422] * 5 + [429]
     assert (await town.sign_in("camille.d", "un-bon-secret")).status == 429
 

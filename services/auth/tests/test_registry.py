@@ -239,6 +239,19 @@ async def test_staff_change_a_household_as_they_saw_it_or_not_at_all(town: Any) 
     assert (await town.sign_in("camille.d", "un-bon-secret")).status == 401
 
 
+async def test_staff_join_another_households_child_and_both_households_hear_of_its_new_class(town: Any) -> None:
+    first = await town.has_household()
+    wanted = {"reference": "F-0009", "guardians": [{"first_name": "Ali", "last_name": "Petit"}], "children": []}
+    second, headers = await town.has_household(**wanted), await town.staff()
+    guardian = {k: second["guardians"][0][k] for k in ("guardian_id", "first_name", "last_name")}
+    child = {**first["children"][0], "class_name": "CE2", "custody": "odd_weeks"}
+    wish = {"seen_version": 1, "name": "B", "address": ["2 rue B"], "guardians": [guardian], "children": [child]}
+    answer = await town.client.put(f"/households/{second['household_id']}", json=wish, headers=headers)
+    assert answer.status == 200, await answer.text()
+    shown = await (await town.client.get(f"/households/{first['household_id']}", headers=headers)).json()
+    assert (shown["version"], shown["children"][0]["class_name"], shown["children"][0]["custody"]) == (2, "CE2", "free")
+
+
 def letter_text(pdf: bytes, folder: Path) -> str:
     pdf_tools()
     (folder / "letters.pdf").write_bytes(pdf)

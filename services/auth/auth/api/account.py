@@ -13,7 +13,7 @@ from auth.api.secrets import HASHER
 from auth.api.sessions import durations, end_all, end_one, open_session
 from auth.domain import access_codes, chosen_secrets
 from auth.domain.addresses import checked_email
-from auth.domain.failures import WrongOneTimeCode
+from auth.domain.failures import CodesOnAlready, WrongOneTimeCode
 from auth.domain.sign_in import SetUp
 from auth.settings import SETTINGS
 from auth.store import accounts, sessions
@@ -131,6 +131,8 @@ async def post_one_time_codes(request: web.Request) -> web.Response:
     account = await _proved(request, wish.current.get_secret_value())
     key = pyotp.random_base32()
     async with request.app[DATABASE].transaction() as tx:
+        if (await _own(request, tx)).has_totp:
+            raise CodesOnAlready("one-time codes are in use already")
         await accounts.save_totp(tx, account.account_id, request.app[OWN_KEYS].seal(key.encode()), None)
     uri = pyotp.TOTP(key).provisioning_uri(name=account.identifier, issuer_name=request.app[SETTINGS].town_name)
     return json_response(OneTimeCodeKey(key=key, uri=uri), status=201)

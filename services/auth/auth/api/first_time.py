@@ -125,6 +125,7 @@ async def give_one_time_code(request: web.Request) -> web.Response:
             raise SetUpWanted("no one-time code is wanted", stage=session.stage)
         await refuse_while_locked(tx, guarded, now())
         if await is_right(tx, account, wish.code.get_secret_value(), request.app[OWN_KEYS]):
+            await accounts.clear_guard(tx, next(iter(guarded)))
             await end_one(tx, account.account_id, session.session_id)
             answer = await open_session(request, tx, account, session.user_agent, code_given=True)
             await accounts.add_fact(tx, "one-time code given", account.account_id, wish.client_address)

@@ -141,8 +141,8 @@ async def put_household(request: web.Request) -> web.Response:
         (known,), (view,) = loaded.values(), views
         if view.version != wish.seen_version:
             raise HouseholdMoved("the household was changed meanwhile", version=view.version)
-        wanted = _wanted(known, wish, await _known_children(tx, wish.children))
-        made = plan(known, wanted, await registry.numbered_children(tx), uuid4)
+        shared = await _known_children(tx, wish.children)
+        made = plan(known, _wanted(known, wish, shared), await registry.numbered_children(tx), uuid4, shared)
         if made:
             await outbox.add(tx, *await changes.make(tx, [made], [], now()))
             fact = f"household {known.reference} changed"

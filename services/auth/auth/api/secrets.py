@@ -1,8 +1,11 @@
 """argon2id, a few at a time and off the event loop, so that sign-ins never starve the other doors."""
 
 import asyncio
+import contextlib
 import hashlib
 import hmac
+import os
+import threading
 from concurrent.futures import ThreadPoolExecutor
 
 from aiohttp import web
@@ -13,6 +16,13 @@ from auth.domain.access_codes import typed
 from auth.settings import Settings
 
 LETTER = "letter$"
+HASHING_NICENESS = 10
+
+
+def _after_the_event_loop() -> None:
+    """Let this thread run when the event loop does not want the processor (Linux; elsewhere it stays as it is)."""
+    with contextlib.suppress(OSError):
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), HASHING_NICENESS)
 
 
 class Hasher:
@@ -26,7 +36,7 @@ class Hasher:
         self._argon2 = PasswordHasher(
             time_cost=settings.argon2_time_cost, memory_cost=settings.argon2_memory_kib, parallelism=1
         )
-        self._threads = ThreadPoolExecutor(settings.argon2_at_once, thread_name_prefix="argon2")
+        self._threads = ThreadPoolExecutor(settings.argon2_at_once, "argon2", _after_the_event_loop)
         self._nobody = self._argon2.hash("the secret of nobody")
         self._letter_key = hashlib.sha256(b"letter " + settings.auth_key_secret.get_secret_value().encode()).digest()
 

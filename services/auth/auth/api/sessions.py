@@ -87,7 +87,8 @@ async def sign_in(request: web.Request) -> web.Response:
     rehashed = await hasher.hash(secret) if hasher.needs_rehash(account.secret_hash) else None
     async with request.app[DATABASE].transaction() as tx:
         await refuse_while_locked(tx, guarded, at)
-        await accounts.clear_guard(tx, next(iter(guarded)))
+        if not account.has_totp:  # else the one-time code clears it, or its failures would never count
+            await accounts.clear_guard(tx, next(iter(guarded)))
         if rehashed:
             await accounts.rehash(tx, account, rehashed)
         answer = await open_session(request, tx, account, wish.user_agent)

@@ -57,6 +57,12 @@ class WrongOneTimeCode(Invalid):
     code = "wrong_one_time_code"
 
 
+class CodesOnAlready(Conflict):
+    """One-time codes are in use: they are put out of use first."""
+
+    code = "codes_on_already"
+
+
 class LinkOver(Conflict):
     """The link was used, is too old, or the account has changed since."""
 

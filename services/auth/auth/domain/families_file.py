@@ -81,6 +81,8 @@ def _lines(text: str) -> Iterator[tuple[int, dict[str, str]]]:
     delimiter = ";" if first.count(";") >= first.count(",") else ","
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
     names = [_BY_NAME.get(plain(title), title.strip()) for title in next(reader, [])]
+    while names and not names[-1]:
+        names.pop()  # a spreadsheet may end every line with a separator
     for name in names:
         if name not in COLUMNS or names.count(name) > 1:
             message = "colonne en double" if name in COLUMNS else "colonne inconnue"

@@ -9,6 +9,7 @@ import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
+from types import MappingProxyType
 from uuid import UUID
 
 from contracts.events.auth import Custody, Span
@@ -91,11 +92,20 @@ def plain(text: str) -> str:
     return " ".join("".join(c if c.isalnum() else " " for c in unaccented.casefold()).split())
 
 
-def plan(known: Household | None, wanted: Household, children: Mapping[str, Child], new_id: NewId) -> Plan | None:
-    """What makes ``known`` into ``wanted``; None when nothing does. ``children`` are all those with a number."""
+def plan(
+    known: Household | None,
+    wanted: Household,
+    children: Mapping[str, Child],
+    new_id: NewId,
+    others: Mapping[UUID, Child] = MappingProxyType({}),
+) -> Plan | None:
+    """What makes ``known`` into ``wanted``; None when nothing does.
+
+    ``children`` are all those with a number, ``others`` those of other households that are named by id.
+    """
     base = known or replace(wanted, guardians=(), places=(), household_id=new_id())
     guardians = _guardians(base, wanted, new_id)
-    places, added, changed = _places(base, wanted, children, new_id)
+    places, added, changed = _places(base, wanted, children, others, new_id)
     kept = {each.guardian_id for each in guardians}
     before = {each.guardian_id: each for each in base.guardians}
     after = replace(wanted, household_id=base.household_id, guardians=guardians, places=places, active=True)
@@ -128,10 +138,15 @@ def _guardians(base: Household, wanted: Household, new_id: NewId) -> tuple[Guard
 
 
 def _places(
-    base: Household, wanted: Household, children: Mapping[str, Child], new_id: NewId
+    base: Household,
+    wanted: Household,
+    children: Mapping[str, Child],
+    others: Mapping[UUID, Child],
+    new_id: NewId,
 ) -> tuple[tuple[Place, ...], tuple[Child, ...], tuple[Child, ...]]:
     """The places with ids, the children that are new, and those that changed."""
-    by_id = {each.child.child_id: each.child for each in base.places}
+    by_id: dict[UUID | None, Child] = dict(others.items())
+    by_id.update((each.child.child_id, each.child) for each in base.places)
     by_name = {(plain(each.child.name), each.child.birth_date): each.child for each in base.places}
     places: list[Place] = []
     added, changed = [], []

@@ -175,7 +175,7 @@ async def replace_staff(
     account_id: UUID | None = await tx.fetchval(
         "UPDATE account SET secret_hash = $2, first_name = $3, last_name = '', email = $4, roles = $5, "
         "email_confirmed_at = CASE WHEN $4::text IS NOT NULL THEN now() END, state = state + 1, "
-        "version = version + 1, totp_secret = NULL, totp_since = NULL "
+        "version = version + 1, totp_secret = NULL, totp_since = NULL, active = true "
         "WHERE identifier = lower($1) AND household_id IS NULL RETURNING account_id",
         identifier,
         secret_hash,
