@@ -8,7 +8,7 @@ MEMBERS := contracts chassis documents gateway deploy/local deploy/bank-simulato
 LOCKS := deploy/requirements
 READY := .venv/.ready
 
-.PHONY: help run reset bench test lint types house domain lock env clean screenshots asyncapi transitions
+.PHONY: help run reset bench test lint types house domain lock env clean screenshots asyncapi transitions access
 
 help:  ## what can be done here
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -56,6 +56,9 @@ asyncapi: $(READY)  ## write docs/asyncapi.yaml from the contracts
 
 transitions: $(READY)  ## draw the payment's state machine into docs/payments.md from its table
 	@$(BIN)/python services/payment-gateway/tests/draw_transitions.py docs/payments.md
+
+access: $(READY)  ## write docs/access.md: who may open which door
+	@RENEW=1 $(BIN)/pytest tests/security -q -k readable
 
 screenshots: $(READY)  ## renew the README's pictures from the running product (to see every page: FOLDER=…)
 	@$(BIN)/python tests/e2e/screenshots.py $(FOLDER)

@@ -21,6 +21,7 @@ class Permission(StrEnum):
 
     READ_HOUSEHOLDS = "read_households"
     WRITE_HOUSEHOLDS = "write_households"
+    ERASE_HOUSEHOLDS = "erase_households"
     WRITE_CALENDAR = "write_calendar"
     BOOK_FOR_HOUSEHOLDS = "book_for_households"
     WRITE_TARIFFS = "write_tariffs"
@@ -57,7 +58,7 @@ PERMISSIONS: dict[Role, frozenset[Permission]] = {
     Role.PARENT: frozenset(),
     Role.CLERK: frozenset(_CLERK),
     Role.TILL_KEEPER: frozenset(_TILL_KEEPER),
-    Role.ADMINISTRATOR: frozenset(_CLERK | _TILL_KEEPER),
+    Role.ADMINISTRATOR: frozenset(_CLERK | _TILL_KEEPER | {Permission.ERASE_HOUSEHOLDS}),
     Role.OPERATOR: frozenset({Permission.READ_MAILS, Permission.RESEND_MAILS, Permission.READ_PAYMENTS}),
 }
 """The one table that says who may do what; a parent acts for the household of the token, nothing else."""

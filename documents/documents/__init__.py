@@ -2,6 +2,7 @@
 
 from documents.certificates import certificate
 from documents.invoices import credit_note, invoice
+from documents.letters import access_letters
 from documents.tickets import ticket
 
-__all__ = ["certificate", "credit_note", "invoice", "ticket"]
+__all__ = ["access_letters", "certificate", "credit_note", "invoice", "ticket"]

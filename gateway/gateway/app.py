@@ -7,8 +7,11 @@ from gateway import assets
 from gateway.api import webhooks
 from gateway.live import use_hub
 from gateway.pages import (
+    account,
     attendance,
     bank_payments,
+    families,
+    first_time,
     home,
     invoices,
     mails,
@@ -37,8 +40,8 @@ def build(settings: Settings) -> web.Application:
     use_services(app)
     use_hub(app)
     for part in (
-        *(sign_in, home, plans, planning, invoices, payments),
-        *(town_hall, messages, mails, town_calendar, attendance, runs, tariffs, till, bank_payments),
+        *(sign_in, first_time, account, home, plans, planning, invoices, payments),
+        *(town_hall, families, messages, mails, town_calendar, attendance, runs, tariffs, till, bank_payments),
         *(webhooks, assets),
     ):
         app.add_routes(part.routes)

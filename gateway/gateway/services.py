@@ -4,11 +4,12 @@ import time
 from collections.abc import AsyncIterator
 from http import HTTPStatus
 from typing import Any, TypeVar
+from urllib.parse import quote
 from uuid import UUID
 
 import aiohttp
 from aiohttp import web
-from pydantic import BaseModel
+from pydantic import BaseModel, SecretStr
 from yarl import URL
 
 from chassis.http import Problem
@@ -22,12 +23,17 @@ Answer = TypeVar("Answer", bound=BaseModel)
 
 TOKEN_KEPT_SECONDS = 40
 TOKENS_MAX = 20_000
+ENDED_KEPT_SECONDS = 120
 OWN_FIELDS = {"type", "title", "status", "code", "detail", "request_id"}
 """The fields of a problem that are not its facts."""
 
 
 class SignedOut(Exception):  # noqa: N818 - an answer
     """Nobody is signed in, or no longer."""
+
+
+class SignInUnfinished(Exception):  # noqa: N818 - an answer
+    """The session still wants a secret, an address or a one-time code before it opens any page."""
 
 
 class Told(Refusal):
@@ -43,6 +49,12 @@ class Told(Refusal):
         return Problem(status=self.status, code=self.told_code, detail=self.detail, facts=self.facts)
 
 
+def plain(body: BaseModel) -> dict[str, Any]:
+    """A model as JSON, its secrets as they were typed."""
+    typed = {name: value for name, value in body if isinstance(value, SecretStr)}
+    return {**body.model_dump(mode="json"), **{name: value.get_secret_value() for name, value in typed.items()}}
+
+
 class Services:
     """Typed calls to the five services."""
 
@@ -56,6 +68,7 @@ class Services:
         }
         self._timeout = aiohttp.ClientTimeout(total=settings.service_seconds_max)
         self._tokens: dict[tuple[str, str], tuple[Token, float]] = {}
+        self._ended: dict[UUID, float] = {}
         self._http: aiohttp.ClientSession | None = None
 
     async def start(self) -> None:
@@ -69,10 +82,7 @@ class Services:
 
     async def sign_in(self, wish: SignIn) -> SignedIn:
         """The two codes against a session."""
-        body = wish.model_dump(mode="json")
-        body["secret"] = wish.secret.get_secret_value()
-        _, raw = await self.raw("auth", "POST", "/sessions", json=body)
-        return SignedIn.model_validate_json(raw)
+        return await self.open("/sessions", wish, SignedIn)
 
     async def sign_out(self, session: str) -> None:
         """End the session on the server."""
@@ -80,7 +90,10 @@ class Services:
         self._tokens = {key: kept for key, kept in self._tokens.items() if key[0] != session}
 
     def forget(self, session_id: UUID) -> None:
-        """Drop the tokens of a session that ended elsewhere."""
+        """Drop the tokens of a session that ended elsewhere, those on their way from auth included."""
+        at = time.monotonic()
+        self._ended = {each: until for each, until in self._ended.items() if until > at}
+        self._ended[session_id] = at + ENDED_KEPT_SECONDS
         kept = self._tokens.items()
         self._tokens = {key: value for key, value in kept if value[0].identity.session_id != session_id}
 
@@ -95,10 +108,14 @@ class Services:
         except ValueError as error:
             raise SignedOut from error  # the cookie holds nothing that auth ever gave
         except Told as told:
+            if told.told_code == "set_up_wanted":
+                raise SignInUnfinished from told
             if told.status != HTTPStatus.UNAUTHORIZED:
                 raise Unavailable("auth cannot say who is signed in", retry_after_seconds=5) from told
             raise SignedOut from told
         token = Token.model_validate_json(raw)
+        if token.identity.session_id in self._ended:
+            raise SignedOut
         if len(self._tokens) >= TOKENS_MAX:
             self._tokens.clear()
         self._tokens[(session, audience)] = (token, time.monotonic() + TOKEN_KEPT_SECONDS)
@@ -124,19 +141,45 @@ class Services:
         headers = {"Authorization": f"Bearer {token.token}"}
         if key:
             headers["Idempotency-Key"] = key
-        json = body.model_dump(mode="json") if body else None
+        json = plain(body) if body else None
         _, raw = await self.raw(service, method, path, headers=headers, json=json)
         return answer.model_validate_json(raw)
 
-    async def do(self, session: str, service: str, path: str) -> None:
-        """A command for a person that has nothing to answer."""
+    async def tell(
+        self, session: str, service: str, path: str, *, method: str = "POST", body: BaseModel | None = None
+    ) -> None:
+        """A call for a person that is answered by nothing."""
         token = await self.token(session, service)
-        await self.raw(service, "POST", path, headers={"Authorization": f"Bearer {token.token}"})
+        json = plain(body) if body else None
+        await self.raw(service, method, path, headers={"Authorization": f"Bearer {token.token}"}, json=json)
 
-    async def file(self, session: str, service: str, path: str) -> tuple[str, bytes]:
+    async def send(
+        self, session: str, service: str, path: str, answer: type[Answer], content: bytes, file_name: str
+    ) -> Answer:
+        """A file handed on for a person."""
+        token = await self.token(session, service)
+        headers = {
+            "Authorization": f"Bearer {token.token}",
+            "Content-Type": "application/octet-stream",
+            "X-File-Name": quote(file_name[:200]),
+        }
+        _, raw = await self.raw(service, "POST", path, headers=headers, data=content)
+        return answer.model_validate_json(raw)
+
+    async def open(self, path: str, body: BaseModel, answer: type[Answer]) -> Answer:
+        """A call to one of auth's doors that want no token."""
+        _, raw = await self.raw("auth", "POST", path, json=plain(body))
+        return answer.model_validate_json(raw)
+
+    async def file(
+        self, session: str, service: str, path: str, *, method: str = "GET", body: BaseModel | None = None
+    ) -> tuple[str, bytes]:
         """A file for a person: its Content-Disposition and its bytes."""
         token = await self.token(session, service)
-        headers, raw = await self.raw(service, "GET", path, headers={"Authorization": f"Bearer {token.token}"})
+        json = plain(body) if body else None
+        headers, raw = await self.raw(
+            service, method, path, headers={"Authorization": f"Bearer {token.token}"}, json=json
+        )
         return headers.get("Content-Disposition", "inline"), raw
 
     async def raw(

@@ -1,13 +1,27 @@
-"""auth: sign-in, tokens, and the registry of households."""
+"""auth: sign-in, tokens, one's own account, and the registry of households."""
 
 from datetime import date
+from enum import StrEnum
+from typing import Annotated
 from uuid import UUID
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, StringConstraints
 
-from contracts.events.auth import Custody, HouseholdChild
-from contracts.identity import Identity
+from contracts.events.auth import Custody, HouseholdChild, Span
+from contracts.identity import Identity, Role
 from contracts.model import Contract, Instant, Label, Reference, Version
+
+Key = Annotated[str, StringConstraints(min_length=20, max_length=200)]
+"""A session or the token of a link: opaque."""
+
+
+class Stage(StrEnum):
+    """What a session still wants before it opens any door but those of its own sign-in."""
+
+    CHOOSE_SECRET = "choose_secret"  # noqa: S105 - a step
+    CONFIRM_EMAIL = "confirm_email"
+    ONE_TIME_CODE = "one_time_code"
+    OPEN = "open"
 
 
 class SignIn(Contract):
@@ -20,23 +34,56 @@ class SignIn(Contract):
 
 
 class SignedIn(Contract):
-    """The opaque session, to be kept in the browser's cookie and nowhere else."""
+    """The opaque session, to be kept in the browser's cookie and nowhere else; in place of any before it."""
 
     session: str
     expires_at: Instant
     identity: Identity
+    stage: Stage = Stage.OPEN
 
 
 class SessionKey(Contract):
-    """``POST /sessions/end``."""
+    """``POST /sessions/end``, and ``POST /sessions/state`` answered by ``SessionState``."""
 
-    session: str = Field(min_length=20, max_length=200)
+    session: Key
+
+
+class SessionState(Contract):
+    """What a session still wants; ``email`` is the address proposed or waiting for its confirmation."""
+
+    stage: Stage
+    identifier: str
+    name: str
+    email: str | None
+
+
+class FirstSecret(Contract):
+    """``POST /sessions/first-secret``: in place of the letter's code. Answered by ``SignedIn``: another session."""
+
+    session: Key
+    secret: SecretStr = Field(max_length=200)
+    email: str = Field(max_length=254)
+
+
+class FirstEmail(Contract):
+    """``POST /sessions/email``: send the confirmation again, or to another address."""
+
+    session: Key
+    email: str = Field(max_length=254)
+
+
+class CodeGiven(Contract):
+    """``POST /sessions/one-time-code``: of the telephone, or a recovery code. Answered by ``SignedIn``."""
+
+    session: Key
+    code: SecretStr = Field(max_length=40)
+    client_address: str = Field(max_length=64)
 
 
 class TokenWish(Contract):
     """``POST /tokens``: a short-lived token for one service, in exchange of a live session."""
 
-    session: str = Field(min_length=20, max_length=200)
+    session: Key
     audience: str = Field(max_length=40)
 
 
@@ -46,6 +93,93 @@ class Token(Contract):
     token: str
     expires_at: Instant
     identity: Identity
+
+
+class ResetWish(Contract):
+    """``POST /resets``: a link for whoever has this address, if anybody has; the answer is always the same."""
+
+    email: str = Field(max_length=254)
+    client_address: str = Field(max_length=64)
+
+
+class ResetUse(Contract):
+    """``POST /resets/used``: a new secret by the link of a mail."""
+
+    token: Key
+    secret: SecretStr = Field(max_length=200)
+
+
+class EmailConfirmation(Contract):
+    """``POST /emails/confirmed``: the link that was sent to the address."""
+
+    token: Key
+
+
+class Email(Contract):
+    """An address, as it is kept."""
+
+    email: str
+
+
+class SessionView(Contract):
+    """An open session of one's own."""
+
+    session_id: UUID
+    user_agent: str
+    created_at: Instant
+    last_used_at: Instant
+    is_current: bool
+
+
+class AccountView(Contract):
+    """``GET /account``: one's own; ``pending_email`` waits for the click on its link."""
+
+    identifier: str
+    name: str
+    email: str | None
+    pending_email: str | None
+    has_one_time_codes: bool
+    recovery_codes_left: int
+    sessions: tuple[SessionView, ...]
+
+
+class SecretChange(Contract):
+    """``PUT /account/secret``. Answered by ``SignedIn``: every session is closed, and one opened in their place."""
+
+    current: SecretStr = Field(max_length=200)
+    secret: SecretStr = Field(max_length=200)
+
+
+class EmailChange(Contract):
+    """``PUT /account/email``: a link goes to the new address; the old one stays until it is used."""
+
+    current: SecretStr = Field(max_length=200)
+    email: str = Field(max_length=254)
+
+
+class CurrentSecret(Contract):
+    """``POST /account/one-time-codes`` and ``POST /account/one-time-codes/end``."""
+
+    current: SecretStr = Field(max_length=200)
+
+
+class OneTimeCodeKey(Contract):
+    """What the telephone must know, as text and as the address a QR code holds; not in use until one code was given."""
+
+    key: str
+    uri: str
+
+
+class OneTimeCode(Contract):
+    """``PUT /account/one-time-codes``: the first code of the telephone."""
+
+    code: SecretStr = Field(max_length=40)
+
+
+class RecoveryCodes(Contract):
+    """Told once; each replaces one code of the telephone."""
+
+    codes: tuple[str, ...]
 
 
 class GuardianWish(Contract):
@@ -68,6 +202,7 @@ class ChildWish(Contract):
     school: Label
     class_name: Label
     custody: Custody = Custody.FREE
+    custody_days: tuple[Span, ...] = Field(default=(), max_length=60)
 
 
 class HouseholdWish(Contract):
@@ -80,14 +215,38 @@ class HouseholdWish(Contract):
     children: tuple[ChildWish, ...] = Field(default=(), max_length=20)
 
 
+class GuardianUpdate(Contract):
+    """A guardian as it must be; without ``guardian_id`` one who is new."""
+
+    guardian_id: UUID | None = None
+    first_name: Label
+    last_name: Label
+    email: str | None = Field(default=None, max_length=254)
+
+
+class HouseholdUpdate(Contract):
+    """``PUT /households/{household_id}``: the household as it must be; ``seen_version`` is what the change was made on.
+
+    Who is not named any more is gone: a guardian's account is closed, a child is no longer this household's.
+    """
+
+    seen_version: Version
+    name: Label
+    address: tuple[Label, ...] = Field(min_length=1, max_length=5)
+    guardians: tuple[GuardianUpdate, ...] = Field(min_length=1, max_length=8)
+    children: tuple[ChildWish, ...] = Field(default=(), max_length=20)
+
+
 class GuardianView(Contract):
-    """A guardian as shown."""
+    """A guardian as shown; ``signed_in_once`` is false as long as only the letter's codes exist, or not even they."""
 
     guardian_id: UUID
     first_name: Label
     last_name: Label
     email: str | None
     identifier: str
+    letter_at: Instant | None = None
+    signed_in_once: bool = True
 
 
 class AccessCodes(Contract):
@@ -106,6 +265,7 @@ class HouseholdView(Contract):
     reference: Reference
     name: Label
     address: tuple[Label, ...]
+    active: bool = True
     guardians: tuple[GuardianView, ...]
     children: tuple[HouseholdChild, ...]
 
@@ -118,6 +278,117 @@ class HouseholdCreated(Contract):
 
 
 class HouseholdList(Contract):
-    """``GET /households``."""
+    """``GET /households?search=…&limit=…``: by reference; ``total`` counts what the search found."""
 
     households: tuple[HouseholdView, ...]
+    total: int = 0
+    without_letter: int = 0
+
+
+class LettersWish(Contract):
+    """``POST /letters``: new codes and their letters as PDF, for one household or the next that never had any."""
+
+    household_id: UUID | None = None
+    limit: int = Field(default=200, ge=1, le=500)
+
+
+class Letter(Contract):
+    """The letter of one guardian: where it goes and the two codes."""
+
+    town: Label
+    portal: str
+    reference: Reference
+    name: Label
+    address: tuple[Label, ...]
+    identifier: str
+    secret: str
+
+
+class ImportStatus(StrEnum):
+    """Where a file of families stands."""
+
+    READING = "reading"
+    REFUSED = "refused"
+    READ = "read"
+    APPLYING = "applying"
+    APPLIED = "applied"
+
+
+class FileError(Contract):
+    """What cannot be read: the line of the file (the header is 1) and the column's name."""
+
+    line: int
+    column: str
+    message: str
+
+
+class Difference(Contract):
+    """One household and what the file changes there."""
+
+    kind: str = Field(pattern="^(added|changed|gone)$")
+    reference: str
+    name: str
+    details: tuple[str, ...] = ()
+
+
+class ImportReport(Contract):
+    """What a file would do: how many of each, and the first of them in words."""
+
+    households: int = 0
+    guardians: int = 0
+    children: int = 0
+    added: int = 0
+    changed: int = 0
+    gone: int = 0
+    same: int = 0
+    differences: tuple[Difference, ...] = ()
+    errors: tuple[FileError, ...] = ()
+
+
+class ImportView(Contract):
+    """``POST /imports`` (the file as body), ``GET /imports/{import_id}``."""
+
+    import_id: UUID
+    file_name: str
+    status: ImportStatus
+    done: int
+    total: int
+    close_missing: bool
+    report: ImportReport
+
+
+class ImportApply(Contract):
+    """``POST /imports/{import_id}/apply``: do what the report says; close what the file lacks only if so said."""
+
+    close_missing: bool = False
+
+
+class SecurityFactView(Contract):
+    """What happened to an account."""
+
+    at: Instant
+    fact: str
+    address: str
+
+
+class GuardianExport(Contract):
+    """All that is kept of a guardian, but for secrets."""
+
+    guardian: GuardianView
+    email_confirmed_at: Instant | None
+    roles: tuple[Role, ...]
+    sessions: tuple[SessionView, ...]
+    facts: tuple[SecurityFactView, ...]
+
+
+class HouseholdExport(Contract):
+    """``GET /households/{household_id}/export``: all that auth keeps on a household (RGPD, articles 15 and 20)."""
+
+    household: HouseholdView
+    guardians: tuple[GuardianExport, ...]
+
+
+class Erasure(Contract):
+    """``POST /households/{household_id}/erase``: its reference again, so that nobody is erased by a slip."""
+
+    reference: Reference

@@ -9,6 +9,8 @@ EVENTS: dict[str, type[Event]] = {
         auth.HouseholdChanged,
         auth.GuardianChanged,
         auth.SessionEnded,
+        auth.ResetRequested,
+        auth.EmailGiven,
         planning.BookingsChanged,
         planning.PlaceGranted,
         planning.AttendanceRecorded,

@@ -4,6 +4,8 @@ from datetime import date
 from enum import StrEnum
 from uuid import UUID
 
+from pydantic import Field, model_validator
+
 from contracts.events.event import Event
 from contracts.model import Contract, Instant, Label, Reference, Version
 
@@ -16,8 +18,21 @@ class Custody(StrEnum):
     ODD_WEEKS = "odd_weeks"
 
 
+class Span(Contract):
+    """Days from the first to the last, both included."""
+
+    first_day: date
+    last_day: date
+
+    @model_validator(mode="after")
+    def _is_in_order(self) -> "Span":
+        if self.last_day < self.first_day:
+            raise ValueError("the last day is before the first")
+        return self
+
+
 class HouseholdChild(Contract):
-    """A child as one of its households knows it."""
+    """A child as one of its households knows it; ``custody_days``, when there are any, say which days are its own."""
 
     child_id: UUID
     first_name: Label
@@ -26,6 +41,7 @@ class HouseholdChild(Contract):
     school: Label
     class_name: Label
     custody: Custody = Custody.FREE
+    custody_days: tuple[Span, ...] = ()
 
 
 class HouseholdChanged(Event):
@@ -75,3 +91,38 @@ class SessionEnded(Event):
     @property
     def subject(self) -> str:
         return f"session/{self.session_id}"
+
+
+class ResetRequested(Event):
+    """Somebody asked for a new secret and an account has that address: the link's token goes there, nowhere else."""
+
+    type = "auth.reset.requested"
+
+    link_id: UUID
+    account_id: UUID
+    first_name: Label
+    identifier: str
+    email: str
+    token: str = Field(repr=False)
+    expires_at: Instant
+
+    @property
+    def subject(self) -> str:
+        return f"account/{self.account_id}"
+
+
+class EmailGiven(Event):
+    """Somebody gave an address as their own: it is believed once the link that is sent there was used."""
+
+    type = "auth.email.given"
+
+    link_id: UUID
+    account_id: UUID
+    first_name: Label
+    email: str
+    token: str = Field(repr=False)
+    expires_at: Instant
+
+    @property
+    def subject(self) -> str:
+        return f"account/{self.account_id}"

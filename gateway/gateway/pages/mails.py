@@ -18,6 +18,8 @@ KINDS = {
     "recap": "modifications du planning",
     "place": "place en liste d'attente",
     "closed": "jour fermé",
+    "reset": "codes oubliés",
+    "confirm_email": "adresse à confirmer",
     "announcement": "messages de la mairie",
 }
 STATUSES = {
@@ -55,7 +57,7 @@ async def send_again(request: web.Request) -> web.Response:
     """« Renvoyer »: to the address known now."""
     await checked_form(request)
     session, _person = await staff(request, Permission.READ_MAILS)
-    await request.app[SERVICES].do(session, "notifier", f"/mails/{path_uuid(request, 'mail_id')}/again")
+    await request.app[SERVICES].tell(session, "notifier", f"/mails/{path_uuid(request, 'mail_id')}/again")
     return see("/mairie/courrier?fait=1")
 
 

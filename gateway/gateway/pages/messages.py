@@ -85,5 +85,5 @@ async def end(request: web.Request) -> web.Response:
     await checked_form(request)
     session, _person = await staff(request, Permission.WRITE_ANNOUNCEMENTS)
     path = f"/announcements/{request.match_info['announcement_id']}/end"
-    await request.app[SERVICES].do(session, "notifier", path)
+    await request.app[SERVICES].tell(session, "notifier", path)
     return see("/mairie/messages")

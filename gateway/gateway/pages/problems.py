@@ -5,7 +5,7 @@ from aiohttp.typedefs import Handler
 
 from chassis.http import Problem
 from gateway.pages.rendering import page, see
-from gateway.services import SignedOut, Told
+from gateway.services import SignedOut, SignInUnfinished, Told
 from gateway.settings import SETTINGS
 
 SENTENCES = {
@@ -35,6 +35,13 @@ SENTENCES = {
     "no_such_certificate": ("Pas d'attestation", "Rien n'a été payé pour la garde de cet enfant cette année-là."),
     "wrong_period": ("Cette période ne se lit pas", "Elle commence avant de finir et dure trois mois au plus."),
     "no_account": ("Ce compte bancaire n'est plus là", "Il n'est plus configuré ici. Contactez la mairie."),
+    "link_over": ("Ce lien ne sert plus", "Il a déjà servi, ou il est trop ancien. Demandez-en un autre."),
+    "codes_on_already": (
+        "Ces codes sont déjà en service",
+        "Mettez-les d'abord hors service.",
+    ),
+    "household_moved": ("Ce foyer a changé", "Quelqu'un l'a modifié entre-temps. Rechargez la page."),
+    "import_not_ready": ("Ce fichier n'est pas prêt", "Il est en cours de lecture, ou il a été refusé."),
     "no_ticket": ("Pas encore de ticket", "Le ticket existe dès que la banque a confirmé le paiement."),
 }
 BY_STATUS = {403: "forbidden", 404: "not_found", 413: "body_too_large", 422: "invalid", 429: "too_many"}
@@ -69,6 +76,8 @@ async def signed_out(request: web.Request, handler: Handler) -> web.StreamRespon
         return await handler(request)
     except SignedOut:
         return see("/connexion?fin=1" if request.cookies else "/connexion")
+    except SignInUnfinished:
+        return see("/premiere-connexion")
     except Told as told:
         return await problem_page(request, told.problem)
 

@@ -165,6 +165,15 @@ def page(
     return response
 
 
+def keep_session(request: web.Request, response: web.Response, session: str) -> web.Response:
+    """Give the browser its session, in place of any other."""
+    settings = request.app[SETTINGS]
+    response.set_cookie(
+        cookie_name(settings), session, httponly=True, secure=settings.is_secure, samesite="Lax", path="/"
+    )
+    return response
+
+
 def see(path: str) -> web.Response:
     """Send the browser to a page after a form."""
     return web.Response(status=303, headers={"Location": path, "Cache-Control": "no-store"})

@@ -8,12 +8,13 @@ from pydantic import SecretStr, ValidationError
 from contracts.api.auth import SignIn
 from contracts.api.notifier import Announcement
 from contracts.failures import Unavailable
-from gateway.pages.rendering import checked_form, client_address, cookie_name, page, see, session_of
+from gateway.pages.rendering import checked_form, client_address, cookie_name, keep_session, page, see, session_of
 from gateway.services import SERVICES, SignedOut, Told
 from gateway.settings import SETTINGS
 
 WRONG = "Ces deux codes ne vont pas ensemble. Vérifiez-les, puis recommencez."
-LOCKED = "Trop d'essais. Attendez {minutes} avant de recommencer."
+LOCKED = "Trop d'essais. Attendez {minutes} avant de recommencer, ou demandez un lien par « Codes oubliés ? »."
+CHANGED = "Votre nouveau code secret est enregistré. Connectez-vous."
 OVER = "Votre session est terminée. Reconnectez-vous pour continuer."
 
 routes = web.RouteTableDef()
@@ -21,7 +22,7 @@ routes = web.RouteTableDef()
 
 @routes.get("/connexion")
 async def sign_in_page(request: web.Request) -> web.Response:
-    notice = OVER if "fin" in request.query else ""
+    notice = OVER if "fin" in request.query else CHANGED if "nouveau" in request.query else ""
     return await _form(request, notice=notice)
 
 
@@ -47,7 +48,7 @@ async def _form(
 @routes.post("/connexion")
 async def sign_in(request: web.Request) -> web.Response:
     """The two codes; one sentence for every way of being wrong."""
-    form, settings = await checked_form(request), request.app[SETTINGS]
+    form = await checked_form(request)
     identifier, secret = str(form.get("identifier", "")), str(form.get("secret", ""))
     try:
         wish = SignIn(
@@ -61,15 +62,15 @@ async def sign_in(request: web.Request) -> web.Response:
         return await _form(request, status=401, wrong=WRONG)
     except Told as told:
         if told.status == 429:
-            minutes = -(-int(told.facts.get("retry_after_seconds", 60)) // 60)
-            sentence = LOCKED.format(minutes=f"{minutes} minute{'s' if minutes > 1 else ''}")
-            return await _form(request, status=429, wrong=sentence, identifier=identifier)
+            return await _form(request, status=429, wrong=locked(told), identifier=identifier)
         return await _form(request, status=401, wrong=WRONG, identifier=identifier)
-    response = see("/")
-    response.set_cookie(
-        cookie_name(settings), opened.session, httponly=True, secure=settings.is_secure, samesite="Lax", path="/"
-    )
-    return response
+    return keep_session(request, see("/"), opened.session)
+
+
+def locked(told: Told) -> str:
+    """How long to wait, and the way around."""
+    minutes = -(-int(told.facts.get("retry_after_seconds", 60)) // 60)
+    return LOCKED.format(minutes=f"{minutes} minute{'s' if minutes > 1 else ''}")
 
 
 @routes.post("/deconnexion")

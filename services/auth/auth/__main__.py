@@ -1,20 +1,43 @@
-"""``python -m auth [serve | migrate | parked … | create-staff … | republish]``"""
+"""``python -m auth``: serve, migrate, parked, create-staff, close-staff, republish, rotate-keys, import, export."""
 
 import argparse
+import asyncio
 import os
 import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from uuid import UUID
 
-from auth import store
-from auth.api import Hasher
-from auth.api.households import changed, checked_email
+from auth.api import Hasher, OwnKeys
 from auth.app import build
+from auth.domain import families_file
+from auth.domain.addresses import checked_email
+from auth.domain.sign_in import SetUp
+from auth.jobs import one_import
 from auth.settings import MIGRATIONS, NAME, Settings
+from auth.store import accounts, changes, imports, registry, sessions
 from chassis import outbox
+from chassis.clock import now
 from chassis.command import Service, main
-from chassis.database import Database
+from chassis.database import Database, Transaction
+from contracts.api.auth import ImportStatus, ImportView
+from contracts.events.auth import SessionEnded
 from contracts.identity import Role
 
 BATCH = 200
+BY_COMMAND = UUID(int=0)
+SIGNS = {"added": "+", "changed": "~", "gone": "-"}
+
+
+@asynccontextmanager
+async def _database(settings: Settings) -> AsyncIterator[Database]:
+    database = Database(settings.database_url, connections_max=3)
+    await database.start()
+    try:
+        yield database
+    finally:
+        await database.stop()
 
 
 async def create_staff(settings: Settings, arguments: list[str]) -> int:
@@ -31,29 +54,48 @@ async def create_staff(settings: Settings, arguments: list[str]) -> int:
         return 2
     secret_hash = await Hasher(settings).hash(secret)
     roles, email = [Role(name) for name in wish.role], checked_email(wish.email) if wish.email else None
-    database = Database(settings.database_url, connections_max=2)
-    await database.start()
-    try:
-        async with database.transaction() as tx:
-            if await store.replace_staff(
-                tx, identifier=wish.identifier, secret_hash=secret_hash, name=wish.name, email=email, roles=roles
-            ):
-                return 0
-            made = await store.add_account(
-                tx,
-                identifier=wish.identifier,
-                secret_hash=secret_hash,
-                household_id=None,
-                first_name=wish.name,
-                last_name="",
-                email=email,
-                roles=roles,
-            )
-            if made is None:
-                sys.stderr.write("a guardian signs in with this identifier\n")
-            return 0 if made else 1
-    finally:
-        await database.stop()
+    async with _database(settings) as database, database.transaction() as tx:
+        renewed = await accounts.replace_staff(
+            tx, identifier=wish.identifier, secret_hash=secret_hash, name=wish.name, email=email, roles=roles
+        )
+        if renewed:
+            await _sign_out(tx, renewed, "staff account renewed")
+            return 0
+        made = await accounts.add_account(
+            tx,
+            identifier=wish.identifier,
+            secret_hash=secret_hash,
+            set_up=SetUp.DONE,
+            household_id=None,
+            first_name=wish.name,
+            last_name="",
+            email=email,
+            roles=roles,
+        )
+        if made is None:
+            sys.stderr.write("a guardian signs in with this identifier\n")
+        return 0 if made else 1
+
+
+async def close_staff(settings: Settings, arguments: list[str]) -> int:
+    """Close an account of the town hall: signed out everywhere, and never in again unless it is renewed."""
+    parser = argparse.ArgumentParser(prog="python -m auth close-staff", description=close_staff.__doc__)
+    parser.add_argument("--identifier", required=True)
+    wish = parser.parse_args(arguments)
+    async with _database(settings) as database, database.transaction() as tx:
+        account = await accounts.account_by_identifier(tx, wish.identifier)
+        if account is None or account.household_id is not None:
+            sys.stderr.write("nobody of the town hall signs in with this identifier\n")
+            return 1
+        await registry.close_accounts(tx, [account.account_id])
+        await _sign_out(tx, account.account_id, "staff account closed")
+    return 0
+
+
+async def _sign_out(tx: Transaction, account_id: UUID, fact: str) -> None:
+    ended = await sessions.end_sessions(tx, [account_id], now())
+    await outbox.add(tx, *(SessionEnded(session_id=each, ended_at=now()) for each in ended))
+    await accounts.add_fact(tx, fact, account_id, "", BY_COMMAND)
 
 
 async def republish(settings: Settings, arguments: list[str]) -> int:
@@ -61,18 +103,99 @@ async def republish(settings: Settings, arguments: list[str]) -> int:
     if arguments:
         sys.stderr.write("republish takes no argument\n")
         return 2
-    database = Database(settings.database_url, connections_max=2)
-    await database.start()
-    try:
+    async with _database(settings) as database:
         async with database.transaction() as tx:
-            ids = await store.household_ids(tx)
+            ids = await registry.household_ids(tx)
         for start in range(0, len(ids), BATCH):
             async with database.transaction() as tx:
-                some = ids[start : start + BATCH]
-                views = await store.households(tx, some)
-                await outbox.add(tx, *(changed(view) for view in views), *await store.guardians(tx, some))
-    finally:
-        await database.stop()
+                await outbox.add(tx, *await changes.told(tx, ids[start : start + BATCH]))
+    return 0
+
+
+async def rotate_keys(settings: Settings, arguments: list[str]) -> int:
+    """Draw a new signing key: published now, signing two minutes later, beside the former ones until they are over.
+
+    With --now, for a key that was stolen, it signs at once and the former ones are published no more.
+    """
+    parser = argparse.ArgumentParser(prog="python -m auth rotate-keys", description=rotate_keys.__doc__)
+    parser.add_argument("--now", action="store_true")
+    wish = parser.parse_args(arguments)
+    async with _database(settings) as database, database.transaction() as tx:
+        key_id = await OwnKeys(database, settings).rotate(tx, at_once=wish.now)
+        await accounts.add_fact(tx, f"signing key {key_id} drawn", None, "")
+    print(key_id)
+    return 0
+
+
+async def import_families(settings: Settings, arguments: list[str]) -> int:
+    """Read a file of families and say what it would change; with --apply, change it, all or nothing."""
+    parser = argparse.ArgumentParser(prog="python -m auth import", description=import_families.__doc__)
+    parser.add_argument("file", type=Path)
+    parser.add_argument("--apply", action="store_true")
+    parser.add_argument("--close-missing", action="store_true", help="close the households that the file lacks")
+    wish = parser.parse_args(arguments)
+    content = await asyncio.to_thread(wish.file.read_bytes)
+    async with _database(settings) as database:
+        async with database.transaction() as tx:
+            import_id = await imports.add(tx, BY_COMMAND, wish.file.name, content, now())
+        view = await _worked_on(database, import_id)
+        _print_report(view)
+        if view.status is ImportStatus.REFUSED:
+            return 1
+        if wish.apply:
+            async with database.transaction() as tx:
+                await imports.begin_apply(tx, import_id, close_missing=wish.close_missing)
+                await accounts.add_fact(tx, f"import {import_id} applied", None, "", BY_COMMAND)
+            view = await _worked_on(database, import_id)
+            print("applied" if view.status is ImportStatus.APPLIED else "the registry changed meanwhile: start again")
+            return 0 if view.status is ImportStatus.APPLIED else 1
+    return 0
+
+
+async def _worked_on(database: Database, import_id: UUID) -> ImportView:
+    """The import once it is done with, here or by a server that runs; its progress on standard error."""
+    while True:
+        working = asyncio.create_task(one_import(database))
+        while not working.done():
+            await asyncio.wait([working], timeout=0.5)
+            async with database.transaction() as tx:
+                view = await imports.view(tx, import_id)
+            assert view is not None, "it was added above"
+            if view.total and sys.stderr.isatty():
+                sys.stderr.write(f"\r{view.done} / {view.total}")
+        await working
+        async with database.transaction() as tx:
+            view = await imports.view(tx, import_id)
+        assert view is not None, "it was added above"
+        if view.status not in {ImportStatus.READING, ImportStatus.APPLYING}:
+            return view
+        await asyncio.sleep(0.2)
+
+
+def _print_report(view: ImportView) -> None:
+    report = view.report
+    for error in report.errors:
+        print(f"ligne {error.line}, {error.column or '—'} : {error.message}")
+    if not report.errors:
+        print(
+            f"{report.households} foyers lus : {report.added} ajoutés, {report.changed} changés, {report.gone} absents "
+            f"du fichier, {report.same} identiques"
+        )
+    for each in report.differences:
+        print(SIGNS[each.kind], each.reference, each.name)
+        for detail in each.details:
+            print(f"    {detail}")
+
+
+async def export_families(settings: Settings, arguments: list[str]) -> int:
+    """Write the file of families as the registry is now to a file."""
+    parser = argparse.ArgumentParser(prog="python -m auth export", description=export_families.__doc__)
+    parser.add_argument("file", type=Path)
+    wish = parser.parse_args(arguments)
+    async with _database(settings) as database, database.transaction() as tx:
+        known = await registry.load(tx)
+    content = families_file.write(each for each in known.values() if each.active)
+    await asyncio.to_thread(wish.file.write_bytes, content)
     return 0
 
 
@@ -83,6 +206,13 @@ if __name__ == "__main__":
             Settings,
             build,
             MIGRATIONS,
-            commands={"create-staff": create_staff, "republish": republish},
+            commands={
+                "create-staff": create_staff,
+                "close-staff": close_staff,
+                "republish": republish,
+                "rotate-keys": rotate_keys,
+                "import": import_families,
+                "export": export_families,
+            },
         )
     )

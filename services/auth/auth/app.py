@@ -3,11 +3,13 @@
 from aiohttp import web
 
 from auth.api import HASHER, ROUTES, Hasher, use_own_keys
+from auth.jobs import jobs
 from auth.settings import NAME, SETTINGS, Settings
 from chassis.broker import use_broker
 from chassis.database import use_database
 from chassis.http import application
 from chassis.identity import use_identity
+from chassis.jobs import use_jobs
 from chassis.outbox import use_outbox
 
 
@@ -20,5 +22,6 @@ def build(settings: Settings) -> web.Application:
     use_broker(app, settings)
     use_identity(app, settings, audience=NAME, keys=use_own_keys(app))
     use_outbox(app)
+    use_jobs(app, jobs)
     app.add_routes(ROUTES)
     return app

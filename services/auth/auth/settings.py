@@ -12,15 +12,26 @@ MIGRATIONS = Path(__file__).parent.parent / "migrations"
 
 
 class Settings(ServiceSettings):
-    """``AUTH_KEY_SECRET`` encrypts the signing keys at rest; whoever has it and the database can sign tokens."""
+    """``AUTH_KEY_SECRET`` encrypts the signing keys at rest; whoever has it and the database can sign tokens.
+
+    What is kept for how long: ``SESSIONS_KEPT_DAYS`` after their end, ``FACTS_KEPT_DAYS`` (the database refuses less
+    than 180), ``IMPORTS_KEPT_DAYS`` for what a file of families changed.
+    """
 
     auth_key_secret: SecretStr = Field(min_length=32)
+    town_name: str = Field(min_length=1, max_length=100)
+    public_url: str = Field(pattern=r"^https?://[^/]+$")
     session_idle_seconds: int = Field(default=1800, gt=0)
     session_seconds_max: int = Field(default=43_200, gt=0)
     token_seconds: int = Field(default=60, gt=0, le=300)
+    link_seconds: int = Field(default=1800, gt=0, le=86_400)
     argon2_time_cost: int = Field(default=2, ge=1)
     argon2_memory_kib: int = Field(default=19_456, ge=8)
     argon2_at_once: int = Field(default=2, ge=1, le=16)
+    import_bytes_max: int = Field(default=16_777_216, gt=0)
+    sessions_kept_days: int = Field(default=30, ge=1)
+    facts_kept_days: int = Field(default=365, ge=181)
+    imports_kept_days: int = Field(default=90, ge=1)
 
 
 SETTINGS = web.AppKey("settings", Settings)

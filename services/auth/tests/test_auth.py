@@ -2,17 +2,17 @@
 
 import asyncio
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import jwt
 import pytest
 from aiohttp.test_utils import TestClient
 
-from auth.__main__ import create_staff, republish
+from auth.__main__ import close_staff, create_staff, republish, rotate_keys
 from auth.api import Hasher
 from auth.app import build
 from auth.settings import Settings
-from chassis.broker import declare
+from chassis.database import DATABASE
 from chassis.testing import Probe, Tokens
 
 CODES = {"identifier": "Camille.D", "secret": "un-bon-secret"}
@@ -31,29 +31,6 @@ HOUSEHOLD = {
         }
     ],
 }
-
-
-@pytest.fixture
-async def settings(database_url: str, amqp_url: str) -> Settings:
-    await declare(amqp_url, [], [])
-    return Settings(
-        database_url=database_url,
-        amqp_url=amqp_url,
-        auth_url="http://unused",
-        http_port=0,
-        auth_key_secret="a secret of the tests, long enough to be accepted",
-        argon2_time_cost=1,
-        argon2_memory_kib=64,
-    )
-
-
-@pytest.fixture
-async def client(aiohttp_client: Any, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> TestClient[Any, Any]:
-    monkeypatch.setenv("STAFF_SECRET", "admin-secret")
-    words = ["--identifier", "admin", "--name", "Ada Min", "--role", "administrator"]
-    assert await create_staff(settings, words) == 0
-    made: TestClient[Any, Any] = await aiohttp_client(build(settings))
-    return made
 
 
 async def sign_in(client: TestClient[Any, Any], identifier: str, secret: str, address: str = "192.0.2.1") -> Any:
@@ -113,7 +90,7 @@ async def test_every_wrong_code_gets_the_same_answer(client: TestClient[Any, Any
     assert set(answers) == {(401, "wrong_codes", "the two codes do not go together")}
 
 
-async def test_an_unknown_identifier_costs_a_verification_too(settings: Settings) -> None:
+async def test_an_unknown_identifier_and_a_letter_cost_a_verification_too(settings: Settings) -> None:
     hasher = Hasher(settings)
     verified: list[str] = []
     argon2_verify = hasher._argon2.verify
@@ -124,8 +101,12 @@ async def test_an_unknown_identifier_costs_a_verification_too(settings: Settings
             return argon2_verify(stored, secret)
 
     hasher._argon2 = Counting()  # type: ignore[assignment]
+    letter = hasher.letter_hash("h4tn-8wkc-qz3m")
     assert not await hasher.verify(None, "the secret of nobody")
-    assert len(verified) == 1
+    assert await hasher.verify(letter, "H4TN 8WKC QZ3M")
+    assert not await hasher.verify(letter, "h4tn-8wkc-qz3n")
+    assert not await hasher.verify(letter, "the secret of nobody")
+    assert len(verified) == 4
 
 
 async def test_a_lock_survives_a_restart_and_holds_on_two_replicas(
@@ -215,17 +196,24 @@ async def test_only_an_administrator_chooses_codes(
     assert (await client.post("/households", json=HOUSEHOLD, headers=headers)).status == 403
 
 
-async def test_a_guardian_sets_its_own_email_only(client: TestClient[Any, Any], probe: Probe) -> None:
-    await household(client)
-    signed_in = await (await sign_in(client, "camille.d", "un-bon-secret")).json()
-    headers = Tokens.headers(await token(client, signed_in["session"]))
-    own = f"/guardians/{UUID(signed_in['identity']['subject_id'])}/email"
-    assert (await client.put(own, json={"email": "new@example.org"}, headers=headers)).status == 200
-    await probe.next("auth.guardian.changed")
-    assert (await probe.next("auth.guardian.changed")).data["version"] == 2
-    assert (await client.put(own, json={"email": "no address"}, headers=headers)).status == 422
-    other = f"/guardians/{uuid4()}/email"
-    assert (await client.put(other, json={"email": "new@example.org"}, headers=headers)).status == 404
+async def test_a_staff_account_that_is_renewed_or_closed_is_signed_out_at_once(
+    client: TestClient[Any, Any], settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = ["--identifier", "clerk", "--name", "C", "--role", "clerk"]
+    for secret in ("clerk-secret", "clerk-secret-2"):
+        monkeypatch.setenv("STAFF_SECRET", secret)
+        assert await create_staff(settings, words) == 0
+        session = (await (await sign_in(client, "clerk", secret)).json())["session"]
+        await token(client, session)
+        if secret == "clerk-secret":
+            first = session
+    assert (await client.post("/tokens", json={"session": first, "audience": "auth"})).status == 401
+    assert await close_staff(settings, ["--identifier", "clerk"]) == 0
+    assert (await client.post("/tokens", json={"session": session, "audience": "auth"})).status == 401
+    assert (await sign_in(client, "clerk", "clerk-secret-2")).status == 401
+    assert await close_staff(settings, ["--identifier", "clerk"]) == 1
+    assert await create_staff(settings, words) == 0
+    assert (await sign_in(client, "clerk", "clerk-secret-2")).status == 201
 
 
 async def test_republish_tells_everything_again(client: TestClient[Any, Any], probe: Probe, settings: Settings) -> None:
@@ -235,3 +223,42 @@ async def test_republish_tells_everything_again(client: TestClient[Any, Any], pr
     again = await probe.next("auth.household.changed")
     assert again.data["household_id"] == made["household_id"]
     assert again.data["version"] == 1
+
+
+async def test_a_new_signing_key_is_shown_before_it_signs_and_the_old_one_stays_until_its_tokens_are_over(
+    client: TestClient[Any, Any], settings: Settings, aiohttp_client: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def replica() -> TestClient[Any, Any]:
+        made: TestClient[Any, Any] = await aiohttp_client(build(settings))
+        return made
+
+    async def shown(each: TestClient[Any, Any]) -> set[str]:
+        keys = (await (await each.get("/.well-known/jwks.json")).json())["keys"]
+        return {key["kid"] for key in keys}
+
+    async def signed(each: TestClient[Any, Any]) -> str:
+        session = (await (await sign_in(each, "admin", "admin-secret")).json())["session"]
+        return await token(each, session)
+
+    old = await signed(client)
+    old_id = jwt.get_unverified_header(old)["kid"]
+    assert await rotate_keys(settings, []) == 0
+    new_id = capsys.readouterr().out.strip()
+    second = await replica()
+    assert await shown(second) == {old_id, new_id}
+    assert jwt.get_unverified_header(await signed(second))["kid"] == old_id
+    await sql(client, "UPDATE signing_key SET signs_from = signs_from - interval '5 minutes'")
+    third = await replica()
+    assert jwt.get_unverified_header(await signed(third))["kid"] == new_id
+    assert (await third.get("/account", headers=Tokens.headers(old))).status == 200
+    assert await rotate_keys(settings, ["--now"]) == 0
+    stolen_id, fourth = capsys.readouterr().out.strip(), await replica()
+    assert await shown(fourth) == {stolen_id}
+    assert (await fourth.get("/account", headers=Tokens.headers(old))).status == 401
+    assert jwt.get_unverified_header(await signed(fourth))["kid"] == stolen_id
+
+
+async def sql(client: TestClient[Any, Any], query: str) -> None:
+    assert client.app is not None
+    async with client.app[DATABASE].transaction() as tx:
+        await tx.execute(query)

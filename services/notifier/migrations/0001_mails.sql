@@ -49,8 +49,10 @@ CREATE TABLE mail (
     intent      text NOT NULL UNIQUE,
     kind        text NOT NULL,
     recipient   text NOT NULL,
+    first_name  text NOT NULL,
     domain      text NOT NULL,
-    guardian_id uuid NOT NULL,
+    -- A guardian, or somebody of the town hall about their own codes.
+    person_id   uuid NOT NULL,
     event       jsonb NOT NULL,
     -- What somebody waits for goes before what everybody gets.
     priority    smallint NOT NULL CHECK (priority BETWEEN 0 AND 2),

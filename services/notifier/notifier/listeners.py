@@ -3,11 +3,11 @@
 from chassis.clock import now
 from chassis.database import Transaction
 from chassis.inbox import Later, Listeners
-from contracts.events.auth import GuardianChanged, HouseholdChanged
+from contracts.events.auth import EmailGiven, GuardianChanged, HouseholdChanged, ResetRequested
 from contracts.events.billing import InvoicePublished
 from contracts.events.payment import PaymentConfirmed, PaymentRefused, Unpaid
 from contracts.events.planning import BookingsChanged, Channel, PlaceGranted
-from notifier.domain.mails import Kind, intent
+from notifier.domain.mails import Contact, Kind, intent
 from notifier.settings import NAME
 from notifier.store import contacts, mails
 
@@ -77,3 +77,17 @@ async def mail_place(event: PlaceGranted, tx: Transaction) -> None:
     fact = f"{event.household_id}/{event.child_id}/{event.version}"
     for person in await contacts.guardians(tx, event.household_id):
         await mails.add_mail(tx, intent(Kind.PLACE, fact, person), Kind.PLACE, person, event, now())
+
+
+@listeners.on(ResetRequested)
+async def mail_reset(event: ResetRequested, tx: Transaction) -> None:
+    """The link for a new secret, to the address that the account has; people of the town hall have one too."""
+    person = Contact(event.account_id, event.first_name, event.email)
+    await mails.add_mail(tx, intent(Kind.RESET, event.link_id, person), Kind.RESET, person, event, now())
+
+
+@listeners.on(EmailGiven)
+async def mail_confirmation(event: EmailGiven, tx: Transaction) -> None:
+    """The link that proves an address, to that address."""
+    person, kind = Contact(event.account_id, event.first_name, event.email), Kind.CONFIRM_EMAIL
+    await mails.add_mail(tx, intent(kind, event.link_id, person), kind, person, event, now())

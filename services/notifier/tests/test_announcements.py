@@ -139,8 +139,8 @@ async def test_a_ticket_goes_before_a_message_to_everybody(post: Any) -> None:
         ("ticket", 0, post.confirmed().model_dump_json()),
     ):
         await post.sql(
-            "INSERT INTO mail (intent, kind, recipient, domain, guardian_id, event, priority, created_at, try_at) "
-            "VALUES ($1, $1, 'a@example.org', 'example.org', $2, $3::text::jsonb, $4, now(), now())",
+            "INSERT INTO mail (intent, kind, recipient, first_name, domain, person_id, event, priority, created_at, "
+            "try_at) VALUES ($1, $1, 'a@example.org', 'Ana', 'example.org', $2, $3::text::jsonb, $4, now(), now())",
             kind,
             post.guardian,
             event,

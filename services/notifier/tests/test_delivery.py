@@ -121,8 +121,8 @@ async def test_two_replicas_send_each_mail_once_over_few_connections(post: Any) 
 async def test_a_mail_that_cannot_be_written_stops_no_other(post: Any) -> None:
     await post.known()
     await post.sql(
-        "INSERT INTO mail (intent, kind, recipient, domain, guardian_id, event, priority, created_at, try_at) "
-        "VALUES ('x', 'ticket', 'a@example.org', 'example.org', $1, '{}', 0, now(), now())",
+        "INSERT INTO mail (intent, kind, recipient, first_name, domain, person_id, event, priority, created_at, "
+        "try_at) VALUES ('x', 'ticket', 'a@example.org', 'Ana', 'example.org', $1, '{}', 0, now(), now())",
         post.guardian,
     )
     await post.probe.publish(post.confirmed())

@@ -1,12 +1,13 @@
 """notifier on a real database, broker and SMTP server: which facts become mails, for whom, once."""
 
 import asyncio
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
 from chassis.clock import now
-from contracts.events.auth import GuardianChanged
+from chassis.testing import eventually
+from contracts.events.auth import EmailGiven, GuardianChanged, ResetRequested
 from contracts.events.payment import PaymentRefused, Unpaid
 from contracts.events.planning import BookedDay, BookingsChanged, Channel, PlaceGranted
 
@@ -190,3 +191,22 @@ async def test_who_may(post: Any) -> None:
     assert (await post.client.put("/preferences", json={}, headers=post.staff())).status == 403
     wrong = await post.client.put("/preferences", json={"invoice_published": "often"}, headers=post.parent())
     assert wrong.status == 422
+
+
+async def test_a_link_goes_to_its_address_once_and_its_secret_is_forgotten_here(post: Any) -> None:
+    common = {"account_id": post.guardian, "first_name": "Camille", "expires_at": now() + timedelta(minutes=30)}
+    token = "an-opaque-token-of-the-tests"
+    reset = ResetRequested(link_id=uuid4(), identifier="k7mqx2pd", email="camille@example.org", token=token, **common)
+    given = EmailGiven(link_id=uuid4(), email="new@example.org", token=token, **common)
+    for event in (reset, reset, given):
+        await post.hears(event)
+    by_recipient = {str(each["To"]): each for each in await post.mails(2)}
+    body = by_recipient["camille@example.org"].get_body(("plain",))
+    assert body is not None
+    assert f"/codes-oublies/nouveau?jeton={token}" in body.get_content()
+    assert "k7mqx2pd" in body.get_content()
+    body = by_recipient["new@example.org"].get_body(("html",))
+    assert body is not None
+    assert f"/email/confirmation?jeton={token}" in body.get_content()
+    query = "SELECT bool_and(event::text NOT LIKE '%opaque%') FROM mail"
+    await eventually(lambda: post.sql(query))

@@ -2,61 +2,44 @@
 
 import hashlib
 import secrets
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from aiohttp import web
-from email_validator import EmailNotValidError, validate_email
-from pydantic import Field
 
-from auth import store
 from auth.api.secrets import HASHER
 from auth.domain import access_codes
-from auth.domain.failures import IdentifierTaken, ReferenceTaken
+from auth.domain.addresses import checked_email
+from auth.domain.failures import HouseholdMoved, IdentifierTaken, ReferenceTaken
+from auth.domain.registry import Child, Guardian, Household, Place, plan
+from auth.domain.sign_in import SetUp
+from auth.store import accounts, changes, registry
 from chassis import outbox
+from chassis.clock import now
 from chassis.database import DATABASE, Transaction
 from chassis.http import json_response, path_uuid, read_body
-from chassis.identity import household_in_path, identity, require
-from contracts.api.auth import AccessCodes, GuardianWish, HouseholdCreated, HouseholdList, HouseholdView, HouseholdWish
-from contracts.events.auth import HouseholdChanged
+from chassis.identity import household_in_path, require
+from contracts.api.auth import (
+    AccessCodes,
+    ChildWish,
+    GuardianWish,
+    HouseholdCreated,
+    HouseholdList,
+    HouseholdUpdate,
+    HouseholdWish,
+)
 from contracts.failures import Forbidden, Invalid, NotFound
 from contracts.identity import Permission, Role
-from contracts.model import Contract
+
+LIMIT_MAX = 500
 
 routes = web.RouteTableDef()
-
-
-class EmailWish(Contract):
-    """``PUT /guardians/{guardian_id}/email``."""
-
-    email: str = Field(max_length=254)
-
-
-def changed(view: HouseholdView) -> HouseholdChanged:
-    """The household as the event that tells of it."""
-    return HouseholdChanged(
-        household_id=view.household_id,
-        version=view.version,
-        reference=view.reference,
-        name=view.name,
-        address=view.address,
-        active=True,
-        children=view.children,
-    )
-
-
-def checked_email(email: str) -> str:
-    """The address in its normal form; ``Invalid`` when it cannot be one."""
-    try:
-        return validate_email(email, check_deliverability=False, test_environment=True).normalized
-    except EmailNotValidError as error:
-        raise Invalid("this is not an email address", errors=[{"field": "email", "message": str(error)}]) from None
 
 
 @routes.get("/households/{household_id}")
 async def get_household(request: web.Request) -> web.Response:
     household_id = household_in_path(request, Permission.READ_HOUSEHOLDS)
     async with request.app[DATABASE].transaction() as tx:
-        found = await store.households(tx, [household_id])
+        found = await registry.households(tx, [household_id])
     if not found:
         raise NotFound("no such household")
     return json_response(found[0])
@@ -64,10 +47,15 @@ async def get_household(request: web.Request) -> web.Response:
 
 @routes.get("/households")
 async def get_households(request: web.Request) -> web.Response:
+    """The first households that the search finds, by reference; how many there are in all."""
     require(request, Permission.READ_HOUSEHOLDS)
+    text, limit = request.query.get("search", "").strip()[:100], request.query.get("limit", str(LIMIT_MAX))
+    if not limit.isdecimal() or not 0 < int(limit) <= LIMIT_MAX:
+        raise Invalid("the limit is wrong", errors=[{"field": "limit", "message": f"1 to {LIMIT_MAX}"}])
     async with request.app[DATABASE].transaction() as tx:
-        found = await store.households(tx, await store.household_ids(tx))
-    return json_response(HouseholdList(households=tuple(found)))
+        ids, total, without_letter = await registry.search(tx, text, int(limit))
+        found = await registry.households(tx, ids)
+    return json_response(HouseholdList(households=tuple(found), total=total, without_letter=without_letter))
 
 
 @routes.post("/households")
@@ -77,52 +65,62 @@ async def post_household(request: web.Request) -> web.Response:
     wish = await read_body(request, HouseholdWish)
     if any(each.identifier or each.secret for each in wish.guardians) and Role.ADMINISTRATOR not in person.roles:
         raise Forbidden("only an administrator may choose access codes")
-    codes = [_drawn(guardian) for guardian in wish.guardians]
-    hashes = [await request.app[HASHER].hash(secret) for _identifier, secret in codes]
+    codes = [await _codes(request, guardian) for guardian in wish.guardians]
     digest = hashlib.sha256(await request.read()).digest()
     async with request.app[DATABASE].transaction() as tx:
-        await tx.execute("SELECT pg_advisory_xact_lock(hashtext('household ' || $1))", wish.reference)
-        if there := await store.household_by_reference(tx, wish.reference):
+        await registry.lock(tx)
+        if there := await registry.household_by_reference(tx, wish.reference):
             if there[1] != digest:
                 raise ReferenceTaken("another household has this reference", reference=wish.reference)
-            (view,) = await store.households(tx, [there[0]])
+            (view,) = await registry.households(tx, [there[0]])
             return json_response(HouseholdCreated(household=view, access_codes=()))
-        await _check_children(tx, wish)
-        household_id = await store.add_household(tx, wish, digest)
-        told = await _add_guardians(tx, household_id, wish, codes, hashes)
-        (view,) = await store.households(tx, [household_id])
-        await outbox.add(tx, changed(view), *await store.guardians(tx, [household_id]))
+        await _known_children(tx, wish.children)
+        household_id = await registry.add_household(tx, wish, digest)
+        told = await _add_guardians(tx, household_id, wish, codes)
+        (view,) = await registry.households(tx, [household_id])
+        await outbox.add(tx, *await changes.told(tx, [household_id]))
+        await accounts.add_fact(tx, f"household {wish.reference} written down", None, "", person.subject_id)
     return json_response(HouseholdCreated(household=view, access_codes=tuple(told)), status=201)
 
 
-def _drawn(guardian: GuardianWish) -> tuple[str, str]:
+async def _codes(request: web.Request, guardian: GuardianWish) -> tuple[str, str, str, SetUp]:
+    """Identifier, secret, its hash, and how far that brings the guardian: a drawn code is a letter's."""
     identifier = guardian.identifier or access_codes.draw_identifier(secrets.choice)
-    secret = guardian.secret.get_secret_value() if guardian.secret else access_codes.draw_secret(secrets.choice)
-    return identifier, secret
+    if guardian.secret:
+        secret = guardian.secret.get_secret_value()
+        return identifier, secret, await request.app[HASHER].hash(secret), SetUp.DONE
+    secret = access_codes.draw_secret(secrets.choice)
+    return identifier, secret, request.app[HASHER].letter_hash(secret), SetUp.LETTER
 
 
-async def _check_children(tx: Transaction, wish: HouseholdWish) -> None:
-    shared = [child.child_id for child in wish.children if child.child_id]
-    unknown = set(shared) - await store.known_children(tx, shared)
+async def _known_children(tx: Transaction, children: tuple[ChildWish, ...]) -> dict[UUID, Child]:
+    """The children that the wish names by id, as they are; ``Invalid`` when one does not exist or comes twice."""
+    shared = [child.child_id for child in children if child.child_id]
+    known = await registry.known_children(tx, shared)
+    unknown = set(shared) - set(known)
     if unknown or len(set(shared)) != len(shared):
         errors = [{"field": "children", "message": f"no child {child_id}"} for child_id in sorted(map(str, unknown))]
         raise Invalid("a child named here does not exist, or is named twice", errors=errors)
+    return known
 
 
 async def _add_guardians(
-    tx: Transaction, household_id: UUID, wish: HouseholdWish, codes: list[tuple[str, str]], hashes: list[str]
+    tx: Transaction, household_id: UUID, wish: HouseholdWish, codes: list[tuple[str, str, str, SetUp]]
 ) -> list[AccessCodes]:
     told = []
-    for guardian, (identifier, secret), secret_hash in zip(wish.guardians, codes, hashes, strict=True):
-        account_id = await store.add_account(
+    for position, guardian in enumerate(wish.guardians):
+        identifier, secret, secret_hash, set_up = codes[position]
+        account_id = await accounts.add_account(
             tx,
             identifier=identifier,
             secret_hash=secret_hash,
+            set_up=set_up,
             household_id=household_id,
             first_name=guardian.first_name,
             last_name=guardian.last_name,
             email=checked_email(guardian.email) if guardian.email else None,
             roles=[Role.PARENT],
+            position=position,
         )
         if account_id is None:
             raise IdentifierTaken("this identifier is taken", identifier=identifier)
@@ -130,16 +128,49 @@ async def _add_guardians(
     return told
 
 
-@routes.put("/guardians/{guardian_id}/email")
-async def put_email(request: web.Request) -> web.Response:
-    """A guardian's own address."""
-    guardian_id = path_uuid(request, "guardian_id")
-    if identity(request).subject_id != guardian_id:
-        raise NotFound("no such guardian")
-    email = checked_email((await read_body(request, EmailWish)).email)
+@routes.put("/households/{household_id}")
+async def put_household(request: web.Request) -> web.Response:
+    """Make a household as it must be, if nobody changed it since it was read."""
+    person, household_id = require(request, Permission.WRITE_HOUSEHOLDS), path_uuid(request, "household_id")
+    wish = await read_body(request, HouseholdUpdate)
     async with request.app[DATABASE].transaction() as tx:
-        guardian = await store.save_email(tx, guardian_id, email)
-        if guardian is None:
-            raise NotFound("no such guardian")
-        await outbox.add(tx, guardian)
-    return json_response(EmailWish(email=email))
+        await registry.lock(tx)
+        loaded, views = await registry.load(tx, [household_id]), await registry.households(tx, [household_id])
+        if not loaded:
+            raise NotFound("no such household")
+        (known,), (view,) = loaded.values(), views
+        if view.version != wish.seen_version:
+            raise HouseholdMoved("the household was changed meanwhile", version=view.version)
+        shared = await _known_children(tx, wish.children)
+        made = plan(known, _wanted(known, wish, shared), await registry.numbered_children(tx), uuid4, shared)
+        if made:
+            await outbox.add(tx, *await changes.make(tx, [made], [], now()))
+            fact = f"household {known.reference} changed"
+            await accounts.add_fact(tx, fact, None, "", person.subject_id)
+            (view,) = await registry.households(tx, [household_id])
+    return json_response(view)
+
+
+def _wanted(known: Household, wish: HouseholdUpdate, shared: dict[UUID, Child]) -> Household:
+    own = {each.guardian_id for each in known.guardians}
+    strangers = [each for each in wish.guardians if each.guardian_id and each.guardian_id not in own]
+    if strangers:
+        raise Invalid("a guardian named here is not of this household", errors=[{"field": "guardians", "message": ""}])
+    places = []
+    for each in wish.children:
+        same = shared.get(each.child_id) if each.child_id else None
+        child = Child(
+            each.first_name,
+            each.last_name,
+            each.birth_date,
+            each.school,
+            each.class_name,
+            same.reference if same else None,
+            each.child_id,
+        )
+        places.append(Place(child, each.custody, each.custody_days))
+    guardians = tuple(
+        Guardian(g.first_name, g.last_name, checked_email(g.email) if g.email else None, g.guardian_id)
+        for g in wish.guardians
+    )
+    return Household(known.reference, wish.name, wish.address, guardians, tuple(places))

@@ -4,7 +4,7 @@ import base64
 import hashlib
 import time
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -15,14 +15,16 @@ from cryptography.fernet import Fernet, InvalidToken
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from auth import store
 from auth.settings import SETTINGS, Settings
-from chassis.database import DATABASE, Database
+from auth.store import sessions as store
+from chassis.database import DATABASE, Database, Transaction
 from chassis.identity import ALGORITHM, ISSUER, claims_of, read_jwks
 from contracts.failures import Unavailable
 from contracts.identity import Identity
 
 READ_AGAIN_SECONDS = 60
+PUBLISHED_FIRST = timedelta(seconds=2 * READ_AGAIN_SECONDS)
+STAYS = timedelta(minutes=10)
 
 log = structlog.get_logger()
 
@@ -64,6 +66,28 @@ class OwnKeys:
         }
         return jwt.encode(claims, key, algorithm=ALGORITHM, headers={"kid": key_id})
 
+    def seal(self, secret: bytes) -> bytes:
+        """A secret that must be read again, encrypted for the database."""
+        return self._cipher.encrypt(secret)
+
+    def open(self, sealed: bytes) -> bytes:
+        """What was sealed; ``Unavailable`` when ``AUTH_KEY_SECRET`` has changed since."""
+        try:
+            return self._cipher.decrypt(sealed)
+        except InvalidToken:
+            raise Unavailable("this was kept under another AUTH_KEY_SECRET") from None
+
+    async def rotate(self, tx: Transaction, *, at_once: bool) -> str:
+        """A new key, its id. It is published now and signs after ``PUBLISHED_FIRST``, when every replica shows it.
+
+        The former keys stay published for ``STAYS`` after that, until what they signed is over. ``at_once``, for a
+        key that was stolen: it signs now and the former ones are published no more.
+        """
+        await store.lock_signing_keys(tx)
+        key_id = await self._add(tx, timedelta(0) if at_once else PUBLISHED_FIRST)
+        await store.retire_signing_keys(tx, key_id, timedelta(0) if at_once else PUBLISHED_FIRST + STAYS)
+        return key_id
+
     async def _fresh(self) -> None:
         if time.monotonic() - self._read_at < READ_AGAIN_SECONDS:
             return
@@ -80,7 +104,7 @@ class OwnKeys:
 
     def _newest(self, rows: Sequence[Any]) -> tuple[str, Ed25519PrivateKey] | None:
         """The key that signs; None when there is none, or none that ``AUTH_KEY_SECRET`` opens since it was changed."""
-        if not rows:
+        if not rows or not rows[0]["may_sign"]:
             return None
         try:
             private = self._cipher.decrypt(rows[0]["private_key"])
@@ -91,14 +115,15 @@ class OwnKeys:
         assert isinstance(key, Ed25519PrivateKey), "only Ed25519 keys are ever stored"
         return rows[0]["key_id"], key
 
-    async def _add(self, tx: Any) -> None:
+    async def _add(self, tx: Transaction, wait: timedelta = timedelta(0)) -> str:
         key, key_id = Ed25519PrivateKey.generate(), uuid4().hex
         private = key.private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         )
         public = jwt.algorithms.OKPAlgorithm.to_jwk(key.public_key(), as_dict=True)
         entry = {**public, "kid": key_id, "use": "sig", "alg": ALGORITHM}
-        await store.add_signing_key(tx, key_id, self._cipher.encrypt(private), entry)
+        await store.add_signing_key(tx, key_id, self._cipher.encrypt(private), entry, wait)
+        return key_id
 
 
 OWN_KEYS = web.AppKey("own_keys", OwnKeys)

@@ -1,22 +1,23 @@
 """Signing in and out, and exchanging a session for a short-lived token."""
 
-import hashlib
 import secrets
 from datetime import datetime, timedelta
+from uuid import UUID
 
 from aiohttp import web
 
-from auth import store
+from auth.api.guards import limits, note_failure, refuse_while_locked
 from auth.api.keys import OWN_KEYS
 from auth.api.secrets import HASHER
-from auth.domain.failures import SessionOver, SignInLocked, WrongCodes
-from auth.domain.sign_in import ACCOUNT_FAILURES_MAX, ADDRESS_FAILURES_MAX
+from auth.domain.failures import SessionOver, SetUpWanted, WrongCodes
+from auth.domain.sign_in import stage
 from auth.settings import SETTINGS, Settings
+from auth.store import accounts, sessions
 from chassis import outbox
 from chassis.clock import now
 from chassis.database import DATABASE, Transaction
 from chassis.http import json_response, public, read_body
-from contracts.api.auth import SessionKey, SignedIn, SignIn, Token, TokenWish
+from contracts.api.auth import SessionKey, SessionState, SignedIn, SignIn, Stage, Token, TokenWish
 from contracts.events.auth import SessionEnded
 from contracts.failures import Invalid
 
@@ -26,15 +27,46 @@ NO_SUCH_AUDIENCE = "no service of that name"
 routes = web.RouteTableDef()
 
 
-def _limits(settings: Settings) -> tuple[timedelta, timedelta]:
+def durations(settings: Settings) -> tuple[timedelta, timedelta]:
+    """How long a session lasts unused, and at most."""
     return timedelta(seconds=settings.session_idle_seconds), timedelta(seconds=settings.session_seconds_max)
 
 
-def _guards(wish: SignIn) -> dict[bytes, int]:
-    """The two guards of an attempt and how many failures each allows."""
-    by_account = hashlib.sha256(f"account {wish.identifier.strip().lower()}".encode()).digest()
-    by_address = hashlib.sha256(f"address {wish.client_address}".encode()).digest()
-    return {by_account: ACCOUNT_FAILURES_MAX, by_address: ADDRESS_FAILURES_MAX}
+async def live_session(request: web.Request, tx: Transaction, token: str) -> sessions.Session:
+    """The session of that token, its use noted; ``SessionOver`` when it is none any more."""
+    idle, longest = durations(request.app[SETTINGS])
+    session = await sessions.session_by_token(tx, token)
+    if session is None or not session.times.is_live(now(), idle=idle, longest=longest):
+        raise SessionOver("the session is over")
+    await sessions.touch_session(tx, session.session_id, now())
+    return session
+
+
+async def end_all(tx: Transaction, account_id: UUID, at: datetime, *, but: UUID | None = None) -> None:
+    """End the account's sessions, but for one, everywhere."""
+    ended = await sessions.end_sessions(tx, [account_id], at, but=but)
+    await outbox.add(tx, *(SessionEnded(session_id=each, ended_at=at) for each in ended))
+
+
+async def end_one(tx: Transaction, account_id: UUID, session_id: UUID) -> None:
+    """End one session of the account, everywhere; ending it twice is no error."""
+    at = now()
+    ended = await sessions.end_sessions(tx, [account_id], at, only=session_id)
+    await outbox.add(tx, *(SessionEnded(session_id=each, ended_at=at) for each in ended))
+
+
+async def open_session(
+    request: web.Request, tx: Transaction, account: accounts.Account, user_agent: str, *, code_given: bool = False
+) -> SignedIn:
+    """A new session, and what it still wants."""
+    at, token = now(), secrets.token_urlsafe(32)
+    session_id = await sessions.add_session(tx, account.account_id, token, user_agent, at, code_given=code_given)
+    return SignedIn(
+        session=token,
+        expires_at=at + min(durations(request.app[SETTINGS])),
+        identity=account.identity(session_id),
+        stage=stage(account.set_up, wants_code=account.has_totp and not code_given),
+    )
 
 
 @routes.post("/sessions")
@@ -42,44 +74,40 @@ def _guards(wish: SignIn) -> dict[bytes, int]:
 async def sign_in(request: web.Request) -> web.Response:
     """The two codes against a session; every failure looks and takes the same."""
     wish = await read_body(request, SignIn)
-    at = now()
+    at, guarded = now(), limits(wish.identifier, wish.client_address)
     async with request.app[DATABASE].transaction() as tx:
-        await _refuse_while_locked(tx, wish, at)
-        account = await store.account_by_identifier(tx, wish.identifier.strip())
+        await refuse_while_locked(tx, guarded, at)
+        account = await accounts.account_by_identifier(tx, wish.identifier.strip())
     hasher, secret = request.app[HASHER], wish.secret.get_secret_value()
     is_right = await hasher.verify(account.secret_hash if account else None, secret)
-    if account is None or not is_right:
-        await _note_failure(request, wish, account)
+    if account is None or account.secret_hash is None or not is_right:
+        account_id = account.account_id if account else None
+        await note_failure(request, guarded, "wrong codes", account_id, wish.client_address)
         raise WrongCodes("the two codes do not go together")
     rehashed = await hasher.hash(secret) if hasher.needs_rehash(account.secret_hash) else None
-    session = secrets.token_urlsafe(32)
     async with request.app[DATABASE].transaction() as tx:
-        await _refuse_while_locked(tx, wish, at)
-        await store.clear_guard(tx, next(iter(_guards(wish))))
+        await refuse_while_locked(tx, guarded, at)
+        if not account.has_totp:  # else the one-time code clears it, or its failures would never count
+            await accounts.clear_guard(tx, next(iter(guarded)))
         if rehashed:
-            await store.save_secret(tx, account.account_id, rehashed)
-        session_id = await store.add_session(tx, account.account_id, session, wish.user_agent, at)
-        await store.add_security_fact(tx, "signed in", account.account_id, wish.client_address)
-    idle, longest = _limits(request.app[SETTINGS])
-    answer = SignedIn(session=session, expires_at=at + min(idle, longest), identity=account.identity(session_id))
+            await accounts.rehash(tx, account, rehashed)
+        answer = await open_session(request, tx, account, wish.user_agent)
+        await accounts.add_fact(tx, "signed in", account.account_id, wish.client_address)
     return json_response(answer, status=201)
 
 
-async def _refuse_while_locked(tx: Transaction, wish: SignIn, at: datetime) -> None:
-    guards = await store.guards_for_update(tx, list(_guards(wish)))
-    wait = max(guard.wait_seconds(at) for guard in guards.values())
-    if wait > 0:
-        raise SignInLocked("too many failures, wait a while", retry_after_seconds=round(wait) + 1)
-
-
-async def _note_failure(request: web.Request, wish: SignIn, account: store.Account | None) -> None:
-    """Count the failure, in a transaction of its own: the refusal that follows must not undo it."""
+@routes.post("/sessions/state")
+@public
+async def session_state(request: web.Request) -> web.Response:
+    """What a session still wants before it opens doors."""
+    wish = await read_body(request, SessionKey)
     async with request.app[DATABASE].transaction() as tx:
-        limits = _guards(wish)
-        for key, guard in (await store.guards_for_update(tx, list(limits))).items():
-            await store.save_guard(tx, key, guard.after_failure(limits[key], now=now()))
-        account_id = account.account_id if account else None
-        await store.add_security_fact(tx, "wrong codes", account_id, wish.client_address)
+        session = await live_session(request, tx, wish.session)
+        account = session.account
+        email = await accounts.pending_email(tx, account, now()) or account.email
+    return json_response(
+        SessionState(stage=session.stage, identifier=account.identifier, name=account.name, email=email)
+    )
 
 
 @routes.post("/sessions/end")
@@ -89,7 +117,7 @@ async def sign_out(request: web.Request) -> web.Response:
     wish = await read_body(request, SessionKey)
     async with request.app[DATABASE].transaction() as tx:
         at = now()
-        if session_id := await store.end_session(tx, wish.session, at):
+        if session_id := await sessions.end_session(tx, wish.session, at):
             await outbox.add(tx, SessionEnded(session_id=session_id, ended_at=at))
     return web.Response(status=204)
 
@@ -97,19 +125,17 @@ async def sign_out(request: web.Request) -> web.Response:
 @routes.post("/tokens")
 @public
 async def exchange(request: web.Request) -> web.Response:
-    """A live session against a token for one service."""
+    """A live session against a token for one service; none as long as the session wants something itself."""
     wish = await read_body(request, TokenWish)
     if wish.audience not in AUDIENCES:
         raise Invalid(NO_SUCH_AUDIENCE, errors=[{"field": "audience", "message": NO_SUCH_AUDIENCE}])
-    at, settings = now(), request.app[SETTINGS]
-    idle, longest = _limits(settings)
     async with request.app[DATABASE].transaction() as tx:
-        session = await store.session_by_token(tx, wish.session)
-        if session is None or not session.times.is_live(at, idle=idle, longest=longest):
-            raise SessionOver("the session is over")
-        await store.touch_session(tx, session.session_id, at)
+        session = await live_session(request, tx, wish.session)
+    if session.stage is not Stage.OPEN:
+        raise SetUpWanted("the sign-in is not finished", stage=session.stage)
+    at = now()
     identity = session.account.identity(session.session_id)
-    expires_at = at + timedelta(seconds=settings.token_seconds)
+    expires_at = at + timedelta(seconds=request.app[SETTINGS].token_seconds)
     token = await request.app[OWN_KEYS].sign(identity, audience=wish.audience, issued_at=at, expires_at=expires_at)
     return json_response(Token(token=token, expires_at=expires_at, identity=identity))
 

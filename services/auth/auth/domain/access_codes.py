@@ -19,3 +19,13 @@ def draw_secret(choose: Choose) -> str:
     """A secret such as ``h4tn-8wkc-qz3m``: 59 bits."""
     groups = ("".join(choose(ALPHABET) for _ in range(SECRET_GROUP_LENGTH)) for _ in range(SECRET_GROUPS))
     return "-".join(groups)
+
+
+def typed(secret: str) -> str:
+    """A letter's secret however it was typed: capitals, spaces and missing hyphens do not matter."""
+    return "".join(sign for sign in secret.lower() if sign.isalnum())
+
+
+def draw_recovery_codes(choose: Choose, count: int = 10) -> list[str]:
+    """Codes such as ``h4tn-8wkc`` for the day the telephone is lost."""
+    return ["-".join("".join(choose(ALPHABET) for _ in range(4)) for _ in range(2)) for _ in range(count)]

@@ -1,6 +1,6 @@
 """What auth refuses, by name."""
 
-from contracts.failures import Conflict, TooMany, Unauthenticated
+from contracts.failures import Conflict, Forbidden, Invalid, TooMany, Unauthenticated
 
 
 class WrongCodes(Unauthenticated):
@@ -31,3 +31,63 @@ class ReferenceTaken(Conflict):
     """Another household has this reference."""
 
     code = "reference_taken"
+
+
+class SetUpWanted(Forbidden):
+    """The session opens nothing yet; ``stage`` says what it still wants."""
+
+    code = "set_up_wanted"
+
+
+class SecretRefused(Invalid):
+    """The chosen secret is too easy; ``reason`` is ``too_short``, ``common`` or ``personal``."""
+
+    code = "secret_refused"
+
+
+class WrongSecret(Invalid):
+    """The present secret, asked for again, is wrong."""
+
+    code = "wrong_secret"
+
+
+class WrongOneTimeCode(Invalid):
+    """The one-time code is wrong, late, or was used before."""
+
+    code = "wrong_one_time_code"
+
+
+class CodesOnAlready(Conflict):
+    """One-time codes are in use: they are put out of use first."""
+
+    code = "codes_on_already"
+
+
+class LinkOver(Conflict):
+    """The link was used, is too old, or the account has changed since."""
+
+    code = "link_over"
+
+
+class EmailWrong(Invalid):
+    """This cannot be an email address."""
+
+    code = "email_wrong"
+
+
+class HouseholdMoved(Conflict):
+    """The household was changed since it was read; ``version`` is the one that is there."""
+
+    code = "household_moved"
+
+
+class ImportNotReady(Conflict):
+    """The file is being read, was refused, or was applied already."""
+
+    code = "import_not_ready"
+
+
+class ImportStale(Conflict):
+    """The registry has changed since the file was compared with it: read it again."""
+
+    code = "import_stale"

@@ -2,12 +2,17 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import StrEnum
+
+from contracts.api.auth import Stage
 
 ACCOUNT_FAILURES_MAX = 5
 ADDRESS_FAILURES_MAX = 30
 FIRST_LOCK = timedelta(minutes=1)
 LONGEST_LOCK = timedelta(minutes=15)
 FORGOTTEN_AFTER = timedelta(hours=1)
+RESET_ADDRESS_MAX = 20
+LINKS_AN_HOUR_MAX = 4
 
 
 @dataclass(frozen=True)
@@ -45,3 +50,31 @@ class SessionTimes:
     def is_live(self, now: datetime, *, idle: timedelta, longest: timedelta) -> bool:
         """Tell whether it may still be used."""
         return self.ended_at is None and now < self.expires_at(idle=idle, longest=longest)
+
+
+class SetUp(StrEnum):
+    """How far a person has come since the letter."""
+
+    LETTER = "letter"
+    EMAIL = "email"
+    DONE = "done"
+
+
+def stage(set_up: SetUp, *, wants_code: bool) -> Stage:
+    """What a session still wants before it opens doors; the code of the telephone comes before anything else."""
+    if wants_code:
+        return Stage.ONE_TIME_CODE
+    return {SetUp.LETTER: Stage.CHOOSE_SECRET, SetUp.EMAIL: Stage.CONFIRM_EMAIL, SetUp.DONE: Stage.OPEN}[set_up]
+
+
+@dataclass(frozen=True)
+class Link:
+    """A link of a mail as it was made; ``state`` is the account's at that moment."""
+
+    state: int
+    expires_at: datetime
+    used_at: datetime | None
+
+    def is_good(self, account_state: int, now: datetime) -> bool:
+        """Once, in time, and only while the account is as it was."""
+        return self.used_at is None and now < self.expires_at and self.state == account_state

@@ -3,8 +3,13 @@
 import random
 from datetime import UTC, datetime, timedelta
 
-from auth.domain.access_codes import draw_identifier, draw_secret
-from auth.domain.sign_in import LONGEST_LOCK, Guard, SessionTimes
+import pytest
+
+from auth.domain import chosen_secrets
+from auth.domain.access_codes import draw_identifier, draw_secret, typed
+from auth.domain.failures import SecretRefused
+from auth.domain.sign_in import LONGEST_LOCK, Guard, Link, SessionTimes, SetUp, stage
+from contracts.api.auth import Stage
 
 NOW = datetime(2026, 11, 24, 8, 0, tzinfo=UTC)
 IDLE, LONGEST = timedelta(minutes=30), timedelta(hours=12)
@@ -39,3 +44,51 @@ def test_access_codes_hold_no_letter_that_can_be_misread() -> None:
     drawn = [draw_identifier(choose) + draw_secret(choose) for _ in range(500)]
     assert not set("".join(drawn)) & set("o0i1lOIL")
     assert len(set(drawn)) == 500
+
+
+def test_a_code_of_a_letter_may_be_typed_in_capitals_and_without_hyphens() -> None:
+    assert typed("H4TN 8wkc-qz3m ") == typed("h4tn-8wkc-qz3m")
+
+
+@pytest.mark.parametrize(
+    ("secret", "reason"),
+    [
+        ("soleil", "too_short"),
+        ("Soleil2026!", "common"),
+        ("M0td3p@sse!!!", "common"),
+        ("azertyuiop", "common"),
+        ("poiuytreza", "common"),
+        ("aaaaaaaaaaaa", "common"),
+        ("abcabcabcabc", "common"),
+        ("0123456789", "common"),
+        ("SoleilSoleil", "common"),
+        ("Éléonore.2019", "personal"),
+        ("k7mqx2pd-2026", "personal"),
+        ("camille.dupont", "personal"),
+    ],
+)
+def test_what_everybody_tries_and_what_one_is_called_is_no_secret(secret: str, reason: str) -> None:
+    with pytest.raises(SecretRefused) as refusal:
+        chosen_secrets.check(secret, ("k7mqx2pd", "Eléonore", "Dupont", "camille.dupont@example.org"))
+    assert refusal.value.facts["reason"] == reason
+
+
+@pytest.mark.parametrize(
+    "secret", ["trois tortues bleues", "un-bon-secret", "vélo rouge 56", "Xk9#vv2!qLp0", "πέντε μικρά γατάκια"]
+)
+def test_three_words_are_a_good_secret_and_no_sign_is_forced(secret: str) -> None:
+    chosen_secrets.check(secret, ("k7mqx2pd", "Camille", "Dupont", ""))
+
+
+def test_a_link_is_good_once_in_time_and_while_the_account_stays_as_it_was() -> None:
+    link = Link(state=3, expires_at=NOW + timedelta(minutes=30), used_at=None)
+    assert link.is_good(3, NOW)
+    assert not link.is_good(4, NOW)
+    assert not link.is_good(3, NOW + timedelta(minutes=30))
+    assert not Link(3, link.expires_at, used_at=NOW).is_good(3, NOW)
+
+
+def test_a_session_wants_the_telephone_first_then_the_secret_then_the_address() -> None:
+    assert stage(SetUp.LETTER, wants_code=True) is Stage.ONE_TIME_CODE
+    steps = [stage(each, wants_code=False) for each in (SetUp.LETTER, SetUp.EMAIL, SetUp.DONE)]
+    assert steps == [Stage.CHOOSE_SECRET, Stage.CONFIRM_EMAIL, Stage.OPEN]

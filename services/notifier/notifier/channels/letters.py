@@ -18,6 +18,7 @@ from markupsafe import Markup
 
 from chassis.clock import now
 from contracts.api.notifier import Announcement, Language
+from contracts.events.auth import EmailGiven, ResetRequested
 from contracts.events.billing import InvoicePublished
 from contracts.events.payment import PaymentConfirmed, PaymentRefused
 from contracts.events.planning import BookingsChanged, PlaceGranted
@@ -34,6 +35,8 @@ EVENTS: dict[Kind, type[Contract]] = {
     Kind.RECAP: BookingsChanged,
     Kind.PLACE: PlaceGranted,
     Kind.CLOSED: BookingsChanged,
+    Kind.RESET: ResetRequested,
+    Kind.CONFIRM_EMAIL: EmailGiven,
     Kind.ANNOUNCEMENT: Announcement,
 }
 MANY_LINES = {"markdown"}

@@ -20,6 +20,8 @@ class Kind(StrEnum):
     RECAP = "recap"
     PLACE = "place"
     CLOSED = "closed"
+    RESET = "reset"
+    CONFIRM_EMAIL = "confirm_email"
     ANNOUNCEMENT = "announcement"
 
 
@@ -27,6 +29,8 @@ OPTIONAL = frozenset({Kind.INVOICE, Kind.RECAP, Kind.ANNOUNCEMENT})
 """Left with one click; the others are the answer to what somebody did."""
 
 PRIORITY = {
+    Kind.RESET: 0,
+    Kind.CONFIRM_EMAIL: 0,
     Kind.TICKET: 0,
     Kind.REFUSED: 0,
     Kind.PLACE: 0,
@@ -40,9 +44,10 @@ PRIORITY = {
 
 @dataclass(frozen=True)
 class Contact:
-    """A guardian who can be written to."""
+    """A person who can be written to: a guardian, or somebody of the town hall about their own codes."""
 
-    guardian_id: UUID
+    person_id: UUID
+    first_name: str
     email: str
 
 
@@ -55,7 +60,7 @@ class Mail:
     recipient: str
     first_name: str
     language: Language
-    unsubscribe_key: UUID
+    unsubscribe_key: UUID | None
     event: dict[str, Any]
     attempts: int
 
@@ -72,7 +77,7 @@ def domain_of(address: str) -> str:
 
 def intent(kind: Kind, fact: object, contact: Contact) -> str:
     """The unique name of a mail: one a fact and person."""
-    return f"{kind}/{fact}/{contact.guardian_id}"
+    return f"{kind}/{fact}/{contact.person_id}"
 
 
 def pause(times: int, first_seconds: float) -> timedelta:

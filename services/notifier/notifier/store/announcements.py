@@ -111,8 +111,8 @@ async def mail_some(tx: Transaction, at: datetime, limit: int) -> int:
     if waiting is None:
         return 0
     rows = await tx.fetch(
-        "SELECT g.guardian_id, g.email, (coalesce(p.announcements, true) AND g.active AND g.email IS NOT NULL "
-        "AND ($2::text IS NULL OR $2 = ANY(h.schools))) AS is_reader "
+        "SELECT g.guardian_id, g.first_name, g.email, (coalesce(p.announcements, true) AND g.active "
+        "AND g.email IS NOT NULL AND ($2::text IS NULL OR $2 = ANY(h.schools))) AS is_reader "
         "FROM guardian g LEFT JOIN preference p USING (guardian_id) LEFT JOIN household h USING (household_id) "
         "WHERE $1::uuid IS NULL OR g.guardian_id > $1 ORDER BY g.guardian_id LIMIT $3",
         waiting["mail_cursor"],
@@ -133,13 +133,15 @@ async def mail_some(tx: Transaction, at: datetime, limit: int) -> int:
 async def _add_mails(tx: Transaction, announcement: Any, readers: Sequence[Any], at: datetime) -> None:
     announcement_id = announcement["announcement_id"]
     await tx.executemany(
-        "INSERT INTO mail (intent, kind, recipient, domain, guardian_id, event, priority, announcement_id, created_at, "
-        "try_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9) ON CONFLICT (intent) DO NOTHING",
+        "INSERT INTO mail (intent, kind, recipient, first_name, domain, person_id, event, priority, "
+        "announcement_id, created_at, try_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $10) "
+        "ON CONFLICT (intent) DO NOTHING",
         [
             (
                 f"{Kind.ANNOUNCEMENT}/{announcement_id}/{row['guardian_id']}",
                 Kind.ANNOUNCEMENT,
                 row["email"],
+                row["first_name"],
                 domain_of(row["email"]),
                 row["guardian_id"],
                 {"markdown": announcement["markdown"]},

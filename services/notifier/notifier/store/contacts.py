@@ -33,7 +33,7 @@ async def is_known(tx: Transaction, guardian_id: UUID) -> bool:
 async def contact(tx: Transaction, guardian_id: UUID, household_id: UUID) -> Contact | None:
     """The guardian, as long as they are of that household: what one household pays is told to no other."""
     row = await tx.fetchrow(
-        "SELECT guardian_id, email FROM guardian "
+        "SELECT guardian_id AS person_id, first_name, email FROM guardian "
         "WHERE guardian_id = $1 AND household_id = $2 AND active AND email IS NOT NULL",
         guardian_id,
         household_id,
@@ -44,7 +44,8 @@ async def contact(tx: Transaction, guardian_id: UUID, household_id: UUID) -> Con
 async def guardians(tx: Transaction, household_id: UUID) -> list[Contact]:
     """Every adult of the household whose address is known: for what cannot wait to be asked for."""
     rows = await tx.fetch(
-        "SELECT guardian_id, email FROM guardian WHERE household_id = $1 AND active AND email IS NOT NULL",
+        "SELECT guardian_id AS person_id, first_name, email FROM guardian "
+        "WHERE household_id = $1 AND active AND email IS NOT NULL",
         household_id,
     )
     return [Contact(**row) for row in rows]
@@ -52,7 +53,7 @@ async def guardians(tx: Transaction, household_id: UUID) -> list[Contact]:
 
 async def who_want_invoices(tx: Transaction, household_id: UUID) -> list[Contact]:
     rows = await tx.fetch(
-        "SELECT guardian_id, email FROM guardian JOIN preference USING (guardian_id) "
+        "SELECT guardian_id AS person_id, first_name, email FROM guardian JOIN preference USING (guardian_id) "
         "WHERE household_id = $1 AND active AND email IS NOT NULL AND invoice_published",
         household_id,
     )
@@ -61,7 +62,7 @@ async def who_want_invoices(tx: Transaction, household_id: UUID) -> list[Contact
 
 async def who_want_recaps(tx: Transaction, household_id: UUID) -> list[Contact]:
     rows = await tx.fetch(
-        "SELECT guardian_id, email FROM guardian JOIN preference USING (guardian_id) "
+        "SELECT guardian_id AS person_id, first_name, email FROM guardian JOIN preference USING (guardian_id) "
         "WHERE household_id = $1 AND active AND email IS NOT NULL AND booking_recap",
         household_id,
     )

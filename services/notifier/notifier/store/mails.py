@@ -14,13 +14,14 @@ MINUTE = timedelta(minutes=1)
 async def add_mail(tx: Transaction, intent: str, kind: Kind, contact: Contact, event: Event, at: datetime) -> None:
     """Intend a mail, once, and wake the sender at commit."""
     await tx.execute(
-        "INSERT INTO mail (intent, kind, recipient, domain, guardian_id, event, priority, created_at, try_at) "
-        "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8) ON CONFLICT (intent) DO NOTHING",
+        "INSERT INTO mail (intent, kind, recipient, first_name, domain, person_id, event, priority, created_at, "
+        "try_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9) ON CONFLICT (intent) DO NOTHING",
         intent,
         kind,
         contact.email,
+        contact.first_name,
         domain_of(contact.email),
-        contact.guardian_id,
+        contact.person_id,
         event.model_dump(mode="json"),
         PRIORITY[kind],
         at,
@@ -43,10 +44,10 @@ async def claim_mails(
         "due AS (SELECT *, row_number() OVER (PARTITION BY domain ORDER BY priority, try_at) AS place FROM first), "
         "allowed AS (SELECT mail_id FROM due WHERE place <= $4 - (SELECT count(*) FROM mail s "
         "WHERE s.domain = due.domain AND s.claimed_at > $5) ORDER BY priority, try_at LIMIT $3) "
-        "UPDATE mail m SET try_at = $2, claimed_at = $1, attempts = attempts + 1 "
-        "FROM allowed, guardian g LEFT JOIN preference p USING (guardian_id) "
-        "WHERE m.mail_id = allowed.mail_id AND g.guardian_id = m.guardian_id "
-        "RETURNING m.mail_id, m.kind, m.recipient, g.first_name, p.language, g.unsubscribe_key, m.event, m.attempts",
+        "UPDATE mail m SET try_at = $2, claimed_at = $1, attempts = attempts + 1 FROM allowed "
+        "WHERE m.mail_id = allowed.mail_id RETURNING m.mail_id, m.kind, m.recipient, m.first_name, m.event, "
+        "m.attempts, (SELECT language FROM preference p WHERE p.guardian_id = m.person_id) AS language, "
+        "(SELECT unsubscribe_key FROM guardian g WHERE g.guardian_id = m.person_id) AS unsubscribe_key",
         now,
         leased_until,
         limit,
@@ -59,9 +60,12 @@ async def claim_mails(
 
 
 async def sent(tx: Transaction, mail: Mail, answer: str, at: datetime) -> None:
-    """The other side has taken it; its domain is in good health."""
+    """The other side has taken it: its domain is in good health, and the secret of a link is forgotten here."""
     await tx.execute(
-        "UPDATE mail SET status = 'sent', sent_at = $2, last_answer = $3 WHERE mail_id = $1", mail.mail_id, at, answer
+        "UPDATE mail SET status = 'sent', sent_at = $2, last_answer = $3, event = event - 'token' WHERE mail_id = $1",
+        mail.mail_id,
+        at,
+        answer,
     )
     await tx.execute("DELETE FROM domain_pause WHERE domain = $1", mail.domain)
 
@@ -96,7 +100,7 @@ async def send_again(tx: Transaction, mail_id: UUID, at: datetime) -> bool:
     again = await tx.fetchval(
         "UPDATE mail m SET status = 'waiting', attempts = 0, sent_at = NULL, try_at = $2, "
         "recipient = g.email, domain = lower(substring(g.email FROM '[^@]*$')) FROM guardian g "
-        "WHERE m.mail_id = $1 AND m.status IN ('failed', 'bounced') AND g.guardian_id = m.guardian_id "
+        "WHERE m.mail_id = $1 AND m.status IN ('failed', 'bounced') AND g.guardian_id = m.person_id "
         "AND g.email IS NOT NULL RETURNING true",
         mail_id,
         at,

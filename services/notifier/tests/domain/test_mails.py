@@ -16,5 +16,5 @@ def test_the_pause_doubles_up_to_an_hour(attempts: int, seconds: int) -> None:
 
 
 def test_an_intent_is_one_fact_to_one_person() -> None:
-    one, other = (Contact(uuid4(), "ana@example.org") for _ in range(2))
+    one, other = (Contact(uuid4(), "Ana", "ana@example.org") for _ in range(2))
     assert len({intent(kind, 1, person) for kind in Kind for person in (one, other)}) == 2 * len(Kind)

@@ -1,0 +1,181 @@
+"""P11 « Mon compte »: one's address, secret, open sessions, one-time codes, and all one's data."""
+
+from uuid import UUID
+
+import segno
+from aiohttp import web
+from pydantic import SecretStr
+
+from contracts.api.auth import (
+    AccountView,
+    CurrentSecret,
+    Email,
+    EmailChange,
+    OneTimeCode,
+    OneTimeCodeKey,
+    RecoveryCodes,
+    SecretChange,
+    SignedIn,
+)
+from contracts.failures import Forbidden, NotFound
+from contracts.identity import Identity
+from gateway.pages.first_time import sentence
+from gateway.pages.rendering import checked_form, keep_session, page, see, signed_in
+from gateway.services import SERVICES, Told
+
+DONE = {
+    "secret": "Votre code secret est changé. Toutes vos autres sessions sont fermées.",
+    "email": "Un message est parti à votre nouvelle adresse. Ouvrez-le pour la confirmer ; l'ancienne sert d'ici là.",
+    "session": "La session est fermée.",
+    "sessions": "Toutes vos autres sessions sont fermées.",
+    "codes": "Les codes à usage unique ne sont plus demandés.",
+}
+BROWSERS = {
+    "Edg": "Edge",
+    "OPR": "Opera",
+    "SamsungBrowser": "Samsung Internet",
+    "Firefox": "Firefox",
+    "FxiOS": "Firefox",
+    "CriOS": "Chrome",
+    "Chrome": "Chrome",
+    "Safari": "Safari",
+}
+SYSTEMS = {
+    "iPhone": "iPhone",
+    "iPad": "iPad",
+    "Android": "Android",
+    "Windows": "Windows",
+    "Mac OS X": "Mac",
+    "CrOS": "Chromebook",
+    "Linux": "Linux",
+}
+"""Signs of a user agent, the telling ones first: every browser says that it is some of the others."""
+
+routes = web.RouteTableDef()
+
+
+def device(user_agent: str) -> str:
+    """« Firefox sur Android », as far as the browser says it."""
+    browser = next((name for sign, name in BROWSERS.items() if sign in user_agent), "Navigateur inconnu")
+    system = next((name for sign, name in SYSTEMS.items() if sign in user_agent), "")
+    return f"{browser} sur {system}" if system else browser
+
+
+async def _show(
+    request: web.Request, session: str, person: Identity, *, part: str = "", wrong: str = "", email: str = ""
+) -> web.Response:
+    """The page; ``part`` names the form that was refused with ``wrong``."""
+    view = await request.app[SERVICES].call(session, "auth", "/account", AccountView)
+    done = "" if wrong else DONE.get(request.query.get("fait", ""), "")
+    devices = {each.session_id: device(each.user_agent) for each in view.sessions}
+    values = {"view": view, "devices": devices, "done": done, "part": part, "wrong": wrong, "email": email}
+    return page(request, "my_account.html", person, status=422 if wrong else 200, **values)
+
+
+def _typed(form: dict[str, object], name: str) -> SecretStr:
+    return SecretStr(str(form.get(name, ""))[:200])
+
+
+@routes.get("/compte")
+async def account(request: web.Request) -> web.Response:
+    session, person = await signed_in(request)
+    return await _show(request, session, person)
+
+
+@routes.post("/compte/code-secret")
+async def change_secret(request: web.Request) -> web.Response:
+    form = await checked_form(request)
+    session, person = await signed_in(request)
+    wish = SecretChange(current=_typed(form, "current"), secret=_typed(form, "secret"))
+    try:
+        services = request.app[SERVICES]
+        opened = await services.call(session, "auth", "/account/secret", SignedIn, method="PUT", body=wish)
+    except Told as told:
+        return await _show(request, session, person, part="secret", wrong=sentence(told))
+    return keep_session(request, see("/compte?fait=secret"), opened.session)
+
+
+@routes.post("/compte/email")
+async def change_email(request: web.Request) -> web.Response:
+    form = await checked_form(request)
+    session, person = await signed_in(request)
+    email = str(form.get("email", ""))[:254]
+    wish = EmailChange(current=_typed(form, "current"), email=email)
+    try:
+        await request.app[SERVICES].call(session, "auth", "/account/email", Email, method="PUT", body=wish)
+    except Told as told:
+        return await _show(request, session, person, part="email", wrong=sentence(told), email=email)
+    return see("/compte?fait=email")
+
+
+@routes.post("/compte/sessions")
+async def close_sessions(request: web.Request) -> web.Response:
+    """Close the session that the form names, or all the others."""
+    form = await checked_form(request)
+    session, _ = await signed_in(request)
+    named = str(form.get("session_id", ""))
+    try:
+        path = f"/account/sessions/{UUID(named)}" if named else "/account/sessions"
+    except ValueError as error:
+        raise NotFound("no such session") from error
+    await request.app[SERVICES].tell(session, "auth", path, method="DELETE")
+    return see(f"/compte?fait={'session' if named else 'sessions'}")
+
+
+@routes.post("/compte/codes-uniques")
+async def begin_codes(request: web.Request) -> web.Response:
+    """The key for the telephone, as a picture and as text."""
+    form = await checked_form(request)
+    session, person = await signed_in(request)
+    wish = CurrentSecret(current=_typed(form, "current"))
+    try:
+        services = request.app[SERVICES]
+        key = await services.call(session, "auth", "/account/one-time-codes", OneTimeCodeKey, method="POST", body=wish)
+    except Told as told:
+        return await _show(request, session, person, part="codes", wrong=sentence(told))
+    return _telephone(request, person, key)
+
+
+def _telephone(request: web.Request, person: Identity, key: OneTimeCodeKey, wrong: str = "") -> web.Response:
+    picture = segno.make(key.uri, error="m").svg_data_uri(scale=5, border=2)
+    status = 422 if wrong else 200
+    return page(request, "telephone.html", person, status=status, key=key, picture=picture, wrong=wrong, codes=())
+
+
+@routes.post("/compte/codes-uniques/premier")
+async def confirm_codes(request: web.Request) -> web.Response:
+    """The telephone's first code; the recovery codes are shown once."""
+    form = await checked_form(request)
+    session, person = await signed_in(request)
+    wish = OneTimeCode(code=SecretStr(str(form.get("code", ""))[:40]))
+    try:
+        services = request.app[SERVICES]
+        made = await services.call(session, "auth", "/account/one-time-codes", RecoveryCodes, method="PUT", body=wish)
+    except Told as told:
+        key = OneTimeCodeKey(key=str(form.get("telephone_key", ""))[:64], uri=str(form.get("telephone_uri", ""))[:400])
+        return _telephone(request, person, key, wrong=sentence(told))
+    return page(request, "telephone.html", person, key=None, picture="", wrong="", codes=made.codes)
+
+
+@routes.post("/compte/codes-uniques/fin")
+async def end_codes(request: web.Request) -> web.Response:
+    form = await checked_form(request)
+    session, person = await signed_in(request)
+    try:
+        wish = CurrentSecret(current=_typed(form, "current"))
+        await request.app[SERVICES].tell(session, "auth", "/account/one-time-codes/end", body=wish)
+    except Told as told:
+        return await _show(request, session, person, part="codes", wrong=sentence(told))
+    return see("/compte?fait=codes")
+
+
+@routes.get("/compte/donnees")
+async def data(request: web.Request) -> web.Response:
+    """All that auth keeps on the household, as a file."""
+    session, person = await signed_in(request)
+    if person.household_id is None:
+        raise Forbidden("only families have data of their own")
+    path = f"/households/{person.household_id}/export"
+    _, raw = await request.app[SERVICES].file(session, "auth", path)
+    headers = {"Content-Disposition": 'attachment; filename="mes-donnees.json"', "Cache-Control": "no-store"}
+    return web.Response(body=raw, content_type="application/json", headers=headers)

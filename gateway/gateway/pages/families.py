@@ -1,0 +1,107 @@
+"""/mairie/familles: the registry, its file (dry run, then applied), and the letters with the codes."""
+
+from urllib.parse import quote
+from uuid import UUID
+
+from aiohttp import web
+
+from contracts.api.auth import HouseholdList, ImportApply, ImportStatus, ImportView, LettersWish
+from contracts.failures import NotFound
+from contracts.identity import Identity, Permission
+from gateway.pages.rendering import checked_form, page, see
+from gateway.pages.staff import staff
+from gateway.services import SERVICES, Told
+
+SHOWN = 50
+LETTERS_AT_ONCE = 200
+FILE_BYTES_MAX = 16_777_216
+NO_FILE = "Choisissez un fichier."
+
+routes = web.RouteTableDef()
+
+
+async def _show(
+    request: web.Request, session: str, person: Identity, *, wrong: str = "", status: int = 200
+) -> web.Response:
+    search = request.query.get("q", "").strip()[:100]
+    path = f"/households?limit={SHOWN}&search={quote(search)}"
+    found = await request.app[SERVICES].call(session, "auth", path, HouseholdList)
+    values = {"found": found, "search": search, "wrong": wrong, "letters_at_once": LETTERS_AT_ONCE}
+    may_write = person.may(Permission.WRITE_HOUSEHOLDS)
+    return page(request, "families.html", person, status=status, may_write=may_write, **values)
+
+
+@routes.get("/mairie/familles")
+async def families(request: web.Request) -> web.Response:
+    session, person = await staff(request, Permission.READ_HOUSEHOLDS)
+    return await _show(request, session, person)
+
+
+@routes.get("/mairie/familles/fichier")
+async def file(request: web.Request) -> web.Response:
+    """The registry as the file that can be imported."""
+    session, _ = await staff(request, Permission.READ_HOUSEHOLDS)
+    disposition, raw = await request.app[SERVICES].file(session, "auth", "/households.csv")
+    headers = {"Content-Disposition": disposition, "Cache-Control": "no-store"}
+    return web.Response(body=raw, content_type="text/csv", headers=headers)
+
+
+@routes.post("/mairie/familles/lettres")
+async def letters(request: web.Request) -> web.Response:
+    """New codes, as letters to print: of one household, or of the next that never had any."""
+    form = await checked_form(request)
+    session, person = await staff(request, Permission.READ_HOUSEHOLDS)
+    named = str(form.get("household_id", ""))
+    try:
+        wish = LettersWish(household_id=UUID(named) if named else None, limit=LETTERS_AT_ONCE)
+    except ValueError as error:
+        raise NotFound("no such household") from error
+    try:
+        services = request.app[SERVICES]
+        disposition, pdf = await services.file(session, "auth", "/letters", method="POST", body=wish)
+    except Told as told:
+        if told.told_code != "not_found":
+            raise
+        return await _show(request, session, person, wrong="Plus personne n'attend de lettre.", status=409)
+    headers = {"Content-Disposition": disposition, "Cache-Control": "no-store"}
+    return web.Response(body=pdf, content_type="application/pdf", headers=headers)
+
+
+@routes.post("/mairie/familles/import")
+async def send_file(request: web.Request) -> web.Response:
+    """Have a file read; the next page shows what it would change."""
+    session, person = await staff(request, Permission.READ_HOUSEHOLDS)
+    form = await checked_form(request.clone(client_max_size=FILE_BYTES_MAX))
+    sent = form.get("file")
+    content = sent.file.read() if isinstance(sent, web.FileField) else b""
+    if not content or not isinstance(sent, web.FileField):
+        return await _show(request, session, person, wrong=NO_FILE, status=422)
+    view = await request.app[SERVICES].send(session, "auth", "/imports", ImportView, content, sent.filename)
+    return see(f"/mairie/familles/import/{view.import_id}")
+
+
+@routes.get("/mairie/familles/import/{import_id}")
+async def dry_run(request: web.Request) -> web.Response:
+    """What the file would change, or did."""
+    session, person = await staff(request, Permission.READ_HOUSEHOLDS)
+    path = f"/imports/{_import_id(request)}"
+    view = await request.app[SERVICES].call(session, "auth", path, ImportView)
+    busy = view.status in {ImportStatus.READING, ImportStatus.APPLYING}
+    return page(request, "import.html", person, view=view, report=view.report, busy=busy)
+
+
+@routes.post("/mairie/familles/import/{import_id}")
+async def apply(request: web.Request) -> web.Response:
+    """Do what was shown; pressed twice, it is done once."""
+    form = await checked_form(request)
+    session, _ = await staff(request, Permission.READ_HOUSEHOLDS)
+    path, wish = f"/imports/{_import_id(request)}", ImportApply(close_missing="close_missing" in form)
+    await request.app[SERVICES].call(session, "auth", f"{path}/apply", ImportView, method="POST", body=wish)
+    return see(f"/mairie/familles/import/{_import_id(request)}")
+
+
+def _import_id(request: web.Request) -> UUID:
+    try:
+        return UUID(request.match_info["import_id"])
+    except ValueError as error:
+        raise NotFound("no such import") from error

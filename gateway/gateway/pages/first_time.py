@@ -1,0 +1,196 @@
+"""From the letter's codes to a secret of one's own, and back in when the codes are forgotten."""
+
+from aiohttp import web
+from pydantic import SecretStr, ValidationError
+
+from contracts.api.auth import (
+    CodeGiven,
+    Email,
+    EmailConfirmation,
+    FirstEmail,
+    FirstSecret,
+    ResetUse,
+    ResetWish,
+    SessionKey,
+    SessionState,
+    SignedIn,
+    Stage,
+)
+from gateway.pages.rendering import checked_form, client_address, keep_session, page, see, session_of
+from gateway.pages.sign_in import locked
+from gateway.services import SERVICES, SignedOut, Told
+
+REFUSED = {
+    "too_short": "Ce code secret est trop court : il en faut 10 caractères au moins.",
+    "common": "Ce code secret est de ceux que tout le monde essaie. Choisissez-en un autre, par exemple trois mots.",
+    "personal": "Ce code secret reprend votre nom, votre adresse ou votre identifiant. Choisissez-en un autre.",
+}
+EMAIL_WRONG = "Cette adresse email n'est pas complète. Elle ressemble à prenom.nom@exemple.fr."
+CODE_WRONG = "Ce code n'est pas le bon, ou il a déjà servi. Attendez le suivant sur votre téléphone."
+SENT_OFTEN = "Plusieurs messages sont déjà partis. Regardez aussi dans vos courriers indésirables."
+LINK_OVER = "Ce lien a déjà servi, ou il est trop ancien. Demandez-en un autre."
+
+routes = web.RouteTableDef()
+
+
+def sentence(told: Told) -> str:
+    """What was refused, in words; what nobody could type is shown as a problem."""
+    if told.told_code == "secret_refused":
+        return REFUSED[told.facts["reason"]]
+    if told.told_code == "sign_in_locked":
+        return locked(told)
+    known = {
+        "email_wrong": EMAIL_WRONG,
+        "wrong_one_time_code": CODE_WRONG,
+        "too_many": SENT_OFTEN,
+        "wrong_secret": "Ce n'est pas votre code secret actuel.",
+        "invalid": "Il manque quelque chose.",
+    }
+    if told.told_code not in known:
+        raise told
+    return known[told.told_code]
+
+
+async def _state(request: web.Request) -> tuple[str, SessionState]:
+    session = session_of(request)
+    try:
+        wish = SessionKey(session=session)
+        return session, await request.app[SERVICES].open("/sessions/state", wish, SessionState)
+    except ValidationError as error:
+        raise SignedOut from error
+    except Told as told:
+        raise SignedOut from told
+
+
+async def _show(
+    request: web.Request, state: SessionState, *, wrong: str = "", email: str = "", sent: bool = False
+) -> web.Response:
+    template = {
+        Stage.CHOOSE_SECRET: "first_secret.html",
+        Stage.CONFIRM_EMAIL: "confirm_email.html",
+        Stage.ONE_TIME_CODE: "one_time_code.html",
+    }[state.stage]
+    return page(
+        request,
+        template,
+        status=422 if wrong else 200,
+        state=state,
+        wrong=wrong,
+        email=email or state.email or "",
+        sent=sent,
+        correcting="corriger" in request.query or bool(wrong),
+        may_leave=True,
+    )
+
+
+@routes.get("/premiere-connexion")
+async def first_time(request: web.Request) -> web.Response:
+    """Whatever the session still wants; the portal when it wants nothing."""
+    _, state = await _state(request)
+    return see("/") if state.stage is Stage.OPEN else await _show(request, state, sent="envoye" in request.query)
+
+
+@routes.post("/premiere-connexion")
+async def choose_secret(request: web.Request) -> web.Response:
+    form = await checked_form(request)
+    session, state = await _state(request)
+    if state.stage is not Stage.CHOOSE_SECRET:
+        return see("/premiere-connexion")
+    email = str(form.get("email", ""))[:254]
+    secret = SecretStr(str(form.get("secret", ""))[:200])
+    try:
+        wish = FirstSecret(session=session, secret=secret, email=email)
+        opened = await request.app[SERVICES].open("/sessions/first-secret", wish, SignedIn)
+    except Told as told:
+        return await _show(request, state, wrong=sentence(told), email=email)
+    return keep_session(request, see("/premiere-connexion"), opened.session)
+
+
+@routes.post("/premiere-connexion/email")
+async def send_again(request: web.Request) -> web.Response:
+    form = await checked_form(request)
+    session, state = await _state(request)
+    if state.stage is not Stage.CONFIRM_EMAIL:
+        return see("/premiere-connexion")
+    email = str(form.get("email", ""))[:254]
+    try:
+        await request.app[SERVICES].open("/sessions/email", FirstEmail(session=session, email=email), Email)
+    except Told as told:
+        return await _show(request, state, wrong=sentence(told), email=email)
+    return see("/premiere-connexion?envoye=1")
+
+
+@routes.post("/premiere-connexion/code")
+async def give_code(request: web.Request) -> web.Response:
+    form = await checked_form(request)
+    session, state = await _state(request)
+    if state.stage is not Stage.ONE_TIME_CODE:
+        return see("/premiere-connexion")
+    code = SecretStr(str(form.get("code", ""))[:40])
+    wish = CodeGiven(session=session, code=code, client_address=client_address(request)[:64])
+    try:
+        opened = await request.app[SERVICES].open("/sessions/one-time-code", wish, SignedIn)
+    except Told as told:
+        return await _show(request, state, wrong=sentence(told))
+    return keep_session(request, see("/"), opened.session)
+
+
+@routes.get("/email/confirmation")
+async def confirmation(request: web.Request) -> web.Response:
+    """A button: a mail server that opens every link must not use this one up."""
+    return page(request, "email_link.html", token=request.query.get("jeton", ""), email="", wrong="")
+
+
+@routes.post("/email/confirmation")
+async def confirm(request: web.Request) -> web.Response:
+    form = await checked_form(request)
+    try:
+        wish = EmailConfirmation(token=str(form.get("token", "")))
+        done = await request.app[SERVICES].open("/emails/confirmed", wish, Email)
+    except (ValidationError, Told) as refusal:
+        if isinstance(refusal, Told) and refusal.told_code != "link_over":
+            raise
+        return page(request, "email_link.html", status=409, token="", email="", wrong=LINK_OVER)
+    return page(request, "email_link.html", token="", email=done.email, wrong="")
+
+
+@routes.get("/codes-oublies")
+async def forgotten(request: web.Request) -> web.Response:
+    return page(request, "forgotten.html", sent=False, wrong="", email="")
+
+
+@routes.post("/codes-oublies")
+async def ask_link(request: web.Request) -> web.Response:
+    """Always the same answer, whoever has the address."""
+    form = await checked_form(request)
+    email = str(form.get("email", "")).strip()[:254]
+    if "@" not in email:
+        return page(request, "forgotten.html", status=422, sent=False, wrong=EMAIL_WRONG, email=email)
+    wish = ResetWish(email=email, client_address=client_address(request)[:64])
+    try:
+        await request.app[SERVICES].raw("auth", "POST", "/resets", json=wish.model_dump())
+    except Told as told:
+        return page(request, "forgotten.html", status=told.status, sent=False, wrong=sentence(told), email=email)
+    return page(request, "forgotten.html", sent=True, wrong="", email=email)
+
+
+@routes.get("/codes-oublies/nouveau")
+async def new_secret(request: web.Request) -> web.Response:
+    return page(request, "new_secret.html", token=request.query.get("jeton", ""), wrong="", over=False)
+
+
+@routes.post("/codes-oublies/nouveau")
+async def save_new_secret(request: web.Request) -> web.Response:
+    form = await checked_form(request)
+    token = str(form.get("token", ""))
+    body = {"token": token, "secret": str(form.get("secret", ""))[:200]}
+    try:
+        ResetUse.model_validate(body)
+        await request.app[SERVICES].raw("auth", "POST", "/resets/used", json=body)
+    except ValidationError:
+        return page(request, "new_secret.html", status=409, token="", wrong=LINK_OVER, over=True)
+    except Told as told:
+        over = told.told_code == "link_over"
+        wrong = LINK_OVER if over else sentence(told)
+        return page(request, "new_secret.html", status=told.status, token=token, wrong=wrong, over=over)
+    return see("/connexion?nouveau=1")

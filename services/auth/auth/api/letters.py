@@ -1,0 +1,72 @@
+"""Letters with the two access codes: the codes are drawn when the letter is made, and known to the letter alone."""
+
+import asyncio
+import secrets
+from uuid import UUID
+
+from aiohttp import web
+
+from auth.api.secrets import HASHER
+from auth.domain import access_codes
+from auth.settings import SETTINGS
+from auth.store import accounts, registry, sessions
+from chassis import outbox
+from chassis.clock import now
+from chassis.database import DATABASE, Transaction
+from chassis.http import read_body
+from chassis.identity import require
+from contracts.api.auth import Letter, LettersWish
+from contracts.events.auth import SessionEnded
+from contracts.failures import NotFound
+from contracts.identity import Identity, Permission
+from documents import access_letters
+
+routes = web.RouteTableDef()
+
+
+@routes.post("/letters")
+async def post_letters(request: web.Request) -> web.Response:
+    """New codes and their letters as one PDF: for a household, or for the next that never had any.
+
+    A household's former codes and secrets are worth nothing from then on, and its sessions end.
+    """
+    person, wish = require(request, Permission.WRITE_HOUSEHOLDS), await read_body(request, LettersWish)
+    async with request.app[DATABASE].transaction() as tx:
+        chosen = await registry.guardians_for_letters(tx, wish.household_id, wish.limit)
+        if not chosen:
+            raise NotFound("nobody waits for a letter")
+        letters = await _draw(request, tx, chosen, person)
+        pdf = await asyncio.to_thread(access_letters, letters, now())
+    headers = {
+        "Content-Disposition": f'attachment; filename="codes-{now():%Y-%m-%d}.pdf"',
+        "Cache-Control": "no-store",
+    }
+    return web.Response(body=pdf, content_type="application/pdf", headers=headers)
+
+
+async def _draw(
+    request: web.Request, tx: Transaction, chosen: list[tuple[UUID, UUID]], person: Identity
+) -> list[Letter]:
+    """New codes for each, kept as digests; everything that let them in before is over."""
+    settings, letters, at = request.app[SETTINGS], [], now()
+    households = {each.household_id: each for each in await registry.households(tx, [h for _, h in chosen])}
+    for account_id, household_id in chosen:
+        household = households[household_id]
+        guardian = next(each for each in household.guardians if each.guardian_id == account_id)
+        secret = access_codes.draw_secret(secrets.choice)
+        await registry.save_letter(tx, account_id, request.app[HASHER].letter_hash(secret))
+        await accounts.add_fact(tx, "letter printed", account_id, "", person.subject_id)
+        letters.append(
+            Letter(
+                town=settings.town_name,
+                portal=settings.public_url,
+                reference=household.reference,
+                name=f"{guardian.first_name} {guardian.last_name}",
+                address=household.address,
+                identifier=guardian.identifier,
+                secret=secret,
+            )
+        )
+    ended = await sessions.end_sessions(tx, [account_id for account_id, _ in chosen], at)
+    await outbox.add(tx, *(SessionEnded(session_id=each, ended_at=at) for each in ended))
+    return letters

@@ -1,0 +1,65 @@
+"""« Codes oubliés ? »: asked for by address, answered by a mail, used once."""
+
+import hashlib
+from datetime import datetime
+
+from aiohttp import web
+
+from auth.api.guards import account_guard
+from auth.api.secrets import HASHER
+from auth.api.sessions import end_all
+from auth.domain import chosen_secrets
+from auth.domain.failures import LinkOver
+from auth.domain.sign_in import RESET_ADDRESS_MAX, SetUp
+from auth.store import accounts
+from chassis.clock import now
+from chassis.database import DATABASE, Transaction
+from chassis.http import public, read_body
+from contracts.api.auth import ResetUse, ResetWish
+from contracts.failures import TooMany
+
+routes = web.RouteTableDef()
+
+
+@routes.post("/resets")
+@public
+async def post_reset(request: web.Request) -> web.Response:
+    """Note the wish and answer: who has that address is looked up afterwards, so nothing here can tell."""
+    wish, at = await read_body(request, ResetWish), now()
+    guard = hashlib.sha256(f"reset {wish.client_address}".encode()).digest()
+    async with request.app[DATABASE].transaction() as tx:
+        (asked,) = (await accounts.guards_for_update(tx, [guard])).values()
+        if (wait := asked.wait_seconds(at)) > 0:
+            raise TooMany("too many resets from here", retry_after_seconds=round(wait) + 1)
+        await accounts.save_guard(tx, guard, asked.after_failure(RESET_ADDRESS_MAX, now=at))
+        await accounts.add_reset_wish(tx, wish.email.strip(), wish.client_address, at)
+    return web.Response(status=202)
+
+
+@routes.post("/resets/used")
+@public
+async def use_reset(request: web.Request) -> web.Response:
+    """A new secret by the link: every session ends, a lock is lifted, the letter's code is worth nothing."""
+    wish, at = await read_body(request, ResetUse), now()
+    secret = wish.secret.get_secret_value()
+    async with request.app[DATABASE].transaction() as tx:
+        account = await _account_of_link(tx, wish.token, at)
+    chosen_secrets.check(secret, account.personal)
+    hashed = await request.app[HASHER].hash(secret)
+    async with request.app[DATABASE].transaction() as tx:
+        await _account_of_link(tx, wish.token, at)
+        await accounts.use_link(tx, wish.token, at)
+        await accounts.save_secret(tx, account.account_id, hashed, SetUp.DONE)
+        await accounts.clear_guard(tx, account_guard(account.identifier))
+        await end_all(tx, account.account_id, at)
+        await accounts.add_fact(tx, "secret reset", account.account_id, "")
+    return web.Response(status=204)
+
+
+async def _account_of_link(tx: Transaction, token: str, at: datetime) -> accounts.Account:
+    """Whose link it is, both rows locked; ``LinkOver`` unless it is still good."""
+    found = await accounts.link_for_update(tx, "reset", token)
+    account = await accounts.account_for_update(tx, found[1]) if found else None
+    if found is None or account is None or not found[0].is_good(account.state, at):
+        raise LinkOver("the link was used, or is too old")
+    return account

@@ -1,0 +1,74 @@
+"""A file of families beside the registry: what it adds, changes, and lacks."""
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from auth.domain.families_file import ERRORS_MAX, FamiliesFile
+from auth.domain.registry import Child, Household, NewId, Plan, plain, plan
+from contracts.api.auth import Difference, FileError, ImportReport
+
+DIFFERENCES_MAX = 500
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What a file would do; ``digest`` names exactly that, so that what is applied is what was shown."""
+
+    plans: tuple[Plan, ...]
+    gone: tuple[Household, ...]
+    report: ImportReport
+    digest: bytes
+
+
+def compare(
+    known: Mapping[str, Household], children: Mapping[str, Child], file: FamiliesFile, new_id: NewId
+) -> Comparison:
+    """The file against the registry. A child that is new in two households of the file is one child."""
+    numbered, wanted = dict(children), file.households
+    errors = [error for household in wanted for error in _strangers(household, children, file.lines)]
+    plans = []
+    for household in wanted:
+        made = plan(known.get(household.reference), household, numbered, new_id)
+        if made:
+            plans.append(made)
+            fresh = (*made.added_children, *made.changed_children)
+            numbered.update({child.reference: child for child in fresh if child.reference})
+    named = {household.reference for household in wanted}
+    gone = tuple(each for each in known.values() if each.active and each.reference not in named)
+    differences = [*(_difference(each) for each in plans), *(_gone(each) for each in gone)]
+    added = sum(each.is_new for each in plans)
+    report = ImportReport(
+        households=len(wanted),
+        guardians=sum(len(each.guardians) for each in wanted),
+        children=sum(len(each.places) for each in wanted),
+        added=added,
+        changed=len(plans) - added,
+        gone=len(gone),
+        same=len(wanted) - len(plans),
+        differences=tuple(differences[:DIFFERENCES_MAX]),
+        errors=tuple(errors[:ERRORS_MAX]),
+    )
+    digest = hashlib.sha256()
+    for each in differences:
+        digest.update(each.model_dump_json().encode())
+    return Comparison(tuple(plans), gone, report, digest.digest())
+
+
+def _strangers(household: Household, children: Mapping[str, Child], lines: Mapping[str, int]) -> Iterator[FileError]:
+    """Numbers that belong to somebody else: a slip here would show a family another one's child."""
+    for place in household.places:
+        same = children.get(place.child.reference) if place.child.reference else None
+        if same and plain(same.name) != plain(place.child.name) and same.birth_date != place.child.birth_date:
+            message = f"le n° {same.reference} est celui de {same.name}, né(e) le {same.birth_date:%d/%m/%Y}"
+            yield FileError(line=lines[household.reference], column="N° enfant", message=message)
+
+
+def _difference(made: Plan) -> Difference:
+    after = made.after
+    kind = "added" if made.is_new else "changed"
+    return Difference(kind=kind, reference=after.reference, name=after.name, details=made.details)
+
+
+def _gone(household: Household) -> Difference:
+    return Difference(kind="gone", reference=household.reference, name=household.name)

@@ -1,0 +1,225 @@
+"""The registry of families: households as they are and as they must be, and what lies between the two.
+
+A guardian is recognised by name within the household: somebody with another name is another person and never gets the
+account of the one before. A child is recognised by the town hall's number, else by name and birth date within the
+household. An address that its owner has confirmed is the owner's: neither a file nor the town hall changes it.
+"""
+
+import unicodedata
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import date
+from types import MappingProxyType
+from uuid import UUID
+
+from contracts.events.auth import Custody, Span
+
+NewId = Callable[[], UUID]
+CUSTODY = {Custody.FREE: "libre", Custody.EVEN_WEEKS: "semaines paires", Custody.ODD_WEEKS: "semaines impaires"}
+
+
+@dataclass(frozen=True)
+class Guardian:
+    """An adult of a household."""
+
+    first_name: str
+    last_name: str
+    email: str | None = None
+    guardian_id: UUID | None = None
+    owns_email: bool = False
+
+    @property
+    def name(self) -> str:
+        return f"{self.first_name} {self.last_name}".strip()
+
+
+@dataclass(frozen=True)
+class Child:
+    """A child; what is true of it in every household."""
+
+    first_name: str
+    last_name: str
+    birth_date: date
+    school: str
+    class_name: str
+    reference: str | None = None
+    child_id: UUID | None = None
+
+    @property
+    def name(self) -> str:
+        return f"{self.first_name} {self.last_name}".strip()
+
+
+@dataclass(frozen=True)
+class Place:
+    """A child in one household."""
+
+    child: Child
+    custody: Custody = Custody.FREE
+    custody_days: tuple[Span, ...] = ()
+
+
+@dataclass(frozen=True)
+class Household:
+    """A household, whole."""
+
+    reference: str
+    name: str
+    address: tuple[str, ...]
+    guardians: tuple[Guardian, ...]
+    places: tuple[Place, ...] = ()
+    household_id: UUID | None = None
+    active: bool = True
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What makes a household as it must be. ``after`` has every id; ``details`` say the same to people."""
+
+    after: Household
+    is_new: bool
+    added_guardians: tuple[Guardian, ...] = ()
+    changed_guardians: tuple[Guardian, ...] = ()
+    closed_guardians: tuple[UUID, ...] = ()
+    added_children: tuple[Child, ...] = ()
+    changed_children: tuple[Child, ...] = ()
+    details: tuple[str, ...] = field(default=())
+
+
+def plain(text: str) -> str:
+    """A name without accents, case and punctuation, to recognise somebody who was typed differently."""
+    unaccented = "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c))
+    return " ".join("".join(c if c.isalnum() else " " for c in unaccented.casefold()).split())
+
+
+def plan(
+    known: Household | None,
+    wanted: Household,
+    children: Mapping[str, Child],
+    new_id: NewId,
+    others: Mapping[UUID, Child] = MappingProxyType({}),
+) -> Plan | None:
+    """What makes ``known`` into ``wanted``; None when nothing does.
+
+    ``children`` are all those with a number, ``others`` those of other households that are named by id.
+    """
+    base = known or replace(wanted, guardians=(), places=(), household_id=new_id())
+    guardians = _guardians(base, wanted, new_id)
+    places, added, changed = _places(base, wanted, children, others, new_id)
+    kept = {each.guardian_id for each in guardians}
+    before = {each.guardian_id: each for each in base.guardians}
+    after = replace(wanted, household_id=base.household_id, guardians=guardians, places=places, active=True)
+    if known is not None and after == known and not added and not changed:
+        return None
+    return Plan(
+        after,
+        is_new=known is None,
+        added_guardians=tuple(each for each in guardians if each.guardian_id not in before),
+        changed_guardians=tuple(each for each in guardians if before.get(each.guardian_id, each) != each),
+        closed_guardians=tuple(each for each in before if each is not None and each not in kept),
+        added_children=added,
+        changed_children=changed,
+        details=tuple(_details(base, after, is_new=known is None)),
+    )
+
+
+def _guardians(base: Household, wanted: Household, new_id: NewId) -> tuple[Guardian, ...]:
+    by_id = {each.guardian_id: each for each in base.guardians}
+    by_name = {plain(each.name): each for each in base.guardians}
+    found = []
+    for each in wanted.guardians:
+        same = by_id.get(each.guardian_id) if each.guardian_id else by_name.get(plain(each.name))
+        if same is None:
+            found.append(replace(each, guardian_id=new_id()))
+            continue
+        email = same.email if same.owns_email or not each.email else each.email
+        found.append(replace(each, guardian_id=same.guardian_id, email=email, owns_email=same.owns_email))
+    return tuple(found)
+
+
+def _places(
+    base: Household,
+    wanted: Household,
+    children: Mapping[str, Child],
+    others: Mapping[UUID, Child],
+    new_id: NewId,
+) -> tuple[tuple[Place, ...], tuple[Child, ...], tuple[Child, ...]]:
+    """The places with ids, the children that are new, and those that changed."""
+    by_id: dict[UUID | None, Child] = dict(others.items())
+    by_id.update((each.child.child_id, each.child) for each in base.places)
+    by_name = {(plain(each.child.name), each.child.birth_date): each.child for each in base.places}
+    places: list[Place] = []
+    added, changed = [], []
+    for place in wanted.places:
+        child = place.child
+        same = children.get(child.reference) if child.reference else None
+        same = same or by_id.get(child.child_id) or by_name.get((plain(child.name), child.birth_date))
+        if same is None or same.child_id in {each.child.child_id for each in places}:
+            child = replace(child, child_id=child.child_id or new_id(), reference=None if same else child.reference)
+            added.append(child)
+        else:
+            child = replace(child, child_id=same.child_id, reference=child.reference or same.reference)
+            if child != same:
+                changed.append(child)
+        places.append(replace(place, child=child))
+    return tuple(places), tuple(added), tuple(changed)
+
+
+def custody_text(place: Place) -> str:
+    """« semaines paires », or the days."""
+    spans = (f"du {each.first_day:%d/%m/%Y} au {each.last_day:%d/%m/%Y}" for each in place.custody_days)
+    return " | ".join(spans) or CUSTODY[place.custody]
+
+
+def _details(base: Household, after: Household, *, is_new: bool) -> list[str]:
+    """What changes, in the town hall's words."""
+    if is_new:
+        return [*(f"responsable : {each.name}" for each in after.guardians), *(_child_line(p) for p in after.places)]
+    lines = [] if base.active else ["foyer rouvert"]
+    if base.name != after.name:
+        lines.append(f"nom : {base.name} → {after.name}")
+    if base.address != after.address:
+        lines.append(f"adresse : {', '.join(base.address)} → {', '.join(after.address)}")
+    lines += _guardian_lines(base, after)
+    return lines + _place_lines(base, after)
+
+
+def _child_line(place: Place) -> str:
+    child = place.child
+    return f"enfant : {child.name}, né(e) le {child.birth_date:%d/%m/%Y}, {child.school}, {child.class_name}"
+
+
+def _guardian_lines(base: Household, after: Household) -> list[str]:
+    before = {each.guardian_id: each for each in base.guardians}
+    now = {each.guardian_id for each in after.guardians}
+    lines = []
+    for each in after.guardians:
+        was = before.get(each.guardian_id)
+        if was is None:
+            lines.append(f"responsable ajouté : {each.name}")
+        elif was != each:
+            lines.append(
+                f"responsable : {was.name} {was.email or ''} → {each.name} {each.email or ''}".replace("  ", " ")
+            )
+    return lines + [f"responsable retiré : {each.name}" for each in base.guardians if each.guardian_id not in now]
+
+
+def _place_lines(base: Household, after: Household) -> list[str]:
+    before = {each.child.child_id: each for each in base.places}
+    now = {each.child.child_id for each in after.places}
+    lines = []
+    for each in after.places:
+        was = before.get(each.child.child_id)
+        if was is None:
+            lines.append(f"enfant ajouté : {each.child.name}")
+            continue
+        pairs = (
+            ("nom", was.child.name, each.child.name),
+            ("numéro", was.child.reference or "aucun", each.child.reference or "aucun"),
+            ("naissance", f"{was.child.birth_date:%d/%m/%Y}", f"{each.child.birth_date:%d/%m/%Y}"),
+            ("école", was.child.school, each.child.school),
+            ("classe", was.child.class_name, each.child.class_name),
+            ("garde", custody_text(was), custody_text(each)),
+        )
+        lines += [f"{each.child.first_name}, {what} : {old} → {new}" for what, old, new in pairs if old != new]
+    return lines + [f"enfant retiré : {each.child.name}" for each in base.places if each.child.child_id not in now]

@@ -1,0 +1,114 @@
+"""What the clock starts."""
+
+import asyncio
+import secrets
+from datetime import timedelta
+from uuid import uuid4
+
+import structlog
+from aiohttp import web
+
+from auth.domain import families_file
+from auth.domain.imports import compare
+from auth.domain.sign_in import LINKS_AN_HOUR_MAX
+from auth.settings import SETTINGS
+from auth.store import accounts, changes, imports, registry
+from chassis import outbox
+from chassis.clock import now
+from chassis.database import DATABASE, Database, Transaction
+from chassis.jobs import Jobs
+from contracts.api.auth import ImportReport, ImportStatus
+from contracts.events.auth import ResetRequested
+
+HOUR = timedelta(hours=1)
+EVENTS_AT_ONCE = 2_000
+
+log = structlog.get_logger()
+jobs = Jobs()
+
+
+@jobs.every(seconds=5, wake_on="reset_wished")
+async def answer_resets(app: web.Application) -> None:
+    """A link for each account that has the address; an unknown one is forgotten."""
+    while True:
+        async with app[DATABASE].transaction() as tx:
+            wish = await accounts.take_reset_wish(tx)
+            if wish is None:
+                return
+            for account in await accounts.accounts_by_email(tx, wish[0]):
+                await _send_reset(tx, account, wish[1], link_seconds=app[SETTINGS].link_seconds)
+
+
+async def _send_reset(tx: Transaction, account: accounts.Account, address: str, *, link_seconds: int) -> None:
+    at = now()
+    if account.email is None or await accounts.links_since(tx, account.account_id, at - HOUR) >= LINKS_AN_HOUR_MAX:
+        return
+    token, expires_at = secrets.token_urlsafe(32), at + timedelta(seconds=link_seconds)
+    await accounts.add_link(tx, "reset", account, account.email, token, at, expires_at)
+    await accounts.add_fact(tx, "reset requested", account.account_id, address)
+    event = ResetRequested(
+        link_id=uuid4(),
+        account_id=account.account_id,
+        first_name=account.first_name,
+        identifier=account.identifier,
+        email=account.email,
+        token=token,
+        expires_at=expires_at,
+    )
+    await outbox.add(tx, event)
+
+
+@jobs.every(seconds=3600)
+async def forget(app: web.Application) -> None:
+    """Retention: what is older than the settings say is deleted."""
+    settings, at = app[SETTINGS], now()
+    async with app[DATABASE].transaction() as tx:
+        gone = await accounts.forget(
+            tx,
+            sessions_before=at - timedelta(days=settings.sessions_kept_days),
+            facts_before=at - timedelta(days=settings.facts_kept_days),
+            imports_before=at - timedelta(days=settings.imports_kept_days),
+        )
+    if gone:
+        log.info("forgotten", rows=gone)
+
+
+@jobs.every(seconds=5, wake_on="import_waiting")
+async def work_on_imports(app: web.Application) -> None:
+    """Read and apply the files of families, one at a time; a file whose worker died is taken up again."""
+    while await one_import(app[DATABASE]):
+        pass
+
+
+async def one_import(database: Database) -> bool:
+    """Read or apply the oldest file that waits, all or nothing; False when none does."""
+    async with database.transaction() as tx:
+        row = await imports.next_waiting(tx)
+        if row is None:
+            return False
+        import_id = row["import_id"]
+        file = await asyncio.to_thread(families_file.read, row["content"])
+        if file.errors:
+            await imports.was_read(tx, import_id, ImportStatus.REFUSED, ImportReport(errors=file.errors), None)
+            return True
+        await registry.lock(tx)
+        known, children = await registry.load(tx), await registry.numbered_children(tx)
+        found = await asyncio.to_thread(compare, known, children, file, uuid4)
+        if found.report.errors:
+            await imports.was_read(tx, import_id, ImportStatus.REFUSED, found.report, None)
+            return True
+        if row["status"] == ImportStatus.READING or found.digest != row["diff_digest"]:
+            # What would be applied is not what was shown: it is shown again instead.
+            await imports.was_read(tx, import_id, ImportStatus.READ, found.report, found.digest)
+            return True
+
+        async def progress(done: int) -> None:
+            async with database.transaction() as aside:
+                await imports.set_progress(aside, import_id, done, len(found.plans))
+
+        gone = found.gone if row["close_missing"] else ()
+        events = await changes.make(tx, found.plans, gone, now(), progress)
+        for start in range(0, len(events), EVENTS_AT_ONCE):
+            await outbox.add(tx, *events[start : start + EVENTS_AT_ONCE])
+        await imports.was_applied(tx, import_id, found.report, now())
+    return True

@@ -1,0 +1,332 @@
+"""The registry: changes with versions, files of families, letters, what is told and forgotten."""
+
+import subprocess
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from auth.__main__ import create_staff, export_families, import_families
+from auth.jobs import one_import
+from chassis.database import DATABASE
+from chassis.testing import eventually
+from local_stack.packages import pdf_tools
+
+FILE = """Foyer;Nom du foyer;Adresse;Complément;Code postal;Commune;Responsable 1 nom;Responsable 1 prénom;\
+Responsable 1 email;Responsable 2 nom;Responsable 2 prénom;N° enfant;Nom enfant;Prénom enfant;Naissance;École;\
+Classe;Garde
+A1;Famille Dupont;1 rue de l'École;;56700;Saint-Aubin;Dupont;Hélène;helene@example.org;;;E1;Dupont;Léa;17/04/2018;\
+École Jacques-Prévert;CE1;semaines paires
+A1;Famille Dupont;1 rue de l'École;;56700;Saint-Aubin;Dupont;Hélène;helene@example.org;;;E2;Dupont;Tom;02/09/2020;\
+École Jacques-Prévert;CP;libre
+B2;Famille Martin;9 place du Marché;Bât. B;56700;Saint-Aubin;Martin;Ali;;Martin;Zoé;E1;Dupont;Léa;17/04/2018;\
+École Jacques-Prévert;CE1;semaines impaires
+C3;Famille Sans-Enfant;2 rue Neuve;;56700;Saint-Aubin;Petit;Nadia;;;;;;;;;;
+"""
+
+
+async def read(town: Any, content: str | bytes, headers: dict[str, str]) -> dict[str, Any]:
+    """Send a file and wait for what it would change."""
+    body = content if isinstance(content, bytes) else content.encode()
+    response = await town.client.post("/imports", data=body, headers={**headers, "X-File-Name": "familles.csv"})
+    assert response.status == 202, await response.text()
+    return await done(town, (await response.json())["import_id"], headers)
+
+
+async def done(town: Any, import_id: str, headers: dict[str, str]) -> dict[str, Any]:
+    async def ask() -> dict[str, Any] | None:
+        view: dict[str, Any] = await (await town.client.get(f"/imports/{import_id}", headers=headers)).json()
+        return view if view["status"] not in {"reading", "applying"} else None
+
+    return await eventually(ask)
+
+
+async def apply(town: Any, view: dict[str, Any], headers: dict[str, str], **wish: bool) -> dict[str, Any]:
+    path = f"/imports/{view['import_id']}/apply"
+    for _ in range(2):
+        assert (await town.post(path, wish, headers)).status == 202
+    return await done(town, view["import_id"], headers)
+
+
+def counts(view: dict[str, Any]) -> tuple[int, int, int, int]:
+    report = view["report"]
+    return report["added"], report["changed"], report["gone"], report["same"]
+
+
+async def test_a_file_is_read_shown_applied_once_and_changes_nothing_the_second_time(town: Any) -> None:
+    headers = await town.staff()
+    shown = await read(town, FILE, headers)
+    assert (shown["status"], counts(shown)) == ("read", (3, 0, 0, 0))
+    assert await town.sql("SELECT count(*) FROM household") == 0
+    assert (await apply(town, shown, headers))["status"] == "applied"
+    assert await town.sql("SELECT count(*) FROM child") == 2
+    assert await town.sql("SELECT count(*) FROM household_child") == 3
+    for encoding in ("utf-8-sig", "cp1252"):
+        again = await read(town, FILE.replace(";", ",").encode(encoding), headers)
+        assert (again["status"], counts(again)) == ("read", (0, 0, 0, 3))
+    families = (await (await town.client.get("/households", headers=headers)).json())["households"]
+    assert [(each["reference"], each["version"]) for each in families] == [("A1", 1), ("B2", 1), ("C3", 1)]
+    assert [child["custody"] for each in families for child in each["children"]] == ["even_weeks", "free", "odd_weeks"]
+    assert {(await town.mailed("auth.household.changed"))["reference"] for _ in range(3)} == {"A1", "B2", "C3"}
+
+
+async def test_what_differs_is_said_in_words_and_reaches_every_household_of_a_shared_child(town: Any) -> None:
+    headers = await town.staff()
+    await apply(town, await read(town, FILE, headers), headers)
+    lines = FILE.replace("CE1", "CE2").replace("Hélène", "Helene").splitlines()
+    shown = await read(town, "\n".join([*lines[:2], lines[2].replace("Tom", "Thomas")]), headers)
+    assert counts(shown) == (0, 1, 2, 0)
+    (changed, *gone) = shown["report"]["differences"]
+    assert "Léa, classe : CE1 → CE2" in changed["details"]
+    assert "enfant ajouté" not in " ".join(changed["details"])
+    assert [each["reference"] for each in gone] == ["B2", "C3"]
+    assert (await apply(town, shown, headers))["status"] == "applied"
+    views = (await (await town.client.get("/households", headers=headers)).json())["households"]
+    assert [(each["reference"], each["version"], each["active"]) for each in views] == [
+        ("A1", 2, True),
+        ("B2", 2, True),
+        ("C3", 1, True),
+    ]
+    assert views[1]["children"][0]["class_name"] == "CE2"
+
+
+async def test_households_the_file_lacks_are_closed_only_when_asked_and_their_guardians_signed_out(town: Any) -> None:
+    await town.has_household()
+    session, headers = await town.session(), await town.staff()
+    shown = await read(town, FILE, headers)
+    assert (await apply(town, shown, headers, close_missing=True))["status"] == "applied"
+    assert (await town.token_of(session)).status == 401
+    assert (await town.sign_in("camille.d", "un-bon-secret")).status == 401
+    assert (await town.mailed("auth.session.ended"))["session_id"]
+
+
+async def test_every_wrong_cell_is_named_by_line_and_column_and_nothing_is_kept(town: Any) -> None:
+    headers = await town.staff()
+    lines = FILE.splitlines()
+    wrong = "\n".join(
+        [
+            *lines[:2],
+            lines[2].replace("02/09/2020", "31/02/2020"),
+            lines[3].replace("Famille Martin", "").replace("Léa", "Lea"),
+            lines[4] + ";;;;;;;",
+            lines[1].replace("A1", "D4").replace("helene@example.org", "helene@").replace("E1;", "E9;"),
+            lines[1].replace("1 rue", "3 rue"),
+            lines[1].replace("A1", "F6").replace("semaines paires", "un jour sur deux").replace("E1;", "E8;"),
+            lines[1].replace("A1", "G7").replace("CE1", "CM2"),
+        ]
+    )
+    view = await read(town, wrong, headers)
+    assert view["status"] == "refused"
+    found = [(each["line"], each["column"]) for each in view["report"]["errors"]]
+    assert found == [
+        (3, "Naissance"),
+        (4, "Nom du foyer"),
+        (6, "Responsable 1 email"),
+        (7, "Adresse"),
+        (8, "Garde"),
+        (9, "N° enfant"),
+    ]
+    assert (await town.post(f"/imports/{view['import_id']}/apply", {}, headers)).status == 409
+    assert await town.sql("SELECT count(*) FROM household") == 0
+
+
+@pytest.mark.parametrize(
+    ("content", "column"),
+    [(b"Foyer;Nom;Prix\n", "Nom"), (b"Foyer;Foyer\n", "Foyer"), (b"Foyer\nA1\n", "Nom du foyer"), (b"\x00\x01", "")],
+)
+async def test_what_is_no_file_of_families_is_said_at_its_first_line(town: Any, content: bytes, column: str) -> None:
+    view = await read(town, content, await town.staff())
+    assert view["status"] == "refused"
+    assert view["report"]["errors"][0]["line"] == 1
+    assert not column or view["report"]["errors"][0]["column"] == column
+
+
+async def test_a_number_of_another_child_is_refused_and_joins_nobody(town: Any) -> None:
+    headers = await town.staff()
+    await apply(town, await read(town, FILE, headers), headers)
+    taken = FILE.replace("Petit;Nadia;;;;;;;;;;", "Petit;Nadia;;;;E2;Petit;Rose;01/01/2019;École;CP;")
+    view = await read(town, taken, headers)
+    assert view["status"] == "refused"
+    (error,) = view["report"]["errors"]
+    assert (error["line"], error["column"]) == (5, "N° enfant")
+    assert "décrit autrement à la ligne 3" in error["message"]
+    lines = taken.splitlines()
+    view = await read(town, "\n".join([lines[0], lines[4]]), headers)
+    (error,) = view["report"]["errors"]
+    assert (error["line"], error["column"]) == (2, "N° enfant")
+    assert "Tom Dupont" in error["message"]
+    assert await town.sql("SELECT count(*) FROM household_child") == 3
+
+
+async def test_a_registry_that_moved_since_it_was_shown_is_shown_again_not_overwritten(town: Any) -> None:
+    headers = await town.staff()
+    await apply(town, await read(town, FILE, headers), headers)
+    shown = await read(town, FILE.replace("CE1", "CE2"), headers)
+    await town.sql("UPDATE household SET name = 'Famille Dupont-Petit' WHERE reference = 'A1'")
+    again = await apply(town, shown, headers)
+    assert again["status"] == "read"
+    assert "nom : Famille Dupont-Petit → Famille Dupont" in again["report"]["differences"][0]["details"]
+    assert (await apply(town, again, headers))["status"] == "applied"
+
+
+async def test_an_import_whose_worker_died_in_the_middle_is_whole_or_not_there(town: Any) -> None:
+    headers = await town.staff()
+    shown = await read(town, FILE, headers)
+    await town.sql(
+        "CREATE FUNCTION die() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'pulled plug'; END $$"
+    )
+    await town.sql("CREATE TRIGGER die BEFORE UPDATE ON household FOR EACH ROW EXECUTE FUNCTION die()")
+    await town.sql("CREATE TRIGGER die BEFORE INSERT ON account FOR EACH ROW EXECUTE FUNCTION die()")
+    assert (await town.post(f"/imports/{shown['import_id']}/apply", {}, headers)).status == 202
+    app = town.client.app
+    with pytest.raises(Exception, match="pulled plug"):
+        while not await one_import(app[DATABASE]):
+            pass
+    assert await town.sql("SELECT count(*) FROM household") == 0
+    await town.sql("DROP TRIGGER die ON account")
+    assert (await done(town, shown["import_id"], headers))["status"] == "applied"
+    assert await town.sql("SELECT count(*) FROM household") == 3
+
+
+async def test_export_and_import_are_each_other_by_command_too(
+    town: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    await town.has_household(name="=cmd()", address=["1 rue", "Bât. A", "Étage 2", "56700 Saint-Aubin"])
+    file = tmp_path / "familles.csv"
+    file.write_text(FILE, encoding="utf-8")
+    assert await import_families(town.settings, [str(file), "--apply"]) == 0
+    assert "3 foyers lus : 3 ajoutés, 0 changés, 1 absents" in capsys.readouterr().out
+    copy = tmp_path / "copie.csv"
+    assert await export_families(town.settings, [str(copy)]) == 0
+    assert "'=cmd()" in copy.read_text(encoding="utf-8-sig")
+    assert await import_families(town.settings, [str(copy)]) == 0
+    assert "4 foyers lus : 0 ajoutés, 0 changés, 0 absents du fichier, 4 identiques" in capsys.readouterr().out
+    file.write_text("Foyer\n", encoding="utf-8")
+    assert await import_families(town.settings, [str(file)]) == 1
+    assert "ligne 1, Nom du foyer" in capsys.readouterr().out
+
+
+async def test_staff_change_a_household_as_they_saw_it_or_not_at_all(town: Any) -> None:
+    made, headers = await town.has_household(), await town.staff()
+    guardian, child = made["guardians"][0], made["children"][0]
+    wish = {
+        "seen_version": 1,
+        "name": "Famille Dupont",
+        "address": ["8 rue Neuve"],
+        "guardians": [
+            {"guardian_id": guardian["guardian_id"], "first_name": "Camille", "last_name": "Durand", "email": "x@y.fr"},
+            {"first_name": "Noa", "last_name": "Dupont"},
+        ],
+        "children": [{**child, "custody_days": [{"first_day": "2026-09-01", "last_day": "2026-09-14"}]}],
+    }
+    path = f"/households/{made['household_id']}"
+    answer = await town.client.put(path, json=wish, headers=headers)
+    assert answer.status == 200, await answer.text()
+    view = await answer.json()
+    assert (view["version"], view["guardians"][0]["last_name"]) == (2, "Durand")
+    assert view["guardians"][0]["email"] == "camille@example.org"
+    assert view["children"][0]["custody_days"][0]["last_day"] == "2026-09-14"
+    assert (await town.client.put(path, json=wish, headers=headers)).status == 409
+    same = {**wish, "seen_version": 2, "guardians": view["guardians"][:1]}
+    same["guardians"] = [{k: g[k] for k in ("guardian_id", "first_name", "last_name")} for g in view["guardians"]]
+    unchanged = await (await town.client.put(path, json=same, headers=headers)).json()
+    assert unchanged["version"] == 2
+    stranger = {**same, "guardians": [{"guardian_id": str(uuid4()), "first_name": "A", "last_name": "B"}]}
+    assert (await town.client.put(path, json=stranger, headers=headers)).status == 422
+    left = {**same, "guardians": same["guardians"][1:]}
+    assert (await town.client.put(path, json=left, headers=headers)).status == 200
+    assert (await town.sign_in("camille.d", "un-bon-secret")).status == 401
+
+
+async def test_staff_join_another_households_child_and_both_households_hear_of_its_new_class(town: Any) -> None:
+    first = await town.has_household()
+    wanted = {"reference": "F-0009", "guardians": [{"first_name": "Ali", "last_name": "Petit"}], "children": []}
+    second, headers = await town.has_household(**wanted), await town.staff()
+    guardian = {k: second["guardians"][0][k] for k in ("guardian_id", "first_name", "last_name")}
+    child = {**first["children"][0], "class_name": "CE2", "custody": "odd_weeks"}
+    wish = {"seen_version": 1, "name": "B", "address": ["2 rue B"], "guardians": [guardian], "children": [child]}
+    answer = await town.client.put(f"/households/{second['household_id']}", json=wish, headers=headers)
+    assert answer.status == 200, await answer.text()
+    shown = await (await town.client.get(f"/households/{first['household_id']}", headers=headers)).json()
+    assert (shown["version"], shown["children"][0]["class_name"], shown["children"][0]["custody"]) == (2, "CE2", "free")
+
+
+def letter_text(pdf: bytes, folder: Path) -> str:
+    pdf_tools()
+    (folder / "letters.pdf").write_bytes(pdf)
+    command = ["pdftotext", "-layout", str(folder / "letters.pdf"), "-"]
+    return subprocess.run(command, capture_output=True, check=True, timeout=30).stdout.decode()
+
+
+async def test_letters_carry_codes_that_work_and_are_made_once_a_guardian(town: Any, tmp_path: Path) -> None:
+    headers = await town.staff()
+    await apply(town, await read(town, FILE, headers), headers)
+    listed = await (await town.client.get("/households?search=martin", headers=headers)).json()
+    assert (listed["total"], listed["without_letter"]) == (1, 4)
+    response = await town.post("/letters", {"limit": 3}, headers)
+    text = letter_text(await response.read(), tmp_path)
+    assert text.count("Code secret") == 3
+    assert "Hélène Dupont" in text
+    assert "https://familles.example" in text
+    lines = [line.split() for line in text.splitlines()]
+    identifier = next(words[-1] for words in lines if words[:1] == ["Identifiant"])
+    secret = next(words[-1] for words in lines if words[:2] == ["Code", "secret"])
+    assert (await (await town.sign_in(identifier, secret)).json())["stage"] == "choose_secret"
+    assert (await town.post("/letters", {}, headers)).status == 200
+    assert (await town.post("/letters", {}, headers)).status == 404
+
+
+async def test_a_new_letter_ends_what_the_old_codes_opened(town: Any) -> None:
+    made = await town.has_household()
+    session, headers = await town.session(), await town.staff()
+    response = await town.post("/letters", {"household_id": made["household_id"]}, headers)
+    assert response.headers["Content-Type"] == "application/pdf"
+    assert (await town.token_of(session)).status == 401
+    assert (await town.sign_in("camille.d", "un-bon-secret")).status == 401
+
+
+async def test_a_household_reads_all_that_is_kept_on_it_and_is_forgotten_but_for_its_reference(
+    town: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = await town.has_household()
+    shared = {"reference": "F-0009", "guardians": [{"first_name": "Ali", "last_name": "Petit"}]}
+    await town.has_household(**shared, children=[{**made["children"][0], "custody": "odd_weeks"}])
+    headers = await town.headers(await town.session())
+    path = f"/households/{made['household_id']}"
+    export = await (await town.client.get(f"{path}/export", headers=headers)).json()
+    assert export["guardians"][0]["facts"][0]["fact"] == "signed in"
+    assert "secret" not in str(export).replace("secret_hash", "!")
+    monkeypatch.setenv("STAFF_SECRET", "clerk-secret")
+    await create_staff(town.settings, ["--identifier", "clerk", "--name", "C", "--role", "clerk"])
+    clerk, admin = await town.staff("clerk", "clerk-secret"), await town.staff()
+    assert (await town.post(f"{path}/erase", {"reference": "F-0001"}, clerk)).status == 403
+    assert (await town.post(f"{path}/erase", {"reference": "F-0002"}, admin)).status == 409
+    assert (await town.post(f"{path}/erase", {"reference": "F-0001"}, admin)).status == 204
+    assert (await town.sign_in("camille.d", "un-bon-secret")).status == 401
+    left = await town.sql("SELECT row_to_json(a)::text FROM account a WHERE household_id = $1", made["household_id"])
+    assert "Camille" not in left
+    assert "example.org" not in left
+    assert await town.sql("SELECT count(*) FROM child") == 1
+    assert await town.sql("SELECT reference FROM household WHERE household_id = $1", made["household_id"]) == "F-0001"
+    told = await town.mailed("auth.household.changed")
+    while told["active"]:
+        told = await town.mailed("auth.household.changed")
+    assert (told["name"], told["children"]) == ("(effacé)", [])
+
+
+async def test_retention_forgets_what_is_old_and_only_that(town: Any) -> None:
+    await town.has_household()
+    await town.session()
+    await town.sql("UPDATE session SET last_used_at = now() - interval '40 days'")
+    await town.session()
+    await town.sql(
+        "INSERT INTO security_fact (at, fact, address) VALUES (now() - interval '400 days', 'old', ''), "
+        "(now() - interval '300 days', 'kept', '')"
+    )
+    from auth.jobs import forget
+
+    await forget(town.client.app)
+    assert await town.sql("SELECT count(*) FROM session") == 1
+    facts = await town.sql("SELECT array_agg(fact) FROM security_fact WHERE fact IN ('old', 'kept')")
+    assert facts == ["kept"]

@@ -1,0 +1,211 @@
+"""How fast people get in: ``python tests/load/auth.py`` (``make bench``).
+
+A real auth on a private PostgreSQL and RabbitMQ, with the parameters of production. Beside each figure stands a bare
+floor: the same machine doing only the part that cannot be left out. Nothing here passes or fails.
+"""
+
+import asyncio
+import contextlib
+import os
+import platform
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import aiohttp
+import jwt
+from aiohttp import web
+from argon2 import PasswordHasher
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from chassis.identity import verify
+from chassis.testing import Tokens
+from contracts.identity import Identity, Role
+from local_stack.stack import Stack
+
+SECONDS = 5.0
+SIGN_INS_AT_ONCE = 50
+HOUSEHOLDS = 10_000
+HEADER = (
+    "Foyer;Nom du foyer;Adresse;Code postal;Commune;Responsable 1 nom;Responsable 1 prénom;Responsable 1 email;"
+    "Responsable 2 nom;Responsable 2 prénom;N° enfant;Nom enfant;Prénom enfant;Naissance;École;Classe;Garde"
+)
+STAFF = {"identifier": "bench", "secret": "un-bon-secret-de-mesure"}
+
+
+def say(what: str, figure: str, floor: str = "") -> None:
+    print(f"{what:<58} {figure:>16}   {floor}", flush=True)  # noqa: T201 - the figures are the product
+
+
+def percentile(times: list[float], part: float) -> float:
+    """In milliseconds."""
+    return sorted(times)[min(len(times) - 1, int(len(times) * part))] * 1000 if times else float("nan")
+
+
+def rate(work: Callable[[], Any], seconds: float = 2.0) -> float:
+    """How often a second, in one thread."""
+    count, until = 0, time.perf_counter() + seconds
+    while time.perf_counter() < until:
+        work()
+        count += 1
+    return count / seconds
+
+
+async def tokens() -> None:
+    """Signing and verifying, beside the bare signature."""
+    issuer, key = Tokens(), Ed25519PrivateKey.generate()
+    person = Identity(subject_id=uuid4(), session_id=uuid4(), name="A B", roles=frozenset({Role.PARENT}))
+    message, signature = b"x" * 400, key.sign(b"x" * 400)
+    public = key.public_key()
+    floor = rate(lambda: key.sign(message))
+    say("tokens issued / s, one core", f"{rate(lambda: issuer.token(person, audience='a')):,.0f}", f"{floor:,.0f} bare")
+    token, known = issuer.token(person, audience="a", seconds=600), jwt.PyJWK(issuer.jwks()["keys"][0])
+
+    class Known:
+        async def key(self, _key_id: str) -> jwt.PyJWK:
+            return known
+
+    count, until = 0, time.perf_counter() + 2
+    while time.perf_counter() < until:
+        await verify(token, Known(), audience="a")
+        count += 1
+    floor = rate(lambda: public.verify(signature, message))
+    say("tokens verified / s, one core", f"{count / 2:,.0f}", f"{floor:,.0f} bare")
+
+
+@contextlib.asynccontextmanager
+async def hello() -> AsyncIterator[str]:
+    """A server that does nothing, for the floor of an HTTP answer."""
+
+    async def answer(_request: web.Request) -> web.Response:
+        return web.json_response({})
+
+    app = web.Application()
+    app.router.add_post("/", answer)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    yield f"http://127.0.0.1:{runner.addresses[0][1]}/"
+    await runner.cleanup()
+
+
+async def repeat(ask: Callable[[], Awaitable[int]], until: float, times: list[float], wanted: int) -> None:
+    while time.perf_counter() < until:
+        start = time.perf_counter()
+        status = await ask()
+        times.append(time.perf_counter() - start)
+        assert status == wanted, f"answered {status} instead of {wanted}"
+
+
+async def administrator(http: aiohttp.ClientSession, url: str) -> dict[str, str]:
+    """What an administrator sends along."""
+    async with http.post(f"{url}/sessions", json={**STAFF, "client_address": "10.9.9.9"}) as response:
+        wish = {"session": (await response.json())["session"], "audience": "auth"}
+    async with http.post(f"{url}/tokens", json=wish) as response:
+        return Tokens.headers((await response.json())["token"])
+
+
+async def under_load(http: aiohttp.ClientSession, url: str) -> None:
+    """Session checks alone, then beside fifty people who sign in without a pause."""
+
+    async def post(address: str, body: dict[str, Any]) -> int:
+        async with http.post(address, json=body) as response:
+            await response.read()
+            return response.status
+
+    for number in range(SIGN_INS_AT_ONCE):
+        wish = {"first_name": "A", "last_name": "B", "identifier": f"bench{number}", "secret": STAFF["secret"]}
+        household = {"reference": f"B{number}", "name": "B", "address": ["1 rue B"], "guardians": [wish]}
+        async with http.post(f"{url}/households", json=household, headers=await administrator(http, url)) as response:
+            assert response.status == 201, await response.text()
+
+    def sign_in(number: int, secret: str = STAFF["secret"], identifier: str = STAFF["identifier"]) -> dict[str, Any]:
+        return {"identifier": identifier, "secret": secret, "client_address": f"10.0.{number // 250}.{number % 250}"}
+
+    async with http.post(f"{url}/sessions", json=sign_in(0)) as response:
+        session = (await response.json())["session"]
+    check = {"session": session, "audience": "planning"}
+
+    async def measure(sign_ins: int) -> tuple[list[float], list[float]]:
+        checks, entered, until = list[float](), list[float](), time.perf_counter() + SECONDS
+        people = [
+            repeat(lambda n=n: post(f"{url}/sessions", sign_in(n, identifier=f"bench{n}")), until, entered, 201)
+            for n in range(sign_ins)
+        ]
+        checking = [repeat(lambda: post(f"{url}/tokens", check), until, checks, 200) for _ in range(2)]
+        await asyncio.gather(*people, *checking)
+        return checks, entered
+
+    async with hello() as floor_url:
+        floor = list[float]()
+        await repeat(lambda: post(floor_url, check), time.perf_counter() + 2, floor, 200)
+    checks, _ = await measure(0)
+    say(
+        "session check p99, nobody signs in",
+        f"{percentile(checks, 0.99):.1f} ms",
+        f"{percentile(floor, 0.99):.1f} ms bare",
+    )
+    checks, entered = await measure(SIGN_INS_AT_ONCE)
+    alone = rate(lambda: PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1).hash("x"))
+    say(f"sign-ins / s, {SIGN_INS_AT_ONCE} at once", f"{len(entered) / SECONDS:.0f}", f"{alone:.0f} hashes / s a core")
+    say(f"sign-in p99, {SIGN_INS_AT_ONCE} at once", f"{percentile(entered, 0.99):.0f} ms")
+    say("session check p99 meanwhile", f"{percentile(checks, 0.99):.1f} ms", "aim: under 25 ms")
+    for who, identifier in (("known", STAFF["identifier"]), ("unknown", "nobody-at-all")):
+        times = list[float]()
+        for number in range(4):
+            start = time.perf_counter()
+            status = await post(f"{url}/sessions", sign_in(300 + number, "wrong", identifier))
+            times.append(time.perf_counter() - start)
+            assert status == 401
+        say(f"wrong codes, {who} identifier, median", f"{percentile(times, 0.5):.1f} ms")
+
+
+def families(count: int) -> str:
+    """A file of invented households, two children in most."""
+    lines = [HEADER]
+    for number in range(count):
+        home = f"H{number};Famille Exemple {number};{number} rue des Tilleuls;00000;Saint-Aubin;Exemple;Camille;"
+        home += f"h{number}@example.org;Exemple;Sacha;"
+        lines += [
+            f"{home}E{number}-{child};Exemple;Enfant{child};0{1 + child}/03/2018;École;CE1;libre"
+            for child in range(1 + number % 3 % 2 + number % 2)
+        ]
+    return "\n".join(lines)
+
+
+async def registry(stack: Stack) -> None:
+    """A town's whole file, by command: read, applied, and read again."""
+    file = stack.folder / "families.csv"
+    await asyncio.to_thread(file.write_text, families(HOUSEHOLDS), encoding="utf-8")
+    for what, words in (("read (dry run)", ()), ("read and applied", ("--apply",)), ("read again, nothing new", ())):
+        start = time.perf_counter()
+        await stack.command("auth", "import", str(file), *words)
+        aim = "aim: under 20 s" if words else ""
+        say(f"{HOUSEHOLDS:,} households {what}", f"{time.perf_counter() - start:.1f} s", aim)
+
+
+async def main() -> None:
+    load = f"load {os.getloadavg()[0]:.1f}"
+    say(f"$ {Path(sys.argv[0]).name}  {platform.machine()}, {os.cpu_count()} cores", platform.python_version(), load)
+    await tokens()
+    stack = Stack(Path(tempfile.mkdtemp(prefix="preau-bench-")), durable=True)
+    try:
+        await stack.start()
+        words = ("--identifier", STAFF["identifier"], "--name", "Mesure", "--role", "administrator")
+        await stack.command("auth", "create-staff", *words, STAFF_SECRET=STAFF["secret"])
+        timeout = aiohttp.ClientTimeout(total=60)
+        async with aiohttp.ClientSession(timeout=timeout, connector=aiohttp.TCPConnector(limit=0)) as http:
+            await under_load(http, stack.url("auth"))
+        await registry(stack)
+    finally:
+        await stack.stop()
+        stack.forget()
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
