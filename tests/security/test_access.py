@@ -7,6 +7,7 @@ door, or one that opens to somebody new, shows in the change that makes it.
 
 import importlib
 import os
+from collections import defaultdict
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -99,7 +100,7 @@ def _settings(name: str, database_url: str, amqp_url: str, auth_url: str) -> dic
     """What `make run` gives the service, but for the servers of the test and neighbours that are away."""
     stack = Stack(Path("unused"))
     stack.ports = dict.fromkeys((*SERVICES, "gateway", "bank", "mail", "smtp"), 9)
-    stack.secrets = {"auth_key": "x" * 48, "csrf": "x" * 48}
+    stack.secrets = defaultdict(lambda: "x" * 48)
     values = {key.lower(): value for key, value in stack._environment(name).items()}
     own = {"database_url": database_url, "amqp_url": amqp_url, "auth_url": auth_url, "http_port": 0}
     return {**values, **own}
