@@ -9,6 +9,7 @@ from uuid import UUID
 import pytest
 
 import documents
+from contracts.api.auth import Letter
 from contracts.api.billing import (
     Certificate,
     CertificateLine,
@@ -212,6 +213,31 @@ def test_hostile_names_are_only_text(tmp_path: Path) -> None:
 def test_nobody_goes_without_a_document_for_the_signs_of_a_name(tmp_path: Path, name: str) -> None:
     assert "42,50" in text_of(documents.ticket(a_ticket().model_copy(update={"household_name": name})), tmp_path)
     assert "Numéro" in text_of(documents.invoice(an_invoice(name=name)), tmp_path)
+
+
+def test_each_letter_is_one_page_with_the_codes_of_its_guardian_alone(tmp_path: Path) -> None:
+    letters = [
+        Letter(
+            town="Saint-Aubin",
+            portal="https://familles.example",
+            reference=f"F-{number}",
+            name=name,
+            address=("Résidence des Très-Grands-Tilleuls, bâtiment B", *("12 rue",) * 3, "56700 Saint-Aubin"),
+            identifier=f"k7mqx2p{number}",
+            secret=f"h4tn-8wkc-qz3{number}",
+        )
+        for number, name in enumerate((HOSTILE, "Marie-Antoinette Laurent-Delacroix de Saint-Exupéry"), 2)
+    ]
+    made_at = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
+    assert documents.access_letters(letters, made_at) == documents.access_letters(letters, made_at)
+    first, second, *rest = text_of(documents.access_letters(letters, made_at), tmp_path).split("\f")
+    assert rest == [""]
+    assert "#let x = 1" in first
+    assert "k7mqx2p2" in first
+    assert "h4tn-8wkc-qz32" in first
+    assert "h4tn-8wkc-qz33" not in first
+    assert "h4tn-8wkc-qz33" in second
+    assert "24 novembre 2026" in second
 
 
 @pytest.mark.parametrize(
