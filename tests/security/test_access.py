@@ -33,6 +33,8 @@ from contracts.identity import Identity, Role
 from local_stack.stack import SERVICES, Stack
 
 FILE = Path(__file__).parents[2] / "docs" / "access.md"
+PARTS = {"year": "2026", "announcement_id": "1", "kind": "invoice"}
+"""What a path wants where it does not want a UUID."""
 HEAD = """# Who may open which door
 
 Written by `make access` from the running services, kept true by `tests/security/test_access.py`. ✓: the door opens
@@ -71,7 +73,7 @@ class Program:
     async def ask(self, method: str, path: str, headers: dict[str, str], ids: dict[str, str]) -> tuple[int, Any]:
         """The status and the answer, without what differs by itself."""
         for part in [each.partition("}")[0] for each in path.split("{")[1:]]:
-            path = path.replace(f"{{{part}}}", ids.get(part) or str(uuid4()))
+            path = path.replace(f"{{{part}}}", ids.get(part) or PARTS.get(part) or str(uuid4()))
         headers = {**headers, "Idempotency-Key": uuid4().hex}
         async with self.client.request(method, path, json={}, headers=headers) as response:
             body = await response.json() if "json" in response.content_type else (await response.read())
@@ -257,7 +259,6 @@ PUBLIC_PAGES = {
     ("GET", "/desabonnement/{unsubscribe_key}/{kind}"),
 }
 ONE_CLICK = ("POST", "/desabonnement/{unsubscribe_key}/{kind}")
-PARTS = {"year": "2026", "announcement_id": "1", "kind": "invoice"}
 """What the gateway shows to anybody. A form that is not ours is refused wherever it leads."""
 
 

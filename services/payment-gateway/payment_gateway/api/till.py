@@ -104,8 +104,8 @@ async def get_file(request: web.Request) -> web.Response:
 async def post_decision(request: web.Request) -> web.Response:
     """Decide, with a reason and the place of the proof; the same key decides once."""
     person, key = require(request, Permission.DECIDE_PAYMENTS), idempotency_key(request)
-    payment_id, wish, at = path_uuid(request, "payment_id"), await read_body(request, TillDecision), now()
     await own(request)
+    payment_id, wish, at = path_uuid(request, "payment_id"), await read_body(request, TillDecision), now()
     async with request.app[DATABASE].transaction() as tx:
         answer = await recall(tx, f"decisions/{payment_id}", key, await request.read())
         if answer is None:
