@@ -1,6 +1,5 @@
 """/mairie/paiements: what wants the till keeper, a day's receipts, a payment's file, and the decision."""
 
-import re
 from datetime import date
 
 from aiohttp import web
@@ -12,7 +11,7 @@ from contracts.api.payment_gateway import Payment, PaymentFile, PaymentList, Til
 from contracts.identity import Permission
 from gateway.pages import payment_words as words
 from gateway.pages.rendering import checked_form, page, see
-from gateway.pages.staff import staff
+from gateway.pages.staff import staff, typed_cents
 from gateway.services import SERVICES, Told
 
 REFUSALS = {
@@ -107,7 +106,8 @@ async def decide(request: web.Request) -> web.Response:
     session, _person = await staff(request, Permission.READ_PAYMENTS)
     typed = {name: str(form.get(name, "")) for name in ("command", "reason", "evidence", "amount")}
     try:
-        cents = euros_typed(typed["amount"]) if typed["command"] == TillCommand.REFUND else None
+        refunded = typed["amount"].strip() if typed["command"] == TillCommand.REFUND else ""
+        cents = typed_cents(refunded) if refunded else None
         wish = TillDecision(
             command=typed["command"], reason=typed["reason"], evidence=typed["evidence"], amount_cents=cents
         )
@@ -122,14 +122,3 @@ async def decide(request: web.Request) -> web.Response:
             raise
         return await _file(request, refused=REFUSALS[told.told_code], typed=typed)
     return see(f"/mairie/paiements/{request.match_info['payment_id']}?decide=1")
-
-
-def euros_typed(text: str) -> int | None:
-    """Cents from « 12,50 », « 12.5 » or « 1 200 »; None when empty; ``ValueError`` otherwise."""
-    plain = "".join(text.split()).rstrip("€").replace(",", ".")
-    if not plain:
-        return None
-    read = re.fullmatch(r"([0-9]{1,7})(?:\.([0-9]{1,2}))?", plain)
-    if read is None:
-        raise ValueError("not an amount")
-    return int(read[1]) * 100 + int((read[2] or "").ljust(2, "0"))

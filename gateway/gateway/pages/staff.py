@@ -9,7 +9,7 @@ from contracts.failures import Forbidden
 from contracts.identity import Identity, Permission
 from gateway.pages.rendering import signed_in
 
-_EUROS = re.compile(r"^(\d{1,7})(?:[.,](\d{1,2}))?\s*€?$")
+_EUROS = re.compile(r"([0-9]{1,7})(?:[.,]([0-9]{1,2}))?€?")
 
 
 async def staff(request: web.Request, permission: Permission) -> tuple[str, Identity]:
@@ -21,8 +21,8 @@ async def staff(request: web.Request, permission: Permission) -> tuple[str, Iden
 
 
 def typed_cents(text: object) -> int:
-    """``12``, ``12,5`` or ``12.50 €`` in cents; ``ValueError`` for anything else."""
-    found = _EUROS.match(str(text).replace("\N{NO-BREAK SPACE}", "").replace(" ", "").strip())
+    """``12``, ``12,5``, ``1 200`` or ``12.50 €`` in cents; ``ValueError`` for anything else."""
+    found = _EUROS.fullmatch("".join(str(text).split()))
     if found is None:
         raise ValueError("an amount is written like 12,50")
     return int(found[1]) * 100 + int((found[2] or "").ljust(2, "0"))
