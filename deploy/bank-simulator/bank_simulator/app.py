@@ -63,8 +63,8 @@ async def ready(_request: web.Request) -> web.Response:
 
 @routes.post("/tpa/services/securite")
 async def service(request: web.Request) -> web.StreamResponse:
-    await asyncio.sleep(request.app[FAULTS].slow_seconds)
     status, body = soap.serve(await request.read(), request.app[BOOK], request.app[FAULTS])
+    await asyncio.sleep(request.app[FAULTS].slow_seconds)  # what is said late was true when it was asked
     if not request.app[FAULTS].answer_in_pieces:
         return web.Response(body=body, status=status, content_type="text/xml", charset="utf-8")
     response = web.StreamResponse(status=status, headers={"Content-Type": "text/xml; charset=utf-8"})

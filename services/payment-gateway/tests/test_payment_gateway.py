@@ -371,25 +371,20 @@ async def test_bytes_that_are_no_text_get_an_answer(till: Till, query: bytes, ag
 
 
 async def test_a_hint_while_the_bank_is_answering_is_not_forgotten(till: Till) -> None:
-    await till.bank.faults(notice="never", slow_seconds=1.5)
+    await till.bank.faults(notice="never")
     payment = await till.begin()
     await till.opens_page(payment)
-
-    async def asked() -> bool:  # again where a busy machine answers 503
+    patient = till.settings.model_copy(update={"parent_look_up_seconds": 30.0})
+    async with TestClient(TestServer(build(patient))) as replica:
+        await till.bank.faults(notice="never", slow_seconds=2)
         path = f"/payments/{payment['payment_id']}/look-up"
-        return (await till.client.post(path, headers=till.parent())).status == 200
-
-    asking = asyncio.create_task(eventually(asked))
-
-    async def is_being_asked() -> Any:
-        return await till.sql("SELECT asked_at IS NOT NULL FROM payment")
-
-    await eventually(is_being_asked)
-    await till.at_bank(payment, "notify")
-    assert await till.answered() == "200"
-    await asking
-    await till.at_bank(payment, "pay")
-    await till.becomes(payment, "confirmed")
+        asking = asyncio.create_task(replica.post(path, headers=till.parent()))
+        await asyncio.sleep(0.5)
+        await till.at_bank(payment, "pay")
+        hint = await replica.post(till.webhook, data=f"idop={till.id_op(payment)}".encode())
+        assert hint.status == 200
+        assert (await (await asking).json())["status"] == "processing"
+        await till.becomes(payment, "confirmed")
 
 
 async def test_who_may_see_and_begin(till: Till) -> None:
