@@ -1,0 +1,234 @@
+"""payment-gateway with a real database, a real broker and the stand-in bank as a program."""
+
+import asyncio
+import json
+import sys
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+import aiohttp
+import asyncpg
+import pytest
+from aiohttp.test_utils import TestClient, TestServer, unused_port
+
+from chassis.clock import now
+from chassis.command import set_up
+from chassis.testing import Probe, Tokens, eventually
+from contracts.events.billing import CheckoutInvoice, CheckoutOpened
+from contracts.identity import Role
+from payment_gateway.__main__ import SERVICE
+from payment_gateway.app import build
+from payment_gateway.settings import Settings
+
+AUDIENCE = "payment-gateway"
+SHOP = {"site_id": "12345678", "key": "a-key-for-tests-only", "rest_password": "testpassword_x"}
+LYRA_TILL = "REGIE-L"
+BANKS = ["payfip", f"lyra-{SHOP['site_id']}"]
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """A story marked ``every_bank`` is told of each."""
+    if metafunc.definition.get_closest_marker("every_bank"):
+        metafunc.parametrize("till", BANKS, indirect=True)
+
+
+class Bank:
+    """The stand-in bank, spoken to over HTTP as a payer or a test would."""
+
+    def __init__(self, url: str, http: aiohttp.ClientSession) -> None:
+        self.url, self._http = url, http
+
+    async def faults(self, **switches: Any) -> None:
+        async with self._http.put(f"{self.url}/api/faults", json=switches) as response:
+            assert response.status == 200, await response.text()
+
+    async def book(self) -> list[dict[str, Any]]:
+        async with self._http.get(f"{self.url}/api/book") as response:
+            found: list[dict[str, Any]] = await response.json()
+            return found
+
+    async def shows(self, url: str, form: Any = None) -> None:
+        """A page for the payer; 400 and 409 say that this payment has its result already."""
+        async with self._http.request("POST" if form else "GET", url, data=form) as response:
+            assert response.status in {200, 400, 409}, await response.text()
+
+    async def act(self, id_op: str, action: str) -> None:
+        async with self._http.post(f"{self.url}/api/operations/{id_op}/{action}") as response:
+            assert response.status == 200, await response.text()
+
+
+@pytest.fixture
+async def bank(tmp_path: Path) -> AsyncIterator[Bank]:
+    port = unused_port()
+    environment = {"HTTP_PORT": str(port), "DATA_FOLDER": str(tmp_path / "bank"), "LYRA_SHOPS": json.dumps([SHOP])}
+    program = await asyncio.create_subprocess_exec(sys.executable, "-m", "bank_simulator", env=environment)
+    async with aiohttp.ClientSession() as http:
+
+        async def is_ready() -> bool:
+            try:
+                async with http.get(f"http://127.0.0.1:{port}/health/ready") as response:
+                    return response.status == 200
+            except aiohttp.ClientError:
+                return False
+
+        await eventually(is_ready)
+        yield Bank(f"http://127.0.0.1:{port}", http)
+    program.terminate()
+    await program.wait()
+
+
+@dataclass
+class Till:
+    """A payment-gateway, its bank, and a household with something to pay."""
+
+    client: TestClient[Any, Any]
+    tokens: Tokens
+    probe: Probe
+    bank: Bank
+    settings: Settings
+    household: UUID
+    bank_name: str = "payfip"
+    forms: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def webhook(self) -> str:
+        return f"/webhooks/{self.bank_name}"
+
+    def parent(self, household: UUID | None = None, **more: Any) -> dict[str, str]:
+        return Tokens.headers(self.tokens.parent(household or self.household, audience=AUDIENCE, **more))
+
+    async def checkout(self, *, minutes: int = 30) -> UUID:
+        checkout_id = uuid4()
+        invoice = CheckoutInvoice(invoice_id=uuid4(), number="2026-000042", month=date(2026, 11, 1), amount_cents=4250)
+        await self.probe.publish(
+            CheckoutOpened(
+                checkout_id=checkout_id,
+                household_id=self.household,
+                household_name="Famille Exemple",
+                household_reference="F001",
+                till="REGIE-1" if self.bank_name == "payfip" else LYRA_TILL,
+                amount_cents=4250,
+                invoices=(invoice,),
+                opened_at=now(),
+                expires_at=now() + timedelta(minutes=minutes),
+            )
+        )
+        await eventually(lambda: self.sql("SELECT count(*) FROM checkout WHERE checkout_id = $1", checkout_id))
+        return checkout_id
+
+    async def post(self, checkout_id: UUID, **more: Any) -> Any:
+        return await self.client.post("/payments", json={"checkout_id": str(checkout_id)}, headers=self.parent(**more))
+
+    async def begin(self) -> dict[str, Any]:
+        response = await self.post(await self.checkout())
+        assert response.status == 201, await response.text()
+        begun: dict[str, Any] = await response.json()
+        assert begun["bank"] == self.bank_name
+        path = f"/payments/{begun['payment_id']}/form"
+        form = await self.client.get(path, headers=self.parent())
+        assert form.status == (404 if self.bank_name == "payfip" else 200)
+        self.forms[begun["payment_id"]] = await form.json()
+        return begun
+
+    async def opens_page(self, payment: dict[str, Any]) -> None:
+        """The parent's browser arrives at the bank; it may do so after the attempt was given up here."""
+        form = self.forms[payment["payment_id"]]
+        if self.bank_name == "payfip":
+            await self.bank.shows(payment["payer_url"])
+        else:
+            await self.bank.shows(form["action"], dict(form["fields"]))
+
+    def id_op(self, payment: dict[str, Any]) -> str:
+        if self.bank_name == "payfip":
+            return str(payment["payer_url"].partition("idop=")[2])
+        fields = dict(self.forms[payment["payment_id"]]["fields"])
+        return f"{fields['vads_site_id']}-{fields['vads_trans_date'][:8]}-{fields['vads_trans_id']}"
+
+    async def at_bank(self, payment: dict[str, Any], action: str) -> None:
+        if self.id_op(payment) not in {each["id_op"] for each in await self.bank.book()}:
+            await self.opens_page(payment)
+        await self.bank.act(self.id_op(payment), action)
+
+    async def answered(self) -> str:
+        """What the bank's first notification was answered."""
+
+        async def ask() -> Any:
+            (operation,) = await self.bank.book()
+            return operation["notices"]
+
+        return str((await eventually(ask))[0].split()[-1])
+
+    def keeper(self, **more: str) -> dict[str, str]:
+        return Tokens.headers(self.tokens.staff(Role.TILL_KEEPER, audience=AUDIENCE), **more)
+
+    async def decides(self, payment: dict[str, Any], command: str, cents: int | None = None, key: str = "") -> Any:
+        body = {"command": command, "reason": "relevé du 24", "evidence": "bordereau 12", "amount_cents": cents}
+        headers = self.keeper(**{"Idempotency-Key": key or uuid4().hex})
+        return await self.client.post(f"/payments/{payment['payment_id']}/decisions", json=body, headers=headers)
+
+    async def staff_reads(self, path: str) -> Any:
+        response = await self.client.get(path, headers=self.keeper())
+        assert response.status == 200, await response.text()
+        return await response.json()
+
+    async def get(self, payment: dict[str, Any]) -> dict[str, Any]:
+        """The payment as its parent sees it; a database that is busy is asked again, as a browser would."""
+
+        async def ask() -> Any:
+            response = await self.client.get(f"/payments/{payment['payment_id']}", headers=self.parent())
+            assert response.status in {200, 503}, await response.text()
+            return await response.json() if response.status == 200 else None
+
+        shown: dict[str, Any] = await eventually(ask)
+        return shown
+
+    async def becomes(self, payment: dict[str, Any], status: str) -> dict[str, Any]:
+        async def ask() -> dict[str, Any] | None:
+            shown = await self.get(payment)
+            return shown if shown["status"] == status else None
+
+        return await eventually(ask)
+
+    async def act(self, payment: dict[str, Any], action: str) -> dict[str, Any]:
+        response = await self.client.post(f"/payments/{payment['payment_id']}/{action}", headers=self.parent())
+        answer: dict[str, Any] = await response.json()
+        return answer
+
+    async def sql(self, query: str, *arguments: Any) -> Any:
+        connection = await asyncpg.connect(self.settings.database_url)
+        try:
+            return await connection.fetchval(query, *arguments)
+        finally:
+            await connection.close()
+
+
+@pytest.fixture
+async def till(
+    request: pytest.FixtureRequest, database_url: str, amqp_url: str, tokens: Tokens, probe: Probe, bank: Bank
+) -> AsyncIterator[Till]:
+    port = unused_port()
+    lyra = {**SHOP, "mode": "TEST", "tills": [LYRA_TILL]}
+    lyra |= {"form_url": f"{bank.url}/vads-payment/", "rest_url": bank.url}
+    settings = Settings(
+        database_url=database_url,
+        amqp_url=amqp_url,
+        auth_url=tokens.url,
+        http_port=port,
+        public_url=f"http://127.0.0.1:{port}",
+        town_name="Saint-Aubin",
+        payfip_service_url=f"{bank.url}/tpa/services/securite",
+        payfip_payer_url=f"{bank.url}/tpa/paiementws.web",
+        payfip_numcli="123456",
+        payfip_saisie="T",
+        lyra_accounts=[lyra],
+        parent_look_up_seconds=0,
+        unknown_notices_kept_an_hour=5,
+        notices_kept_a_payment=8,
+    )
+    await set_up(SERVICE, settings)
+    async with TestClient(TestServer(build(settings), port=port)) as client:
+        yield Till(client, tokens, probe, bank, settings, uuid4(), getattr(request, "param", "payfip"))

@@ -1,0 +1,180 @@
+"""Many hands at once and a simple model: no place lost, none given twice."""
+
+import asyncio
+import random
+from collections.abc import Coroutine
+from dataclasses import replace
+from datetime import date, timedelta
+from typing import Any
+from uuid import uuid4
+
+import asyncpg
+import pytest
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
+
+from chassis.clock import now
+from planning.app import build
+
+NOTICE = {"days_before": 1, "counting": "calendar_days", "at": "18:00"}
+
+
+@pytest.mark.timeout(600)
+async def test_many_hands_at_once_never_lose_a_place_nor_leave_one_to_nobody(town: Any, aiohttp_client: Any) -> None:
+    """Ten families on two replicas book, cancel and plan the same days while the town hall changes the capacity."""
+    replica, dice = await aiohttp_client(build(town.settings)), random.Random(4)
+    days = [day for day, _ in await town.open_days()][:4]
+    sibling = uuid4()
+    await town.announce(town.household, version=2, siblings=(sibling,))
+    await town.enrol(town.household, sibling)
+    families = [town, *[await town.neighbour() for _ in range(9)]]
+    for number, family in enumerate(families):
+        family.client = town.client if number % 2 else replica
+
+    async def acts(family: Any) -> None:
+        for _ in range(12):
+            some = dice.sample(days, dice.randint(1, 4))
+            await family.asks(*[(day, dice.random() < 0.6) for day in some])
+
+    async def follows() -> None:
+        for _ in range(10):
+            plan = {
+                "children": [{"child_id": str(sibling)}],
+                "first_day": str(days[0]),
+                "last_day": str(days[-1]),
+                "like_child_id": str(town.child),
+                "or_wait": True,
+            }
+            await town.post("plans", plan)
+
+    async def changes_capacity() -> None:
+        for _ in range(6):
+            await town.put(f"/activities/{town.activity}", town.every_day_activity(capacity=dice.randint(1, 5)))
+
+    await asyncio.gather(*(acts(family) for family in families), follows(), changes_capacity())
+    await town.put(f"/activities/{town.activity}", town.every_day_activity(capacity=3))
+    connection = await asyncpg.connect(town.settings.database_url)
+    try:
+        rows = await connection.fetch(
+            "SELECT day, o.booked, (SELECT count(*) FROM booking b WHERE b.day = o.day AND b.booked) AS counted, "
+            "(SELECT count(*) FROM waiting w WHERE w.day = o.day) AS waiting FROM occupation o"
+        )
+        doubled = await connection.fetchval(
+            "SELECT count(*) FROM waiting w JOIN booking b USING (child_id, activity_id, day) WHERE b.booked"
+        )
+    finally:
+        await connection.close()
+    assert [(row["day"], row["booked"]) for row in rows] == [(row["day"], row["counted"]) for row in rows]
+    assert not [row["day"] for row in rows if row["booked"] < 3 and row["waiting"]]
+    assert doubled == 0
+
+
+class Days(RuleBasedStateMachine):
+    """Three families and two days of an activity, beside a model that fits in a few lines."""
+
+    def __init__(self, families: list[Any], days: list[date], loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__()
+        self.activity, self.loop = uuid4(), loop
+        self.families = [replace(each, activity=self.activity) for each in families]
+        self.days = days
+        self.capacity, self.is_over = 1, False
+        self.booked: dict[date, list[int]] = {day: [] for day in self.days}
+        self.waiting: dict[date, list[int]] = {day: [] for day in self.days}
+        self.closed: set[date] = set()
+        self.save()
+        for family in self.families:
+            path = f"/households/{family.household}/children/{family.child}/enrolments/{self.activity}"
+            self.wait(family.put(path, {"first_day": str(self.days[0]), "last_day": str(self.days[1])}))
+
+    def wait(self, work: Coroutine[Any, Any, Any]) -> Any:
+        return asyncio.run_coroutine_threadsafe(work, self.loop).result()
+
+    def save(self) -> None:
+        notice = {"until": str(now() - timedelta(minutes=1))} if self.is_over else NOTICE
+        wish = self.families[0].every_day_activity(
+            capacity=self.capacity,
+            days=[str(day) for day in self.days],
+            first_day=str(self.days[0]),
+            last_day=str(self.days[1]),
+            booking_notice=notice,
+        )
+        self.wait(self.families[0].put(f"/activities/{self.activity}", wish))
+        self.promote()
+
+    def promote(self) -> None:
+        for day in self.days:
+            while not self.is_over and self.waiting[day] and len(self.booked[day]) < self.capacity:
+                self.booked[day].append(self.waiting[day].pop(0))
+
+    def asked(self, who: int, day: int, wish: bool, *, or_wait: bool) -> str | None:
+        recap = self.wait(self.families[who].asks((self.days[day], wish), wait=or_wait))
+        refusal: str | None = recap["lines"][0]["refusal"]
+        return refusal
+
+    @rule(who=st.integers(0, 2), day=st.integers(0, 1), or_wait=st.booleans())
+    def book(self, who: int, day: int, or_wait: bool) -> None:
+        refusal, key = self.asked(who, day, True, or_wait=or_wait), self.days[day]
+        is_full = len(self.booked[key]) >= self.capacity
+        if key in self.closed:
+            assert refusal == "closed"
+        elif who in self.booked[key] or (who in self.waiting[key] and is_full):
+            assert refusal is None
+        elif self.is_over:
+            assert refusal == "past_deadline"
+        elif not is_full:
+            assert refusal is None
+            self.booked[key].append(who)
+        elif or_wait:
+            assert refusal is None
+            self.waiting[key].append(who)
+        else:
+            assert refusal == "full"
+
+    @rule(who=st.integers(0, 2), day=st.integers(0, 1))
+    def cancel(self, who: int, day: int) -> None:
+        refusal, key = self.asked(who, day, False, or_wait=False), self.days[day]
+        assert refusal == ("closed" if key in self.closed else None)
+        for some in (self.booked[key], self.waiting[key]):
+            if who in some:
+                some.remove(who)
+        self.promote()
+
+    @rule(day=st.integers(0, 1))
+    def close(self, day: int) -> None:
+        wish = {"day": str(self.days[day]), "reason": "Grève", "activity_id": str(self.activity)}
+        family, key = self.families[0], self.days[day]
+        done = self.wait(
+            family.client.post("/closures", json={**wish, "cancel_bookings": True}, headers=family.staff())
+        )
+        assert done.status in {200, 201}
+        self.closed.add(key)
+        self.booked[key], self.waiting[key] = [], []
+
+    @rule(capacity=st.integers(1, 3), is_over=st.booleans())
+    def change_the_rules(self, capacity: int, is_over: bool) -> None:
+        self.capacity, self.is_over = capacity, is_over
+        self.save()
+
+    @invariant()
+    def agrees(self) -> None:
+        for who, family in enumerate(self.families):
+            for day in self.days:
+                cell = self.wait(family.cell(day))
+                waits = self.waiting[day]
+                if day in self.closed:
+                    assert cell["state"] == "closed"
+                elif who in self.booked[day]:
+                    assert cell["state"] == "booked"
+                elif who in waits:
+                    assert (cell["state"], cell["rank"]) == ("waiting", waits.index(who) + 1)
+                else:
+                    assert cell["state"] == ("full" if len(self.booked[day]) >= self.capacity else "free")
+
+
+@pytest.mark.timeout(600)
+async def test_whatever_is_booked_cancelled_closed_and_changed_the_days_agree_with_a_simple_model(town: Any) -> None:
+    families, loop = [town, await town.neighbour(), await town.neighbour()], asyncio.get_running_loop()
+    days = await town.weekly(2)
+    limits = hypothesis_settings(max_examples=8, stateful_step_count=12, deadline=None, derandomize=True)
+    await asyncio.to_thread(run_state_machine_as_test, lambda: Days(families, days, loop), settings=limits)

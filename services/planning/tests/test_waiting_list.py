@@ -1,0 +1,167 @@
+"""Who waits gets the freed place: in order, once, and only while it can be given."""
+
+import asyncio
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+from uuid import uuid4
+
+import asyncpg
+import pytest
+
+from chassis.clock import now
+from chassis.testing import eventually
+from planning.app import build
+
+
+@pytest.mark.timeout(600)
+async def test_two_hundred_ask_for_the_last_place_on_two_replicas(town: Any, aiohttp_client: Any) -> None:
+    """One wins; the others are told their ranks, 1 to 199, each once."""
+    replica = await aiohttp_client(build(town.settings))
+    (day, _), *_ = await town.open_days()
+    await town.asks((day, True))
+    pool = await asyncpg.create_pool(town.settings.database_url, min_size=1, max_size=2)
+    families = [replace(town, household=uuid4(), child=uuid4()) for _ in range(200)]
+    await pool.executemany("INSERT INTO household VALUES ($1, 1)", [(family.household,) for family in families])
+    await pool.executemany(
+        "INSERT INTO household_child (household_id, child_id, first_name, last_name, school, class_name, custody, "
+        "position) VALUES ($1, $2, 'Léa', 'Dupont', 'Prévert', 'CE1', 'free', 0)",
+        [(family.household, family.child) for family in families],
+    )
+    await pool.executemany(
+        "INSERT INTO enrolment VALUES ($1, $2, $3, $4, $5)",
+        [(f.household, f.child, f.activity, day, day) for f in families],
+    )
+    for number, family in enumerate(families):
+        family.client = town.client if number % 2 else replica
+
+    async def persist(family: Any) -> dict[str, Any]:
+        """As a parent does: an overloaded service says 503 with Retry-After, and the same key is sent again."""
+        body = family.wish((day, True))
+        body["lines"][0]["or_wait"] = True
+        headers = family.parent(**{"Idempotency-Key": "one-place"})
+
+        async def ask() -> Any:
+            response = await family.book(body, headers)
+            assert response.status in {200, 503}, await response.text()
+            return await response.json() if response.status == 200 else None
+
+        return dict((await eventually(ask, seconds=500))["lines"][0])
+
+    lines = await asyncio.gather(*(persist(family) for family in families))
+    assert [line["refusal"] for line in lines] == [None] * 200
+    assert sum(line["booked"] for line in lines) == 1
+    assert sorted(line["rank"] for line in lines if not line["booked"]) == list(range(1, 200))
+    assert await pool.fetchval("SELECT booked FROM occupation WHERE day = $1", day) == 2
+    await pool.close()
+
+
+async def test_a_freed_place_goes_to_who_waited_longest(town: Any) -> None:
+    (day, _), *_ = await town.open_days()
+    second, third, fourth = [await town.neighbour() for _ in range(3)]
+    await town.asks((day, True))
+    await second.asks((day, True))
+    refused = await third.asks((day, True), wait=False)
+    assert refused["lines"][0]["refusal"] == "full"
+    assert (await third.cell(day))["state"] == "full"
+    waits = await third.asks((day, True))
+    assert (waits["lines"][0]["refusal"], waits["lines"][0]["booked"], waits["lines"][0]["rank"]) == (None, False, 1)
+    assert (await fourth.asks((day, True)))["lines"][0]["rank"] == 2
+    assert (await third.asks((day, True)))["lines"][0]["rank"] == 1  # asking twice keeps the place
+    cell = await fourth.cell(day)
+    assert (cell["state"], cell["rank"], cell["changeable"]) == ("waiting", 2, True)
+    await town.asks((day, False))
+    granted = await town.probe.next("planning.place.granted")
+    assert (granted.data["household_id"], granted.data["day"]) == (str(third.household), str(day))
+    assert (await third.cell(day))["state"] == "booked"
+    assert (await fourth.cell(day))["rank"] == 1
+    assert await third.history() == [
+        (str(day), True, False, "waiting_list"),
+        (str(day), True, True, "internet"),
+    ]
+    stale = await third.asks((day, False), seen=waits["version"])  # the page still shows the waiting list
+    assert stale["lines"][0]["refusal"] == "changed_elsewhere"
+    left = await fourth.asks((day, False))
+    assert (left["lines"][0]["refusal"], left["lines"][0]["rank"]) == (None, None)
+    assert (await fourth.cell(day))["state"] == "full"
+    await third.asks((day, False))
+    assert (await fourth.cell(day))["state"] == "free"
+
+
+async def test_who_may_no_longer_have_the_place_is_passed_over(town: Any) -> None:
+    (day, _), *_ = await town.open_days()
+    second, third, fourth = [await town.neighbour() for _ in range(3)]
+    for family in (town, second, third, fourth):
+        await family.asks((day, True))
+    other = uuid4()
+    await third.announce(other)
+    given = {"household_id": str(other), "days": [str(day)]}
+    await town.put(f"/children/{third.child}/custody-days", given)
+    await town.asks((day, False))
+    assert (await third.cell(day))["state"] == "other_household"
+    assert (await fourth.cell(day))["state"] == "booked"
+
+
+async def test_what_changes_nothing_leaves_nothing_to_take_back(town: Any) -> None:
+    (day, _), *_ = await town.open_days()
+    assert (await town.asks((day, True)))["undoable"]
+    assert not (await town.asks((day, True)))["undoable"]
+
+
+async def test_no_place_is_granted_once_the_kitchen_has_counted(town: Any) -> None:
+    (day, _), *_ = await town.open_days()
+    second, third = await town.neighbour(), await town.neighbour()
+    await town.asks((day, True))
+    await second.asks((day, True))
+    await third.asks((day, True))
+    over = {"until": str(now() - timedelta(minutes=1))}
+    await town.put(f"/activities/{town.activity}", town.every_day_activity(booking_notice=over))
+    await town.asks((day, False))
+    assert (await third.cell(day))["state"] == "waiting"
+    assert not (await third.cell(day))["changeable"]
+    await town.put(f"/activities/{town.activity}", town.every_day_activity())
+    assert (await third.cell(day))["state"] == "booked"  # the rule was put right: whoever waited is served
+
+
+async def test_a_larger_capacity_serves_who_waits_and_a_smaller_one_takes_nothing_back(town: Any) -> None:
+    (day, _), *_ = await town.open_days()
+    families = [town, *[await town.neighbour() for _ in range(4)]]
+    for family in families:
+        await family.asks((day, True))
+    await town.put(f"/activities/{town.activity}", town.every_day_activity(capacity=4))
+    states = [(await family.cell(day))["state"] for family in families]
+    assert states == ["booked"] * 4 + ["waiting"]
+    await town.put(f"/activities/{town.activity}", town.every_day_activity(capacity=1))
+    await town.asks((day, False))
+    assert (await families[4].cell(day))["state"] == "waiting"
+    connection = await asyncpg.connect(town.settings.database_url)
+    try:
+        with pytest.raises(asyncpg.CheckViolationError, match="full"):
+            await connection.execute("UPDATE occupation SET booked = booked + 1 WHERE day = $1", day)
+    finally:
+        await connection.close()
+
+
+async def test_siblings_of_a_booked_child_wait_before_the_others_where_the_town_wants_it(town: Any) -> None:
+    await town.put(f"/activities/{town.activity}", town.every_day_activity(capacity=1, siblings_first=True))
+    (day, _), *_ = await town.open_days()
+    sibling = uuid4()
+    await town.announce(town.household, version=2, siblings=(sibling,))
+    await town.enrol(town.household, sibling)
+    other = await town.neighbour()
+    await town.asks((day, True))
+    assert (await other.asks((day, True)))["lines"][0]["rank"] == 1
+    assert (await town.asks((day, True), child_id=str(sibling)))["lines"][0]["rank"] == 1
+    assert (await other.cell(day))["rank"] == 2
+
+
+async def test_a_closed_day_has_no_waiting_list_left(town: Any) -> None:
+    (day, _), *_ = await town.open_days()
+    families = [town, await town.neighbour(), await town.neighbour()]
+    for family in families:
+        await family.asks((day, True))
+    closure = {"day": str(day), "reason": "Chauffage en panne", "school": "Prévert", "cancel_bookings": True}
+    done = await town.client.post("/closures", json=closure, headers=town.staff())
+    assert (await done.json())["cancelled"] == 2
+    assert {(await family.cell(day))["state"] for family in families} == {"closed"}
+    assert (await families[2].asks((day, True)))["lines"][0]["refusal"] == "closed"
