@@ -11,6 +11,7 @@ EVENTS: dict[str, type[Event]] = {
         auth.SessionEnded,
         auth.ResetRequested,
         auth.EmailGiven,
+        auth.EmailReplaced,
         planning.BookingsChanged,
         planning.PlaceGranted,
         planning.AttendanceRecorded,

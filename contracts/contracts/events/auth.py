@@ -126,3 +126,18 @@ class EmailGiven(Event):
     @property
     def subject(self) -> str:
         return f"account/{self.account_id}"
+
+
+class EmailReplaced(Event):
+    """An account has another address now; ``email`` is the one before, whose owner may not have wanted it."""
+
+    type = "auth.email.replaced"
+
+    account_id: UUID
+    first_name: Label
+    email: str
+    replaced_at: Instant
+
+    @property
+    def subject(self) -> str:
+        return f"account/{self.account_id}"

@@ -20,6 +20,7 @@ KINDS = {
     "closed": "jour fermé",
     "reset": "codes oubliés",
     "confirm_email": "adresse à confirmer",
+    "email_replaced": "adresse remplacée",
     "announcement": "messages de la mairie",
 }
 STATUSES = {

@@ -166,6 +166,9 @@ async def test_an_address_changes_when_its_link_is_used_not_before(town: Any) ->
     assert (await town.post("/emails/confirmed", {"token": mail["token"]})).status == 200
     account = await (await town.client.get("/account", headers=headers)).json()
     assert (account["email"], account["pending_email"]) == ("new@example.org", None)
+    told = await town.mailed("auth.email.replaced")
+    assert told["email"] == "camille@example.org"
+    assert "new@example.org" not in told.values()
 
 
 async def test_open_sessions_are_listed_and_closed_one_by_one_and_all(town: Any) -> None:

@@ -3,7 +3,7 @@
 from chassis.clock import now
 from chassis.database import Transaction
 from chassis.inbox import Later, Listeners
-from contracts.events.auth import EmailGiven, GuardianChanged, HouseholdChanged, ResetRequested
+from contracts.events.auth import EmailGiven, EmailReplaced, GuardianChanged, HouseholdChanged, ResetRequested
 from contracts.events.billing import InvoicePublished
 from contracts.events.payment import PaymentConfirmed, PaymentRefused, Unpaid
 from contracts.events.planning import BookingsChanged, Channel, PlaceGranted
@@ -91,3 +91,11 @@ async def mail_confirmation(event: EmailGiven, tx: Transaction) -> None:
     """The link that proves an address, to that address."""
     person, kind = Contact(event.account_id, event.first_name, event.email), Kind.CONFIRM_EMAIL
     await mails.add_mail(tx, intent(kind, event.link_id, person), kind, person, event, now())
+
+
+@listeners.on(EmailReplaced)
+async def mail_replacement(event: EmailReplaced, tx: Transaction) -> None:
+    """A word to the address that was left: whoever took an account over cannot do it unseen."""
+    person, kind = Contact(event.account_id, event.first_name, event.email), Kind.EMAIL_REPLACED
+    fact = f"{event.account_id}/{event.replaced_at.isoformat()}"
+    await mails.add_mail(tx, intent(kind, fact, person), kind, person, event, now())

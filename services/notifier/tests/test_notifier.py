@@ -7,7 +7,7 @@ from uuid import uuid4
 
 from chassis.clock import now
 from chassis.testing import eventually
-from contracts.events.auth import EmailGiven, GuardianChanged, ResetRequested
+from contracts.events.auth import EmailGiven, EmailReplaced, GuardianChanged, ResetRequested
 from contracts.events.payment import PaymentRefused, Unpaid
 from contracts.events.planning import BookedDay, BookingsChanged, Channel, PlaceGranted
 
@@ -210,3 +210,12 @@ async def test_a_link_goes_to_its_address_once_and_its_secret_is_forgotten_here(
     assert f"/email/confirmation?jeton={token}" in body.get_content()
     query = "SELECT bool_and(event::text NOT LIKE '%opaque%') FROM mail"
     await eventually(lambda: post.sql(query))
+
+
+async def test_the_address_that_was_left_is_told_once(post: Any) -> None:
+    left = EmailReplaced(account_id=post.guardian, first_name="Camille", email="before@example.org", replaced_at=now())
+    for _ in range(2):
+        await post.hears(left)
+    (mail,) = await post.mails(1)
+    assert (str(mail["To"]), "List-Unsubscribe" in mail) == ("before@example.org", False)
+    assert await post.sql("SELECT count(*) FROM mail") == 1

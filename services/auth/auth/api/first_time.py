@@ -25,7 +25,7 @@ from chassis.clock import now
 from chassis.database import DATABASE, Transaction
 from chassis.http import json_response, public, read_body
 from contracts.api.auth import CodeGiven, Email, EmailConfirmation, FirstEmail, FirstSecret, Stage
-from contracts.events.auth import EmailGiven
+from contracts.events.auth import EmailGiven, EmailReplaced
 from contracts.failures import TooMany
 
 HOUR = timedelta(hours=1)
@@ -105,11 +105,16 @@ async def confirm_email(request: web.Request) -> web.Response:
         account = await accounts.account_for_update(tx, found[1]) if found else None
         if found is None or account is None or not found[0].is_good(account.state, now()):
             raise LinkOver("the link was used, or is too old")
-        await accounts.use_link(tx, wish.token, now())
-        guardian = await accounts.confirm_email(tx, account.account_id, found[2], now())
+        at = now()
+        await accounts.use_link(tx, wish.token, at)
+        guardian = await accounts.confirm_email(tx, account.account_id, found[2], at)
         await accounts.add_fact(tx, "email confirmed", account.account_id, "")
         if guardian:
             await outbox.add(tx, guardian)
+        if account.email and account.email.lower() != found[2].lower():
+            who, left = account.account_id, account.email
+            fact = EmailReplaced(account_id=who, first_name=account.first_name, email=left, replaced_at=at)
+            await outbox.add(tx, fact)
     return json_response(Email(email=found[2]))
 
 

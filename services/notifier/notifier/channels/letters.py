@@ -18,7 +18,7 @@ from markupsafe import Markup
 
 from chassis.clock import now
 from contracts.api.notifier import Announcement, Language
-from contracts.events.auth import EmailGiven, ResetRequested
+from contracts.events.auth import EmailGiven, EmailReplaced, ResetRequested
 from contracts.events.billing import InvoicePublished
 from contracts.events.payment import PaymentConfirmed, PaymentRefused
 from contracts.events.planning import BookingsChanged, PlaceGranted
@@ -37,6 +37,7 @@ EVENTS: dict[Kind, type[Contract]] = {
     Kind.CLOSED: BookingsChanged,
     Kind.RESET: ResetRequested,
     Kind.CONFIRM_EMAIL: EmailGiven,
+    Kind.EMAIL_REPLACED: EmailReplaced,
     Kind.ANNOUNCEMENT: Announcement,
 }
 MANY_LINES = {"markdown"}

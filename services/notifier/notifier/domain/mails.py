@@ -22,6 +22,7 @@ class Kind(StrEnum):
     CLOSED = "closed"
     RESET = "reset"
     CONFIRM_EMAIL = "confirm_email"
+    EMAIL_REPLACED = "email_replaced"
     ANNOUNCEMENT = "announcement"
 
 
@@ -31,6 +32,7 @@ OPTIONAL = frozenset({Kind.INVOICE, Kind.RECAP, Kind.ANNOUNCEMENT})
 PRIORITY = {
     Kind.RESET: 0,
     Kind.CONFIRM_EMAIL: 0,
+    Kind.EMAIL_REPLACED: 0,
     Kind.TICKET: 0,
     Kind.REFUSED: 0,
     Kind.PLACE: 0,
