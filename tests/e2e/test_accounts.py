@@ -75,7 +75,7 @@ async def test_from_the_letter_to_the_portal_and_back_in_when_the_codes_are_forg
     await other.goto(await link_of_mail(stack, "Confirmez votre adresse email"))
     await other.get_by_role("button", name="Confirmer mon adresse").click()
     await expect(other.get_by_text("Adresse confirmée")).to_be_visible()
-    await expect(phone.get_by_role("heading", name="Choisir un enfant")).to_be_visible(timeout=30_000)
+    await expect(phone.get_by_role("heading", name="Bonjour Ana Neuve")).to_be_visible(timeout=30_000)
     await phone.get_by_role("button", name="Déconnexion").click()
     await phone.get_by_role("link", name="Codes oubliés ?").click()
     await phone.get_by_label("Adresse email").fill(EMAIL)
@@ -86,7 +86,7 @@ async def test_from_the_letter_to_the_portal_and_back_in_when_the_codes_are_forg
     await phone.get_by_role("button", name="Enregistrer").click()
     await expect(phone.get_by_role("status")).to_contain_text("nouveau code secret est enregistré")
     await sign_in(phone, stack, codes["identifier"], RENEWED)
-    await expect(phone.get_by_role("heading", name="Choisir un enfant")).to_be_visible()
+    await expect(phone.get_by_role("heading", name="Bonjour Ana Neuve")).to_be_visible()
 
 
 async def test_one_closes_the_session_left_open_elsewhere(phone: Page, stack: Stack) -> None:
