@@ -20,6 +20,17 @@ IMAGES = Path(__file__).parents[2] / "docs" / "images"
 README = ("planning-phone", "planning-desk")
 SIZES = {"phone": (390, 844), "desk": (1280, 900)}
 ARGUMENTS = ("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update")
+TOWN_HALL = {
+    "families": "familles",
+    "calendar": "calendrier",
+    "attendance": "pointage",
+    "tariffs": "tarifs",
+    "runs": "factures",
+    "till": "encaissements",
+    "payments": "paiements",
+    "messages": "messages",
+    "mails": "courrier",
+}
 
 Shoot = Callable[[str, Page], Awaitable[None]]
 
@@ -35,10 +46,14 @@ async def sign_in(page: Page, stack: Stack, identifier: str) -> None:
 
 async def tour(page: Page, stack: Stack, identifier: str, shoot: Shoot) -> None:
     """A parent's way through the portal, a picture a page."""
+    await page.goto(f"{stack.gateway_url}/codes-oublies")
+    await shoot("forgotten", page)
     await page.goto(f"{stack.gateway_url}/connexion")
     await shoot("sign-in", page)
     await sign_in(page, stack, identifier)
     await shoot("home", page)
+    await page.get_by_role("link", name="Mon compte").click()
+    await shoot("account", page)
     await page.get_by_role("link", name="Planning", exact=True).click()
     await shoot("children", page)
     await page.locator(".cards a").first.click()
@@ -68,11 +83,17 @@ async def tour(page: Page, stack: Stack, identifier: str, shoot: Shoot) -> None:
 
 
 async def town_hall(page: Page, stack: Stack, shoot: Shoot) -> None:
-    """The pages of an administrator."""
+    """The pages of an administrator, with the first of what each lists."""
     await sign_in(page, stack, "mairie")
     await shoot("town-hall", page)
-    await page.goto(f"{stack.gateway_url}/mairie/courrier")
-    await shoot("mails", page)
+    for name, path in TOWN_HALL.items():
+        await page.goto(f"{stack.gateway_url}/mairie/{path}")
+        await shoot(name, page)
+        one = page.locator(f"main a[href*='/mairie/{path}/']:not([href*='.csv']):not([href$='/fichier'])")
+        if await one.count():
+            await one.first.click()
+            await page.wait_for_load_state()
+            await shoot(f"{name}-one", page)
 
 
 async def take(stack: Stack, folder: Path, wanted: tuple[str, ...]) -> None:
