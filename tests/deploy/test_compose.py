@@ -1,5 +1,6 @@
 """docker-compose.yml and the Dockerfile, read: who waits for whom, and what an image may hold."""
 
+import importlib.util
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,32 @@ def test_a_set_up_waits_for_the_servers_and_runs_once(compose: dict[str, Any], n
     assert once["restart"] == "no"
     assert once["depends_on"] == {each: {"condition": "service_healthy"} for each in ("postgresql", "rabbitmq")}
     assert once["image"] == compose["services"][name]["image"]
+
+
+@pytest.fixture
+def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> set[tuple[str, str]]:
+    """The secrets that are made, as program and name; who owns their files is left out, for that takes root."""
+    spec = importlib.util.spec_from_file_location("make_secrets", ROOT / "deploy/compose/make_secrets.py")
+    assert spec
+    assert spec.loader
+    script = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(script)
+    for program in (*SERVICES, "gateway", "postgresql", "rabbitmq"):
+        (tmp_path / program).mkdir()
+    monkeypatch.setattr(script, "ROOT", tmp_path)
+    monkeypatch.setattr(script.os, "chown", lambda *_owner: None)
+    script.main()
+    return {(each.parent.name, each.name) for each in tmp_path.glob("*/*")}
+
+
+@pytest.mark.parametrize("name", [*SERVICES, "gateway"])
+def test_a_program_is_given_every_setting_that_has_no_default(
+    compose: dict[str, Any], made: set[tuple[str, str]], name: str
+) -> None:
+    fields = importlib.import_module(f"{name.replace('-', '_')}.settings").Settings.model_fields
+    given = {setting.lower() for setting in compose["services"][name]["environment"]}
+    given |= {secret for program, secret in made if program == name} | {"http_port"}  # the image says the port
+    assert {setting for setting, field in fields.items() if field.is_required()} <= given
 
 
 def test_every_volume_and_dependency_is_declared_and_no_secret_is_written_down(compose: dict[str, Any]) -> None:

@@ -85,9 +85,3 @@ class ImportNotReady(Conflict):
     """The file is being read, was refused, or was applied already."""
 
     code = "import_not_ready"
-
-
-class ImportStale(Conflict):
-    """The registry has changed since the file was compared with it: read it again."""
-
-    code = "import_stale"
