@@ -240,6 +240,18 @@ def test_each_letter_is_one_page_with_the_codes_of_its_guardian_alone(tmp_path: 
     assert "24 novembre 2026" in second
 
 
+def test_every_code_can_be_copied_from_its_letter(tmp_path: Path) -> None:
+    """Whichever signs stand side by side: a pair drawn close must not be copied as two words."""
+    signs = "abcdefghjkmnpqrstuvwxyz23456789-"
+    codes = {f"z{one}{other}z" for one in signs for other in signs}
+    letters = [
+        Letter(town="V", portal="p", reference="F-1", name="N", address=("1 rue",), identifier=code, secret=code)
+        for code in sorted(codes)
+    ]
+    text = text_of(documents.access_letters(letters, datetime(2026, 11, 24, 9, 0, tzinfo=UTC)), tmp_path)
+    assert [code for code in sorted(codes) if text.split().count(code) != 2] == []
+
+
 @pytest.mark.parametrize(
     ("cents", "text"), [(0, "0,00 €"), (5, "0,05 €"), (123_456_789, "1 234 567,89 €"), (-420, "−4,20 €")]
 )

@@ -7,6 +7,7 @@ from uuid import UUID
 from aiohttp import web
 
 from auth.api.secrets import HASHER
+from auth.domain.access_codes import typed_identifier
 from auth.domain.failures import SignInLocked, WrongSecret
 from auth.domain.sign_in import ACCOUNT_FAILURES_MAX, ADDRESS_FAILURES_MAX
 from auth.store import accounts
@@ -19,7 +20,7 @@ Limits = dict[bytes, int]
 
 def account_guard(identifier: str) -> bytes:
     """The guard of whoever signs in with this, known or not."""
-    return hashlib.sha256(f"account {identifier.strip().lower()}".encode()).digest()
+    return hashlib.sha256(f"account {typed_identifier(identifier)}".encode()).digest()
 
 
 def limits(identifier: str, address: str) -> Limits:

@@ -9,6 +9,7 @@ from aiohttp import web
 from auth.api.guards import limits, note_failure, refuse_while_locked
 from auth.api.keys import OWN_KEYS
 from auth.api.secrets import HASHER
+from auth.domain.access_codes import typed_identifier
 from auth.domain.failures import SessionOver, SetUpWanted, WrongCodes
 from auth.domain.sign_in import stage
 from auth.settings import SETTINGS, Settings
@@ -77,7 +78,7 @@ async def sign_in(request: web.Request) -> web.Response:
     at, guarded = now(), limits(wish.identifier, wish.client_address)
     async with request.app[DATABASE].transaction() as tx:
         await refuse_while_locked(tx, guarded, at)
-        account = await accounts.account_by_identifier(tx, wish.identifier.strip())
+        account = await accounts.account_by_identifier(tx, typed_identifier(wish.identifier))
     hasher, secret = request.app[HASHER], wish.secret.get_secret_value()
     is_right = await hasher.verify(account.secret_hash if account else None, secret)
     if account is None or account.secret_hash is None or not is_right:

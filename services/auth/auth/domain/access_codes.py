@@ -26,6 +26,11 @@ def typed(secret: str) -> str:
     return "".join(sign for sign in secret.lower() if sign.isalnum())
 
 
+def typed_identifier(identifier: str) -> str:
+    """An identifier however it was typed or copied: capitals and spaces do not matter."""
+    return "".join(identifier.lower().split())
+
+
 def draw_recovery_codes(choose: Choose, count: int = 10) -> list[str]:
     """Codes such as ``h4tn-8wkc`` for the day the telephone is lost."""
     return ["-".join("".join(choose(ALPHABET) for _ in range(4)) for _ in range(2)) for _ in range(count)]

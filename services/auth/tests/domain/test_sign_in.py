@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from auth.domain import chosen_secrets
-from auth.domain.access_codes import draw_identifier, draw_secret, typed
+from auth.domain.access_codes import draw_identifier, draw_secret, typed, typed_identifier
 from auth.domain.failures import SecretRefused
 from auth.domain.sign_in import LONGEST_LOCK, Guard, Link, SessionTimes, SetUp, stage
 from contracts.api.auth import Stage
@@ -48,6 +48,7 @@ def test_access_codes_hold_no_letter_that_can_be_misread() -> None:
 
 def test_a_code_of_a_letter_may_be_typed_in_capitals_and_without_hyphens() -> None:
     assert typed("H4TN 8wkc-qz3m ") == typed("h4tn-8wkc-qz3m")
+    assert typed_identifier(" K7MQ x2pd") == "k7mqx2pd"
 
 
 @pytest.mark.parametrize(
