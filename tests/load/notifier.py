@@ -93,7 +93,8 @@ async def families(database_url: str, count: int) -> list[UUID]:
             [(each, f"{each.hex}@d{number % 50}.example") for number, each in enumerate(households)],
         )
         await connection.execute(
-            "INSERT INTO preference SELECT guardian_id, true, false, true, 'fr', now() FROM guardian"
+            "INSERT INTO preference (guardian_id, invoice_published, booking_recap, announcements, language, saved_at) "
+            "SELECT guardian_id, true, false, true, 'fr', now() FROM guardian"
         )
     finally:
         await connection.close()

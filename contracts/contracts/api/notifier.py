@@ -20,6 +20,7 @@ class Preferences(Contract):
     """``GET`` and ``PUT /preferences``: which mails the signed-in guardian wants; payment mails are always sent."""
 
     invoice_published: bool = False
+    reminders: bool = True
     booking_recap: bool = False
     announcements: bool = True
     language: Language = Language.FR

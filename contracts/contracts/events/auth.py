@@ -128,6 +128,27 @@ class EmailGiven(Event):
         return f"account/{self.account_id}"
 
 
+class NewDeviceUsed(Event):
+    """Somebody signed in from a device that this account was never used on; the first one of all is no news.
+
+    ``browser`` and ``system`` are what the device says of itself; either may be empty.
+    """
+
+    type = "auth.device.new"
+
+    session_id: UUID
+    account_id: UUID
+    first_name: Label
+    email: str
+    browser: str = Field(max_length=40)
+    system: str = Field(max_length=40)
+    signed_in_at: Instant
+
+    @property
+    def subject(self) -> str:
+        return f"account/{self.account_id}"
+
+
 class EmailReplaced(Event):
     """An account has another address now; ``email`` is the one before, whose owner may not have wanted it."""
 

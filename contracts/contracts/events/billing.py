@@ -5,6 +5,8 @@ from enum import StrEnum
 from typing import Literal
 from uuid import UUID
 
+from pydantic import PositiveInt
+
 from contracts.events.event import Event
 from contracts.model import Contract, Instant, Label, Month, PositiveCents, Reference
 
@@ -51,6 +53,25 @@ class InvoicePublished(Event):
     total_cents: PositiveCents
     due_on: date
     published_at: Instant
+
+    @property
+    def subject(self) -> str:
+        return f"invoice/{self.invoice_id}"
+
+
+class InvoiceReminded(Event):
+    """An invoice past its day, still unpaid: the household is reminded of it for the ``step``-th time, from 1 on."""
+
+    type = "billing.invoice.reminded"
+
+    invoice_id: UUID
+    household_id: UUID
+    number: Reference
+    month: Month
+    left_cents: PositiveCents
+    due_on: date
+    step: PositiveInt
+    reminded_at: Instant
 
     @property
     def subject(self) -> str:

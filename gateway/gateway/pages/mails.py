@@ -14,13 +14,19 @@ from gateway.services import SERVICES
 KINDS = {
     "ticket": "ticket de paiement",
     "refused": "paiement refusé",
+    "held": "paiement vérifié par la mairie",
+    "refund": "remboursement",
+    "returned": "paiement repris par la banque",
     "invoice": "facture en ligne",
+    "reminder": "rappel de facture",
+    "credit": "avoir",
     "recap": "modifications du planning",
     "place": "place en liste d'attente",
     "closed": "jour fermé",
     "reset": "codes oubliés",
     "confirm_email": "adresse à confirmer",
     "email_replaced": "adresse remplacée",
+    "new_device": "nouvel appareil",
     "announcement": "messages de la mairie",
 }
 STATUSES = {

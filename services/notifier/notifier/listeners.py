@@ -1,15 +1,33 @@
 """What notifier hears, and whom it then intends to write to."""
 
+from uuid import UUID
+
 from chassis.clock import now
 from chassis.database import Transaction
 from chassis.inbox import Later, Listeners
-from contracts.events.auth import EmailGiven, EmailReplaced, GuardianChanged, HouseholdChanged, ResetRequested
-from contracts.events.billing import InvoicePublished
-from contracts.events.payment import PaymentConfirmed, PaymentRefused, Unpaid
+from contracts.events.auth import (
+    EmailGiven,
+    EmailReplaced,
+    GuardianChanged,
+    HouseholdChanged,
+    NewDeviceUsed,
+    ResetRequested,
+)
+from contracts.events.billing import InvoiceCredited, InvoicePublished, InvoiceReminded
+from contracts.events.payment import (
+    PaymentConfirmed,
+    PaymentHeld,
+    PaymentRefunded,
+    PaymentRefused,
+    PaymentReturned,
+    Unpaid,
+)
 from contracts.events.planning import BookingsChanged, Channel, PlaceGranted
 from notifier.domain.mails import Contact, Kind, intent
 from notifier.settings import NAME
 from notifier.store import contacts, mails
+
+AboutPayment = PaymentConfirmed | PaymentRefused | PaymentHeld | PaymentRefunded | PaymentReturned
 
 listeners = Listeners(NAME)
 
@@ -32,12 +50,12 @@ async def mail_ticket(event: PaymentConfirmed, tx: Transaction) -> None:
     await _tell_payer(tx, Kind.TICKET, event)
 
 
-async def _tell_payer(tx: Transaction, kind: Kind, event: PaymentConfirmed | PaymentRefused) -> None:
+async def _tell_payer(tx: Transaction, kind: Kind, event: AboutPayment, fact: UUID | None = None) -> None:
     """A mail about money, to who paid or tried to, as soon as an address is known, and as long as they belong there."""
     if not await contacts.is_known(tx, event.payer_id):
         raise Later("no address is known for the payer yet")
     if payer := await contacts.contact(tx, event.payer_id, event.household_id):
-        await mails.add_mail(tx, intent(kind, event.payment_id, payer), kind, payer, event, now())
+        await mails.add_mail(tx, intent(kind, fact or event.payment_id, payer), kind, payer, event, now())
 
 
 @listeners.on(PaymentRefused)
@@ -45,6 +63,39 @@ async def mail_refusal(event: PaymentRefused, tx: Transaction) -> None:
     """The bank's refusal, to who tried to pay; who gave up by themselves know it."""
     if event.outcome is Unpaid.REFUSED:
         await _tell_payer(tx, Kind.REFUSED, event)
+
+
+@listeners.on(PaymentHeld)
+async def mail_hold(event: PaymentHeld, tx: Transaction) -> None:
+    """The town hall looks into a payment: who paid need not fear for the money, nor pay again."""
+    await _tell_payer(tx, Kind.HELD, event)
+
+
+@listeners.on(PaymentRefunded)
+async def mail_refund(event: PaymentRefunded, tx: Transaction) -> None:
+    """Money on its way back; one payment may be refunded in several parts."""
+    await _tell_payer(tx, Kind.REFUND, event, event.refund_id)
+
+
+@listeners.on(PaymentReturned)
+async def mail_return(event: PaymentReturned, tx: Transaction) -> None:
+    """The bank took a payment back: what it had paid is due again."""
+    await _tell_payer(tx, Kind.RETURNED, event)
+
+
+@listeners.on(InvoiceReminded)
+async def mail_reminder(event: InvoiceReminded, tx: Transaction) -> None:
+    """An invoice past its day, to every guardian who did not leave reminders."""
+    fact = f"{event.invoice_id}/{event.step}"
+    for person in await contacts.who_want_reminders(tx, event.household_id):
+        await mails.add_mail(tx, intent(Kind.REMINDER, fact, person), Kind.REMINDER, person, event, now())
+
+
+@listeners.on(InvoiceCredited)
+async def mail_credit(event: InvoiceCredited, tx: Transaction) -> None:
+    """A credit note corrects what was invoiced: every guardian is told."""
+    for person in await contacts.guardians(tx, event.household_id):
+        await mails.add_mail(tx, intent(Kind.CREDIT, event.credit_note_id, person), Kind.CREDIT, person, event, now())
 
 
 @listeners.on(InvoicePublished)
@@ -99,3 +150,10 @@ async def mail_replacement(event: EmailReplaced, tx: Transaction) -> None:
     person, kind = Contact(event.account_id, event.first_name, event.email), Kind.EMAIL_REPLACED
     fact = f"{event.account_id}/{event.replaced_at.isoformat()}"
     await mails.add_mail(tx, intent(kind, fact, person), kind, person, event, now())
+
+
+@listeners.on(NewDeviceUsed)
+async def mail_new_device(event: NewDeviceUsed, tx: Transaction) -> None:
+    """A sign-in from a device that was never seen before, to whom the account belongs."""
+    person = Contact(event.account_id, event.first_name, event.email)
+    await mails.add_mail(tx, intent(Kind.NEW_DEVICE, event.session_id, person), Kind.NEW_DEVICE, person, event, now())

@@ -31,7 +31,16 @@ SETTINGS = Settings(
     smtp_tls="none",
 )
 EVERY_MAIL = [(kind, language) for kind in Kind for language in Language]
-FREE_TEXTS = {"markdown", "child_first_name", "activity_label", "town", "till", "household_name", "bank_reference"}
+FREE_TEXTS = {
+    "markdown",
+    "child_first_name",
+    "activity_label",
+    "town",
+    "till",
+    "household_name",
+    "bank_reference",
+    "reason",
+}
 HOSTILE = (
     "<script>alert(1)</script><img src=x onerror=alert(1)>",
     "Léa\r\nBcc: somebody@example.org\r\n\r\nEvil",

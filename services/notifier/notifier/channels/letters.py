@@ -18,9 +18,15 @@ from markupsafe import Markup
 
 from chassis.clock import now
 from contracts.api.notifier import Announcement, Language
-from contracts.events.auth import EmailGiven, EmailReplaced, ResetRequested
-from contracts.events.billing import InvoicePublished
-from contracts.events.payment import PaymentConfirmed, PaymentRefused
+from contracts.events.auth import EmailGiven, EmailReplaced, NewDeviceUsed, ResetRequested
+from contracts.events.billing import InvoiceCredited, InvoicePublished, InvoiceReminded
+from contracts.events.payment import (
+    PaymentConfirmed,
+    PaymentHeld,
+    PaymentRefunded,
+    PaymentRefused,
+    PaymentReturned,
+)
 from contracts.events.planning import BookingsChanged, PlaceGranted
 from contracts.model import Contract
 from documents import ticket
@@ -31,13 +37,19 @@ from notifier.settings import Settings
 EVENTS: dict[Kind, type[Contract]] = {
     Kind.TICKET: PaymentConfirmed,
     Kind.REFUSED: PaymentRefused,
+    Kind.HELD: PaymentHeld,
+    Kind.REFUND: PaymentRefunded,
+    Kind.RETURNED: PaymentReturned,
     Kind.INVOICE: InvoicePublished,
+    Kind.REMINDER: InvoiceReminded,
+    Kind.CREDIT: InvoiceCredited,
     Kind.RECAP: BookingsChanged,
     Kind.PLACE: PlaceGranted,
     Kind.CLOSED: BookingsChanged,
     Kind.RESET: ResetRequested,
     Kind.CONFIRM_EMAIL: EmailGiven,
     Kind.EMAIL_REPLACED: EmailReplaced,
+    Kind.NEW_DEVICE: NewDeviceUsed,
     Kind.ANNOUNCEMENT: Announcement,
 }
 MANY_LINES = {"markdown"}

@@ -60,6 +60,16 @@ async def who_want_invoices(tx: Transaction, household_id: UUID) -> list[Contact
     return [Contact(**row) for row in rows]
 
 
+async def who_want_reminders(tx: Transaction, household_id: UUID) -> list[Contact]:
+    """Every guardian but those who left them."""
+    rows = await tx.fetch(
+        "SELECT guardian_id AS person_id, first_name, email FROM guardian LEFT JOIN preference USING (guardian_id) "
+        "WHERE household_id = $1 AND active AND email IS NOT NULL AND coalesce(reminders, true)",
+        household_id,
+    )
+    return [Contact(**row) for row in rows]
+
+
 async def who_want_recaps(tx: Transaction, household_id: UUID) -> list[Contact]:
     rows = await tx.fetch(
         "SELECT guardian_id AS person_id, first_name, email FROM guardian JOIN preference USING (guardian_id) "
@@ -71,11 +81,12 @@ async def who_want_recaps(tx: Transaction, household_id: UUID) -> list[Contact]:
 
 async def save_preferences(tx: Transaction, guardian_id: UUID, wish: Preferences, at: datetime) -> None:
     await tx.execute(
-        "INSERT INTO preference (guardian_id, invoice_published, booking_recap, announcements, language, saved_at) "
-        "VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (guardian_id) DO UPDATE "
-        "SET invoice_published = $2, booking_recap = $3, announcements = $4, language = $5, saved_at = $6",
+        "INSERT INTO preference (guardian_id, invoice_published, reminders, booking_recap, announcements, language, "
+        "saved_at) VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (guardian_id) DO UPDATE SET invoice_published = $2, "
+        "reminders = $3, booking_recap = $4, announcements = $5, language = $6, saved_at = $7",
         guardian_id,
         wish.invoice_published,
+        wish.reminders,
         wish.booking_recap,
         wish.announcements,
         wish.language,
@@ -87,7 +98,7 @@ async def preferences(tx: Transaction, guardian_id: UUID) -> PreferencesView:
     """What is saved, or what holds as long as nothing is."""
     email = await tx.fetchval("SELECT email FROM guardian WHERE guardian_id = $1", guardian_id)
     row = await tx.fetchrow(
-        "SELECT invoice_published, booking_recap, announcements, language, saved_at FROM preference "
+        "SELECT invoice_published, reminders, booking_recap, announcements, language, saved_at FROM preference "
         "WHERE guardian_id = $1",
         guardian_id,
     )
@@ -102,6 +113,7 @@ async def unsubscribe(tx: Transaction, unsubscribe_key: UUID, kind: Kind, at: da
     now_wanted = await preferences(tx, guardian_id)
     field = {
         Kind.INVOICE: "invoice_published",
+        Kind.REMINDER: "reminders",
         Kind.RECAP: "booking_recap",
         Kind.ANNOUNCEMENT: "announcements",
     }[kind]
