@@ -27,6 +27,7 @@ TOWN_HALL = {
     "tariffs": "tarifs",
     "runs": "factures",
     "till": "encaissements",
+    "reminders": "relances",
     "payments": "paiements",
     "messages": "messages",
     "mails": "courrier",
