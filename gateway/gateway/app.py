@@ -19,6 +19,7 @@ from gateway.pages import (
     payments,
     planning,
     plans,
+    reminders,
     runs,
     sign_in,
     tariffs,
@@ -41,8 +42,8 @@ def build(settings: Settings) -> web.Application:
     use_hub(app)
     for part in (
         *(sign_in, first_time, account, home, plans, planning, invoices, payments),
-        *(town_hall, families, messages, mails, town_calendar, attendance, runs, tariffs, till, bank_payments),
-        *(webhooks, assets),
+        *(town_hall, families, messages, mails, town_calendar, attendance, runs, tariffs, till, reminders),
+        *(bank_payments, webhooks, assets),
     ):
         app.add_routes(part.routes)
     return app

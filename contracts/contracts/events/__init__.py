@@ -14,6 +14,7 @@ EVENTS: dict[str, type[Event]] = {
         auth.EmailReplaced,
         auth.NewDeviceUsed,
         planning.BookingsChanged,
+        planning.EnrolmentChanged,
         planning.PlaceGranted,
         planning.AttendanceRecorded,
         billing.CheckoutOpened,

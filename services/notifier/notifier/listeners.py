@@ -22,7 +22,7 @@ from contracts.events.payment import (
     PaymentReturned,
     Unpaid,
 )
-from contracts.events.planning import BookingsChanged, Channel, PlaceGranted
+from contracts.events.planning import BookingsChanged, Channel, EnrolmentChanged, PlaceGranted
 from notifier.domain.mails import Contact, Kind, intent
 from notifier.settings import NAME
 from notifier.store import contacts, mails
@@ -42,6 +42,18 @@ async def keep_guardians(event: GuardianChanged, tx: Transaction) -> None:
 async def keep_schools(event: HouseholdChanged, tx: Transaction) -> None:
     """Know which families a school's message is for."""
     await contacts.save_household(tx, event)
+
+
+@listeners.on(EnrolmentChanged)
+async def keep_enrolments(event: EnrolmentChanged, tx: Transaction) -> None:
+    """Know which families an activity's message is for."""
+    await contacts.save_enrolment(tx, event)
+
+
+@listeners.on(BookingsChanged)
+async def keep_bookings(event: BookingsChanged, tx: Transaction) -> None:
+    """Know who still comes to an activity after an enrolment has ended."""
+    await contacts.save_bookings(tx, event)
 
 
 @listeners.on(PaymentConfirmed)

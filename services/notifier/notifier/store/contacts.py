@@ -1,4 +1,4 @@
-"""Guardians, what they want to be told, and the schools of their children."""
+"""Guardians, what they want to be told, and the schools and activities of their children."""
 
 from datetime import datetime
 from uuid import UUID
@@ -6,6 +6,7 @@ from uuid import UUID
 from chassis.database import Transaction
 from contracts.api.notifier import Preferences, PreferencesView
 from contracts.events.auth import GuardianChanged, HouseholdChanged
+from contracts.events.planning import BookingsChanged, EnrolmentChanged
 from notifier.domain.mails import Contact, Kind
 
 
@@ -123,11 +124,42 @@ async def unsubscribe(tx: Transaction, unsubscribe_key: UUID, kind: Kind, at: da
 
 
 async def save_household(tx: Transaction, event: HouseholdChanged) -> None:
-    """Keep the schools of a household's children, unless a newer version was heard before."""
+    """Keep a household's children and their schools, unless a newer version was heard before."""
     await tx.execute(
-        "INSERT INTO household (household_id, version, schools) VALUES ($1, $2, $3) ON CONFLICT (household_id) "
-        "DO UPDATE SET version = $2, schools = $3 WHERE household.version < $2",
+        "INSERT INTO household (household_id, version, schools, children) VALUES ($1, $2, $3, $4) "
+        "ON CONFLICT (household_id) DO UPDATE SET version = $2, schools = $3, children = $4 "
+        "WHERE household.version < $2",
         event.household_id,
         event.version,
         sorted({child.school for child in event.children}),
+        [child.child_id for child in event.children],
+    )
+
+
+async def save_enrolment(tx: Transaction, event: EnrolmentChanged) -> None:
+    """Keep an enrolment, unless a newer version was heard before."""
+    await tx.execute(
+        "INSERT INTO enrolment (household_id, child_id, activity_id, activity_label, last_day, version) "
+        "VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (household_id, child_id, activity_id) DO UPDATE "
+        "SET activity_label = $4, last_day = $5, version = $6 WHERE enrolment.version < $6",
+        event.household_id,
+        event.child_id,
+        event.activity_id,
+        event.activity_label,
+        event.last_day,
+        event.version,
+    )
+
+
+async def save_bookings(tx: Transaction, event: BookingsChanged) -> None:
+    """Keep the last day that the child was ever booked on, activity by activity."""
+    await tx.executemany(
+        "INSERT INTO enrolment AS e (household_id, child_id, activity_id, activity_label, booked_until) "
+        "VALUES ($1, $2, $3, $4, $5) ON CONFLICT (household_id, child_id, activity_id) DO UPDATE "
+        "SET booked_until = greatest(e.booked_until, $5)",
+        [
+            (event.household_id, event.child_id, each.activity_id, each.activity_label, each.day)
+            for each in sorted(event.days, key=lambda each: (each.activity_id, each.day))
+            if each.booked
+        ],
     )
