@@ -27,9 +27,10 @@ class Preferences(Contract):
 
 
 class PreferencesView(Preferences):
-    """What is saved, and the address it goes to."""
+    """What is saved, and the address it goes to; ``email_returns``: mails to it came back, none is sent any more."""
 
     email: str | None
+    email_returns: bool
     saved_at: Instant | None
 
 

@@ -36,6 +36,11 @@ STATUSES = {
     MailStatus.BOUNCED: "revenu",
 }
 
+ANSWERS = {
+    "the address returns mails": "les mails à cette adresse reviennent : corrigez-la, puis renvoyez",
+}
+"""Notifier's own words, for people; those of mail servers are shown as they came."""
+
 routes = web.RouteTableDef()
 
 
@@ -54,6 +59,7 @@ async def log(request: web.Request) -> web.Response:
         chosen=chosen,
         kinds=KINDS,
         statuses=STATUSES,
+        answers=ANSWERS,
         may_resend=person.may(Permission.RESEND_MAILS),
         is_done="fait" in request.query,
     )

@@ -1,8 +1,6 @@
 """The log of mails, for staff: what was sent, what never will be, what came back."""
 
 import hmac
-from email import message_from_bytes, policy
-from email.message import EmailMessage
 
 from aiohttp import web
 
@@ -16,7 +14,7 @@ from contracts.identity import Permission
 from notifier.domain.bounces import read_bounce
 from notifier.domain.failures import NoSuchMail
 from notifier.settings import SETTINGS
-from notifier.store import mails
+from notifier.store import bounces, mails
 
 LOG_MAX = 200
 
@@ -57,18 +55,9 @@ async def post_bounce(request: web.Request) -> web.Response:
     if not hmac.compare_digest(given.encode(), secret.get_secret_value().encode()):
         raise Unauthenticated("the hook's secret is wrong")
     raw = await request.read()
-    message = message_from_bytes(raw, policy=policy.default)
-    found = read_bounce(message) if isinstance(message, EmailMessage) else None
+    found = read_bounce(raw)
     if found is None:
         raise Invalid("this is not a delivery status notification", errors=[])
     async with request.app[DATABASE].transaction() as tx:
-        await mails.add_bounce(
-            tx,
-            found.mail_id,
-            status=found.status,
-            diagnostic=found.diagnostic,
-            is_final=found.is_final,
-            raw=raw,
-            at=now(),
-        )
+        await bounces.add_bounce(tx, found, raw, now())
     return web.Response(status=204)

@@ -135,6 +135,7 @@ async def audience(tx: Transaction, wish: AudienceWish, at: datetime) -> Audienc
         wish.activity_id,
         _day(at),
     )
+    assert row is not None, "a count is always one row"
     return Audience(**row)
 
 

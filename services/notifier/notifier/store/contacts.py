@@ -97,13 +97,18 @@ async def save_preferences(tx: Transaction, guardian_id: UUID, wish: Preferences
 
 async def preferences(tx: Transaction, guardian_id: UUID) -> PreferencesView:
     """What is saved, or what holds as long as nothing is."""
-    email = await tx.fetchval("SELECT email FROM guardian WHERE guardian_id = $1", guardian_id)
+    person = await tx.fetchrow(
+        "SELECT email, EXISTS (SELECT FROM returned_address WHERE address = lower(email)) AS email_returns "
+        "FROM guardian WHERE guardian_id = $1",
+        guardian_id,
+    )
+    address = dict(person) if person else {"email": None, "email_returns": False}
     row = await tx.fetchrow(
         "SELECT invoice_published, reminders, booking_recap, announcements, language, saved_at FROM preference "
         "WHERE guardian_id = $1",
         guardian_id,
     )
-    return PreferencesView(email=email, **row) if row else PreferencesView(email=email, saved_at=None)
+    return PreferencesView(**address, **row) if row else PreferencesView(**address, saved_at=None)
 
 
 async def unsubscribe(tx: Transaction, unsubscribe_key: UUID, kind: Kind, at: datetime) -> bool:

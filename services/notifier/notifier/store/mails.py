@@ -96,38 +96,21 @@ async def pause_domain(tx: Transaction, domain: str, not_before: datetime) -> No
 
 
 async def send_again(tx: Transaction, mail_id: UUID, at: datetime) -> bool:
-    """Put a mail that failed or came back in line once more, to the address known now; False when there is none."""
+    """Put a mail that failed or came back in line once more, to the address known now; False when there is none.
+
+    That address is believed again, whatever came back from it.
+    """
     again = await tx.fetchval(
         "UPDATE mail m SET status = 'waiting', attempts = 0, sent_at = NULL, try_at = $2, "
         "recipient = g.email, domain = lower(substring(g.email FROM '[^@]*$')) FROM guardian g "
         "WHERE m.mail_id = $1 AND m.status IN ('failed', 'bounced') AND g.guardian_id = m.person_id "
-        "AND g.email IS NOT NULL RETURNING true",
+        "AND g.email IS NOT NULL RETURNING g.email",
         mail_id,
         at,
     )
+    await tx.execute("DELETE FROM returned_address WHERE address = lower($1)", again)
     await tx.execute("SELECT pg_notify('mail_waiting', '')")
     return bool(again)
-
-
-async def add_bounce(
-    tx: Transaction, mail_id: UUID | None, *, status: str, diagnostic: str, is_final: bool, raw: bytes, at: datetime
-) -> None:
-    """Keep what came back; a mail that will never arrive is shown as such."""
-    known = await tx.fetchval("SELECT mail_id FROM mail WHERE mail_id = $1", mail_id)
-    await tx.execute(
-        "INSERT INTO bounce (mail_id, status, diagnostic, raw, received_at) VALUES ($1, $2, $3, $4, $5)",
-        known,
-        status,
-        diagnostic,
-        raw,
-        at,
-    )
-    if is_final:
-        await tx.execute(
-            "UPDATE mail SET status = 'bounced', last_answer = $2 WHERE mail_id = $1 AND status = 'sent'",
-            known,
-            diagnostic,
-        )
 
 
 async def latest(tx: Transaction, limit: int, status: MailStatus | None) -> tuple[MailView, ...]:
