@@ -17,6 +17,7 @@ class Settings(ServiceSettings):
 
     ``BOUNCE_SECRET`` opens the hook for what mail servers send back; without it there is none. ``BOUNCE_IMAP_HOST``
     names the server of the mailbox that ``MAIL_FROM`` is, or forwards to: reports are read there too.
+    ``MAIL_EXAMPLES``, in development, is the folder of the contracts' examples: ``/previews`` shows every mail.
     Not more than ``MAILS_A_MINUTE_A_DOMAIN`` go to one domain, whatever the number of replicas. Pauses grow to an
     hour, so that ``MAIL_ATTEMPTS_MAX`` of 200 is more than a week of a mail server away.
     """
@@ -39,6 +40,7 @@ class Settings(ServiceSettings):
     bounce_imap_username: str | None = None
     bounce_imap_password: SecretStr | None = None
     bounce_imap_folder: str = Field(default="INBOX", pattern=r'^[^"\\\r\n]+$')
+    mail_examples: Path | None = None
     mail_retry_seconds: float = Field(default=30, gt=0)
     mail_attempts_max: int = Field(default=200, gt=0)
 

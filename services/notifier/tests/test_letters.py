@@ -1,6 +1,5 @@
 """The words of every mail: complete in each language, the same as they were, and harmless whatever somebody typed."""
 
-import json
 import re
 from email.message import EmailMessage
 from html.parser import HTMLParser
@@ -12,7 +11,8 @@ import pytest
 
 from contracts.api.notifier import Language
 from notifier.channels import languages, letters
-from notifier.domain.mails import OPTIONAL, Kind, Mail
+from notifier.channels.examples import event_of, mail_of
+from notifier.domain.mails import OPTIONAL, Kind
 from notifier.settings import Settings
 
 EXAMPLES = Path(__file__).parents[3] / "contracts" / "examples"
@@ -50,15 +50,11 @@ HOSTILE = (
 
 
 def example(kind: Kind) -> dict[str, Any]:
-    if kind is Kind.ANNOUNCEMENT:
-        return {"markdown": "# Grève jeudi\n\nLa cantine est **fermée** ; voir [le site](https://ville.example)."}
-    read: dict[str, Any] = json.loads((EXAMPLES / f"{letters.EVENTS[kind].type}.json").read_text(encoding="utf-8"))
-    return {**read, "reason": "Grève du personnel"} if kind is Kind.CLOSED else read
+    return event_of(kind, EXAMPLES)
 
 
 def written(kind: Kind, language: Language, event: dict[str, Any], first_name: str = "Camille") -> EmailMessage:
-    mail = Mail(UUID(int=1), kind, "camille@example.org", first_name, language, UUID(int=2), event, 1)
-    return letters.write(mail, SETTINGS)
+    return letters.write(mail_of(kind, language, event, first_name), SETTINGS)
 
 
 def parts(message: EmailMessage) -> tuple[str, str]:

@@ -1,7 +1,7 @@
 """A mail's words: subject, text and HTML from one template in the reader's language, and its attachment.
 
-A template is rendered twice. It speaks in pieces (``p``, ``note``, ``facts``, ``lines``, ``button``) that are HTML the
-first time and plain text the second.
+A template is rendered twice. It speaks in pieces (``p``, ``note``, ``facts``, ``lines``, ``whole``, ``button``) that
+are HTML the first time and plain text the second.
 """
 
 import re
@@ -93,6 +93,7 @@ HTML_PIECES: dict[str, Callable[..., str]] = {
     "facts": _html_facts,
     "lines": _html_lines,
     "markdown": lambda text: Markup(_MARKDOWN.render(text)),  # noqa: S704 - raw HTML is off
+    "whole": lambda text: Markup('<span class="whole">{}</span>').format(text),
     "button": lambda label, url: Markup('<p><a class="button" href="{}">{}</a></p>\n').format(url, label),
 }
 
@@ -106,6 +107,7 @@ def text_pieces(language: Language) -> dict[str, Callable[..., str]]:
         "facts": lambda rows: "".join(f"{name}{colon} {value}\n" for name, value in rows) + "\n",
         "lines": lambda rows: "".join(f"- {each}\n" for each in rows) + "\n",
         "markdown": lambda text: f"{text}\n\n",
+        "whole": str,
         "button": lambda label, url: f"{label}{colon} {url}\n\n",
     }
 
