@@ -37,6 +37,7 @@ STATUSES = {
 }
 
 ANSWERS = {
+    "the invoice is paid": "facture réglée entre-temps",
     "the address returns mails": "les mails à cette adresse reviennent : corrigez-la, puis renvoyez",
 }
 """Notifier's own words, for people; those of mail servers are shown as they came."""

@@ -13,7 +13,7 @@ from contracts.events.auth import (
     NewDeviceUsed,
     ResetRequested,
 )
-from contracts.events.billing import InvoiceCredited, InvoicePublished, InvoiceReminded
+from contracts.events.billing import InvoiceCredited, InvoicePublished, InvoiceReminded, InvoiceSettled
 from contracts.events.payment import (
     PaymentConfirmed,
     PaymentHeld,
@@ -101,6 +101,12 @@ async def mail_reminder(event: InvoiceReminded, tx: Transaction) -> None:
     fact = f"{event.invoice_id}/{event.step}"
     for person in await contacts.who_want_reminders(tx, event.household_id):
         await mails.add_mail(tx, intent(Kind.REMINDER, fact, person), Kind.REMINDER, person, event, now())
+
+
+@listeners.on(InvoiceSettled)
+async def drop_reminders(event: InvoiceSettled, tx: Transaction) -> None:
+    """What is paid is reminded of no more, even where a mail server that is away still keeps the reminder here."""
+    await mails.drop_reminders(tx, event.invoice_id)
 
 
 @listeners.on(InvoiceCredited)

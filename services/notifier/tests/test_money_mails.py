@@ -8,7 +8,7 @@ import pytest
 
 from chassis.clock import now
 from contracts.events.auth import GuardianChanged, NewDeviceUsed
-from contracts.events.billing import InvoiceCredited, InvoiceReminded
+from contracts.events.billing import InvoiceCredited, InvoiceReminded, InvoiceSettled
 from contracts.events.payment import PaymentHeld, PaymentRefunded, PaymentReturned, Returned
 
 
@@ -113,6 +113,26 @@ async def test_a_reminder_is_told_once_a_step_and_can_be_left(post: Any) -> None
     assert last["To"] != first[0]["To"]
     assert "rappel précédent" in text(last)
     assert await post.sql("SELECT count(*) FROM preference WHERE guardian_id = ANY($1)", [other, post.guardian]) == 1
+
+
+async def test_a_reminder_that_still_waits_when_the_invoice_is_paid_never_leaves(post: Any) -> None:
+    await post.known()
+    post.mail_server.answer = "451 not now"
+    paid, owed = reminded(post), reminded(post)
+    for event in (paid, owed):
+        await post.hears(event)
+    settled = InvoiceSettled(
+        invoice_id=paid.invoice_id,
+        household_id=post.household,
+        number=paid.number,
+        payment_id=uuid4(),
+        settled_at=now(),
+    )
+    await post.hears(settled)
+    post.mail_server.answer = "250 OK"
+    await post.mails(1)
+    dropped = [each for each in await post.log() if each["last_answer"] == "the invoice is paid"]
+    assert [each["status"] for each in dropped] == ["failed"]
 
 
 async def test_a_credit_note_is_told_to_the_household_and_to_no_other(post: Any) -> None:

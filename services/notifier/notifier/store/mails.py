@@ -71,13 +71,23 @@ async def sent(tx: Transaction, mail: Mail, answer: str, at: datetime) -> None:
 
 
 async def not_sent(tx: Transaction, mail_id: UUID, answer: str, try_at: datetime | None) -> None:
-    """Try again at ``try_at``, or never when it is None."""
+    """Try again at ``try_at``, or never when it is None; what was given up meanwhile stays so."""
     await tx.execute(
         "UPDATE mail SET status = CASE WHEN $3::timestamptz IS NULL THEN 'failed' ELSE 'waiting' END, "
-        "try_at = coalesce($3, try_at), last_answer = $2 WHERE mail_id = $1",
+        "try_at = coalesce($3, try_at), last_answer = $2 WHERE mail_id = $1 AND status = 'waiting'",
         mail_id,
         answer,
         try_at,
+    )
+
+
+async def drop_reminders(tx: Transaction, invoice_id: UUID) -> None:
+    """Give up reminders of an invoice that did not leave yet; one that is leaving right now is noted as sent later."""
+    await tx.execute(
+        "UPDATE mail SET status = 'failed', last_answer = 'the invoice is paid' "
+        "WHERE status = 'waiting' AND kind = $1 AND event ->> 'invoice_id' = $2",
+        Kind.REMINDER,
+        str(invoice_id),
     )
 
 
