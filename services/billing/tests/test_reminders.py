@@ -150,4 +150,6 @@ async def test_what_cannot_be_a_rule_and_who_may_not_write_one(town: Any) -> Non
     clerk = town.tokens.headers(town.tokens.staff(Role.CLERK, audience="billing"))
     assert (await town.client.get("/reminders", headers=clerk)).status == 403
     assert (await town.client.put("/reminders/rule", json={"days": [7]}, headers=clerk)).status == 403
+    for word in ("pause", "resume"):
+        assert (await town.client.post(f"/reminders/{uuid4()}/{word}", headers=clerk)).status == 403
     assert await town.sql("SELECT count(*) FROM reminder_rule") == 0

@@ -12,7 +12,7 @@ from chassis.http import json_response, path_uuid, read_body
 from chassis.identity import require
 from contracts.api.reminders import ReminderList, ReminderPause, ReminderRule
 from contracts.failures import Invalid
-from contracts.identity import Permission
+from contracts.identity import Identity, Permission
 
 LIST_MAX = 500
 
@@ -60,16 +60,18 @@ async def put_rule(request: web.Request) -> web.Response:
 @routes.post("/reminders/{invoice_id}/pause")
 async def post_pause(request: web.Request) -> web.Response:
     """Remind nobody of an invoice."""
-    return await _pause(request, (await read_body(request, ReminderPause)).reason)
+    person = require(request, Permission.COLLECT_MONEY)
+    wish = await read_body(request, ReminderPause)
+    return await _pause(request, person, wish.reason)
 
 
 @routes.post("/reminders/{invoice_id}/resume")
 async def post_resume(request: web.Request) -> web.Response:
-    return await _pause(request, None)
+    return await _pause(request, require(request, Permission.COLLECT_MONEY), None)
 
 
-async def _pause(request: web.Request, reason: str | None) -> web.Response:
-    person, invoice_id = require(request, Permission.COLLECT_MONEY), path_uuid(request, "invoice_id")
+async def _pause(request: web.Request, person: Identity, reason: str | None) -> web.Response:
+    invoice_id = path_uuid(request, "invoice_id")
     async with request.app[DATABASE].transaction() as tx:
         if not await reminders.pause(tx, [invoice_id], reason, person.subject_id, now()):
             raise NoSuchInvoice("there is no such invoice")
