@@ -53,7 +53,8 @@ class OverdueInvoice(Contract):
 
 
 class ReminderList(Contract):
-    """``GET /reminders``, or ``GET /reminders?days=7&days=21`` to see what another rule would do.
+    """``GET /reminders``, or ``GET /reminders?days=7&days=21`` to see what another rule would do
+    (``?days=``: one without reminders).
 
     ``today_count`` invoices, of ``today_cents`` together, are reminded of today by that rule. The oldest 500 are
     listed.

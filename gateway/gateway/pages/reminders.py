@@ -32,7 +32,7 @@ async def _show(
 ) -> web.Response:
     """The rule that holds, or what another would do, with every invoice that is late."""
     session, person = await staff(request, Permission.COLLECT_MONEY)
-    query = "&".join(f"days={each}" for each in tried.days) if tried else ""
+    query = "&".join(f"days={each}" for each in tried.days or ("",)) if tried else ""
     found = await request.app[SERVICES].call(session, "billing", f"/reminders?{query}", ReminderList)
     known = dict(zip(NAMES, (str(each) for each in found.rule.days), strict=False))
     values = {"is_saved": False, "wrong": "", **more}

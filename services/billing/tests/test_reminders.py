@@ -137,6 +137,10 @@ async def test_a_rule_shows_what_it_would_do_before_it_is_saved(town: Any) -> No
     assert tried["overdue"][0]["next_on"] == str(today())
     later = await (await town.client.get("/reminders?days=15", headers=town.staff())).json()
     assert (later["today_count"], later["overdue"][0]["next_on"]) == (0, str(today() + timedelta(days=5)))
+    await has_rule(town, 7)
+    never = await (await town.client.get("/reminders?days=", headers=town.staff())).json()
+    assert (never["rule"]["days"], never["today_count"]) == ([], 0)
+    await has_rule(town)
     now_ = await (await town.client.get("/reminders", headers=town.staff())).json()
     assert (now_["rule"]["days"], now_["overdue"][0]["next_on"]) == ([], None)
 

@@ -23,8 +23,9 @@ routes = web.RouteTableDef()
 async def get_reminders(request: web.Request) -> web.Response:
     """Every overdue invoice, by the town's rule or by the one that is tried."""
     require(request, Permission.COLLECT_MONEY)
+    days = [each for each in request.query.getall("days", []) if each]
     try:
-        tried = ReminderRule.model_validate({"days": request.query.getall("days")}) if "days" in request.query else None
+        tried = ReminderRule.model_validate({"days": days}) if "days" in request.query else None
     except ValidationError:
         message = "days grow, from 1 to 180, three at most"
         raise Invalid(message, errors=[{"field": "days", "message": message}]) from None
