@@ -8,7 +8,7 @@ MEMBERS := contracts chassis documents gateway deploy/local deploy/bank-simulato
 LOCKS := deploy/requirements
 READY := .venv/.ready
 
-.PHONY: help run reset bench test lint types house domain lock env clean screenshots asyncapi transitions access
+.PHONY: help run reset bench test lint types house domain lock env clean composed screenshots asyncapi transitions access
 
 help:  ## what can be done here
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -62,6 +62,9 @@ access: $(READY)  ## write docs/access.md: who may open which door
 
 screenshots: $(READY)  ## renew the README's pictures from the running product (to see every page: FOLDER=…)
 	@$(BIN)/python tests/e2e/screenshots.py $(FOLDER)
+
+composed: $(READY)  ## the browser's story against docker-compose.yml, really built and run
+	@deploy/compose/story
 
 bench: $(READY)  ## figures, each beside its floor, on servers of its own
 	@for each in tests/load/*.py; do $(BIN)/python $$each || exit 1; done
