@@ -79,6 +79,7 @@ def use_listeners(app: web.Application, listeners: Listeners, settings: ServiceS
     async def run(app: web.Application) -> AsyncIterator[None]:
         workers = [Worker(app[DATABASE], app[BROKER], listener, settings) for listener in listeners.all]
         tasks = [keep_running(worker.run, worker.listener.queue) for worker in workers]
+        tasks.append(keep_running(lambda: _trim_hourly(app[DATABASE], 2 * settings.events_kept_days), "inbox trimming"))
         yield
         await end(*tasks)
         await asyncio.gather(*(worker.finish() for worker in workers))
@@ -186,6 +187,18 @@ class Worker:
             await publish(await channel.get_exchange(exchange_name), message)
         finally:
             await channel.close()
+
+
+async def _trim_hourly(database: Database, kept_days: int) -> None:
+    while True:
+        await trim(database, kept_days)
+        await asyncio.sleep(3600)
+
+
+async def trim(database: Database, kept_days: int) -> None:
+    """Forget which events were heard longer ago than any is said again."""
+    async with database.transaction() as tx:
+        await tx.execute("DELETE FROM inbox WHERE received_at < now() - make_interval(days => $1)", kept_days)
 
 
 async def _is_new(tx: Transaction, listener: str, envelope: Envelope) -> bool:

@@ -32,12 +32,16 @@ class EdgeSettings(BaseSettings):
 
 
 class ServiceSettings(EdgeSettings):
-    """What a service with a database needs besides."""
+    """What a service with a database needs besides.
+
+    Published events are kept ``EVENTS_KEPT_DAYS``; which events were heard, twice as long.
+    """
 
     database_url: str = Field(pattern=r"^postgres(ql)?://", repr=False)
     database_connections_max: int = Field(default=10, gt=1, le=100)
     retry_delays_seconds: tuple[float, ...] = Field(default=(10, 60, 600), min_length=1, max_length=6)
     deliveries_max: int = Field(default=12, gt=0)
+    events_kept_days: int = Field(default=30, ge=1)
 
 
 def load(settings: type[Settings]) -> Settings:
