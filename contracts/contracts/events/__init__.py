@@ -21,6 +21,7 @@ EVENTS: dict[str, type[Event]] = {
         billing.InvoicePublished,
         billing.InvoiceReminded,
         billing.InvoiceCredited,
+        billing.CreditRefunded,
         billing.InvoiceSettled,
         billing.PaymentUnmatched,
         payment.PaymentConfirmed,

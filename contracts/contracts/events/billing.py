@@ -97,6 +97,23 @@ class InvoiceCredited(Event):
         return f"invoice/{self.invoice_id}"
 
 
+class CreditRefunded(Event):
+    """The till keeper gave back what the town owed a household."""
+
+    type = "billing.credit.refunded"
+
+    refund_id: UUID
+    household_id: UUID
+    amount_cents: PositiveCents
+    means: Literal["cash", "cheque", "transfer"]
+    reference: Label
+    refunded_at: Instant
+
+    @property
+    def subject(self) -> str:
+        return f"household/{self.household_id}"
+
+
 class InvoiceSettled(Event):
     """Nothing is left to pay on this invoice. ``payment_id`` is the payment, receipt or credit note that settled it."""
 

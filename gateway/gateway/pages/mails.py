@@ -20,6 +20,7 @@ KINDS = {
     "invoice": "facture en ligne",
     "reminder": "rappel de facture",
     "credit": "avoir",
+    "credit_refund": "crédit rendu",
     "recap": "modifications du planning",
     "place": "place en liste d'attente",
     "closed": "jour fermé",

@@ -13,7 +13,13 @@ from contracts.events.auth import (
     NewDeviceUsed,
     ResetRequested,
 )
-from contracts.events.billing import InvoiceCredited, InvoicePublished, InvoiceReminded, InvoiceSettled
+from contracts.events.billing import (
+    CreditRefunded,
+    InvoiceCredited,
+    InvoicePublished,
+    InvoiceReminded,
+    InvoiceSettled,
+)
 from contracts.events.payment import (
     PaymentConfirmed,
     PaymentHeld,
@@ -112,8 +118,18 @@ async def drop_reminders(event: InvoiceSettled, tx: Transaction) -> None:
 @listeners.on(InvoiceCredited)
 async def mail_credit(event: InvoiceCredited, tx: Transaction) -> None:
     """A credit note corrects what was invoiced: every guardian is told."""
+    await _tell_guardians(tx, Kind.CREDIT, event, event.credit_note_id)
+
+
+@listeners.on(CreditRefunded)
+async def mail_credit_refund(event: CreditRefunded, tx: Transaction) -> None:
+    """The till keeper gave a credit back: every guardian is told."""
+    await _tell_guardians(tx, Kind.CREDIT_REFUND, event, event.refund_id)
+
+
+async def _tell_guardians(tx: Transaction, kind: Kind, event: InvoiceCredited | CreditRefunded, fact: UUID) -> None:
     for person in await contacts.guardians(tx, event.household_id):
-        await mails.add_mail(tx, intent(Kind.CREDIT, event.credit_note_id, person), Kind.CREDIT, person, event, now())
+        await mails.add_mail(tx, intent(kind, fact, person), kind, person, event, now())
 
 
 @listeners.on(InvoicePublished)

@@ -40,6 +40,7 @@ FREE_TEXTS = {
     "household_name",
     "bank_reference",
     "reason",
+    "reference",
 }
 HOSTILE = (
     "<script>alert(1)</script><img src=x onerror=alert(1)>",

@@ -8,7 +8,7 @@ import pytest
 
 from chassis.clock import now
 from contracts.events.auth import GuardianChanged, NewDeviceUsed
-from contracts.events.billing import InvoiceCredited, InvoiceReminded, InvoiceSettled
+from contracts.events.billing import CreditRefunded, InvoiceCredited, InvoiceReminded, InvoiceSettled
 from contracts.events.payment import PaymentHeld, PaymentRefunded, PaymentReturned, Returned
 
 
@@ -135,7 +135,7 @@ async def test_a_reminder_that_still_waits_when_the_invoice_is_paid_never_leaves
     assert [each["status"] for each in dropped] == ["failed"]
 
 
-async def test_a_credit_note_is_told_to_the_household_and_to_no_other(post: Any) -> None:
+async def test_a_credit_note_and_its_refund_are_told_to_the_household_and_to_no_other(post: Any) -> None:
     await post.known()
     await other_guardian(post, uuid4())
     note = InvoiceCredited(
@@ -148,10 +148,20 @@ async def test_a_credit_note_is_told_to_the_household_and_to_no_other(post: Any)
         reason="Quotient familial connu",
         published_at=now(),
     )
-    await post.hears(note)
-    await post.hears(note)
-    (mail,) = await post.mails(1)
-    assert "A-2026-000007" in text(mail)
+    refund = CreditRefunded(
+        refund_id=uuid4(),
+        household_id=post.household,
+        amount_cents=840,
+        means="transfer",
+        reference="Mandat 2026-118",
+        refunded_at=now(),
+    )
+    for event in (note, refund, note, refund):
+        await post.hears(event)
+    said = "".join([text(mail) for mail in await post.mails(2)])
+    assert "A-2026-000007" in said
+    assert "virement" in said
+    assert "Mandat 2026-118" in said
 
 
 async def test_a_new_device_is_told_to_the_address_of_the_account(post: Any) -> None:

@@ -19,7 +19,7 @@ from markupsafe import Markup
 from chassis.clock import now
 from contracts.api.notifier import Announcement, Language
 from contracts.events.auth import EmailGiven, EmailReplaced, NewDeviceUsed, ResetRequested
-from contracts.events.billing import InvoiceCredited, InvoicePublished, InvoiceReminded
+from contracts.events.billing import CreditRefunded, InvoiceCredited, InvoicePublished, InvoiceReminded
 from contracts.events.payment import (
     PaymentConfirmed,
     PaymentHeld,
@@ -43,6 +43,7 @@ EVENTS: dict[Kind, type[Contract]] = {
     Kind.INVOICE: InvoicePublished,
     Kind.REMINDER: InvoiceReminded,
     Kind.CREDIT: InvoiceCredited,
+    Kind.CREDIT_REFUND: CreditRefunded,
     Kind.RECAP: BookingsChanged,
     Kind.PLACE: PlaceGranted,
     Kind.CLOSED: BookingsChanged,

@@ -22,6 +22,7 @@ class Kind(StrEnum):
     INVOICE = "invoice"
     REMINDER = "reminder"
     CREDIT = "credit"
+    CREDIT_REFUND = "credit_refund"
     RECAP = "recap"
     PLACE = "place"
     CLOSED = "closed"
@@ -50,6 +51,7 @@ PRIORITY = {
     Kind.INVOICE: 1,
     Kind.REMINDER: 1,
     Kind.CREDIT: 1,
+    Kind.CREDIT_REFUND: 0,
     Kind.RECAP: 1,
     Kind.ANNOUNCEMENT: 2,
 }
