@@ -25,7 +25,7 @@ def write(program: str, name: str, text: str, *, owner: int = PREAU, mode: int =
 
 
 def take_given() -> None:
-    """Give each program the town's own secrets, as files ``program/setting``; anew at each start, so they can change."""
+    """Give each program the town's own secrets, files ``program/setting``; anew at each start, so they can change."""
     for file in sorted(GIVEN.glob("*/*")):
         if not (ROOT / file.parent.name).is_dir():
             raise SystemExit(f"{file}: no program is called {file.parent.name}")
