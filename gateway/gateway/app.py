@@ -13,6 +13,7 @@ from gateway.pages import (
     families,
     first_time,
     home,
+    household,
     invoices,
     mails,
     messages,
@@ -41,7 +42,19 @@ def build(settings: Settings) -> web.Application:
     use_hub(app)
     for part in (
         *(sign_in, first_time, account, home, plans, planning, invoices, payments),
-        *(town_hall, families, messages, mails, town_calendar, attendance, runs, tariffs, till, bank_payments),
+        *(
+            town_hall,
+            families,
+            household,
+            messages,
+            mails,
+            town_calendar,
+            attendance,
+            runs,
+            tariffs,
+            till,
+            bank_payments,
+        ),
         *(webhooks, assets),
     ):
         app.add_routes(part.routes)
