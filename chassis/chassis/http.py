@@ -103,6 +103,12 @@ def streaming(door: Door) -> Door:
     return door
 
 
+def _shown(request: web.Request) -> str:
+    """The path as the log may have it: a part named ``key`` is a secret."""
+    key = request.match_info.get("key")
+    return request.path.replace(key, "…") if key else request.path
+
+
 def _request_context() -> Callable[..., Awaitable[web.StreamResponse]]:
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -117,7 +123,11 @@ def _request_context() -> Callable[..., Awaitable[web.StreamResponse]]:
         if not request.path.startswith("/health/"):
             milliseconds = round((time.perf_counter() - start) * 1000, 1)
             log.info(
-                "request", method=request.method, path=request.path, status=response.status, milliseconds=milliseconds
+                "request",
+                method=request.method,
+                path=_shown(request),
+                status=response.status,
+                milliseconds=milliseconds,
             )
         return response
 
@@ -141,7 +151,7 @@ def _failures(render: Render) -> Callable[..., Awaitable[web.StreamResponse]]:
                 response.headers["Allow"] = ",".join(sorted(answer.allowed_methods))
             return response
         except Exception:
-            log.exception("request failed", method=request.method, path=request.path)
+            log.exception("request failed", method=request.method, path=_shown(request))
             return await render(request, Problem(status=500, code="defect", detail="something broke here"))
 
     return middleware

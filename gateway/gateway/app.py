@@ -10,6 +10,7 @@ from gateway.pages import (
     account,
     attendance,
     bank_payments,
+    calendar_feed,
     families,
     first_time,
     home,
@@ -41,7 +42,7 @@ def build(settings: Settings) -> web.Application:
     use_services(app)
     use_hub(app)
     for part in (
-        *(sign_in, first_time, account, home, plans, planning, invoices, payments),
+        *(sign_in, first_time, account, calendar_feed, home, plans, planning, invoices, payments),
         *(
             town_hall,
             families,

@@ -5,7 +5,7 @@ from enum import StrEnum
 from typing import Annotated, Self
 from uuid import UUID
 
-from pydantic import Field, model_validator
+from pydantic import Field, SecretStr, model_validator
 
 from contracts.events.auth import Custody
 from contracts.events.planning import Channel, Presence
@@ -394,11 +394,25 @@ class ChangeHistory(Contract):
     activities: tuple[ActivityChanges, ...]
 
 
-class CustodyDays(Contract):
-    """``PUT /children/{child_id}/custody-days``: days that are one household's, whatever the parity of the week."""
+class FeedView(Contract):
+    """``GET /feed``: when one's calendar address was made and last read; absent as long as there is none."""
 
-    household_id: UUID
-    days: frozenset[date] = Field(max_length=400)
+    made_at: Instant | None
+    read_at: Instant | None
+
+
+class FeedKey(Contract):
+    """``PUT /feed``: the secret of one's calendar, told once, in place of any before; and whose days it shows."""
+
+    key: str
+    children: tuple[ChildView, ...]
+
+
+class FeedRead(Contract):
+    """``POST /feeds/read``: the booked days of the household, or of one child, as ``text/calendar``."""
+
+    key: SecretStr = Field(max_length=200)
+    child_id: UUID | None = None
 
 
 class AttendanceRow(Contract):

@@ -7,13 +7,12 @@ from aiohttp import web
 from chassis.http import path_uuid
 from contracts.api.auth import Erasure, HouseholdList, HouseholdUpdate, HouseholdView
 from contracts.api.tariffs import HouseholdTerms
-from contracts.failures import Unavailable
 from contracts.identity import Identity, Permission
 from gateway.pages import household_form
 from gateway.pages.household_form import Form
 from gateway.pages.rendering import checked_form, page, see
 from gateway.pages.staff import staff
-from gateway.services import SERVICES, Told
+from gateway.services import SERVICES, Told, or_none
 
 DONE = {"1": "C'est enregistré.", "rien": "Rien n'était à changer."}
 NOT_ITS_REFERENCE = "Ce n'est pas la référence de ce foyer. Rien n'a été effacé."
@@ -39,22 +38,15 @@ async def _show(
         "may_write": person.may(Permission.WRITE_HOUSEHOLDS) and view.active,
         "may_erase": person.may(Permission.ERASE_HOUSEHOLDS),
         "may_collect": person.may(Permission.COLLECT_MONEY),
-        "terms": await _terms(request, session, view),
+        "terms": await or_none(
+            request.app[SERVICES].call(session, "billing", f"/households/{view.household_id}/terms", HouseholdTerms)
+        ),
         "done": DONE.get(request.query.get("fait", ""), ""),
         "moved": None,
         "not_erased": "",
         **more,
     }
     return page(request, "household.html", person, status=status, **values)
-
-
-async def _terms(request: web.Request, session: str, view: HouseholdView) -> HouseholdTerms | None:
-    """The family quotient that billing holds; None when it is away or does not know the household yet."""
-    path = f"/households/{view.household_id}/terms"
-    try:
-        return await request.app[SERVICES].call(session, "billing", path, HouseholdTerms)
-    except (Unavailable, Told):
-        return None
 
 
 async def _view(request: web.Request, session: str) -> HouseholdView:

@@ -312,7 +312,11 @@ async def test_a_household_reads_all_that_is_kept_on_it_and_is_forgotten_but_for
     told = await town.mailed("auth.household.changed")
     while told["active"]:
         told = await town.mailed("auth.household.changed")
-    assert (told["name"], told["children"]) == ("(effacé)", [])
+    assert (told["name"], told["children"], told["erased"]) == ("(effacé)", [], True)
+    told = await town.mailed("auth.guardian.changed")
+    while not told["erased"]:
+        told = await town.mailed("auth.guardian.changed")
+    assert (told["first_name"], told["email"], told["active"]) == ("(effacé)", None, False)
 
 
 async def test_retention_forgets_what_is_old_and_only_that(town: Any) -> None:

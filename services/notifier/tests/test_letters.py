@@ -9,6 +9,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from pydantic import SecretStr
 
 from contracts.api.notifier import Language
 from notifier.channels import languages, letters
@@ -29,6 +30,7 @@ SETTINGS = Settings(
     smtp_host="nowhere",
     smtp_port=25,
     smtp_tls="none",
+    link_secret=SecretStr("a secret of the examples, long enough"),
 )
 EVERY_MAIL = [(kind, language) for kind in Kind for language in Language]
 FREE_TEXTS = {"markdown", "child_first_name", "activity_label", "town", "till", "household_name", "bank_reference"}

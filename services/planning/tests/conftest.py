@@ -12,7 +12,7 @@ from aiohttp.test_utils import TestClient
 from chassis.clock import today
 from chassis.command import set_up
 from chassis.testing import Probe, Tokens, eventually
-from contracts.events.auth import Custody, HouseholdChanged, HouseholdChild
+from contracts.events.auth import Custody, HouseholdChanged, HouseholdChild, Span
 from contracts.identity import Role
 from planning.__main__ import SERVICE
 from planning.app import build
@@ -43,7 +43,12 @@ class Town:
         return Tokens.headers(self.tokens.staff(role, audience="planning"), **more)
 
     async def announce(
-        self, household: UUID, custody: Custody = Custody.FREE, version: int = 1, siblings: Sequence[UUID] = ()
+        self,
+        household: UUID,
+        custody: Custody = Custody.FREE,
+        version: int = 1,
+        siblings: Sequence[UUID] = (),
+        own: Sequence[date] = (),
     ) -> None:
         children = tuple(
             HouseholdChild(
@@ -54,6 +59,7 @@ class Town:
                 school="Prévert",
                 class_name="CE1",
                 custody=custody,
+                custody_days=tuple(Span(first_day=day, last_day=day) for day in own),
             )
             for child_id in (self.child, *siblings)
         )

@@ -94,9 +94,7 @@ async def test_who_may_no_longer_have_the_place_is_passed_over(town: Any) -> Non
     for family in (town, second, third, fourth):
         await family.asks((day, True))
     other = uuid4()
-    await third.announce(other)
-    given = {"household_id": str(other), "days": [str(day)]}
-    await town.put(f"/children/{third.child}/custody-days", given)
+    await third.announce(other, own=[day])
     await town.asks((day, False))
     assert (await third.cell(day))["state"] == "other_household"
     assert (await fourth.cell(day))["state"] == "booked"

@@ -22,11 +22,11 @@ from contracts.api.planning import (
 )
 from contracts.events.planning import Channel
 from contracts.identity import Permission
-from planning.api.changing import grant_waited, situation_of
+from planning.api.changing import situation_of
 from planning.domain.bookings import booked_day, told
 from planning.domain.failures import DayHasBookings, NoSuchActivity
 from planning.settings import SETTINGS
-from planning.store import bookings, calendars, households, waiting
+from planning.store import bookings, calendars, households, places, waiting
 
 NOWHERE = UUID(int=0)
 """The id of an activity that is not saved yet."""
@@ -61,7 +61,7 @@ async def put_activity(request: web.Request) -> web.Response:
         await bookings.hold_calendar(tx)
         await calendars.save_activity(tx, activity_id, wish)
         await _leave_none_behind(request, tx, [saved])
-        await grant_waited(request, tx, activity_id)
+        await places.grant_waited(tx, request.app[SETTINGS].school_zone, activity_id, today(), at=now())
     return json_response(saved)
 
 

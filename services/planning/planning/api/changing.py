@@ -1,25 +1,25 @@
 """The one way in which days change, whatever door they came by: locks, decision, storage, places that come free."""
 
 from collections import Counter
-from collections.abc import Collection, Sequence
-from datetime import date, datetime
+from collections.abc import Sequence
+from datetime import date
 from uuid import UUID
 
 from aiohttp import web
 
 from chassis import outbox
-from chassis.clock import now, today
+from chassis.clock import now
 from chassis.database import Transaction
 from chassis.identity import identity
 from contracts.api.planning import BookingOutcome, BookingWish
 from contracts.events.planning import BookingsChanged, Channel
 from contracts.failures import Forbidden
 from contracts.identity import Identity, Role
-from planning.domain.bookings import Decision, booked_day, decide, granted, may_grant, told
+from planning.domain.bookings import Decision, booked_day, decide, told
 from planning.domain.failures import NoSuchChild
-from planning.domain.situation import Situation, Slot
+from planning.domain.situation import Situation
 from planning.settings import SETTINGS
-from planning.store import bookings, history, households, waiting
+from planning.store import bookings, history, households, places, waiting
 
 
 async def situation_of(
@@ -66,7 +66,7 @@ async def change(
         event = told(found, decision.changed, max(decision.version, 1), channel=channel, by=person.subject_id, at=at)
         await _save(tx, found, decision, event)
         decisions.append((found, wish, decision))
-    await grant(request, tx, freed, at=at)
+    await places.grant(tx, request.app[SETTINGS].school_zone, freed, at=at)
     outcomes = []
     for found, wish, decision in decisions:
         ranks = await waiting.ranks(tx, household_id, wish.child_id, *_span(wish)) if decision.joined else {}
@@ -96,32 +96,6 @@ async def _save(tx: Transaction, found: Situation, decision: Decision, event: Bo
     ]
     if days:
         await history.add(tx, event, days, waiting=True)
-
-
-async def grant(request: web.Request, tx: Transaction, slots: Collection[Slot], *, at: datetime) -> None:
-    """Give free places to who waits for them, under the lock of their days, unless it is too late for the kitchen."""
-    free = await waiting.free_places(tx, slots)
-    for waiter in await waiting.heads(tx, free):
-        slot, day = waiter.slot, waiter.slot[1]
-        found = await situation_of(request, tx, waiter.household_id, waiter.child_id, (day, day))
-        if not free[slot] or not may_grant(found, slot, now=at):
-            continue
-        free[slot] -= 1
-        version = await households.next_version(tx, waiter.household_id, waiter.child_id)
-        days = (booked_day(found.activities[slot[0]], day, booked=True),)
-        event = told(found, days, version, channel=Channel.WAITING_LIST, by=waiter.waits_by, at=at)
-        await waiting.leave(tx, waiter.child_id, [slot])
-        await bookings.save_changes(tx, event)
-        await outbox.add(tx, event, granted(found, slot, event))
-
-
-async def grant_waited(request: web.Request, tx: Transaction, activity_id: UUID) -> None:
-    """Give what a changed activity has free to who waits; the calendar is held, so nobody books meanwhile."""
-    slots = await waiting.waited_for(tx, activity_id, today())
-    await bookings.lock_occupation(tx, slots)
-    heads = await waiting.heads(tx, await waiting.free_places(tx, slots))
-    await households.lock_children(tx, {each.child_id for each in heads})
-    await grant(request, tx, slots, at=now())
 
 
 def _span(wish: BookingWish) -> tuple[date, date]:

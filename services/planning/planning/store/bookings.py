@@ -6,6 +6,7 @@ from uuid import UUID
 
 from chassis.database import Transaction
 from contracts.api.planning import EnrolmentWish
+from contracts.events.auth import Span
 from contracts.events.planning import BookedDay, BookingsChanged
 from planning.domain.situation import Booking, Situation
 from planning.store import calendars, history, households, waiting
@@ -80,19 +81,18 @@ async def situation(
         taken_elsewhere=frozenset(elsewhere | await waiting.elsewhere(tx, household_id, child_id, first, last)),
         occupation=await _occupation(tx, ids, first, last),
         ranks=await waiting.ranks(tx, household_id, child_id, first, last),
-        own_days=await _own_days(tx, household_id, child_id, first, last),
+        own_spans=households.spans_of(child["custody_days"]),
+        others_spans=await _others_spans(tx, household_id, child_id),
     )
 
 
-async def _own_days(tx: Transaction, household_id: UUID, child_id: UUID, first: date, last: date) -> dict[date, bool]:
+async def _others_spans(tx: Transaction, household_id: UUID, child_id: UUID) -> tuple[Span, ...]:
     rows = await tx.fetch(
-        "SELECT day, household_id = $1 AS own FROM custody_day WHERE child_id = $2 AND day BETWEEN $3 AND $4",
+        "SELECT custody_days FROM household_child WHERE child_id = $2 AND household_id <> $1 AND present",
         household_id,
         child_id,
-        first,
-        last,
     )
-    return {row["day"]: row["own"] for row in rows}
+    return tuple(span for row in rows for span in households.spans_of(row["custody_days"]))
 
 
 async def _occupation(tx: Transaction, ids: list[UUID], first: date, last: date) -> dict[tuple[UUID, date], int]:
