@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 from datetime import date
+from typing import Any
 from uuid import UUID
 
 from chassis.database import Transaction
 from contracts.api.planning import EnrolmentWish
 from contracts.events.auth import Span
 from contracts.events.planning import BookedDay, BookingsChanged
-from planning.domain.situation import Booking, Situation
+from planning.domain.situation import Booking, Situation, Slot
 from planning.store import calendars, history, households, waiting
 
 
@@ -63,7 +64,6 @@ async def situation(
         first,
         last,
     )
-    mine = [row for row in rows if row["household_id"] == household_id]
     elsewhere = {
         (row["activity_id"], row["day"]) for row in rows if row["household_id"] != household_id and row["booked"]
     }
@@ -77,13 +77,18 @@ async def situation(
             row["activity_id"]: EnrolmentWish(first_day=row["first_day"], last_day=row["last_day"])
             for row in enrolments
         },
-        bookings={(row["activity_id"], row["day"]): Booking(row["booked"], row["version"]) for row in mine},
+        bookings=_own(rows, household_id),
         taken_elsewhere=frozenset(elsewhere | await waiting.elsewhere(tx, household_id, child_id, first, last)),
         occupation=await _occupation(tx, ids, first, last),
         ranks=await waiting.ranks(tx, household_id, child_id, first, last),
         own_spans=households.spans_of(child["custody_days"]),
         others_spans=await _others_spans(tx, household_id, child_id),
     )
+
+
+def _own(rows: Sequence[Any], household_id: UUID) -> dict[Slot, Booking]:
+    own = (row for row in rows if row["household_id"] == household_id)
+    return {(row["activity_id"], row["day"]): Booking(row["booked"], row["version"]) for row in own}
 
 
 async def _others_spans(tx: Transaction, household_id: UUID, child_id: UUID) -> tuple[Span, ...]:
