@@ -15,7 +15,7 @@ from contracts.api.planning import BookingWish, ChangeHistory, ChildList, Enrolm
 from contracts.failures import Forbidden
 from contracts.identity import Permission
 from planning.api.changing import change, situation_of
-from planning.domain.failures import NoSuchActivity
+from planning.domain.failures import NoSuchActivity, NoSuchChild
 from planning.store import calendars, history, households, waiting
 
 routes = web.RouteTableDef()
@@ -73,9 +73,11 @@ def _json(body: bytes) -> web.Response:
 async def get_changes(request: web.Request) -> web.Response:
     household_id, child_id = household_in_path(request, Permission.READ_HOUSEHOLDS), path_uuid(request, "child_id")
     async with request.app[DATABASE].transaction() as tx:
-        found = await situation_of(request, tx, household_id, child_id, (today(), today()))
+        child = await households.child(tx, household_id, child_id)
+        if child is None:
+            raise NoSuchChild("the household has no such child")
         changes = await history.changes(tx, household_id, child_id)
-    return json_response(ChangeHistory(child=found.child, activities=changes))
+    return json_response(ChangeHistory(child=child, activities=changes))
 
 
 @routes.put("/households/{household_id}/children/{child_id}/enrolments/{activity_id}")

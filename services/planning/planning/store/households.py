@@ -118,6 +118,11 @@ async def children(tx: Transaction, household_id: UUID) -> list[ChildView]:
     return [child_of(row) for row in await tx.fetch(f"{CHILD} ORDER BY c.position", household_id)]
 
 
+async def child(tx: Transaction, household_id: UUID, child_id: UUID) -> ChildView | None:
+    row = await tx.fetchrow(f"{CHILD} AND c.child_id = $2", household_id, child_id)
+    return child_of(row) if row else None
+
+
 async def lock_children(tx: Transaction, child_ids: Collection[UUID]) -> None:
     """Let one change at a time touch a child's days, whichever of its households asks; always after the places."""
     await tx.execute(
