@@ -49,6 +49,7 @@ class Town:
         version: int = 1,
         siblings: Sequence[UUID] = (),
         own: Sequence[date] = (),
+        school: str = "Prévert",
     ) -> None:
         children = tuple(
             HouseholdChild(
@@ -56,7 +57,7 @@ class Town:
                 first_name="Léa",
                 last_name="Dupont",
                 birth_date=date(2018, 4, 17),
-                school="Prévert",
+                school=school,
                 class_name="CE1",
                 custody=custody,
                 custody_days=tuple(Span(first_day=day, last_day=day) for day in own),
@@ -94,10 +95,10 @@ class Town:
         path = f"/households/{household}/children/{child or self.child}/enrolments/{self.activity}"
         await self.put(path, YEAR)
 
-    async def neighbour(self, *siblings: UUID) -> "Town":
+    async def neighbour(self, *siblings: UUID, school: str = "Prévert") -> "Town":
         """Another family whose child may book the same activity."""
         other = replace(self, household=uuid4(), child=uuid4())
-        await other.announce(other.household, siblings=siblings)
+        await other.announce(other.household, siblings=siblings, school=school)
         for child in (other.child, *siblings):
             await other.enrol(other.household, child)
         return other

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from datetime import date
+from datetime import date, datetime
 from uuid import UUID
 
 from aiohttp import web
@@ -18,6 +18,7 @@ from contracts.identity import Identity, Role
 from planning.domain.bookings import Decision, booked_day, decide, told
 from planning.domain.failures import NoSuchChild
 from planning.domain.situation import Situation
+from planning.domain.together import together
 from planning.settings import SETTINGS
 from planning.store import bookings, history, households, places, waiting
 
@@ -45,35 +46,50 @@ def channel_of(request: web.Request, person: Identity) -> Channel:
 
 
 async def change(
-    request: web.Request, tx: Transaction, household_id: UUID, wishes: Sequence[BookingWish]
+    request: web.Request, tx: Transaction, household_id: UUID, wishes: Sequence[BookingWish], *, as_one: bool = False
 ) -> tuple[BookingOutcome, ...]:
     """Do what can be done of some wishes, one a child, an outcome each; what frees goes to who waits.
 
-    Locks are taken in one order everywhere: the calendar, the places, the children. The clock is read once they are
-    held, so that a deadline that passes while waiting for them counts.
+    ``as_one``: a day that one child cannot have is changed for none. Locks are taken in one order everywhere: the
+    calendar, the places, the children. The clock is read once they are held, so that a deadline that passes while
+    waiting for them counts.
     """
-    person, channel = identity(request), channel_of(request, identity(request))
     slots = [(line.activity_id, line.day) for wish in wishes for line in wish.lines]
     freed = Counter((line.activity_id, line.day) for wish in wishes for line in wish.lines if not line.booked)
     await bookings.share_calendar(tx)
     await bookings.lock_occupation(tx, slots)
     heads = await waiting.heads(tx, freed)
     await households.lock_children(tx, {wish.child_id for wish in wishes} | {each.child_id for each in heads})
-    at, decisions = now(), []
-    for wish in wishes:
-        found = await situation_of(request, tx, household_id, wish.child_id, _span(wish))
-        decision = decide(found, wish, now=at, on_behalf=person.is_staff)
-        event = told(found, decision.changed, max(decision.version, 1), channel=channel, by=person.subject_id, at=at)
-        await _save(tx, found, decision, event)
-        decisions.append((found, wish, decision))
+    at, parts = now(), []
+    if as_one:
+        situations = [await situation_of(request, tx, household_id, each.child_id, _span(each)) for each in wishes]
+        pairs = list(zip(situations, wishes, strict=True))
+        parts = together(pairs, now=at, on_behalf=identity(request).is_staff)
+        wishes = [part.wish for part in parts if part.wish]
+    decisions = [await _decide(request, tx, household_id, wish, at) for wish in wishes]
     await places.grant(tx, request.app[SETTINGS].school_zone, freed, at=at)
+    refused = {part.found.child.child_id: part for part in parts}
     outcomes = []
     for found, wish, decision in decisions:
         ranks = await waiting.ranks(tx, household_id, wish.child_id, *_span(wish)) if decision.joined else {}
-        lines = decision.ranked(ranks)
+        part = refused.pop(wish.child_id, None)
+        lines = (*decision.ranked(ranks), *(part.refused if part else ()))
         is_new = decision.version > found.version
         outcomes.append(BookingOutcome(child=found.child, version=decision.version, lines=lines, undoable=is_new))
-    return tuple(outcomes)
+    left = (BookingOutcome(child=p.found.child, version=p.found.version, lines=p.refused) for p in refused.values())
+    return (*outcomes, *left)
+
+
+async def _decide(
+    request: web.Request, tx: Transaction, household_id: UUID, wish: BookingWish, at: datetime
+) -> tuple[Situation, BookingWish, Decision]:
+    """One child's wish, decided and stored under the locks."""
+    person, channel = identity(request), channel_of(request, identity(request))
+    found = await situation_of(request, tx, household_id, wish.child_id, _span(wish))
+    decision = decide(found, wish, now=at, on_behalf=person.is_staff)
+    event = told(found, decision.changed, max(decision.version, 1), channel=channel, by=person.subject_id, at=at)
+    await _save(tx, found, decision, event)
+    return found, wish, decision
 
 
 async def _save(tx: Transaction, found: Situation, decision: Decision, event: BookingsChanged) -> None:

@@ -33,7 +33,8 @@ class Booking:
 class Situation:
     """All that decides about a child's days: loaded under lock for a change, as it is for a look.
 
-    ``ranks`` are the child's places in waiting lists. ``taken_elsewhere`` are slots that the child's other household
+    ``ranks`` are the child's places in waiting lists. ``of_school`` counts the booked children of the
+    child's school where they have places of their own. ``taken_elsewhere`` are slots that the child's other household
     booked or waits for. ``own_spans`` are the days that are this household's by date, ``others_spans`` the other's.
     """
 
@@ -46,6 +47,7 @@ class Situation:
     bookings: Mapping[Slot, Booking]
     taken_elsewhere: frozenset[Slot]
     occupation: Mapping[Slot, int]
+    of_school: Mapping[Slot, int] = field(default_factory=dict)
     ranks: Mapping[Slot, int] = field(default_factory=dict)
     own_spans: tuple[Span, ...] = ()
     others_spans: tuple[Span, ...] = ()
@@ -70,9 +72,11 @@ class Situation:
         return self.calendar.closed_because(*slot, self.child.school)
 
     def is_full(self, slot: Slot) -> bool:
-        """Tell whether no place is left."""
-        capacity = self.activities[slot[0]].capacity
-        return capacity is not None and self.occupation.get(slot, 0) >= capacity
+        """Tell whether no place is left, for anybody or for the child's school."""
+        activity = self.activities[slot[0]]
+        of_school = activity.school_capacities.get(self.child.school)
+        is_full = activity.capacity is not None and self.occupation.get(slot, 0) >= activity.capacity
+        return is_full or (of_school is not None and self.of_school.get(slot, 0) >= of_school)
 
     def is_others(self, slot: Slot) -> bool:
         """Tell whether the day is the child's other household's."""

@@ -22,6 +22,7 @@ def activity_of(row: Any) -> ActivityView:
         booking_notice=row["booking_notice"],
         cancelling_notice=row["cancelling_notice"],
         capacity=row["capacity"],
+        school_capacities=row["school_capacities"],
         position=row["position"],
         days=frozenset(row["days"]),
         schools=frozenset(row["schools"]),
@@ -39,11 +40,11 @@ async def save_activity(tx: Transaction, activity_id: UUID, wish: ActivityWish) 
     """Keep an activity as wished; with a capacity, its booked days get their rows of places."""
     await tx.execute(
         "INSERT INTO activity (activity_id, label, period, weekdays, first_day, last_day, booking_notice, "
-        "cancelling_notice, capacity, position, days, schools, opens_at, siblings_first) "
-        "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) "
+        "cancelling_notice, capacity, position, days, schools, opens_at, siblings_first, school_capacities) "
+        "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) "
         "ON CONFLICT (activity_id) DO UPDATE SET label = $2, period = $3, weekdays = $4, first_day = $5, "
         "last_day = $6, booking_notice = $7, cancelling_notice = $8, capacity = $9, position = $10, days = $11, "
-        "schools = $12, opens_at = $13, siblings_first = $14",
+        "schools = $12, opens_at = $13, siblings_first = $14, school_capacities = $15",
         activity_id,
         wish.label,
         wish.period,
@@ -58,8 +59,9 @@ async def save_activity(tx: Transaction, activity_id: UUID, wish: ActivityWish) 
         sorted(wish.schools),
         wish.opens_at,
         wish.siblings_first,
+        wish.school_capacities,
     )
-    if wish.capacity is not None:
+    if wish.capacity is not None or wish.school_capacities:
         await tx.execute(
             "INSERT INTO occupation (activity_id, day, booked) SELECT activity_id, day, count(*) FROM booking "
             "WHERE activity_id = $1 AND booked GROUP BY 1, 2 ON CONFLICT DO NOTHING",
