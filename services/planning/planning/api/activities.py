@@ -47,7 +47,7 @@ async def preview_activity(request: web.Request) -> web.Response:
     require(request, Permission.WRITE_CALENDAR)
     wish = await read_body(request, ActivityWish)
     async with request.app[DATABASE].transaction() as tx:
-        calendar = await calendars.calendar(tx, request.app[SETTINGS].school_zone, wish.first_day, wish.last_day)
+        calendar = await calendars.calendar(tx, request.app[SETTINGS].school_zone)
     days = calendar.preview(ActivityView(activity_id=NOWHERE, **wish.model_dump()))
     return json_response(ActivityCalendar(days=days, known_until=calendar.known_until))
 
@@ -88,7 +88,7 @@ async def _leave_none_behind(request: web.Request, tx: Transaction, changed: lis
         booked = await bookings.booked_days(tx, activity.activity_id, today())
         if not booked:
             continue
-        calendar = await calendars.calendar(tx, zone, min(booked), max(booked))
+        calendar = await calendars.calendar(tx, zone)
         left = [day for day in booked if not calendar.is_offered(activity, day)]
         if left:
             count = sum(booked[day] for day in left)

@@ -17,7 +17,7 @@ from contracts.failures import Forbidden
 from contracts.identity import Identity, Role
 from planning.domain.bookings import Decision, booked_day, decide, told
 from planning.domain.failures import NoSuchChild
-from planning.domain.situation import Situation
+from planning.domain.situation import Situation, Slot
 from planning.domain.together import together
 from planning.settings import SETTINGS
 from planning.store import bookings, history, households, places, waiting
@@ -56,6 +56,8 @@ async def change(
     """
     slots = [(line.activity_id, line.day) for wish in wishes for line in wish.lines]
     freed = Counter((line.activity_id, line.day) for wish in wishes for line in wish.lines if not line.booked)
+    if told := await _nothing_left(request, tx, household_id, wishes, slots):
+        return told
     await bookings.share_calendar(tx)
     await bookings.lock_occupation(tx, slots)
     heads = await waiting.heads(tx, freed)
@@ -78,6 +80,26 @@ async def change(
         outcomes.append(BookingOutcome(child=found.child, version=decision.version, lines=lines, undoable=is_new))
     left = (BookingOutcome(child=p.found.child, version=p.found.version, lines=p.refused) for p in refused.values())
     return (*outcomes, *left)
+
+
+async def _nothing_left(
+    request: web.Request, tx: Transaction, household_id: UUID, wishes: Sequence[BookingWish], slots: Sequence[Slot]
+) -> tuple[BookingOutcome, ...]:
+    """The outcomes when every day is full and nobody would wait: told without a lock, for it changes nothing.
+
+    At the opening of a season, those who come too late do not stand in line for a lock to hear it.
+    """
+    lines = [line for wish in wishes for line in wish.lines]
+    if any(line.or_wait or not line.booked for line in lines) or not await bookings.are_full(tx, slots):
+        return ()
+    at, outcomes = now(), []
+    for wish in wishes:
+        found = await situation_of(request, tx, household_id, wish.child_id, _span(wish))
+        decision = decide(found, wish, now=at, on_behalf=identity(request).is_staff)
+        if decision.version > found.version:
+            return ()
+        outcomes.append(BookingOutcome(child=found.child, version=found.version, lines=decision.lines))
+    return tuple(outcomes)
 
 
 async def _decide(

@@ -69,7 +69,7 @@ async def situation(
         household_id=household_id,
         child=households.child_of(child),
         version=child["bookings_version"],
-        calendar=await calendars.calendar(tx, zone, first, last),
+        calendar=await calendars.calendar(tx, zone),
         activities={row["activity_id"]: calendars.activity_of(row) for row in activities},
         enrolments=enrolments,
         bookings=_own(rows, household_id),
@@ -162,6 +162,17 @@ async def save_changes(tx: Transaction, event: BookingsChanged) -> None:
 
 def _columns(days: Sequence[BookedDay]) -> tuple[list[UUID], list[date], list[bool]]:
     return [day.activity_id for day in days], [day.day for day in days], [day.booked for day in days]
+
+
+async def are_full(tx: Transaction, slots: Sequence[Slot]) -> bool:
+    """Whether no place at all is left on any of the days, as of now; no lock is taken."""
+    full: int = await tx.fetchval(
+        "SELECT count(*) FROM unnest($1::uuid[], $2::date[]) AS s (activity_id, day) "
+        "JOIN occupation o USING (activity_id, day) JOIN activity a USING (activity_id) WHERE o.booked >= a.capacity",
+        [slot[0] for slot in slots],
+        [slot[1] for slot in slots],
+    )
+    return full == len(slots)
 
 
 @dataclass(frozen=True)
