@@ -104,9 +104,11 @@ def streaming(door: Door) -> Door:
 
 
 def _shown(request: web.Request) -> str:
-    """The path as the log may have it: a part named ``key`` is a secret."""
-    key = request.match_info.get("key")
-    return request.path.replace(key, "…") if key else request.path
+    """The path as the log may have it: a part named ``key``, or ``…_key``, is a secret."""
+    path = request.path
+    for name, value in request.match_info.items():
+        path = path.replace(value, "…") if name.endswith("key") and value else path
+    return path
 
 
 def _request_context() -> Callable[..., Awaitable[web.StreamResponse]]:
