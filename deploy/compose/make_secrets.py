@@ -53,6 +53,9 @@ def main() -> None:
         write(service, "database_url", f"postgresql://{role}:{password}@postgresql:5432/{role}")
     write("postgresql", "databases.sql", roles, owner=0, mode=0o444)
     write("auth", "auth_key_secret", secrets.token_hex(32))
+    links = secrets.token_hex(32)
+    write("auth", "link_secret", links)
+    write("notifier", "link_secret", links)
     write("gateway", "csrf_secret", secrets.token_hex(32))
     done.touch()
 
