@@ -47,8 +47,9 @@ async def get_preview(request: web.Request) -> web.Response:
         kind, language = Kind(request.match_info["kind"]), Language(request.match_info["language"])
     except ValueError:
         raise NotFound("no such mail") from None
-    event = await asyncio.to_thread(event_of, kind, folder)
-    message = await asyncio.to_thread(letters.write, mail_of(kind, language, event), request.app[SETTINGS])
+    settings = request.app[SETTINGS]
+    event = await asyncio.to_thread(event_of, kind, folder, settings)
+    message = await asyncio.to_thread(letters.write, mail_of(kind, language, event), settings)
     form = "plain" if request.match_info["text"] else "html"
     body = message.get_body((form,))
     assert body is not None, "a mail has both forms"

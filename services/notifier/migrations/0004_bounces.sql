@@ -2,7 +2,6 @@
 ALTER TABLE bounce ADD COLUMN fingerprint bytea;
 UPDATE bounce SET fingerprint = sha256(raw || bounce_id::text::bytea);
 ALTER TABLE bounce ALTER COLUMN fingerprint SET NOT NULL, ADD UNIQUE (fingerprint);
-CREATE INDEX ON bounce (mail_id);
 
 -- How far the mailbox of reports is read. Other UIDs than before begin when its UIDVALIDITY changes (RFC 3501).
 CREATE TABLE bounce_mailbox (
