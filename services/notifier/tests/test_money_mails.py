@@ -117,7 +117,7 @@ async def test_a_reminder_is_told_once_a_step_and_can_be_left(post: Any) -> None
 
 async def test_a_reminder_that_still_waits_when_the_invoice_is_paid_never_leaves(post: Any) -> None:
     await post.known()
-    post.mail_server.answer = "451 not now"
+    await post.sql("INSERT INTO domain_pause VALUES ('example.org', 1, now() + interval '1 hour')")
     paid, owed = reminded(post), reminded(post)
     for event in (paid, owed):
         await post.hears(event)
@@ -129,7 +129,8 @@ async def test_a_reminder_that_still_waits_when_the_invoice_is_paid_never_leaves
         settled_at=now(),
     )
     await post.hears(settled)
-    post.mail_server.answer = "250 OK"
+    await post.sql("DELETE FROM domain_pause")
+    await post.sql("SELECT pg_notify('mail_waiting', '')")
     await post.mails(1)
     dropped = [each for each in await post.log() if each["last_answer"] == "the invoice is paid"]
     assert [each["status"] for each in dropped] == ["failed"]
