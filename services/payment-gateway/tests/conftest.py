@@ -22,6 +22,7 @@ from contracts.events.billing import CheckoutInvoice, CheckoutOpened
 from contracts.identity import Role
 from payment_gateway.__main__ import SERVICE
 from payment_gateway.app import build
+from payment_gateway.jobs import jobs
 from payment_gateway.settings import Settings
 
 AUDIENCE = "payment-gateway"
@@ -197,6 +198,12 @@ class Till:
         response = await self.client.post(f"/payments/{payment['payment_id']}/{action}", headers=self.parent())
         answer: dict[str, Any] = await response.json()
         return answer
+
+    async def run_job(self, name: str) -> None:
+        """Run a job of the clock's now."""
+        app = self.client.app
+        assert app is not None
+        await next(job.run for job in jobs.all if job.run.__name__ == name)(app)
 
     async def sql(self, query: str, *arguments: Any) -> Any:
         connection = await asyncpg.connect(self.settings.database_url)
