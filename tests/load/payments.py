@@ -112,7 +112,7 @@ class Sink:
 
 
 def row(name: str, text: str) -> None:
-    sys.stdout.write(f"  {name:<34}{text}\n")
+    sys.stdout.write(f"  {name:<36}{text}\n")
     sys.stdout.flush()
 
 
@@ -302,7 +302,7 @@ async def steadily(stack: Stack, sink: Sink, post: Post, due: Sequence[Due]) -> 
     mails = {each["mail_id"]: UUID(each["payment_id"]) for each in await sql(stack, "notifier", query)}
     mailed = {mails[mail_id]: at for mail_id, at in sink.taken.items() if mail_id in mails}
     row("notifications", f"{len(due)} at {RATE} a second, a waiting page open for each")
-    for name, at in (("settled in billing", settled), ("mail accepted, PDF", mailed), ("waiting page", families.told)):
+    for name, at in (("settled in billing", settled), ("mail accepted", mailed), ("waiting page", families.told)):
         row(f"notification to {name}", cuts([at[each] - sent[each] for each in sent]))
 
 
