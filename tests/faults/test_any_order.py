@@ -204,26 +204,28 @@ class World:
         took = (await self.book()).get(attempt.id_op) in {"P", "V"}
 
         async def facts() -> bool:
-            return await self._facts(attempt) == ((1, 1, 1, 1) if took else (0, 0, 0, 0))
+            return await self._facts(attempt) == ((1,) * 5 if took else (0,) * 5)
 
         try:
             await eventually(facts, seconds=60)
         except TimeoutError:
             found = await self._facts(attempt)
-            told = f"took money {took}, but confirmed, settled, ticket, mail {found}"
+            told = f"took money {took}, but confirmed, told, settled, ticket, mail {found}"
             raise AssertionError(f"{attempt}: {told}") from None
 
-    async def _facts(self, attempt: Attempt) -> tuple[int, int, int, int]:
-        """How often it was confirmed, settled in the ledger, given a ticket, mailed."""
+    async def _facts(self, attempt: Attempt) -> tuple[int, ...]:
+        """How often it was confirmed, told as an event, settled in the ledger, given a ticket, mailed."""
         pay, by_id = "payment-gateway", "WHERE payment_id = $1"
         moves = f"SELECT count(*)::int FROM payment_move {by_id} AND to_status = 'confirmed'"
         ticket = f"SELECT count(ticket_number)::int FROM payment {by_id} AND status = 'confirmed'"
+        events = "SELECT count(*)::int FROM outbox WHERE type = 'payment.confirmed' AND subject = $1"
         ledger = "SELECT count(*)::int FROM ledger_transaction WHERE key = $1"
         mails = (
             "SELECT count(*)::int FROM mail WHERE event ->> 'payment_id' = $1 AND kind = 'ticket' AND status = 'sent'"
         )
         return (
             await self.sql(pay, moves, attempt.payment_id),
+            await self.sql(pay, events, f"payment/{attempt.payment_id}"),
             await self.sql("billing", ledger, f"payment/{attempt.payment_id}"),
             await self.sql(pay, ticket, attempt.payment_id),
             await self.sql("notifier", mails, str(attempt.payment_id)),

@@ -29,7 +29,8 @@ from aiosmtpd.smtp import SMTP, Envelope, Session
 from bank_simulator import lyra
 from bank_simulator.book import Operation
 from bank_simulator.faults import Faults
-from chassis.broker import EVENTS_EXCHANGE, opened
+from chassis.broker import opened
+from chassis.broker_accounts import EVENTS_EXCHANGE
 from chassis.clock import now
 from contracts.events.billing import CheckoutInvoice, CheckoutOpened
 from local_stack import demo
