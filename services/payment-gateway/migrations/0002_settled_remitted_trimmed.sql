@@ -64,6 +64,8 @@ CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON remittance_not
 ALTER TABLE bank_word ADD COLUMN trimmed_at timestamptz;
 CREATE INDEX ON bank_word (received_at DESC, word_id DESC);
 CREATE INDEX to_trim ON bank_word (received_at) WHERE trimmed_at IS NULL;
+CREATE INDEX nobodys_word ON bank_word (word_id) WHERE payment_id IS NULL;
+CREATE INDEX addresses_to_trim ON payment (changed_at) WHERE payer_email <> '';
 
 DROP TRIGGER append_only ON bank_word;
 CREATE TRIGGER append_only BEFORE DELETE OR TRUNCATE ON bank_word

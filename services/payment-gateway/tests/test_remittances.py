@@ -192,6 +192,14 @@ async def test_after_the_retention_time_only_the_digest_is_left(till: Any) -> No
     assert kept["trimmed_at"] is None
 
 
+async def test_whoever_holds_the_bytes_can_prove_them_by_the_digest(till: Any) -> None:
+    payment = await paid(till)
+    recipe = "sha256(convert_to(payment_id::text, 'UTF8') || '\\x00' || convert_to(query, 'UTF8') || '\\x00' || body)"
+    total = "SELECT count(*) FROM bank_word WHERE payment_id = $1"
+    payment_id = UUID(payment["payment_id"])
+    assert await till.sql(f"{total} AND digest = {recipe}", payment_id) == await till.sql(total, payment_id) > 0
+
+
 async def test_the_journal_can_be_trimmed_and_never_rewritten(till: Any) -> None:
     await paid(till)
     trimmed = "body = '', query = '', headers = '{}', source = ''"

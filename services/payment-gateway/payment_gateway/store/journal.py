@@ -105,26 +105,35 @@ class Search:
     before: int
 
 
+_WORDS = (
+    "SELECT w.word_id, w.bank, w.payment_id, p.reference, p.bank_reference, w.headers, w.received_at, w.verdict, "
+    "w.source, w.query, w.body, w.digest, w.trimmed_at FROM bank_word w LEFT JOIN payment p USING (payment_id) "
+    "WHERE w.word_id < $1 AND ($2::timestamptz IS NULL OR w.received_at >= $2) "
+    "AND ($3::timestamptz IS NULL OR w.received_at < $3) AND ($4::text IS NULL OR w.verdict = $4) "
+)
+_NAMED = (
+    "AND w.word_id IN (SELECT word_id FROM bank_word WHERE payment_id IN (SELECT payment_id FROM payment "
+    "WHERE reference = $6 UNION ALL SELECT payment_id FROM payment WHERE bank_reference = $6 "
+    "UNION ALL SELECT payment_id FROM payment WHERE payment_id = $7) UNION ALL SELECT word_id FROM bank_word "
+    "WHERE payment_id IS NULL AND position(convert_to($6, 'UTF8') IN convert_to(query, 'UTF8') || body) > 0) "
+)
+
+
 async def search(tx: Transaction, wish: Search, limit: int) -> tuple[JournalWord, ...]:
     """Words of the journal, newest first: a reference is a payment's, or any text of a word without a payment."""
     rows = await tx.fetch(
-        "SELECT w.word_id, w.bank, w.payment_id, p.reference, p.bank_reference, w.headers, w.received_at, w.verdict, "
-        "w.source, w.query, w.body, w.digest, w.trimmed_at FROM bank_word w LEFT JOIN payment p USING (payment_id) "
-        "WHERE w.word_id < $1 AND ($2::timestamptz IS NULL OR w.received_at >= $2) "
-        "AND ($3::timestamptz IS NULL OR w.received_at < $3) AND ($4::text IS NULL OR w.verdict = $4) "
-        "AND ($5 = '' OR w.payment_id IN (SELECT payment_id FROM payment WHERE reference = $5 "
-        "UNION ALL SELECT payment_id FROM payment WHERE bank_reference = $5 "
-        "UNION ALL SELECT payment_id FROM payment WHERE payment_id::text = $5) "
-        "OR w.payment_id IS NULL AND position(convert_to($5, 'UTF8') IN convert_to(w.query, 'UTF8') || w.body) > 0) "
-        "ORDER BY w.word_id DESC LIMIT $6",
-        wish.before,
-        wish.begins,
-        wish.ends,
-        wish.verdict,
-        wish.reference,
-        limit,
+        f"{_WORDS}{_NAMED if wish.reference else ''}ORDER BY w.word_id DESC LIMIT $5",
+        *(wish.before, wish.begins, wish.ends, wish.verdict, limit),
+        *((wish.reference, _payment_id(wish.reference)) if wish.reference else ()),
     )
     return tuple(JournalWord(**_shown(row)) for row in rows)
+
+
+def _payment_id(reference: str) -> UUID | None:
+    try:
+        return UUID(reference)
+    except ValueError:
+        return None
 
 
 async def trim(tx: Transaction, before: datetime, at: datetime, limit: int) -> int:
