@@ -1,5 +1,6 @@
 """/mairie/paiements/journal and /rapprochement: every word of the banks, and their remittances beside ours."""
 
+import re
 from datetime import date
 from urllib.parse import urlencode
 
@@ -15,6 +16,7 @@ from gateway.pages.staff import staff
 from gateway.services import SERVICES, Told
 
 FILE_BYTES_MAX = 1_100_000
+ACCOUNT = re.compile(r"[a-z0-9-]{1,40}")
 NO_FILE = "Choisissez un compte et un fichier."
 REFUSALS = {
     "invalid": "Ce fichier ne peut pas être lu en entier.",
@@ -100,7 +102,7 @@ async def send(request: web.Request) -> web.Response:
         return await _remittances(request, refused=REFUSALS["body_too_large"])
     sent, bank = form.get("file"), str(form.get("bank", ""))
     content = sent.file.read() if isinstance(sent, web.FileField) else b""
-    if not isinstance(sent, web.FileField) or not content or not bank.replace("-", "").isalnum():
+    if not isinstance(sent, web.FileField) or not content or not ACCOUNT.fullmatch(bank):
         return await _remittances(request, refused=NO_FILE)
     path, services = f"/remittances/{bank}", request.app[SERVICES]
     try:

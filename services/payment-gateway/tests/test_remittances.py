@@ -45,7 +45,7 @@ async def differences(till: Any) -> list[tuple[str, int, int]]:
 async def test_a_remittance_that_agrees_leaves_nothing_to_do(till: Any) -> None:
     payment = await paid(till)
     content = HEAD + row(await reference(till, payment))
-    first, again = await sends(till, content), await sends(till, content)
+    first, again = await sends(till, content), await sends(till, content, name="%00autre.csv")
     assert first == again
     assert (first["new_lines"], first["unmatched"], first["taken_cents"]) == (1, 0, 4250)
     assert await differences(till) == []
@@ -170,6 +170,7 @@ async def test_the_journal_is_searched_by_reference_day_and_verdict(till: Any) -
     assert all(each["word_id"] < newest for each in await found(before=str(newest)))
     for wrong in ("day=soon", "verdict=maybe", "before=x", "day=9999-12-31"):
         assert (await till.client.get(f"/journal?{wrong}", headers=till.keeper())).status == 422
+    assert await found(reference="%00%FFx%27--") == []
     assert (await till.client.get("/journal", headers=till.parent())).status == 403
 
 

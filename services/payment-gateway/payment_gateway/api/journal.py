@@ -32,7 +32,8 @@ async def get_journal(request: web.Request) -> web.Response:
     except (ValueError, OverflowError):
         wrong = [{"field": "query", "message": "day is YYYY-MM-DD, verdict one of the verdicts, before a number"}]
         raise Invalid("the search cannot be read", errors=wrong) from None
-    wish = journal.Search(query.get("reference", "").strip()[:REFERENCE_MAX], begins, ends, verdict, before)
+    reference = query.get("reference", "").replace("\0", "").strip()[:REFERENCE_MAX]
+    wish = journal.Search(reference, begins, ends, verdict, before)
     async with request.app[DATABASE].transaction() as tx:
         words = await journal.search(tx, wish, PAGE_MAX + 1)
     more = len(words) > PAGE_MAX

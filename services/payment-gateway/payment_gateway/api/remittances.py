@@ -53,7 +53,7 @@ async def post_remittance(request: web.Request) -> web.Response:
     lines, errors = read(content)
     if errors:
         raise Invalid("the file cannot be read", errors=[asdict(each) for each in errors])
-    name = unquote(request.headers.get("X-File-Name", "")).strip()[:200] or "releve.csv"
+    name = unquote(request.headers.get("X-File-Name", "")).replace("\0", "").strip()[:200] or "releve.csv"
     async with request.app[DATABASE].transaction() as tx:
         remittance_id = await remittances.add(tx, bank, name, content, lines, person, now())
         answer = await remittances.remittance(tx, remittance_id)
