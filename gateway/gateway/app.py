@@ -9,6 +9,7 @@ from gateway.live import use_hub
 from gateway.pages import (
     account,
     attendance,
+    bank_journal,
     bank_payments,
     calendar_feed,
     families,
@@ -44,21 +45,8 @@ def build(settings: Settings) -> web.Application:
     use_hub(app)
     for part in (
         *(sign_in, first_time, account, calendar_feed, home, plans, planning, invoices, payments),
-        *(
-            town_hall,
-            families,
-            household,
-            messages,
-            mails,
-            town_calendar,
-            attendance,
-            runs,
-            tariffs,
-            till,
-            reminders,
-            bank_payments,
-        ),
-        *(webhooks, assets),
+        *(town_hall, families, household, messages, mails, town_calendar, attendance),
+        *(runs, tariffs, till, reminders, bank_payments, bank_journal, webhooks, assets),
     ):
         app.add_routes(part.routes)
     return app

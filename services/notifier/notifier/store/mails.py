@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from chassis.database import Transaction
-from contracts.api.notifier import Language, MailStatus, MailView
+from contracts.api.notifier import Language, MailStatus, MailView, PaymentMail
 from contracts.events import Event
 from notifier.domain.mails import PRIORITY, Contact, Kind, Mail, domain_of
 
@@ -150,6 +150,18 @@ async def latest(tx: Transaction, limit: int, status: MailStatus | None) -> tupl
         status,
     )
     return tuple(MailView(**row) for row in rows)
+
+
+async def about_payment(tx: Transaction, household_id: UUID, payment_id: UUID) -> tuple[PaymentMail, ...]:
+    """The mails about a household's payment, oldest first."""
+    rows = await tx.fetch(
+        "SELECT kind, status, created_at, sent_at, recipient, last_answer AS answer FROM mail "
+        "WHERE event ? 'payment_id' AND event ->> 'payment_id' = $2 AND event ->> 'household_id' = $1 "
+        "ORDER BY created_at LIMIT 20",
+        str(household_id),
+        str(payment_id),
+    )
+    return tuple(PaymentMail(**row) for row in rows)
 
 
 async def counts(tx: Transaction) -> dict[MailStatus, int]:
