@@ -2,10 +2,10 @@
 
 from datetime import date
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Self
 from uuid import UUID
 
-from pydantic import Field, StringConstraints
+from pydantic import Field, StringConstraints, model_validator
 
 from contracts.model import Cents, Contract, Instant, Label, Month, PositiveCents, Reference
 
@@ -63,6 +63,7 @@ class AnomalyKind(StrEnum):
     """What a person should look at before publishing. Only a missing tariff stands in the way."""
 
     TARIFF_MISSING = "tariff_missing"
+    ATTENDANCE_UNCHECKED = "attendance_unchecked"
     QUOTIENT_MISSING = "quotient_missing"
     UNUSUAL_AMOUNT = "unusual_amount"
     OWES_NOTHING = "owes_nothing"
@@ -189,11 +190,43 @@ class Invoice(Contract):
     lines: tuple[InvoiceLine, ...]
 
 
-class CreditNoteWish(Contract):
-    """``POST /households/{household_id}/invoices/{invoice_id}/credit-notes`` with an ``Idempotency-Key``."""
+class DayKey(Contract):
+    """A child's day of an activity."""
 
+    child_id: UUID
+    activity_id: UUID
+    day: date
+
+
+class InvoicedDay(DayKey):
+    """A day that an invoice charges, at what it costs now that credit notes were taken off."""
+
+    child_first_name: Label
+    activity_label: Label
     amount_cents: PositiveCents
+
+
+class InvoicedDays(Contract):
+    """``GET /households/{household_id}/invoices/{invoice_id}/days``: those that can still be credited."""
+
+    days: tuple[InvoicedDay, ...]
+
+
+class CreditNoteWish(Contract):
+    """``POST /households/{household_id}/invoices/{invoice_id}/credit-notes`` with an ``Idempotency-Key``.
+
+    Either whole ``days``, which no later invoice then charges or gives back, or an ``amount_cents`` that is no day's.
+    """
+
+    amount_cents: PositiveCents | None = None
+    days: tuple[DayKey, ...] = Field(default=(), max_length=500)
     reason: Label
+
+    @model_validator(mode="after")
+    def _days_or_amount(self) -> Self:
+        if (self.amount_cents is None) is not bool(self.days) or len(set(self.days)) != len(self.days):
+            raise ValueError("a credit note is of days, each once, or of an amount")
+        return self
 
 
 class CreditNoteLine(Contract):

@@ -76,6 +76,7 @@ async def _step(tx: Transaction, settings: Settings, run: Any) -> None:
         draft(list(days), known[household_id], book, run["month"])
         for household_id, days in groupby(found, key=lambda each: each.household_id)
     ]
+    await usages.mark(tx, [day for each in drafts for day in each.seen if day[0].is_waiting])
     due = [each for each in drafts if each.is_due]
     if is_publishing:
         await _publish(tx, settings, run, due)
@@ -126,8 +127,12 @@ async def _publish(tx: Transaction, settings: Settings, run: Any, due: Sequence[
     ]
     await invoices.add_invoices(tx, run["run_id"], [(each.household_id, model) for each, model in published], at)
     await add_to_chain(tx, [(model.summary.number, chain.digest(model)) for _, model in published])
-    days = [(usage, cents, model.summary.invoice_id) for each, model in published for usage, cents in each.days]
-    await usages.mark_invoiced(tx, days)
+    days = [
+        (usage, worth.on(model.summary.invoice_id) if worth else None)
+        for each, model in published
+        for usage, worth in each.days
+    ]
+    await usages.mark(tx, days)
     await tariffs.mark_used(tx, list(frozenset().union(*(each.tariffs for each in due))))
     await _book(tx, published, at)
     await outbox.add(tx, *(_told(each.household_id, model, at) for each, model in published))

@@ -216,6 +216,12 @@ async def test_the_sheet_of_a_day_is_marked_once_however_often_it_is_sent(town: 
     presences = {row["child_id"]: row["presence"] for row in marked["rows"]}
     assert presences == {str(town.child): "justified", str(other.child): "extra"}
     assert (await town.probe.next("planning.attendance.recorded")).data["version"] == 2
+    late = {"household_id": str(other.household), "child_id": str(other.child), "late_pickup": True}
+    for presence, status in (("extra", 200), ("absent", 422)):
+        body = {"marks": [{**late, "presence": presence}]}
+        assert (await town.client.put(path, json=body, headers=town.staff(Role.CLERK))).status == status
+    told_late = (await town.probe.next("planning.attendance.recorded")).data
+    assert (told_late["version"], told_late["presence"], told_late["late_pickup"]) == (2, "extra", True)
     for mark, code in (((town, "extra"), "is_booked"), ((replace(other, child=uuid4()), "extra"), "no_such_child")):
         refused = await put(mark)
         assert (await refused.json(content_type=None))["code"] == code

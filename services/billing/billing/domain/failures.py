@@ -94,7 +94,7 @@ class MoreThanInvoiced(Conflict):
 
 
 class NothingToCredit(Conflict):
-    """No day of this invoice costs less than it was invoiced at."""
+    """No day of this invoice costs less than it was invoiced at, or one that was named is not charged by it."""
 
     code = "nothing_to_credit"
 

@@ -60,13 +60,18 @@ class PriceBook:
 
     def __init__(self, tariffs: Iterable[Tariff]) -> None:
         self._by_activity: dict[UUID, list[Tariff]] = defaultdict(list)
-        for tariff in tariffs:
+        self._named = {tariff.tariff_id: tariff for tariff in tariffs}
+        for tariff in self._named.values():
             self._by_activity[tariff.activity_id].append(tariff)
         self._made: dict[tuple[UUID, Terms | None, int], Price] = {}
 
     @property
     def activities(self) -> list[UUID]:
         return list(self._by_activity)
+
+    def named(self, tariff_id: UUID) -> Tariff:
+        """The rule of this id; one that made an invoice is always there."""
+        return self._named[tariff_id]
 
     def tariff(self, activity_id: UUID, day: date, household: Household, child: Child) -> Tariff | None:
         """The rule that applies: at most one does, since rules that overlap are refused."""
@@ -92,10 +97,6 @@ class PriceBook:
         if key not in self._made:
             self._made[key] = price(tariff, key[1], child.rank)
         return self._made[key]
-
-    def is_childcare(self, activity_id: UUID, day: date, household: Household, child_id: UUID) -> bool:
-        found = self.tariff(activity_id, day, household, household.child(child_id))
-        return found is not None and found.childcare
 
 
 def price(tariff: Tariff, terms: Terms | None, rank: int) -> Price:

@@ -44,12 +44,14 @@ async def is_held(tx: Transaction, checkout_id: UUID) -> bool:
     return held
 
 
-async def is_booked(tx: Transaction, payment_id: UUID) -> bool:
-    """Whether the money of a payment is in the ledger."""
-    booked: bool = await tx.fetchval(
-        "SELECT EXISTS (SELECT FROM ledger_transaction WHERE key = $1)", f"payment/{payment_id}"
+async def how_it_came(tx: Transaction, payment_id: UUID) -> tuple[str, str] | None:
+    """The means and the till of a payment's money; None while it is not in the ledger."""
+    row = await tx.fetchrow(
+        "SELECT e.means, e.till FROM ledger_entry e JOIN ledger_transaction t USING (transaction_id) "
+        "WHERE t.key = $1 AND e.account = 'bank'",
+        f"payment/{payment_id}",
     )
-    return booked
+    return (row["means"], row["till"]) if row else None
 
 
 async def paid_invoices(tx: Transaction, household_id: UUID, checkout_id: UUID) -> list[tuple[UUID, int]]:

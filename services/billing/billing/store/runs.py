@@ -127,7 +127,8 @@ async def run(tx: Transaction, run_id: UUID) -> InvoiceRun | None:
     rows = await tx.fetch(
         "SELECT a.*, h.name, h.reference, count(*) OVER () AS found FROM invoice_anomaly a "
         "JOIN household h USING (household_id) WHERE run_id = $1 "
-        "ORDER BY array_position(ARRAY['tariff_missing', 'unusual_amount', 'quotient_missing'], kind), h.reference "
+        "ORDER BY array_position(ARRAY['tariff_missing', 'attendance_unchecked', 'unusual_amount', "
+        "'quotient_missing'], kind), h.reference "
         "LIMIT $2",
         run_id,
         ANOMALIES_SHOWN_MAX,

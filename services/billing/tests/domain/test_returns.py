@@ -14,7 +14,7 @@ from billing.domain.returns import give_back
 def test_what_goes_back_balances(data: st.DataObject, credit: int, lefts: list[int]) -> None:
     paid = [(uuid4(), cents) for cents in lefts]
     amount = data.draw(st.integers(1, credit + sum(lefts)))
-    entries = give_back(amount, credit, paid)
+    entries = give_back(amount, credit, paid, means="card", till="REGIE")
     assert sum(entry.amount_cents for entry in entries) == 0
     used = sum(entry.amount_cents for entry in entries if entry.account is Account.CREDIT)
     assert used == min(credit, amount)
@@ -24,4 +24,4 @@ def test_what_goes_back_balances(data: st.DataObject, credit: int, lefts: list[i
 
 def test_more_than_ever_came_in_is_a_defect() -> None:
     with pytest.raises(ValueError, match="never paid"):
-        give_back(10, 3, [(uuid4(), 6)])
+        give_back(10, 3, [(uuid4(), 6)], means="card", till="REGIE")
