@@ -10,6 +10,7 @@ from gateway.pages import (
     account,
     attendance,
     bank_payments,
+    credit_days,
     families,
     first_time,
     home,
@@ -41,7 +42,8 @@ def build(settings: Settings) -> web.Application:
     use_hub(app)
     for part in (
         *(sign_in, first_time, account, home, plans, planning, invoices, payments),
-        *(town_hall, families, messages, mails, town_calendar, attendance, runs, tariffs, till, bank_payments),
+        *(town_hall, families, messages, mails, town_calendar, attendance, runs, tariffs, till),
+        *(credit_days, bank_payments),
         *(webhooks, assets),
     ):
         app.add_routes(part.routes)

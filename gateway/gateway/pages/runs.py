@@ -24,6 +24,7 @@ STATUSES = {
 }
 ANOMALIES = {
     AnomalyKind.TARIFF_MISSING: "Sans tarif",
+    AnomalyKind.ATTENDANCE_UNCHECKED: "Pointage non fait",
     AnomalyKind.QUOTIENT_MISSING: "QF non connu",
     AnomalyKind.UNUSUAL_AMOUNT: "Montant inhabituel",
     AnomalyKind.OWES_NOTHING: "Rien à facturer",

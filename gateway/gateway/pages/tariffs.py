@@ -10,7 +10,17 @@ from pydantic import ValidationError
 
 from chassis.http import path_uuid
 from contracts.api.planning import ActivityList
-from contracts.api.tariffs import Bracket, Brackets, Flat, Formula, Proportional, Tariff, TariffList, TariffWish
+from contracts.api.tariffs import (
+    AttendanceRules,
+    Bracket,
+    Brackets,
+    Flat,
+    Formula,
+    Proportional,
+    Tariff,
+    TariffList,
+    TariffWish,
+)
 from contracts.failures import Unavailable
 from contracts.identity import Permission
 from gateway.pages.rendering import checked_form, page, see, short_day
@@ -21,7 +31,9 @@ RESIDENCES = {"": None, "yes": True, "no": False}
 FIELDS = (
     "label", "activity", "school", "resident", "valid_from", "valid_until", "kind", "unit_price", "brackets",
     "rate", "floor", "ceiling", "without_quotient", "siblings", "childcare", "tariff_id",
+    "by_attendance", "justified", "unjustified", "free_absences", "extra", "late_pickup",
 )  # fmt: skip
+USUAL = {"kind": "flat", "justified": "0", "unjustified": "100", "free_absences": "0", "extra": "0", "late_pickup": "0"}
 
 routes = web.RouteTableDef()
 
@@ -52,7 +64,7 @@ async def _tariffs(request: web.Request, *, wrong: str = "", typed: dict[str, st
         status=422 if wrong else 200,
         tariffs=found,
         activities=sorted(labels.items(), key=lambda each: each[1]),
-        typed={**dict.fromkeys(FIELDS, ""), "kind": "flat", "tariff_id": str(uuid4()), **(typed or {})},
+        typed={**dict.fromkeys(FIELDS, ""), **USUAL, "tariff_id": str(uuid4()), **(typed or {})},
         wrong=wrong,
         is_saved="enregistre" in request.query,
     )
@@ -96,6 +108,7 @@ def _sentence(error: ValueError) -> str:
         "label": "Donnez un nom au tarif, en 60 caractères au plus.",
         "valid_from": "Donnez le premier jour du tarif.",
         "sibling_percents": "Les réductions sont des pourcentages entre 0 et 100.",
+        "attendance": "Vérifiez les règles de pointage : pourcentages jusqu'à 100, ou 200 sans justification.",
         "formula": "Vérifiez le calcul du prix : montants positifs, tranches croissantes, plancher sous le plafond.",
     }
     return named.get(str(first["loc"][0]) if first["loc"] else "", "Le dernier jour du tarif suit son premier jour.")
@@ -116,7 +129,25 @@ def _wish(typed: dict[str, str]) -> TariffWish:
         formula=_formula(typed),
         sibling_percents=tuple(_percents(typed["siblings"])),
         childcare=bool(typed["childcare"]),
+        attendance=_attendance(typed) if typed["by_attendance"] else None,
     )
+
+
+def _attendance(typed: dict[str, str]) -> AttendanceRules:
+    return AttendanceRules(
+        justified_percent=_number(typed["justified"], "La part due pour une absence justifiée"),
+        unjustified_percent=_number(typed["unjustified"], "La part due pour une absence non justifiée"),
+        free_absences=_number(typed["free_absences"], "Le nombre d'absences gratuites"),
+        extra_cents=_amount(typed["extra"], "du supplément sans réservation"),
+        late_pickup_cents=_amount(typed["late_pickup"], "du supplément pour un départ en retard"),
+    )
+
+
+def _number(text: str, what: str) -> int:
+    try:
+        return int(text.removesuffix("%").strip())
+    except ValueError:
+        raise Unclear(f"{what} est un nombre entier, comme 50.") from None
 
 
 def _formula(typed: dict[str, str]) -> Formula:

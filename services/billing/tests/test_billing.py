@@ -13,6 +13,7 @@ from aiohttp import web
 from billing.jobs import release_overdue_checkouts
 from chassis.clock import now, today
 from contracts.events.payment import (
+    Means,
     PaymentExpired,
     PaymentHeld,
     PaymentRefunded,
@@ -145,7 +146,7 @@ async def test_a_review_of_a_payment_that_was_given_up_takes_its_invoices_again(
 async def test_a_refund_makes_the_invoice_due_again_(town: Any) -> None:
     household, invoice = await town.invoiced(1, 2)
     checkout = (await town.opened(household, invoice["invoice_id"]))["checkout_id"]
-    event = town.confirmed(household, checkout, 2 * PRICE)
+    event = town.confirmed(household, checkout, 2 * PRICE, means=Means.DEBIT)
     who = {**town.over(household, checkout), "payment_id": event.payment_id}
     refund = PaymentRefunded(
         **{**who, "amount_cents": 300},
@@ -166,7 +167,10 @@ async def test_a_refund_makes_the_invoice_due_again_(town: Any) -> None:
     await town.until("SELECT count(*) FROM ledger_transaction WHERE key LIKE 'returned/%'", 1)
     (due,) = (await town.invoices(household))["to_pay"]
     assert due["left_cents"] == 2 * PRICE
-    assert await town.sql("SELECT coalesce(sum(amount_cents), 0) FROM ledger_entry WHERE account = 'bank'") == 0
+    journal = await (await town.client.get("/journal", headers=town.staff())).json()
+    assert [(each["means"], each["count"], each["amount_cents"]) for each in journal["takings"]] == [("debit", 3, 0)]
+    assert sorted(each["amount_cents"] for each in journal["entries"]) == [-550, -300, 850]
+    assert await town.sql("SELECT array_agg(DISTINCT till) FROM ledger_entry WHERE account = 'bank'") == ["Régie"]
     await town.balanced()
 
 
@@ -314,11 +318,13 @@ async def test_what_is_published_never_changes(town: Any) -> None:
 
 async def test_the_database_refuses_what_does_not_balance(town: Any) -> None:
     household = await town.household()
+    entry = (
+        "WITH t AS (INSERT INTO ledger_transaction (key, at, day) VALUES ('x', now(), now()) RETURNING transaction_id) "
+        "INSERT INTO ledger_entry (transaction_id, account, means, till, household_id, amount_cents) "
+        "VALUES ((SELECT transaction_id FROM t),"
+    )
     with pytest.raises(asyncpg.RaiseError, match="does not balance"):
-        await town.sql(
-            "WITH t AS (INSERT INTO ledger_transaction (key, at, day) VALUES ('x', now(), now()) "
-            "RETURNING transaction_id) "
-            "INSERT INTO ledger_entry (transaction_id, account, household_id, amount_cents) "
-            "SELECT transaction_id, 'bank', $1, 100 FROM t",
-            household,
-        )
+        await town.sql(f"{entry} 'bank', 'card', 'REGIE', $1::uuid, 100)", household)
+    for account in ("'bank', NULL, 'REGIE'", "'bank', 'card', NULL", "'credit', 'card', NULL"):
+        with pytest.raises(asyncpg.CheckViolationError):  # money says how it came, and nothing else does
+            await town.sql(f"{entry} {account}, $1::uuid, 100)", household)
