@@ -27,9 +27,9 @@ from billing.store import checkouts, invoices, runs, tariffs
 from chassis.clock import now
 from chassis.database import Database
 from chassis.migrations import migrate
-from contracts.api.billing import InvoiceRunWish, RunStatus
+from contracts.api.billing import InvoiceRunWish
 from contracts.api.tariffs import Bracket, Brackets, TariffWish
-from contracts.events.billing import CheckoutInvoice
+from contracts.events.billing import CheckoutInvoice, RunStatus
 from contracts.events.payment import Means, Mode, PaymentConfirmed, Ticket
 from local_stack.postgres import PostgresServer
 

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from pydantic import Field, StringConstraints, model_validator
 
+from contracts.events.billing import RunStatus
 from contracts.model import Cents, Contract, Instant, Label, Month, PositiveCents, Reference
 
 Explanation = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=400)]
@@ -47,16 +48,6 @@ class InvoicePreview(Contract):
     month: Month
     households: int
     days: int
-
-
-class RunStatus(StrEnum):
-    """Where a run stands; it works by itself while ``drafting`` or ``publishing``, and survives any stop."""
-
-    DRAFTING = "drafting"
-    READY = "ready"
-    PUBLISHING = "publishing"
-    DONE = "done"
-    CANCELLED = "cancelled"
 
 
 class AnomalyKind(StrEnum):

@@ -16,6 +16,7 @@ EVENTS: dict[str, type[Event]] = {
         planning.PlaceGranted,
         planning.AttendanceRecorded,
         billing.CheckoutOpened,
+        billing.RunProgressed,
         billing.InvoicePublished,
         billing.InvoiceCredited,
         billing.InvoiceSettled,

@@ -1,7 +1,6 @@
 """P7 to P9: to the bank, waiting for its word, and what it said."""
 
 import asyncio
-import contextlib
 
 from aiohttp import web
 
@@ -9,16 +8,15 @@ from chassis.http import path_uuid, streaming
 from contracts.api.billing import Checkout, CheckoutWish
 from contracts.api.payment_gateway import PayerForm, Payment, PaymentList, PaymentStatus, PaymentTimeline, PaymentWish
 from contracts.failures import Invalid, Unavailable
-from gateway.live import HUB
+from gateway.live import stream
 from gateway.pages.invoices import household_of
 from gateway.pages.payment_words import steps
 from gateway.pages.rendering import checked_form, page, see, signed_in
-from gateway.services import SERVICES, SignedOut, Told
+from gateway.services import SERVICES, Told
 
 WAITING = {PaymentStatus.CREATED, PaymentStatus.PENDING, PaymentStatus.PROCESSING}
 READY_TRIES = 25
 READY_PAUSE_SECONDS = 0.2
-KEEP_ALIVE_SECONDS = 15
 
 routes = web.RouteTableDef()
 
@@ -117,35 +115,15 @@ async def bank_form(request: web.Request) -> web.Response:
 @routes.get("/paiements/{payment_id}/flux")
 @streaming
 async def live(request: web.Request) -> web.StreamResponse:
-    """Server-sent events: the status now, and again when something is heard of the payment."""
+    """The status now, and again when something is heard of the payment."""
     session, person = await signed_in(request)
-    payment_id = path_uuid(request, "payment_id")
-    services, shown = request.app[SERVICES], None
-    with request.app[HUB].waits_for(payment_id, person.session_id) as heard:
+    payment_id, services = path_uuid(request, "payment_id"), request.app[SERVICES]
+
+    async def ask() -> tuple[str, bool]:
         payment = await services.call(session, "payment-gateway", f"/payments/{payment_id}", Payment)
-        response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store"})
-        await response.prepare(request)
-        with contextlib.suppress(Unavailable, Told, SignedOut, ConnectionError):  # the browser connects again
-            while not request.app[HUB].is_closing:
-                if payment.status != shown:
-                    shown = payment.status
-                    await response.write(f"event: status\ndata: {shown}\n\n".encode())
-                if shown not in WAITING:
-                    break
-                if not await _within(heard, KEEP_ALIVE_SECONDS):
-                    await response.write(b": waiting\n\n")
-                heard.clear()  # before the question: what is heard while it is asked is not lost
-                payment = await services.call(session, "payment-gateway", f"/payments/{payment_id}", Payment)
-    return response
+        return payment.status, payment.status in WAITING
 
-
-async def _within(heard: asyncio.Event, seconds: float) -> bool:
-    """Whether it was heard in time."""
-    try:
-        await asyncio.wait_for(heard.wait(), seconds)
-    except TimeoutError:
-        return False
-    return True
+    return await stream(request, ask, payment_id, person.session_id)
 
 
 @routes.post("/paiements/{payment_id}/annulation")

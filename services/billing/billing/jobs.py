@@ -20,8 +20,8 @@ from chassis import outbox
 from chassis.clock import now, today
 from chassis.database import DATABASE, Database, Transaction
 from chassis.jobs import Jobs
-from contracts.api.billing import CheckoutStatus, Invoice, InvoiceLine, InvoiceStatus, InvoiceSummary, RunStatus
-from contracts.events.billing import InvoicePublished
+from contracts.api.billing import CheckoutStatus, Invoice, InvoiceLine, InvoiceStatus, InvoiceSummary
+from contracts.events.billing import InvoicePublished, RunStatus
 
 PDF_BATCH = 20
 HOUSEHOLDS_A_STEP = 40
@@ -65,7 +65,7 @@ async def _step(tx: Transaction, settings: Settings, run: Any) -> None:
     until, is_publishing = runs.last_day(run["month"]), run["status"] == RunStatus.PUBLISHING
     ids = await usages.households_waiting(tx, until, run["after_household"], HOUSEHOLDS_A_STEP)
     if not ids:
-        await _turn(tx, run)
+        await outbox.add(tx, runs.progressed(await _turn(tx, run), now()))
         return
     if is_publishing:
         await invoices.lock_households(tx, ids)
@@ -82,7 +82,7 @@ async def _step(tx: Transaction, settings: Settings, run: Any) -> None:
         await _publish(tx, settings, run, due)
     else:
         await _note_anomalies(tx, run, drafts)
-    await runs.advance(
+    moved = await runs.advance(
         tx,
         run["run_id"],
         after=ids[-1],
@@ -90,17 +90,17 @@ async def _step(tx: Transaction, settings: Settings, run: Any) -> None:
         invoices=len(due),
         total_cents=sum(each.total_cents for each in due),
     )
+    await outbox.add(tx, runs.progressed(moved, now()))
 
 
-async def _turn(tx: Transaction, run: Any) -> None:
+async def _turn(tx: Transaction, run: Any) -> Any:
     """Every household was seen: the run waits for a person, goes on by itself if told to, or is done."""
     if run["status"] == RunStatus.PUBLISHING:
-        await runs.move(tx, run["run_id"], RunStatus.DONE)
         await tx.execute("SELECT pg_notify('invoice_published', '')")
-    elif run["straight"] and not await runs.missing_tariffs(tx, run["run_id"]):
-        await runs.start_publishing(tx, run["run_id"], run["requested_by"])
-    else:
-        await runs.move(tx, run["run_id"], RunStatus.READY)
+        return await runs.move(tx, run["run_id"], RunStatus.DONE)
+    if run["straight"] and not await runs.missing_tariffs(tx, run["run_id"]):
+        return await runs.start_publishing(tx, run["run_id"], run["requested_by"])
+    return await runs.move(tx, run["run_id"], RunStatus.READY)
 
 
 async def _note_anomalies(tx: Transaction, run: Any, drafts: Sequence[Draft]) -> None:

@@ -67,6 +67,14 @@ async def test_a_run_is_looked_at_before_it_is_published(town: Any) -> None:
         assert answer.status == 200
     done = await town.reached(begun["run_id"], "done")
     assert (done["invoices"], done["total_cents"]) == (1, 2 * PRICE)
+    told = [(await town.probe.next("billing.run.progressed")).data for _ in range(5)]
+    assert [(each["status"], each["households_done"], each["invoices"]) for each in told] == [
+        ("drafting", 1, 1),
+        ("ready", 1, 1),
+        ("publishing", 0, 0),
+        ("publishing", 1, 1),
+        ("done", 1, 1),
+    ]
     assert await town.sql("SELECT count(*) FROM invoice") == 1
     late = await town.client.post(f"/invoice-runs/{begun['run_id']}/cancel", headers=town.staff())
     assert (await late.json(content_type=None))["code"] == "run_moved"
@@ -80,6 +88,9 @@ async def test_a_run_that_is_given_up_publishes_nothing_and_frees_the_place(town
     second = await town.begin()
     assert (second.status, (await second.json(content_type=None))["run_id"]) == (409, begun["run_id"])
     assert (await town.client.post(f"/invoice-runs/{begun['run_id']}/cancel", headers=town.staff())).status == 200
+    assert (await town.client.post(f"/invoice-runs/{begun['run_id']}/cancel", headers=town.staff())).status == 200
+    told = [(await town.probe.next("billing.run.progressed")).data["status"] for _ in range(3)]
+    assert told == ["drafting", "ready", "cancelled"]
     refused = await town.client.post(f"/invoice-runs/{begun['run_id']}/publish", headers=town.staff())
     assert refused.status == 409
     assert (await town.run())["invoices"] == 1
