@@ -129,13 +129,17 @@ class CreditNoteSummary(Contract):
 
 
 class InvoiceList(Contract):
-    """``GET /households/{household_id}/invoices``; ``credit_cents`` is what the town owes the household."""
+    """``GET /households/{household_id}/invoices``; ``credit_cents`` is what the town owes the household.
+
+    ``part_cents_min`` is the least that may be paid online of what is due, where the town allows parts.
+    """
 
     to_pay: tuple[InvoiceSummary, ...]
     paid: tuple[InvoiceSummary, ...]
     credit_cents: int = Field(ge=0)
     credit_notes: tuple[CreditNoteSummary, ...] = ()
     certificates: tuple["CertificateKey", ...] = ()
+    part_cents_min: int | None = None
 
 
 class CertificateKey(Contract):
@@ -267,9 +271,13 @@ class Certificate(Contract):
 
 
 class CheckoutWish(Contract):
-    """``POST /households/{household_id}/checkouts`` with an ``Idempotency-Key``."""
+    """``POST /households/{household_id}/checkouts`` with an ``Idempotency-Key``.
+
+    All that is left of these invoices, or ``amount_cents`` of it, oldest first, where the town allows parts.
+    """
 
     invoice_ids: tuple[UUID, ...] = Field(min_length=1, max_length=50)
+    amount_cents: PositiveCents | None = None
 
 
 class CheckoutStatus(StrEnum):

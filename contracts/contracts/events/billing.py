@@ -5,6 +5,8 @@ from enum import StrEnum
 from typing import Literal
 from uuid import UUID
 
+from pydantic import Field
+
 from contracts.events.event import Event
 from contracts.model import Contract, Instant, Label, Month, PositiveCents, Reference
 
@@ -20,12 +22,13 @@ class RunStatus(StrEnum):
 
 
 class CheckoutInvoice(Contract):
-    """An invoice inside a checkout, with the part of it that is being paid."""
+    """An invoice inside a checkout, with the part of it that is being paid and what is left of it afterwards."""
 
     invoice_id: UUID
     number: Reference
     month: Month
     amount_cents: PositiveCents
+    left_cents: int = Field(default=0, ge=0)
 
 
 class CheckoutOpened(Event):

@@ -1,6 +1,7 @@
 """P7 to P9: to the bank, waiting for its word, and what it said."""
 
 import asyncio
+from typing import Any
 
 from aiohttp import web
 
@@ -9,9 +10,10 @@ from contracts.api.billing import Checkout, CheckoutWish
 from contracts.api.payment_gateway import PayerForm, Payment, PaymentList, PaymentStatus, PaymentTimeline, PaymentWish
 from contracts.failures import Invalid, Unavailable
 from gateway.live import stream
-from gateway.pages.invoices import household_of
+from gateway.pages.invoices import household_of, recap_page
 from gateway.pages.payment_words import steps
-from gateway.pages.rendering import checked_form, page, see, signed_in
+from gateway.pages.rendering import checked_form, euros, page, see, signed_in
+from gateway.pages.staff import typed_cents
 from gateway.services import SERVICES, Told
 
 WAITING = {PaymentStatus.CREATED, PaymentStatus.PENDING, PaymentStatus.PROCESSING}
@@ -30,21 +32,41 @@ async def pay(request: web.Request) -> web.Response:
     form = await checked_form(request)
     session, _person, household = await household_of(request)
     services = request.app[SERVICES]
+    wanted, typed = form.getall("facture", []), str(form.get("amount", "")).strip()
     try:
-        wish = CheckoutWish(invoice_ids=form.getall("facture", []))
+        amount = typed_cents(typed) if typed else None
+    except ValueError:
+        return await recap_page(request, wanted, wrong="Le montant s'écrit comme 42,50.", typed=typed)
+    try:
+        wish = CheckoutWish(invoice_ids=wanted, amount_cents=amount)
     except ValueError as error:
         raise Invalid("the form cannot be read", errors=[]) from error
     try:
         path, key = f"{household}/checkouts", str(form.get("key", ""))
         checkout = await services.call(session, "billing", path, Checkout, method="POST", body=wish, key=key)
     except Told as told:
+        if told.told_code == "part_refused":
+            return await recap_page(request, wanted, wrong=_part(told.facts), typed=typed)
         if told.told_code != "checkout_open":
             raise
         checkout = await services.call(session, "billing", f"{path}/{told.facts['checkout_id']}", Checkout)
     payment = await _begin(request, session, str(checkout.checkout_id))
-    if {each.invoice_id for each in checkout.invoices} != set(wish.invoice_ids):
+    held = {each.invoice_id for each in checkout.invoices}
+    is_that = (
+        held <= set(wish.invoice_ids) and checkout.amount_cents == amount if amount else held == set(wish.invoice_ids)
+    )
+    if not is_that:
         return see(f"/paiements/{payment.payment_id}?autre=1")
     return see(payment.payer_url or f"/paiements/{payment.payment_id}")
+
+
+def _part(facts: dict[str, Any]) -> str:
+    """What can be paid, when it is not what was typed."""
+    due = euros(facts["due_cents"])
+    if "minimum_cents" not in facts:
+        return f"Ces factures se règlent en une fois : {due}."
+    least, most = euros(facts["minimum_cents"]), euros(facts["maximum_cents"])
+    return f"Vous pouvez payer le total de {due}, ou une partie entre {least} et {most}."
 
 
 async def _begin(request: web.Request, session: str, checkout_id: str) -> Payment:

@@ -201,13 +201,13 @@ class Town:
         await self.run()
         return household, (await self.invoices(household))["to_pay"][0]
 
-    async def checkout(self, household: UUID, *invoices: str, key: str | None = None) -> Any:
+    async def checkout(self, household: UUID, *invoices: str, key: str | None = None, **more: Any) -> Any:
         headers = self.parent(household, **{"Idempotency-Key": key or uuid4().hex})
         path = f"/households/{household}/checkouts"
-        return await self.client.post(path, json={"invoice_ids": list(invoices)}, headers=headers)
+        return await self.client.post(path, json={"invoice_ids": list(invoices), **more}, headers=headers)
 
-    async def opened(self, household: UUID, *invoices: str) -> dict[str, Any]:
-        response = await self.checkout(household, *invoices)
+    async def opened(self, household: UUID, *invoices: str, **more: Any) -> dict[str, Any]:
+        response = await self.checkout(household, *invoices, **more)
         assert response.status == 201, await response.text()
         made: dict[str, Any] = await response.json()
         return made
@@ -257,7 +257,9 @@ class Town:
 
 
 @pytest.fixture
-async def town(aiohttp_client: Any, database_url: str, amqp_url: str, tokens: Tokens, probe: Probe) -> Town:
+async def town(
+    request: pytest.FixtureRequest, aiohttp_client: Any, database_url: str, amqp_url: str, tokens: Tokens, probe: Probe
+) -> Town:
     settings = Settings(
         database_url=database_url,
         amqp_url=amqp_url,
@@ -269,6 +271,7 @@ async def town(aiohttp_client: Any, database_url: str, amqp_url: str, tokens: To
         town_contact="mairie@saint-aubin.example",
         till_reference="REGIE-SCOLAIRE",
         till_address="Régie enfance, 1 place de la Mairie, le mardi matin",
+        **getattr(request, "param", {}),
     )
     await set_up(SERVICE, settings)
     made = Town(await aiohttp_client(build(settings)), tokens, probe, settings)

@@ -1,12 +1,37 @@
-"""``python -m planning [serve | migrate | parked …]``"""
+"""``python -m planning [serve | migrate | parked … | replay]``"""
+
+import argparse
+import sys
 
 from chassis.command import Service, main
+from chassis.database import Database
+from chassis.replay import written
 from planning.app import build
 from planning.jobs import prepare
 from planning.listeners import listeners
 from planning.settings import MIGRATIONS, NAME, Settings
+from planning.store.replay import told
 
-SERVICE = Service(NAME, Settings, build, MIGRATIONS, listeners, prepare=prepare)
+
+async def replay(settings: Settings, arguments: list[str]) -> int:
+    """Write everything that was told of bookings and attendance, one event a line, for `python -m billing rebuild`.
+
+    Nothing is published: nobody gets a mail again.
+    """
+    argparse.ArgumentParser(prog="python -m planning replay", description=replay.__doc__).parse_args(arguments)
+    database = Database(settings.database_url, connections_max=2)
+    await database.start()
+    try:
+        async with database.transaction() as tx:
+            await tx.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+            async for event in told(tx):
+                sys.stdout.write(written(event))
+    finally:
+        await database.stop()
+    return 0
+
+
+SERVICE = Service(NAME, Settings, build, MIGRATIONS, listeners, commands={"replay": replay}, prepare=prepare)
 
 if __name__ == "__main__":
     main(SERVICE)

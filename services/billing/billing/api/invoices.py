@@ -37,6 +37,7 @@ async def get_invoices(request: web.Request) -> web.Response:
             credit_cents=credit,
             credit_notes=tuple(notes),
             certificates=tuple(certificates),
+            part_cents_min=request.app[SETTINGS].part_cents_min,
         )
     )
 
