@@ -8,6 +8,7 @@ import asyncio
 import sys
 import tempfile
 from collections.abc import Awaitable, Callable
+from datetime import date, timedelta
 from pathlib import Path
 
 from playwright.async_api import Page, async_playwright
@@ -82,6 +83,22 @@ async def tour(page: Page, stack: Stack, identifier: str, shoot: Shoot) -> None:
     await shoot("confirmation", page)
 
 
+async def month_and_account(page: Page, stack: Stack, shoot: Shoot) -> None:
+    """A month that is prepared and given up, and a household's account with the days of an invoice."""
+    await page.goto(f"{stack.gateway_url}/mairie/factures")
+    await page.locator("#month").fill(f"{date.today() + timedelta(days=62):%Y-%m}")  # noqa: DTZ011 - one's own machine
+    await page.get_by_role("button", name="Préparer").click()
+    await page.get_by_role("heading", name="À relire").wait_for(timeout=60_000)
+    await shoot("run-ready", page)
+    await page.get_by_role("button", name="Abandonner").click()
+    await page.goto(f"{stack.gateway_url}/mairie/encaissements?foyer=SA008")
+    await page.locator(".lines a").first.click()
+    await page.get_by_text("Rendre des jours").click()
+    await shoot("household", page)
+    await page.get_by_role("button", name="Choisir les jours").click()
+    await shoot("credit-days", page)
+
+
 async def town_hall(page: Page, stack: Stack, shoot: Shoot) -> None:
     """The pages of an administrator, with the first of what each lists."""
     await sign_in(page, stack, "mairie")
@@ -94,6 +111,7 @@ async def town_hall(page: Page, stack: Stack, shoot: Shoot) -> None:
             await one.first.click()
             await page.wait_for_load_state()
             await shoot(f"{name}-one", page)
+    await month_and_account(page, stack, shoot)
 
 
 async def take(stack: Stack, folder: Path, wanted: tuple[str, ...]) -> None:
