@@ -9,7 +9,8 @@ import asyncpg
 import structlog
 from aiohttp import web
 
-from chassis.broker import AWAY, BROKER, EVENTS_EXCHANGE, Exchange, Message, publish_all
+from chassis.broker import AWAY, BROKER, Exchange, Message, publish_all
+from chassis.broker_accounts import EVENTS_EXCHANGE
 from chassis.database import DATABASE, Database, Transaction
 from chassis.envelope import Envelope
 from chassis.health import NAME

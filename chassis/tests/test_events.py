@@ -11,7 +11,8 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from chassis import outbox, parking
-from chassis.broker import EVENTS_EXCHANGE, UNROUTED, Message, publish, take, use_broker
+from chassis.broker import UNROUTED, Message, publish, take, use_broker
+from chassis.broker_accounts import EVENTS_EXCHANGE
 from chassis.clock import now
 from chassis.command import Service, set_up
 from chassis.database import DATABASE, Transaction, use_database
