@@ -84,7 +84,7 @@ async def tour(page: Page, stack: Stack, identifier: str, shoot: Shoot) -> None:
 
 
 async def month_and_account(page: Page, stack: Stack, shoot: Shoot) -> None:
-    """A month that is prepared and given up, and a household's account with the days of an invoice."""
+    """A month prepared and given up, a household with the days of an invoice, a sheet of attendance that is full."""
     await page.goto(f"{stack.gateway_url}/mairie/factures")
     await page.locator("#month").fill(f"{date.today() + timedelta(days=62):%Y-%m}")  # noqa: DTZ011 - one's own machine
     await page.get_by_role("button", name="Préparer").click()
@@ -97,6 +97,12 @@ async def month_and_account(page: Page, stack: Stack, shoot: Shoot) -> None:
     await shoot("household", page)
     await page.get_by_role("button", name="Choisir les jours").click()
     await shoot("credit-days", page)
+    day = date.today().replace(day=1) - timedelta(days=20)  # noqa: DTZ011 - one's own machine
+    await page.goto(f"{stack.gateway_url}/mairie/pointage")
+    await page.get_by_label("Activité").select_option(label=demo.CANTEEN)
+    await page.get_by_label("Jour").fill(str(day - timedelta(days=day.weekday())))
+    await page.get_by_role("button", name="Voir la feuille").click()
+    await shoot("attendance-day", page)
 
 
 async def town_hall(page: Page, stack: Stack, shoot: Shoot) -> None:
