@@ -1,8 +1,9 @@
 """/mairie/tarifs: the rules that make prices."""
 
+from collections.abc import Callable
 from datetime import date
 from decimal import Decimal, InvalidOperation
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID, uuid4
 
 from aiohttp import web
@@ -35,7 +36,13 @@ FIELDS = (
 )  # fmt: skip
 USUAL = {"kind": "flat", "justified": "0", "unjustified": "100", "free_absences": "0", "extra": "0", "late_pickup": "0"}
 
+WRONG_FORMULA = "Vérifiez le calcul du prix : montants positifs, tranches croissantes, plancher sous le plafond."
+WRONG_RULES = "Vérifiez les règles de pointage : pourcentages jusqu'à 100, ou 200 sans justification."
+
 routes = web.RouteTableDef()
+
+
+Part = TypeVar("Part")
 
 
 class Unclear(ValueError):  # noqa: N818 - an answer
@@ -108,8 +115,6 @@ def _sentence(error: ValueError) -> str:
         "label": "Donnez un nom au tarif, en 60 caractères au plus.",
         "valid_from": "Donnez le premier jour du tarif.",
         "sibling_percents": "Les réductions sont des pourcentages entre 0 et 100.",
-        "attendance": "Vérifiez les règles de pointage : pourcentages jusqu'à 100, ou 200 sans justification.",
-        "formula": "Vérifiez le calcul du prix : montants positifs, tranches croissantes, plancher sous le plafond.",
     }
     return named.get(str(first["loc"][0]) if first["loc"] else "", "Le dernier jour du tarif suit son premier jour.")
 
@@ -126,11 +131,19 @@ def _wish(typed: dict[str, str]) -> TariffWish:
         resident=RESIDENCES.get(typed["resident"]),
         valid_from=typed["valid_from"],
         valid_until=typed_day(typed["valid_until"]),
-        formula=_formula(typed),
+        formula=_sensible(_formula, typed, WRONG_FORMULA),
         sibling_percents=tuple(_percents(typed["siblings"])),
         childcare=bool(typed["childcare"]),
-        attendance=_attendance(typed) if typed["by_attendance"] else None,
+        attendance=_sensible(_attendance, typed, WRONG_RULES) if typed["by_attendance"] else None,
     )
+
+
+def _sensible(read: Callable[[dict[str, str]], Part], typed: dict[str, str], otherwise: str) -> Part:
+    """A part of the rule; what to put right when it was read but makes no sense."""
+    try:
+        return read(typed)
+    except ValidationError:
+        raise Unclear(otherwise) from None
 
 
 def _attendance(typed: dict[str, str]) -> AttendanceRules:
