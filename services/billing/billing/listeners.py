@@ -133,8 +133,7 @@ async def _give_back(tx: Transaction, event: PaymentRefunded | PaymentReturned, 
     if came is None:
         raise Later("the payment itself is not in the ledger yet")
     credit = await invoices.credit_cents(tx, event.household_id)
-    paid = await returns.paid_invoices(tx, event.household_id, event.checkout_id)
-    await invoices.lock_invoices(tx, [invoice_id for invoice_id, _ in paid])
+    asked = await returns.asked(tx, event.household_id, event.checkout_id)
     means, till = came
-    entries = give_back(event.amount_cents, credit, paid, means=means, till=till)
+    entries = give_back(event.amount_cents, credit, asked, means=means, till=till)
     await invoices.add_ledger_transaction(tx, key, event.household_id, entries, now())

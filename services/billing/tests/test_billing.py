@@ -174,6 +174,24 @@ async def test_a_refund_makes_the_invoice_due_again_(town: Any) -> None:
     await town.balanced()
 
 
+async def test_money_taken_back_makes_due_what_it_paid_in_the_end_and_never_what_was_credited(town: Any) -> None:
+    household, invoice = await town.invoiced(1, 2)
+    checkout = (await town.opened(household, invoice["invoice_id"]))["checkout_id"]
+    event = town.confirmed(household, checkout, 2 * PRICE)
+    await town.probe.publish(event)
+    await town.until("SELECT count(*) FROM ledger_transaction WHERE key LIKE 'payment/%'", 1)
+    path = f"/households/{household}/invoices/{invoice['invoice_id']}/credit-notes"
+    assert (await town.post(path, {"amount_cents": 2 * PRICE, "reason": "Geste"})).status == 201
+    await town.uses(household, 8, 9)
+    await town.run()  # the credit pays it
+    who = {**town.over(household, checkout), "payment_id": event.payment_id, "amount_cents": 2 * PRICE}
+    await town.probe.publish(PaymentReturned(**who, how=Returned.CHARGED_BACK, returned_at=now()))
+    await town.until("SELECT count(*) FROM ledger_transaction WHERE key LIKE 'returned/%'", 1)
+    (due,) = (await town.invoices(household))["to_pay"]
+    assert (due["left_cents"], due["invoice_id"] != invoice["invoice_id"]) == (2 * PRICE, True)
+    await town.balanced()
+
+
 async def test_a_refund_that_is_heard_before_its_payment_waits_for_it(town: Any) -> None:
     household, invoice = await town.invoiced(1)
     checkout = (await town.opened(household, invoice["invoice_id"]))["checkout_id"]

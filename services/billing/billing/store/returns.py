@@ -2,6 +2,8 @@
 
 from uuid import UUID
 
+from billing.domain.returns import Asked
+from billing.store import invoices
 from chassis.database import Transaction
 
 
@@ -54,14 +56,17 @@ async def how_it_came(tx: Transaction, payment_id: UUID) -> tuple[str, str] | No
     return (row["means"], row["till"]) if row else None
 
 
-async def paid_invoices(tx: Transaction, household_id: UUID, checkout_id: UUID) -> list[tuple[UUID, int]]:
-    """The household's invoices with what is paid on each: the checkout's first, then the newest."""
+async def asked(tx: Transaction, household_id: UUID, checkout_id: UUID) -> list[Asked]:
+    """The household's invoices, locked: the checkout's first, then the newest."""
     rows = await tx.fetch(
-        "SELECT i.invoice_id, (i.total_cents - coalesce((SELECT sum(e.amount_cents) FROM ledger_entry e "
-        "WHERE e.invoice_id = i.invoice_id), 0))::bigint AS paid_cents FROM invoice i "
-        "LEFT JOIN checkout_invoice ci ON ci.invoice_id = i.invoice_id AND ci.checkout_id = $2 "
+        "SELECT i.invoice_id FROM invoice i LEFT JOIN checkout_invoice ci "
+        "ON ci.invoice_id = i.invoice_id AND ci.checkout_id = $2 "
         "WHERE i.household_id = $1 ORDER BY ci.position NULLS LAST, i.published_at DESC, i.number DESC",
         household_id,
         checkout_id,
     )
-    return [(row["invoice_id"], row["paid_cents"]) for row in rows if row["paid_cents"] > 0]
+    ids = [row["invoice_id"] for row in rows]
+    await invoices.lock_invoices(tx, ids)
+    found = {each.invoice_id: each for each in await invoices.summaries(tx, household_id, ids)}
+    known = [found[invoice_id] for invoice_id in ids]
+    return [Asked(each.invoice_id, each.total_cents, each.credited_cents, each.left_cents) for each in known]

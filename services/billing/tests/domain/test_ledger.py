@@ -18,6 +18,7 @@ from billing.domain.ledger import (
     refunded,
     settle,
 )
+from billing.domain.returns import Asked, give_back
 
 CENTS = st.integers(1, 100_000)
 
@@ -52,6 +53,7 @@ class Books(RuleBasedStateMachine):
         self.total: dict[UUID, int] = {}
         self.credited: dict[UUID, int] = defaultdict(int)
         self.money = 0
+        self.payments = 0
 
     def write(self, entries: tuple[Entry, ...]) -> None:
         assert sum(entry.amount_cents for entry in entries) == 0
@@ -80,6 +82,7 @@ class Books(RuleBasedStateMachine):
         done = settle(amount, chosen, {each: self.left(each) for each in chosen}, means="card", till="REGIE")
         self.write(done.entries)
         self.money += amount
+        self.payments += amount
 
     @precondition(lambda self: self.invoices)
     @rule(data=st.data())
@@ -98,6 +101,16 @@ class Books(RuleBasedStateMachine):
         cents = data.draw(st.integers(1, self.credit))
         self.write(refunded(cents, means="transfer", till="REGIE"))
         self.money -= cents
+
+    @precondition(lambda self: self.payments > 0)
+    @rule(data=st.data())
+    def reverse(self, data: st.DataObject) -> None:
+        """The bank takes money back, or the town refunds a payment: what this paid is due again."""
+        cents = data.draw(st.integers(1, self.payments))
+        asked = [Asked(each, self.total[each], self.credited[each], self.left(each)) for each in self.invoices]
+        self.write(give_back(cents, self.credit, asked, means="card", till="REGIE"))
+        self.money -= cents
+        self.payments -= cents
 
     @invariant()
     def every_balance_is_right(self) -> None:
