@@ -6,6 +6,8 @@ from datetime import date
 from typing import Any
 from uuid import UUID, uuid4
 
+from billing.store import usages
+from chassis.database import DATABASE
 from contracts.events.planning import Presence
 
 PRICE = 425
@@ -202,3 +204,16 @@ async def test_a_credit_note_is_of_days_of_its_invoice_or_of_an_amount(town: Any
     path = f"/households/{household}/invoices/{invoice['invoice_id']}/days"
     assert (await town.client.get(path, headers=town.parent(household))).status == 403
     assert (await town.client.get(path.replace(str(household), str(uuid4())), headers=town.staff())).status == 404
+
+
+async def test_a_day_that_was_credited_while_a_run_looked_at_it_stays_credited(town: Any) -> None:
+    """A preview reads without locks; what it found in the meantime is not written over what is newer."""
+    household, invoice = await town.invoiced(1, 2)
+    database = town.client.app[DATABASE]
+    async with database.transaction() as tx:
+        looked_at = await usages.account(tx, household)
+    assert (await give_back(town, household, invoice, 1)).status == 201
+    async with database.transaction() as tx:
+        await usages.mark(tx, [(each, each.invoiced) for each in looked_at])
+    query = "SELECT array_agg((invoiced_price_cents, waived)::text ORDER BY day) FROM usage"
+    assert await town.sql(query) == ["(0,t)", "(425,f)"]

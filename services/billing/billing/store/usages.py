@@ -202,15 +202,17 @@ def _invoiced(row: Any) -> Invoiced | None:
 
 
 async def mark(tx: Transaction, days: Sequence[tuple[Usage, Invoiced | None]]) -> None:
-    """Note how each day is invoiced from now on, as what it was seen."""
+    """Note how each day is invoiced from now on, as what it was seen; one that was marked since it was read stays."""
     await tx.execute(
         "UPDATE usage u SET seen_as = n.basis, invoice_id = n.invoice_id, invoiced_price_cents = n.cents, "
         "invoiced_base_cents = n.base_cents, invoiced_tariff_id = n.tariff_id, waived = n.waived "
         "FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::date[], $5::text[], $6::uuid[], $7::bigint[], "
-        "$8::bigint[], $9::uuid[], $10::boolean[]) "
-        "AS n (household_id, child_id, activity_id, day, basis, invoice_id, cents, base_cents, tariff_id, waived) "
+        "$8::bigint[], $9::uuid[], $10::boolean[], $11::text[], $12::bigint[]) "
+        "AS n (household_id, child_id, activity_id, day, basis, invoice_id, cents, base_cents, tariff_id, waived, "
+        "was_seen_as, was_cents) "
         "WHERE u.household_id = n.household_id AND u.child_id = n.child_id AND u.activity_id = n.activity_id "
-        "AND u.day = n.day",
+        "AND u.day = n.day AND u.seen_as IS NOT DISTINCT FROM n.was_seen_as "
+        "AND u.invoiced_price_cents IS NOT DISTINCT FROM n.was_cents",
         [usage.household_id for usage, _ in days],
         [usage.child_id for usage, _ in days],
         [usage.activity_id for usage, _ in days],
@@ -221,4 +223,6 @@ async def mark(tx: Transaction, days: Sequence[tuple[Usage, Invoiced | None]]) -
         [each and each.base_cents for _, each in days],
         [each and each.tariff_id for _, each in days],
         [each is not None and each.waived for _, each in days],
+        [usage.seen_as for usage, _ in days],
+        [usage.invoiced and usage.invoiced.price_cents for usage, _ in days],
     )
