@@ -15,6 +15,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from chassis import health
 from chassis.logs import bind_correlation_id
+from chassis.metrics import observe
 from chassis.settings import EdgeSettings
 from contracts import failures
 from contracts.model import Month
@@ -115,7 +116,10 @@ def _request_context() -> Callable[..., Awaitable[web.StreamResponse]]:
         if not response.prepared:
             response.headers[REQUEST_ID_HEADER] = request[REQUEST_ID]
         if not request.path.startswith("/health/"):
-            milliseconds = round((time.perf_counter() - start) * 1000, 1)
+            seconds = time.perf_counter() - start
+            if not getattr(request.match_info.handler, "is_streaming", False):
+                observe(request, response.status, seconds)
+            milliseconds = round(seconds * 1000, 1)
             log.info(
                 "request", method=request.method, path=request.path, status=response.status, milliseconds=milliseconds
             )

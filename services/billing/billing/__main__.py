@@ -15,6 +15,7 @@ from billing.settings import MIGRATIONS, NAME, Settings
 from billing.store import runs
 from billing.store.proof import prove
 from billing.store.rebuild import rebuild_usage
+from billing.store.vitals import VITALS
 from chassis.command import OwnCommand, Service, main
 from chassis.database import Database, Transaction
 from chassis.replay import read
@@ -105,7 +106,7 @@ async def _rebuild(tx: Transaction, lines: Iterable[str], *, is_check: bool) -> 
 
 
 COMMANDS: dict[str, OwnCommand] = {"publish-month": publish, "verify": verify, "rebuild": rebuild}
-SERVICE = Service(NAME, Settings, build, MIGRATIONS, listeners, commands=COMMANDS)
+SERVICE = Service(NAME, Settings, build, MIGRATIONS, listeners, vitals=VITALS, commands=COMMANDS)
 
 if __name__ == "__main__":
     main(SERVICE)

@@ -31,7 +31,7 @@ def build(settings: Settings) -> web.Application:
     use_broker(app, settings)
     use_identity(app, settings, audience=NAME)
     _use_banks(app, PayFiP(settings), *(Lyra(settings, account) for account in settings.lyra_accounts))
-    use_outbox(app)
+    use_outbox(app, settings)
     use_listeners(app, listeners, settings)
     use_jobs(app, jobs)
     app.add_routes(ROUTES)

@@ -3,7 +3,7 @@
 import argparse
 import sys
 
-from chassis.command import Service, main
+from chassis.command import OwnCommand, Service, main
 from chassis.database import Database
 from chassis.replay import written
 from planning.app import build
@@ -11,6 +11,7 @@ from planning.jobs import prepare
 from planning.listeners import listeners
 from planning.settings import MIGRATIONS, NAME, Settings
 from planning.store.replay import told
+from planning.store.vitals import VITALS
 
 
 async def replay(settings: Settings, arguments: list[str]) -> int:
@@ -31,7 +32,8 @@ async def replay(settings: Settings, arguments: list[str]) -> int:
     return 0
 
 
-SERVICE = Service(NAME, Settings, build, MIGRATIONS, listeners, commands={"replay": replay}, prepare=prepare)
+COMMANDS: dict[str, OwnCommand] = {"replay": replay}
+SERVICE = Service(NAME, Settings, build, MIGRATIONS, listeners, vitals=VITALS, commands=COMMANDS, prepare=prepare)
 
 if __name__ == "__main__":
     main(SERVICE)
