@@ -15,7 +15,7 @@ Explanation = Annotated[str, StringConstraints(strip_whitespace=True, min_length
 
 
 class Price(Contract):
-    """What a day costs a child of this household, and why."""
+    """What a day costs a child of this household, and why; ``attendance`` says what who came may make of it."""
 
     activity_id: UUID
     unit_price_cents: int
@@ -23,6 +23,7 @@ class Price(Contract):
     tariff_id: UUID | None = None
     quotient_cents: int | None = None
     quotient_from: date | None = None
+    attendance: Explanation | None = None
 
 
 class PriceList(Contract):

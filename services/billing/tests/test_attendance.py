@@ -59,6 +59,17 @@ async def test_an_invoice_by_attendance_says_on_each_line_what_became_of_the_day
     assert (await town.run())["invoices"] == 0
 
 
+async def test_a_parent_reads_what_an_absence_would_cost_before_booking(town: Any) -> None:
+    await by_attendance(town)
+    household = await town.household()
+    path = f"/households/{household}/prices"
+    (price,) = (await (await town.client.get(path, headers=town.parent(household))).json())["prices"]
+    assert price["attendance"].replace("\N{NO-BREAK SPACE}", " ") == (
+        "D'après le pointage : absence justifiée non facturée · absence non justifiée 50 % du prix, sauf 1 par mois · "
+        "sans réservation +2 € · départ en retard +5 €"
+    )
+
+
 async def test_days_that_nobody_checked_are_named_before_publishing(town: Any) -> None:
     await by_attendance(town)
     household = await town.household()
