@@ -23,14 +23,12 @@ def give_back(
     """The bank account loses it, by the means and at the till it came: first out of the household's credit, then
     invoices that were paid are due again, in their order.
 
-    Last, where the town had paid a credit out already, so is what it had credited: the household owes that, and an
-    invoice is how it can pay it. All of it together holds at least what ever came in, so nothing is left over; a credit
-    is never made negative, and nothing is due beyond what an invoice said.
+    Where the town had paid a credit out already, so is what it had credited: the household owes that, and an invoice is
+    how it can pay it. What no invoice ever asked (an overpayment that was given back at the till, and that the bank
+    takes back too) is a debt on the household's credit account.
     """
     from_credit = min(max(credit_cents, 0), amount_cents)
     entries = [Entry(Account.BANK, -amount_cents, means=means, till=till)]
-    if from_credit:
-        entries.append(Entry(Account.CREDIT, from_credit))
     rest = amount_cents - from_credit
     paid = [(each.invoice_id, max(0, each.total_cents - each.credited_cents - each.left_cents)) for each in invoices]
     credited = [
@@ -41,6 +39,6 @@ def give_back(
         if due_again := min(cents, rest):
             entries.append(Entry(Account.RECEIVABLE, due_again, invoice_id))
             rest -= due_again
-    if rest:
-        raise ValueError(f"{rest} cents were never paid by this household")
+    if from_credit + rest:
+        entries.append(Entry(Account.CREDIT, from_credit + rest))
     return tuple(entries)

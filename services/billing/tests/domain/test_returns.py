@@ -2,7 +2,6 @@
 
 from uuid import uuid4
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -22,9 +21,14 @@ def test_what_goes_back_balances(data: st.DataObject, credit: int, lefts: list[i
     assert all(0 < again.get(each.invoice_id, 1) <= each.total_cents - 5 for each in paid)
 
 
-def test_more_than_ever_came_in_is_a_defect() -> None:
-    with pytest.raises(ValueError, match="never paid"):
-        give_back(10, 3, [Asked(uuid4(), 6, 0, 0)], means="card", till="REGIE")
+def test_what_no_invoice_ever_asked_is_a_debt_of_the_household() -> None:
+    """One cent was due and a hundred came; the till gave ninety-nine back, and now the bank takes the hundred."""
+    entries = give_back(100, 0, [Asked(uuid4(), 1, 0, 0)], means="card", till="REGIE")
+    assert [(entry.account, entry.amount_cents) for entry in entries] == [
+        (Account.BANK, -100),
+        (Account.RECEIVABLE, 1),
+        (Account.CREDIT, 99),
+    ]
 
 
 def test_what_was_paid_is_due_again_before_what_was_credited() -> None:
