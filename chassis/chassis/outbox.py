@@ -45,6 +45,11 @@ async def add(tx: Transaction, *events: Event) -> None:
     await tx.execute("SELECT pg_notify($1, '')", CHANNEL)
 
 
+async def forget(tx: Transaction, *subjects: str) -> None:
+    """Delete the kept events of subjects whose names nobody may keep; what is not published yet still leaves."""
+    await tx.execute("DELETE FROM outbox WHERE subject = ANY($1) AND published_at IS NOT NULL", subjects)
+
+
 def use_outbox(app: web.Application, settings: ServiceSettings) -> None:
     """Run the relay from start to stop; any number of replicas may, one publishes at a time."""
     wake = app[DATABASE].wake_on(CHANNEL)

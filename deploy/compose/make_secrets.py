@@ -8,6 +8,7 @@ from pathlib import Path
 from chassis.broker_accounts import SET_UP, definitions
 
 ROOT = Path("/secrets")
+GIVEN = Path("/given")
 SERVICES = ("auth", "planning", "billing", "payment-gateway", "notifier")
 PREAU = 10_001
 BROKER = "load_definitions = /etc/rabbitmq/preau/definitions.json\nlog.console.level = warning\n"
@@ -23,8 +24,17 @@ def write(program: str, name: str, text: str, *, owner: int = PREAU, mode: int =
     file.parent.chmod(0o755)
 
 
+def take_given() -> None:
+    """Give each program the town's own secrets, files ``program/setting``; anew at each start, so they can change."""
+    for file in sorted(GIVEN.glob("*/*")):
+        if not (ROOT / file.parent.name).is_dir():
+            raise SystemExit(f"{file}: no program is called {file.parent.name}")
+        write(file.parent.name, file.name, file.read_text(encoding="utf-8").rstrip("\n"))
+
+
 def main() -> None:
     """Make what a new system needs; a system that has its secrets keeps them."""
+    take_given()
     done = ROOT / "postgresql" / "made"
     if done.exists():
         return
@@ -43,6 +53,9 @@ def main() -> None:
         write(service, "database_url", f"postgresql://{role}:{password}@postgresql:5432/{role}")
     write("postgresql", "databases.sql", roles, owner=0, mode=0o444)
     write("auth", "auth_key_secret", secrets.token_hex(32))
+    links = secrets.token_hex(32)
+    write("auth", "link_secret", links)
+    write("notifier", "link_secret", links)
     write("gateway", "csrf_secret", secrets.token_hex(32))
     done.touch()
 

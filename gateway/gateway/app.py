@@ -9,11 +9,14 @@ from gateway.live import use_hub
 from gateway.pages import (
     account,
     attendance,
+    bank_journal,
     bank_payments,
+    calendar_feed,
     credit_days,
     families,
     first_time,
     home,
+    household,
     invoices,
     mails,
     messages,
@@ -41,10 +44,9 @@ def build(settings: Settings) -> web.Application:
     use_services(app)
     use_hub(app)
     for part in (
-        *(sign_in, first_time, account, home, plans, planning, invoices, payments),
-        *(town_hall, families, messages, mails, town_calendar, attendance, runs, tariffs, till),
-        *(credit_days, bank_payments),
-        *(webhooks, assets),
+        *(sign_in, first_time, account, calendar_feed, home, plans, planning, invoices, payments),
+        *(town_hall, families, household, messages, mails, town_calendar, attendance),
+        *(runs, tariffs, till, credit_days, bank_payments, bank_journal, webhooks, assets),
     ):
         app.add_routes(part.routes)
     return app

@@ -29,9 +29,13 @@ TOWN_HALL = {
     "runs": "factures",
     "till": "encaissements",
     "payments": "paiements",
+    "journal": "paiements/journal",
     "messages": "messages",
     "mails": "courrier",
 }
+
+REMITTANCE = "Date;Montant;Refdet\n24/11/2026;42,50;A1B2C3D4E5\n24/11/2026;7,00;F6G7H8\n"
+"""A bank's file that names payments of another town."""
 
 Shoot = Callable[[str, Page], Awaitable[None]]
 
@@ -55,6 +59,8 @@ async def tour(page: Page, stack: Stack, identifier: str, shoot: Shoot) -> None:
     await shoot("home", page)
     await page.get_by_role("link", name="Mon compte").click()
     await shoot("account", page)
+    await page.get_by_role("button", name="Créer une adresse").click()
+    await shoot("calendar-feed", page)
     await page.get_by_role("link", name="Planning", exact=True).click()
     await shoot("children", page)
     await page.locator(".cards a").first.click()
@@ -112,12 +118,31 @@ async def town_hall(page: Page, stack: Stack, shoot: Shoot) -> None:
     for name, path in TOWN_HALL.items():
         await page.goto(f"{stack.gateway_url}/mairie/{path}")
         await shoot(name, page)
-        one = page.locator(f"main a[href*='/mairie/{path}/']:not([href*='.csv']):not([href$='/fichier'])")
+        others = "".join(f":not([href$='{each}'])" for each in ("/fichier", "/journal", "/rapprochement"))
+        one = page.locator(f"main a[href*='/mairie/{path}/']:not([href*='.csv']){others}")
         if await one.count():
             await one.first.click()
             await page.wait_for_load_state()
             await shoot(f"{name}-one", page)
     await month_and_account(page, stack, shoot)
+    await page.goto(f"{stack.gateway_url}/mairie/familles")
+    await page.locator("ul.families a").first.click()
+    for words in ("Ajouter un enfant", "Cet enfant a déjà un autre foyer", "À la demande de la famille (RGPD)"):
+        await page.get_by_text(words).click()
+    await page.get_by_text("Garde par dates").first.click()
+    await page.get_by_label("Les jours de ce foyer, une période par ligne").first.fill("pendant Noël")
+    await page.get_by_role("button", name="Enregistrer").click()
+    await page.get_by_text("Ajouter un enfant").click()
+    await page.get_by_text("À la demande de la famille (RGPD)").click()
+    await shoot("household-wrong", page)
+    await page.goto(f"{stack.gateway_url}/mairie/paiements/rapprochement")
+    for name, content in (("remittances-refused", REMITTANCE + "hier;douze;A\n"), ("remittances", REMITTANCE)):
+        await page.get_by_label("Fichier CSV").set_input_files(
+            {"name": "releve.csv", "mimeType": "text/csv", "buffer": content.encode()}
+        )
+        await page.get_by_role("button", name="Envoyer le relevé").click()
+        await page.wait_for_load_state()
+        await shoot(name, page)
 
 
 async def take(stack: Stack, folder: Path, wanted: tuple[str, ...]) -> None:

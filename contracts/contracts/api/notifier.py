@@ -117,6 +117,23 @@ class MailLog(Contract):
     counts: dict[MailStatus, int]
 
 
+class PaymentMail(Contract):
+    """A mail about a payment; to whom it went and what the mail server answered is told to staff only."""
+
+    kind: Label
+    status: MailStatus
+    created_at: Instant
+    sent_at: Instant | None
+    recipient: str | None = None
+    answer: str | None = None
+
+
+class PaymentMails(Contract):
+    """``GET /households/{household_id}/payments/{payment_id}/mails``, oldest first."""
+
+    mails: tuple[PaymentMail, ...]
+
+
 class Unsubscription(Contract):
     """``POST /unsubscriptions``, by whoever has the link of a mail: stop one kind of optional mail."""
 

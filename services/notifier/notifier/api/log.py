@@ -9,8 +9,8 @@ from aiohttp import web
 from chassis.clock import now
 from chassis.database import DATABASE
 from chassis.http import json_response, path_uuid, public
-from chassis.identity import require
-from contracts.api.notifier import MailLog, MailStatus
+from chassis.identity import household_in_path, identity, require
+from contracts.api.notifier import MailLog, MailStatus, PaymentMails
 from contracts.failures import Invalid, NotFound, Unauthenticated
 from contracts.identity import Permission
 from notifier.domain.bounces import read_bounce
@@ -34,6 +34,17 @@ async def get_mails(request: web.Request) -> web.Response:
     async with request.app[DATABASE].transaction() as tx:
         log = MailLog(mails=await mails.latest(tx, LOG_MAX, status), counts=await mails.counts(tx))
     return json_response(log)
+
+
+@routes.get("/households/{household_id}/payments/{payment_id}/mails")
+async def get_payment_mails(request: web.Request) -> web.Response:
+    """What was mailed about a payment; to whom, and what the mail server answered, is for staff."""
+    household_id = household_in_path(request, Permission.READ_MAILS)
+    async with request.app[DATABASE].transaction() as tx:
+        found = await mails.about_payment(tx, household_id, path_uuid(request, "payment_id"))
+    if not identity(request).may(Permission.READ_MAILS):
+        found = tuple(mail.model_copy(update={"recipient": None, "answer": None}) for mail in found)
+    return json_response(PaymentMails(mails=found))
 
 
 @routes.post("/mails/{mail_id}/again")
