@@ -21,6 +21,7 @@ def ticket(model: Ticket) -> bytes:
                 "number": invoice.number,
                 "month": french.month(invoice.month),
                 "amount": french.euros(invoice.amount_cents),
+                "left": french.euros(invoice.left_cents) if invoice.left_cents else "",
             }
             for invoice in model.invoices
         ],

@@ -103,14 +103,22 @@ def test_a_ticket_says_what_was_paid(tmp_path: Path) -> None:
         "aucun argent",
     ):
         assert expected in text
+    assert "reste à régler" not in text
+    part = a_ticket().invoices[0].model_copy(update={"amount_cents": 1_000, "left_cents": 3_250})
+    paid = a_ticket().model_copy(update={"invoices": (part,), "amount_cents": 1_000})
+    assert "reste à régler : 32,50 €" in text_of(documents.ticket(paid), tmp_path)
     real = a_ticket().model_copy(update={"mode": Mode.PRODUCTION})
     assert "TEST" not in text_of(documents.ticket(real), tmp_path)
 
 
 def test_sixty_lines_are_all_there(tmp_path: Path) -> None:
-    text = text_of(documents.invoice(an_invoice(lines=60)), tmp_path)
+    model = an_invoice(lines=60)
+    why = "Accueil du soir · QF 845 depuis le 01/09/2026 · absence non justifiée n° 1 du mois : non facturée"
+    said = tuple(line.model_copy(update={"explanation": f"régularisation · {why}"}) for line in model.lines)
+    text = text_of(documents.invoice(model.model_copy(update={"lines": said})), tmp_path)
     for number in range(60):
         assert f"Enfant {number} " in text
+    assert " ".join(text.split()).count(why) == 60
     assert "1 234,50 €" in text
     assert "page 5 sur 5" in text
 

@@ -12,6 +12,7 @@ from gateway.pages import (
     bank_journal,
     bank_payments,
     calendar_feed,
+    credit_days,
     families,
     first_time,
     home,
@@ -46,7 +47,7 @@ def build(settings: Settings) -> web.Application:
     for part in (
         *(sign_in, first_time, account, calendar_feed, home, plans, planning, invoices, payments),
         *(town_hall, families, household, messages, mails, town_calendar, attendance),
-        *(runs, tariffs, till, reminders, bank_payments, bank_journal, webhooks, assets),
+        *(runs, tariffs, till, credit_days, reminders, bank_payments, bank_journal, webhooks, assets),
     ):
         app.add_routes(part.routes)
     return app

@@ -1,9 +1,9 @@
 """What happens now, told to the pages that wait for it."""
 
 import asyncio
+import contextlib
 from collections import defaultdict
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Iterator
 from uuid import UUID
 
 from aiohttp import web
@@ -12,19 +12,23 @@ from chassis.broker import use_broker
 from chassis.live import use_live
 from contracts.events import Event
 from contracts.events.auth import SessionEnded
+from contracts.events.billing import RunProgressed
 from contracts.events.payment import PaymentConfirmed, PaymentExpired, PaymentHeld, PaymentRefused
-from gateway.services import SERVICES
+from contracts.failures import Unavailable
+from gateway.services import SERVICES, SignedOut, Told
 from gateway.settings import SETTINGS
+
+KEEP_ALIVE_SECONDS = 15
 
 
 class Hub:
-    """Who waits for which payment, and in which session."""
+    """Who waits for which payment or run, and in which session."""
 
     def __init__(self) -> None:
         self._waiting: dict[UUID, set[asyncio.Event]] = defaultdict(set)
         self.is_closing = False
 
-    @contextmanager
+    @contextlib.contextmanager
     def waits_for(self, *subjects: UUID) -> Iterator[asyncio.Event]:
         """An event that is set when something is heard of one of the subjects."""
         heard = asyncio.Event()
@@ -54,7 +58,7 @@ HUB = web.AppKey("hub", Hub)
 
 
 def use_hub(app: web.Application) -> None:
-    """Hear payments and ended sessions as they pass."""
+    """Hear payments, monthly runs and ended sessions as they pass."""
     hub = app[HUB] = Hub()
 
     async def on_event(event: Event) -> None:
@@ -63,10 +67,47 @@ def use_hub(app: web.Application) -> None:
             hub.tell(event.session_id)
         elif isinstance(event, PaymentConfirmed | PaymentRefused | PaymentExpired | PaymentHeld):
             hub.tell(event.payment_id)
+        elif isinstance(event, RunProgressed):
+            hub.tell(event.run_id)
 
     async def close(_app: web.Application) -> None:
         hub.close()
 
     app.on_shutdown.append(close)
     use_broker(app, app[SETTINGS])
-    use_live(app, ["payment.*", "auth.session.ended"], on_event)
+    use_live(app, ["payment.*", "auth.session.ended", "billing.run.progressed"], on_event)
+
+
+async def stream(
+    request: web.Request, ask: Callable[[], Awaitable[tuple[str, bool]]], *subjects: UUID
+) -> web.StreamResponse:
+    """Server-sent events ``status``: what ``ask`` answers now, and again when something is heard of the subjects.
+
+    ``ask`` says what to tell, once each, and whether more may come.
+    """
+    hub, told = request.app[HUB], None
+    with hub.waits_for(*subjects) as heard:
+        status, goes_on = await ask()
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store"})
+        await response.prepare(request)
+        with contextlib.suppress(Unavailable, Told, SignedOut, ConnectionError):  # the browser connects again
+            while not hub.is_closing:
+                if status != told:
+                    told = status
+                    await response.write(f"event: status\ndata: {told}\n\n".encode())
+                if not goes_on:
+                    break
+                if not await _within(heard, KEEP_ALIVE_SECONDS):
+                    await response.write(b": waiting\n\n")
+                heard.clear()  # before the question: what is heard while it is asked is not lost
+                status, goes_on = await ask()
+    return response
+
+
+async def _within(heard: asyncio.Event, seconds: float) -> bool:
+    """Whether it was heard in time."""
+    try:
+        await asyncio.wait_for(heard.wait(), seconds)
+    except TimeoutError:
+        return False
+    return True

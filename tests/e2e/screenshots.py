@@ -8,6 +8,7 @@ import asyncio
 import sys
 import tempfile
 from collections.abc import Awaitable, Callable
+from datetime import date, timedelta
 from pathlib import Path
 
 from playwright.async_api import Page, async_playwright
@@ -89,6 +90,28 @@ async def tour(page: Page, stack: Stack, identifier: str, shoot: Shoot) -> None:
     await shoot("confirmation", page)
 
 
+async def month_and_account(page: Page, stack: Stack, shoot: Shoot) -> None:
+    """A month prepared and given up, a household with the days of an invoice, a sheet of attendance that is full."""
+    await page.goto(f"{stack.gateway_url}/mairie/factures")
+    await page.locator("#month").fill(f"{date.today() + timedelta(days=62):%Y-%m}")  # noqa: DTZ011 - one's own machine
+    await page.get_by_role("button", name="Préparer").click()
+    await page.get_by_role("heading", name="À relire").wait_for(timeout=60_000)
+    await shoot("run-ready", page)
+    await page.get_by_role("button", name="Abandonner").click()
+    await page.goto(f"{stack.gateway_url}/mairie/encaissements?foyer=SA008")
+    await page.locator(".lines a").first.click()
+    await page.get_by_text("Rendre des jours").click()
+    await shoot("household", page)
+    await page.get_by_role("button", name="Choisir les jours").click()
+    await shoot("credit-days", page)
+    day = date.today().replace(day=1) - timedelta(days=20)  # noqa: DTZ011 - one's own machine
+    await page.goto(f"{stack.gateway_url}/mairie/pointage")
+    await page.get_by_label("Activité").select_option(label=demo.CANTEEN)
+    await page.get_by_label("Jour").fill(str(day - timedelta(days=day.weekday())))
+    await page.get_by_role("button", name="Voir la feuille").click()
+    await shoot("attendance-day", page)
+
+
 async def town_hall(page: Page, stack: Stack, shoot: Shoot) -> None:
     """The pages of an administrator, with the first of what each lists."""
     await sign_in(page, stack, "mairie")
@@ -102,6 +125,7 @@ async def town_hall(page: Page, stack: Stack, shoot: Shoot) -> None:
             await one.first.click()
             await page.wait_for_load_state()
             await shoot(f"{name}-one", page)
+    await month_and_account(page, stack, shoot)
     await page.goto(f"{stack.gateway_url}/mairie/familles")
     await page.locator("ul.families a").first.click()
     for words in ("Ajouter un enfant", "Cet enfant a déjà un autre foyer", "À la demande de la famille (RGPD)"):

@@ -182,3 +182,100 @@ async def test_a_message_for_an_activity_is_counted_before_it_goes(phone: Page, 
     await expect(phone.get_by_text("affiché · Cantine")).to_be_visible()
     await sign_in(phone, stack, "demo06")
     await expect(phone.get_by_text("Menus de Noël")).to_be_visible()
+
+
+async def test_days_of_an_invoice_are_given_back_by_name(phone: Page, stack: Stack) -> None:
+    await sign_in(phone, stack, "regie")
+    await account(phone, stack, "SA003")
+    await phone.get_by_text("Rendre des jours").click()
+    await phone.get_by_role("button", name="Choisir les jours").click()
+    await phone.get_by_label("Motif").fill("Repas non servi")
+    await phone.get_by_role("button", name="Publier l'avoir").click()
+    await expect(phone.get_by_role("alert")).to_contain_text("Choisissez au moins un jour")
+    assert await phone.get_by_label("Motif").input_value() == "Repas non servi"
+    before = await phone.locator("input[name=jour]").count()
+    for number in range(2):
+        await phone.locator("input[name=jour]").nth(number).check()
+    await phone.get_by_role("button", name="Publier l'avoir").click()
+    await expect(phone.get_by_role("status")).to_contain_text("L'avoir est publié")
+    await expect(phone.get_by_text("Repas non servi")).to_be_visible()
+    await phone.get_by_text("Rendre des jours").click()
+    await phone.get_by_role("button", name="Choisir les jours").click()
+    await expect(phone.locator("input[name=jour]")).to_have_count(before - 2)
+
+
+async def test_a_tariff_by_attendance_keeps_what_was_typed_until_it_is_right(phone: Page, stack: Stack) -> None:
+    await sign_in(phone, stack, "regie")
+    await phone.goto(f"{stack.gateway_url}/mairie/tarifs")
+    await phone.get_by_label("Activité").select_option(label="Périscolaire matin")
+    await phone.get_by_label("Nom du tarif").fill("Matin d'une école")
+    await phone.get_by_label("Premier jour").fill("2020-07-01")
+    await phone.get_by_label("Dernier jour (facultatif)").fill("2020-07-31")
+    await phone.get_by_label("Prix, en euros").fill("3")
+    await phone.get_by_label("Ce qui est pointé").check()
+    await phone.get_by_label("Absence non justifiée").fill("la moitié")
+    await phone.get_by_label("Supplément départ en retard").fill("5,50")
+    await phone.get_by_role("button", name="Enregistrer le tarif").click()
+    await expect(phone.get_by_role("alert")).to_contain_text("un nombre entier, comme 50")
+    await expect(phone.get_by_label("Ce qui est pointé")).to_be_checked()
+    await phone.get_by_label("Absence non justifiée").fill("250")
+    await phone.get_by_role("button", name="Enregistrer le tarif").click()
+    await expect(phone.get_by_role("alert")).to_contain_text("pourcentages jusqu'à 100")
+    await phone.get_by_label("Absence non justifiée").fill("50")
+    await phone.get_by_label("Selon la tranche").check()
+    await phone.get_by_label("Une tranche par ligne").fill("700 = 1,00\n400 = 2,65\n4,20")
+    await phone.get_by_label("Prix quand le QF").fill("4,20")
+    await phone.get_by_role("button", name="Enregistrer le tarif").click()
+    await expect(phone.get_by_role("alert")).to_contain_text("tranches croissantes")
+    await phone.get_by_label("Le même prix pour tous").check()
+    await phone.get_by_role("button", name="Enregistrer le tarif").click()
+    kept = phone.locator(".tariffs > li", has_text="Matin d'une école")
+    await expect(kept).to_contain_text("Facturé d'après le pointage")
+    await expect(kept).to_contain_text("départ en retard +5,50")
+
+
+async def test_a_parent_pays_a_part_and_reads_what_is_left(phone: Page, stack: Stack) -> None:
+    await sign_in(phone, stack, "demo07")
+    await phone.goto(f"{stack.gateway_url}/factures")
+    due = cents(await phone.locator(".invoices .amount").first.inner_text())
+    await phone.get_by_role("button", name="Régler les factures choisies").click()
+    for wrong, words in (("dix", "s'écrit comme 42,50"), ("5", "une partie entre 10,00")):
+        await phone.get_by_label("Montant que vous payez").fill(wrong)
+        await phone.get_by_role("button", name="Payer en ligne").click()
+        await expect(phone.get_by_role("alert")).to_contain_text(words)
+        assert await phone.get_by_label("Montant que vous payez").input_value() == wrong
+    await phone.get_by_label("Montant que vous payez").fill("12,50")
+    await phone.get_by_role("button", name="Payer en ligne").click()
+    await phone.get_by_label("Numéro de carte").fill("4970 1000 0000 0006")
+    await phone.get_by_role("button", name="Payer").click()
+    await expect(phone.get_by_role("heading", name="Confirmation de paiement")).to_be_visible(timeout=60_000)
+    left = await phone.get_by_text("Après ce paiement, il reste").inner_text()
+    assert cents(left) == due - 1_250
+    await phone.get_by_role("link", name="Retour").click()
+    for _ in range(100):
+        if cents(await phone.locator(".invoices .amount").first.inner_text()) == due - 1_250:
+            return
+        await phone.wait_for_timeout(200)
+        await phone.reload()
+    raise AssertionError("the invoice never said what is left")
+
+
+async def test_the_page_of_a_run_follows_its_steps(phone: Page, stack: Stack) -> None:
+    """What the page hears of a run: where it stands, how far it is, and how to say so."""
+    await sign_in(phone, stack, "regie")
+    await phone.goto(f"{stack.gateway_url}/mairie/factures")
+    await phone.locator("td a").first.click()
+    heard = await phone.evaluate(
+        "new Promise((done) => new EventSource(location.pathname + '/flux')"
+        ".addEventListener('status', (event) => done(event.data)))"
+    )
+    status, count, words = heard.split("|")
+    assert status in {"done", "cancelled"}
+    assert words == f"{count} foyers sur {count}"
+
+
+def cents(text: str) -> int:
+    """The first amount of a text."""
+    found = re.search(r"(\d[\d\s]*),(\d\d)", text)
+    assert found is not None, text
+    return int("".join(found[1].split())) * 100 + int(found[2])

@@ -2,11 +2,12 @@
 
 from datetime import date
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Self
 from uuid import UUID
 
-from pydantic import Field, StringConstraints
+from pydantic import Field, StringConstraints, model_validator
 
+from contracts.events.billing import RunStatus
 from contracts.model import Cents, Contract, Instant, Label, Month, PositiveCents, Reference
 
 Explanation = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=400)]
@@ -14,7 +15,7 @@ Explanation = Annotated[str, StringConstraints(strip_whitespace=True, min_length
 
 
 class Price(Contract):
-    """What a day costs a child of this household, and why."""
+    """What a day costs a child of this household, and why; ``attendance`` says what who came may make of it."""
 
     activity_id: UUID
     unit_price_cents: int
@@ -22,6 +23,7 @@ class Price(Contract):
     tariff_id: UUID | None = None
     quotient_cents: int | None = None
     quotient_from: date | None = None
+    attendance: Explanation | None = None
 
 
 class PriceList(Contract):
@@ -49,20 +51,11 @@ class InvoicePreview(Contract):
     days: int
 
 
-class RunStatus(StrEnum):
-    """Where a run stands; it works by itself while ``drafting`` or ``publishing``, and survives any stop."""
-
-    DRAFTING = "drafting"
-    READY = "ready"
-    PUBLISHING = "publishing"
-    DONE = "done"
-    CANCELLED = "cancelled"
-
-
 class AnomalyKind(StrEnum):
     """What a person should look at before publishing. Only a missing tariff stands in the way."""
 
     TARIFF_MISSING = "tariff_missing"
+    ATTENDANCE_UNCHECKED = "attendance_unchecked"
     QUOTIENT_MISSING = "quotient_missing"
     UNUSUAL_AMOUNT = "unusual_amount"
     OWES_NOTHING = "owes_nothing"
@@ -137,13 +130,17 @@ class CreditNoteSummary(Contract):
 
 
 class InvoiceList(Contract):
-    """``GET /households/{household_id}/invoices``; ``credit_cents`` is what the town owes the household."""
+    """``GET /households/{household_id}/invoices``; ``credit_cents`` is what the town owes the household.
+
+    ``part_cents_min`` is the least that may be paid online of what is due, where the town allows parts.
+    """
 
     to_pay: tuple[InvoiceSummary, ...]
     paid: tuple[InvoiceSummary, ...]
     credit_cents: int = Field(ge=0)
     credit_notes: tuple[CreditNoteSummary, ...] = ()
     certificates: tuple["CertificateKey", ...] = ()
+    part_cents_min: int | None = None
 
 
 class CertificateKey(Contract):
@@ -189,11 +186,43 @@ class Invoice(Contract):
     lines: tuple[InvoiceLine, ...]
 
 
-class CreditNoteWish(Contract):
-    """``POST /households/{household_id}/invoices/{invoice_id}/credit-notes`` with an ``Idempotency-Key``."""
+class DayKey(Contract):
+    """A child's day of an activity."""
 
+    child_id: UUID
+    activity_id: UUID
+    day: date
+
+
+class InvoicedDay(DayKey):
+    """A day that an invoice charges, at what it costs now that credit notes were taken off."""
+
+    child_first_name: Label
+    activity_label: Label
     amount_cents: PositiveCents
+
+
+class InvoicedDays(Contract):
+    """``GET /households/{household_id}/invoices/{invoice_id}/days``: those that can still be credited."""
+
+    days: tuple[InvoicedDay, ...]
+
+
+class CreditNoteWish(Contract):
+    """``POST /households/{household_id}/invoices/{invoice_id}/credit-notes`` with an ``Idempotency-Key``.
+
+    Either whole ``days``, which no later invoice then charges or gives back, or an ``amount_cents`` that is no day's.
+    """
+
+    amount_cents: PositiveCents | None = None
+    days: tuple[DayKey, ...] = Field(default=(), max_length=500)
     reason: Label
+
+    @model_validator(mode="after")
+    def _days_or_amount(self) -> Self:
+        if (self.amount_cents is None) is not bool(self.days) or len(set(self.days)) != len(self.days):
+            raise ValueError("a credit note is of days, each once, or of an amount")
+        return self
 
 
 class CreditNoteLine(Contract):
@@ -243,9 +272,13 @@ class Certificate(Contract):
 
 
 class CheckoutWish(Contract):
-    """``POST /households/{household_id}/checkouts`` with an ``Idempotency-Key``."""
+    """``POST /households/{household_id}/checkouts`` with an ``Idempotency-Key``.
+
+    All that is left of these invoices, or ``amount_cents`` of it, oldest first, where the town allows parts.
+    """
 
     invoice_ids: tuple[UUID, ...] = Field(min_length=1, max_length=50)
+    amount_cents: PositiveCents | None = None
 
 
 class CheckoutStatus(StrEnum):

@@ -436,6 +436,7 @@ class AttendanceRow(Contract):
     class_name: Label
     booked: bool
     presence: Presence | None
+    late_pickup: bool
 
 
 class AttendanceSheet(Contract):
@@ -454,11 +455,18 @@ class AttendanceSheet(Contract):
 
 
 class AttendanceMark(Contract):
-    """What became of a child's day."""
+    """What became of a child's day; only who came can have been fetched late."""
 
     household_id: UUID
     child_id: UUID
     presence: Presence
+    late_pickup: bool = False
+
+    @model_validator(mode="after")
+    def _who_came(self) -> Self:
+        if self.late_pickup and self.presence not in {Presence.PRESENT, Presence.EXTRA}:
+            raise ValueError("only a child that came can have been fetched late")
+        return self
 
 
 class AttendanceMarks(Contract):

@@ -74,11 +74,27 @@ class Proportional(Contract):
 Formula = Annotated[Flat | Brackets | Proportional, Field(discriminator="kind")]
 
 
+class AttendanceRules(Contract):
+    """What attendance makes of a day's price, for a town that invoices who came. A day that nobody checked costs it.
+
+    ``justified_percent`` and ``unjustified_percent`` of the price are asked for an absence; the first
+    ``free_absences`` without a reason of a child in a month cost nothing. ``extra_cents`` are added to the price of a
+    child that came without a booking, ``late_pickup_cents`` to that of one that was fetched late.
+    """
+
+    justified_percent: Percent = 0
+    unjustified_percent: Annotated[int, Field(strict=True, ge=0, le=200)] = 100
+    free_absences: Annotated[int, Field(strict=True, ge=0, le=31)] = 0
+    extra_cents: UnitCents = 0
+    late_pickup_cents: UnitCents = 0
+
+
 class TariffWish(Contract):
     """``PUT /tariffs/{tariff_id}``: what a day of an activity costs, for whom and when.
 
     ``school`` and ``resident`` left out mean all. ``sibling_percents`` are taken off for the second child of the
     household, the third, and so on; the last one holds for all that follow. ``childcare`` opens the tax certificate.
+    Without ``attendance`` a day costs its price because it is booked, whoever came.
     """
 
     label: ShortLabel
@@ -91,6 +107,7 @@ class TariffWish(Contract):
     formula: Formula
     sibling_percents: tuple[Percent, ...] = Field(default=(), max_length=6)
     childcare: bool = False
+    attendance: AttendanceRules | None = None
 
     @model_validator(mode="after")
     def _ends_after_it_begins(self) -> Self:
@@ -152,7 +169,9 @@ class Terms(TermsWish):
 
 
 class Repricing(Contract):
-    """An invoice some of whose days cost less by what is known of the household now: a credit to propose."""
+    """An invoice some of whose days cost less by what is known now, of the household or of who came: a credit to
+    propose.
+    """
 
     invoice_id: UUID
     number: str

@@ -18,6 +18,7 @@ EVENTS: dict[str, type[Event]] = {
         planning.PlaceGranted,
         planning.AttendanceRecorded,
         billing.CheckoutOpened,
+        billing.RunProgressed,
         billing.InvoicePublished,
         billing.InvoiceReminded,
         billing.InvoiceCredited,

@@ -5,19 +5,30 @@ from enum import StrEnum
 from typing import Literal
 from uuid import UUID
 
-from pydantic import PositiveInt
+from pydantic import Field, PositiveInt
 
 from contracts.events.event import Event
 from contracts.model import Contract, Instant, Label, Month, PositiveCents, Reference
 
 
+class RunStatus(StrEnum):
+    """Where a run stands; it works by itself while ``drafting`` or ``publishing``, and survives any stop."""
+
+    DRAFTING = "drafting"
+    READY = "ready"
+    PUBLISHING = "publishing"
+    DONE = "done"
+    CANCELLED = "cancelled"
+
+
 class CheckoutInvoice(Contract):
-    """An invoice inside a checkout, with the part of it that is being paid."""
+    """An invoice inside a checkout, with the part of it that is being paid and what is left of it afterwards."""
 
     invoice_id: UUID
     number: Reference
     month: Month
     amount_cents: PositiveCents
+    left_cents: int = Field(default=0, ge=0)
 
 
 class CheckoutOpened(Event):
@@ -39,6 +50,28 @@ class CheckoutOpened(Event):
     @property
     def subject(self) -> str:
         return f"checkout/{self.checkout_id}"
+
+
+class RunProgressed(Event):
+    """A monthly run went a step further, or came to rest; ``status`` is where it stands after that.
+
+    ``households_done``, ``invoices`` and ``total_cents`` are of its present phase, preparing or publishing.
+    """
+
+    type = "billing.run.progressed"
+
+    run_id: UUID
+    month: Month
+    status: RunStatus
+    households: int
+    households_done: int
+    invoices: int
+    total_cents: int
+    progressed_at: Instant
+
+    @property
+    def subject(self) -> str:
+        return f"run/{self.run_id}"
 
 
 class InvoicePublished(Event):

@@ -101,16 +101,20 @@ class PlaceGranted(Event):
 
 
 class AttendanceRecorded(Event):
-    """What became of a child's day, as marked last: ``version`` grows with each change of the same day."""
+    """What became of a child's day, as marked last: ``version`` grows with each change of the same day of the child,
+    in whichever of its households. ``late_pickup`` is a child that came and was fetched late.
+    """
 
     type = "planning.attendance.recorded"
 
     household_id: UUID
     child_id: UUID
+    child_first_name: Label
     activity_id: UUID
     activity_label: Label
     day: date
     presence: Presence
+    late_pickup: bool
     booked: bool
     version: Version
     recorded_by: UUID

@@ -42,6 +42,7 @@ TILL = {
     "TOWN_SIRET": "00000000000000",
     "TOWN_ADDRESS": "1 place de la Mairie, 00000 Saint-Aubin",
     "TOWN_CONTACT": "enfance@saint-aubin.example",
+    "PART_CENTS_MIN": "1000",
     "TILL_ADDRESS": "Régie enfance, 1 place de la Mairie, le mardi et le jeudi de 9 h à 12 h",
 }
 EXAMPLES = Path(__file__).parents[3] / "contracts" / "examples"

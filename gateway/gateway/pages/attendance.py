@@ -22,7 +22,6 @@ PRESENCES = {
     Presence.JUSTIFIED: "justifié",
     Presence.EXTRA: "présent quand même",
 }
-
 routes = web.RouteTableDef()
 
 
@@ -69,8 +68,12 @@ async def mark(request: web.Request) -> web.Response:
         marks = []
         for row in form.getall("row", []):
             household_id, _, child_id = str(row).partition("|")
-            if presence := form.get(f"mark|{row}", others):
-                marks.append(AttendanceMark(household_id=household_id, child_id=child_id, presence=presence))
+            is_late = f"late|{row}" in form
+            if presence := form.get(f"mark|{row}", Presence.PRESENT if is_late else others):
+                mark = AttendanceMark(
+                    household_id=household_id, child_id=child_id, presence=presence, late_pickup=is_late
+                )
+                marks.append(mark)
         if extra := str(form.get("extra", "")):
             household_id, _, child_id = extra.partition("|")
             marks.append(AttendanceMark(household_id=household_id, child_id=child_id, presence=Presence.EXTRA))

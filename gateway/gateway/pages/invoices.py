@@ -1,5 +1,6 @@
 """P6 invoices and P7 their recap before paying."""
 
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
@@ -10,7 +11,7 @@ from chassis.http import path_uuid
 from contracts.api.billing import Invoice, InvoiceList
 from contracts.api.notifier import Preferences, PreferencesView
 from contracts.failures import Forbidden, Invalid, Unavailable
-from gateway.pages.rendering import checked_form, page, see, signed_in
+from gateway.pages.rendering import checked_form, page, see, signed_in, written
 from gateway.services import SERVICES, Told
 
 routes = web.RouteTableDef()
@@ -59,19 +60,37 @@ async def save_preferences(request: web.Request) -> web.Response:
 @routes.get("/factures/recapitulatif")
 async def recap(request: web.Request) -> web.Response:
     """Étape 2: the lines and the total of the chosen invoices."""
+    return await recap_page(request, request.query.getall("facture", []))
+
+
+async def recap_page(
+    request: web.Request, wanted: Sequence[object], *, wrong: str = "", typed: str | None = None
+) -> web.Response:
+    """The recap of some invoices, with what was wrong about the amount that was ``typed``."""
     session, person, household = await household_of(request)
-    chosen = []
-    for text in dict.fromkeys(request.query.getall("facture", [])[:50]):
+    services, chosen = request.app[SERVICES], []
+    for text in dict.fromkeys(str(each) for each in wanted[:50]):
         try:
             path = f"{household}/invoices/{UUID(text)}"
         except ValueError:
             return see("/factures")
-        chosen.append(await request.app[SERVICES].call(session, "billing", path, Invoice))
+        chosen.append(await services.call(session, "billing", path, Invoice))
     payable = [each for each in chosen if each.summary.left_cents]
     if not payable:
         return see("/factures")
     total = sum(each.summary.left_cents for each in payable)
-    return page(request, "invoice_recap.html", person, invoices=payable, total_cents=total)
+    minimum = (await services.call(session, "billing", f"{household}/invoices", InvoiceList)).part_cents_min
+    return page(
+        request,
+        "invoice_recap.html",
+        person,
+        status=422 if wrong else 200,
+        invoices=payable,
+        total_cents=total,
+        part_cents=(minimum, total - minimum) if minimum and 2 * minimum <= total else None,
+        typed=typed or written(total),
+        wrong=wrong,
+    )
 
 
 async def _pdf(request: web.Request, document: str) -> web.Response:

@@ -1,8 +1,8 @@
 """P7 to P9: to the bank, waiting for its word, and what it said."""
 
 import asyncio
-import contextlib
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 from aiohttp import web
@@ -13,16 +13,16 @@ from contracts.api.billing import Checkout, CheckoutWish
 from contracts.api.notifier import PaymentMail, PaymentMails
 from contracts.api.payment_gateway import PayerForm, Payment, PaymentList, PaymentStatus, PaymentTimeline, PaymentWish
 from contracts.failures import Invalid, Unavailable
-from gateway.live import HUB
-from gateway.pages.invoices import household_of
+from gateway.live import stream
+from gateway.pages.invoices import household_of, recap_page
 from gateway.pages.payment_words import is_told_whole, steps
-from gateway.pages.rendering import checked_form, page, see, signed_in
-from gateway.services import SERVICES, SignedOut, Told
+from gateway.pages.rendering import checked_form, euros, page, see, signed_in
+from gateway.pages.staff import typed_cents
+from gateway.services import SERVICES, Told
 
 WAITING = {PaymentStatus.CREATED, PaymentStatus.PENDING, PaymentStatus.PROCESSING}
 READY_TRIES = 25
 READY_PAUSE_SECONDS = 0.2
-KEEP_ALIVE_SECONDS = 15
 STORY_ENDS_WITHIN = timedelta(minutes=1)
 
 routes = web.RouteTableDef()
@@ -37,21 +37,41 @@ async def pay(request: web.Request) -> web.Response:
     form = await checked_form(request)
     session, _person, household = await household_of(request)
     services = request.app[SERVICES]
+    wanted, typed = form.getall("facture", []), str(form.get("amount", "")).strip()
     try:
-        wish = CheckoutWish(invoice_ids=form.getall("facture", []))
+        amount = typed_cents(typed) if typed else None
+    except ValueError:
+        return await recap_page(request, wanted, wrong="Le montant s'écrit comme 42,50.", typed=typed)
+    try:
+        wish = CheckoutWish(invoice_ids=wanted, amount_cents=amount)
     except ValueError as error:
         raise Invalid("the form cannot be read", errors=[]) from error
     try:
         path, key = f"{household}/checkouts", str(form.get("key", ""))
         checkout = await services.call(session, "billing", path, Checkout, method="POST", body=wish, key=key)
     except Told as told:
+        if told.told_code == "part_refused":
+            return await recap_page(request, wanted, wrong=_part(told.facts), typed=typed)
         if told.told_code != "checkout_open":
             raise
         checkout = await services.call(session, "billing", f"{path}/{told.facts['checkout_id']}", Checkout)
     payment = await _begin(request, session, str(checkout.checkout_id))
-    if {each.invoice_id for each in checkout.invoices} != set(wish.invoice_ids):
+    held = {each.invoice_id for each in checkout.invoices}
+    is_that = (
+        held <= set(wish.invoice_ids) and checkout.amount_cents == amount if amount else held == set(wish.invoice_ids)
+    )
+    if not is_that:
         return see(f"/paiements/{payment.payment_id}?autre=1")
     return see(payment.payer_url or f"/paiements/{payment.payment_id}")
+
+
+def _part(facts: dict[str, Any]) -> str:
+    """What can be paid, when it is not what was typed."""
+    due = euros(facts["due_cents"])
+    if "minimum_cents" not in facts:
+        return f"Ces factures se règlent en une fois : {due}."
+    least, most = euros(facts["minimum_cents"]), euros(facts["maximum_cents"])
+    return f"Vous pouvez payer le total de {due}, ou une partie entre {least} et {most}."
 
 
 async def _begin(request: web.Request, session: str, checkout_id: str) -> Payment:
@@ -137,35 +157,15 @@ async def bank_form(request: web.Request) -> web.Response:
 @routes.get("/paiements/{payment_id}/flux")
 @streaming
 async def live(request: web.Request) -> web.StreamResponse:
-    """Server-sent events: the status now, and again when something is heard of the payment."""
+    """The status now, and again when something is heard of the payment."""
     session, person = await signed_in(request)
-    payment_id = path_uuid(request, "payment_id")
-    services, shown = request.app[SERVICES], None
-    with request.app[HUB].waits_for(payment_id, person.session_id) as heard:
+    payment_id, services = path_uuid(request, "payment_id"), request.app[SERVICES]
+
+    async def ask() -> tuple[str, bool]:
         payment = await services.call(session, "payment-gateway", f"/payments/{payment_id}", Payment)
-        response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store"})
-        await response.prepare(request)
-        with contextlib.suppress(Unavailable, Told, SignedOut, ConnectionError):  # the browser connects again
-            while not request.app[HUB].is_closing:
-                if payment.status != shown:
-                    shown = payment.status
-                    await response.write(f"event: status\ndata: {shown}\n\n".encode())
-                if shown not in WAITING:
-                    break
-                if not await _within(heard, KEEP_ALIVE_SECONDS):
-                    await response.write(b": waiting\n\n")
-                heard.clear()  # before the question: what is heard while it is asked is not lost
-                payment = await services.call(session, "payment-gateway", f"/payments/{payment_id}", Payment)
-    return response
+        return payment.status, payment.status in WAITING
 
-
-async def _within(heard: asyncio.Event, seconds: float) -> bool:
-    """Whether it was heard in time."""
-    try:
-        await asyncio.wait_for(heard.wait(), seconds)
-    except TimeoutError:
-        return False
-    return True
+    return await stream(request, ask, payment_id, person.session_id)
 
 
 @routes.post("/paiements/{payment_id}/annulation")

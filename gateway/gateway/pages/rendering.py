@@ -36,6 +36,11 @@ def euros(cents: int) -> str:
     return f"{'−' if cents < 0 else ''}{text},{rest:02d}\u00a0€"
 
 
+def written(cents: int) -> str:
+    """An amount as it is typed in a form: « 42,50 »."""
+    return f"{cents // 100},{cents % 100:02d}"
+
+
 def quotient(cents: int) -> str:
     """A family quotient as people write it: « 845 », « 845,50 »."""
     return euros(cents).removesuffix("\u00a0€").removesuffix(",00")

@@ -6,9 +6,11 @@ from uuid import uuid4
 from aiohttp import web
 
 from chassis.clock import today
-from chassis.http import path_uuid
-from contracts.api.billing import AnomalyKind, InvoicePreview, InvoiceRun, InvoiceRunWish, RunList, RunStatus
+from chassis.http import path_uuid, streaming
+from contracts.api.billing import AnomalyKind, InvoicePreview, InvoiceRun, InvoiceRunWish, RunList
+from contracts.events.billing import RunStatus
 from contracts.identity import Permission
+from gateway.live import stream
 from gateway.pages.rendering import checked_form, page, see
 from gateway.pages.staff import staff
 from gateway.services import SERVICES, Told
@@ -24,6 +26,7 @@ STATUSES = {
 }
 ANOMALIES = {
     AnomalyKind.TARIFF_MISSING: "Sans tarif",
+    AnomalyKind.ATTENDANCE_UNCHECKED: "Pointage non fait",
     AnomalyKind.QUOTIENT_MISSING: "QF non connu",
     AnomalyKind.UNUSUAL_AMOUNT: "Montant inhabituel",
     AnomalyKind.OWES_NOTHING: "Rien à facturer",
@@ -84,7 +87,7 @@ async def begin(request: web.Request) -> web.Response:
 
 @routes.get("/mairie/factures/{run_id}")
 async def run(request: web.Request) -> web.Response:
-    """How far a run is; while it works the page comes again by itself."""
+    """How far a run is; while it works the page follows it by itself."""
     session, person = await staff(request, Permission.PUBLISH_INVOICES)
     path = f"/invoice-runs/{path_uuid(request, 'run_id')}"
     found = await request.app[SERVICES].call(session, "billing", path, InvoiceRun)
@@ -95,10 +98,30 @@ async def run(request: web.Request) -> web.Response:
         person,
         run=found,
         is_working=found.status in WORKING,
+        progress=progress(found),
         blocking=blocking,
         statuses=STATUSES,
         anomalies=ANOMALIES,
     )
+
+
+@routes.get("/mairie/factures/{run_id}/flux")
+@streaming
+async def live(request: web.Request) -> web.StreamResponse:
+    """Where the run is now, and again at each of its steps."""
+    session, person = await staff(request, Permission.PUBLISH_INVOICES)
+    run_id, services = path_uuid(request, "run_id"), request.app[SERVICES]
+
+    async def ask() -> tuple[str, bool]:
+        found = await services.call(session, "billing", f"/invoice-runs/{run_id}", InvoiceRun)
+        return f"{found.status}|{found.households_done}|{progress(found)}", found.status in WORKING
+
+    return await stream(request, ask, run_id, person.session_id)
+
+
+def progress(run: InvoiceRun) -> str:
+    """How far a run is."""
+    return f"{run.households_done} foyers sur {run.households}"
 
 
 async def _say(request: web.Request, word: str) -> web.Response:

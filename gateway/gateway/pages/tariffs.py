@@ -1,8 +1,9 @@
 """/mairie/tarifs: the rules that make prices."""
 
+from collections.abc import Callable
 from datetime import date
 from decimal import Decimal, InvalidOperation
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID, uuid4
 
 from aiohttp import web
@@ -10,7 +11,17 @@ from pydantic import ValidationError
 
 from chassis.http import path_uuid
 from contracts.api.planning import ActivityList
-from contracts.api.tariffs import Bracket, Brackets, Flat, Formula, Proportional, Tariff, TariffList, TariffWish
+from contracts.api.tariffs import (
+    AttendanceRules,
+    Bracket,
+    Brackets,
+    Flat,
+    Formula,
+    Proportional,
+    Tariff,
+    TariffList,
+    TariffWish,
+)
 from contracts.failures import Unavailable
 from contracts.identity import Permission
 from gateway.pages.rendering import checked_form, page, see, short_day
@@ -21,9 +32,17 @@ RESIDENCES = {"": None, "yes": True, "no": False}
 FIELDS = (
     "label", "activity", "school", "resident", "valid_from", "valid_until", "kind", "unit_price", "brackets",
     "rate", "floor", "ceiling", "without_quotient", "siblings", "childcare", "tariff_id",
+    "by_attendance", "justified", "unjustified", "free_absences", "extra", "late_pickup",
 )  # fmt: skip
+USUAL = {"kind": "flat", "justified": "0", "unjustified": "100", "free_absences": "0", "extra": "0", "late_pickup": "0"}
+
+WRONG_FORMULA = "Vérifiez le calcul du prix : montants positifs, tranches croissantes, plancher sous le plafond."
+WRONG_RULES = "Vérifiez les règles de pointage : pourcentages jusqu'à 100, ou 200 sans justification."
 
 routes = web.RouteTableDef()
+
+
+Part = TypeVar("Part")
 
 
 class Unclear(ValueError):  # noqa: N818 - an answer
@@ -52,7 +71,7 @@ async def _tariffs(request: web.Request, *, wrong: str = "", typed: dict[str, st
         status=422 if wrong else 200,
         tariffs=found,
         activities=sorted(labels.items(), key=lambda each: each[1]),
-        typed={**dict.fromkeys(FIELDS, ""), "kind": "flat", "tariff_id": str(uuid4()), **(typed or {})},
+        typed={**dict.fromkeys(FIELDS, ""), **USUAL, "tariff_id": str(uuid4()), **(typed or {})},
         wrong=wrong,
         is_saved="enregistre" in request.query,
     )
@@ -96,7 +115,6 @@ def _sentence(error: ValueError) -> str:
         "label": "Donnez un nom au tarif, en 60 caractères au plus.",
         "valid_from": "Donnez le premier jour du tarif.",
         "sibling_percents": "Les réductions sont des pourcentages entre 0 et 100.",
-        "formula": "Vérifiez le calcul du prix : montants positifs, tranches croissantes, plancher sous le plafond.",
     }
     return named.get(str(first["loc"][0]) if first["loc"] else "", "Le dernier jour du tarif suit son premier jour.")
 
@@ -113,10 +131,36 @@ def _wish(typed: dict[str, str]) -> TariffWish:
         resident=RESIDENCES.get(typed["resident"]),
         valid_from=typed["valid_from"],
         valid_until=typed_day(typed["valid_until"]),
-        formula=_formula(typed),
+        formula=_sensible(_formula, typed, WRONG_FORMULA),
         sibling_percents=tuple(_percents(typed["siblings"])),
         childcare=bool(typed["childcare"]),
+        attendance=_sensible(_attendance, typed, WRONG_RULES) if typed["by_attendance"] else None,
     )
+
+
+def _sensible(read: Callable[[dict[str, str]], Part], typed: dict[str, str], otherwise: str) -> Part:
+    """A part of the rule; what to put right when it was read but makes no sense."""
+    try:
+        return read(typed)
+    except ValidationError:
+        raise Unclear(otherwise) from None
+
+
+def _attendance(typed: dict[str, str]) -> AttendanceRules:
+    return AttendanceRules(
+        justified_percent=_number(typed["justified"], "La part due pour une absence justifiée"),
+        unjustified_percent=_number(typed["unjustified"], "La part due pour une absence non justifiée"),
+        free_absences=_number(typed["free_absences"], "Le nombre d'absences gratuites"),
+        extra_cents=_amount(typed["extra"], "du supplément sans réservation"),
+        late_pickup_cents=_amount(typed["late_pickup"], "du supplément pour un départ en retard"),
+    )
+
+
+def _number(text: str, what: str) -> int:
+    try:
+        return int(text.removesuffix("%").strip())
+    except ValueError:
+        raise Unclear(f"{what} est un nombre entier, comme 50.") from None
 
 
 def _formula(typed: dict[str, str]) -> Formula:

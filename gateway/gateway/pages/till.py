@@ -13,7 +13,7 @@ from contracts.api.tariffs import HouseholdTerms, TermsWish
 from contracts.api.till import AccountList, Journal, Receipt, ReceiptWish, RefundWish
 from contracts.failures import Invalid
 from contracts.identity import Permission
-from gateway.pages.rendering import checked_form, euros, page, see
+from gateway.pages.rendering import checked_form, euros, page, see, written
 from gateway.pages.staff import staff, typed_cents, typed_day
 from gateway.services import SERVICES, Told
 
@@ -90,7 +90,7 @@ async def _account(request: web.Request, *, wrong: str = "", typed: dict[str, st
     terms = await services.call(session, "billing", f"{path}/terms", HouseholdTerms)
     invoices = await services.call(session, "billing", f"{path}/invoices", InvoiceList)
     due = sum(each.left_cents for each in invoices.to_pay)
-    usual = {"amount": f"{due // 100},{due % 100:02d}", "means": "cash", "received_on": str(today()), "reference": ""}
+    usual = {"amount": written(due), "means": "cash", "received_on": str(today()), "reference": ""}
     return page(
         request,
         "account.html",

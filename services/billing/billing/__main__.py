@@ -1,8 +1,8 @@
-"""``python -m billing [serve | migrate | parked … | publish-month YYYY-MM --due YYYY-MM-DD | verify]``"""
+"""``python -m billing [serve | migrate | parked … | publish-month YYYY-MM --due DAY | verify | rebuild FILE]``"""
 
 import argparse
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from datetime import date
 from uuid import UUID
@@ -14,9 +14,11 @@ from billing.listeners import listeners
 from billing.settings import MIGRATIONS, NAME, Settings
 from billing.store import runs
 from billing.store.proof import prove
+from billing.store.rebuild import rebuild_usage
 from billing.store.vitals import VITALS
-from chassis.command import Service, main
-from chassis.database import Database
+from chassis.command import OwnCommand, Service, main
+from chassis.database import Database, Transaction
+from chassis.replay import read
 from contracts.api.billing import InvoiceRunWish
 
 OPERATOR = UUID(int=0)
@@ -63,9 +65,48 @@ async def verify(settings: Settings, arguments: list[str]) -> int:
     return 1 if proof.wrong else 0
 
 
-SERVICE = Service(
-    NAME, Settings, build, MIGRATIONS, listeners, vitals=VITALS, commands={"publish-month": publish, "verify": verify}
-)
+class Undone(Exception):  # noqa: N818 - an answer
+    """Nothing was changed, for this reason; the command ends with this status."""
+
+    def __init__(self, reason: str, status: int) -> None:
+        super().__init__(f"{reason}: nothing was changed")
+        self.status = status
+
+
+async def rebuild(settings: Settings, arguments: list[str]) -> int:
+    """Build usage anew from the file of `python -m planning replay`, and say how many days are not as they were.
+
+    What was invoiced stays; days that differ wait for the next run. Nothing changes with --check, nor when billing
+    knows something newer than the file: make the file again then.
+    """
+    parser = argparse.ArgumentParser(prog="python -m billing rebuild", description=rebuild.__doc__)
+    parser.add_argument("file", type=argparse.FileType(encoding="utf-8"), help="- reads the standard input")
+    parser.add_argument("--check", action="store_true", help="only say what would change")
+    given = parser.parse_args(arguments)
+    try:
+        with given.file as lines:
+            async with opened(settings) as database, database.transaction() as tx:
+                await _rebuild(tx, lines, is_check=given.check)
+    except Undone as undone:
+        sys.stdout.write(f"{undone}\n")
+        return undone.status
+    return 0
+
+
+async def _rebuild(tx: Transaction, lines: Iterable[str], *, is_check: bool) -> None:
+    try:
+        done = await rebuild_usage(tx, read(lines))
+    except ValueError as error:
+        raise Undone(str(error), 1) from error
+    sys.stdout.write(f"{done.events} events, {done.days} days, {done.different} not as they were\n")
+    if done.newer:
+        raise Undone(f"{done.newer} days are known by newer news than the file holds", 1)
+    if is_check:
+        raise Undone("checked", 0)
+
+
+COMMANDS: dict[str, OwnCommand] = {"publish-month": publish, "verify": verify, "rebuild": rebuild}
+SERVICE = Service(NAME, Settings, build, MIGRATIONS, listeners, vitals=VITALS, commands=COMMANDS)
 
 if __name__ == "__main__":
     main(SERVICE)

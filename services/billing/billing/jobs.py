@@ -21,9 +21,9 @@ from chassis import outbox
 from chassis.clock import PARIS, now, today
 from chassis.database import DATABASE, Database, Transaction
 from chassis.jobs import Jobs
-from contracts.api.billing import CheckoutStatus, Invoice, InvoiceLine, InvoiceStatus, InvoiceSummary, RunStatus
+from contracts.api.billing import CheckoutStatus, Invoice, InvoiceLine, InvoiceStatus, InvoiceSummary
 from contracts.api.reminders import OverdueInvoice
-from contracts.events.billing import InvoicePublished, InvoiceReminded
+from contracts.events.billing import InvoicePublished, InvoiceReminded, RunStatus
 
 PDF_BATCH = 20
 REMINDERS_FROM_HOUR = 9
@@ -69,7 +69,7 @@ async def _step(tx: Transaction, settings: Settings, run: Any) -> None:
     until, is_publishing = runs.last_day(run["month"]), run["status"] == RunStatus.PUBLISHING
     ids = await usages.households_waiting(tx, until, run["after_household"], HOUSEHOLDS_A_STEP)
     if not ids:
-        await _turn(tx, run)
+        await outbox.add(tx, runs.progressed(await _turn(tx, run), now()))
         return
     if is_publishing:
         await invoices.lock_households(tx, ids)
@@ -80,12 +80,13 @@ async def _step(tx: Transaction, settings: Settings, run: Any) -> None:
         draft(list(days), known[household_id], book, run["month"])
         for household_id, days in groupby(found, key=lambda each: each.household_id)
     ]
+    await usages.mark(tx, [day for each in drafts for day in each.seen if day[0].is_waiting])
     due = [each for each in drafts if each.is_due]
     if is_publishing:
         await _publish(tx, settings, run, due)
     else:
         await _note_anomalies(tx, run, drafts)
-    await runs.advance(
+    moved = await runs.advance(
         tx,
         run["run_id"],
         after=ids[-1],
@@ -93,17 +94,17 @@ async def _step(tx: Transaction, settings: Settings, run: Any) -> None:
         invoices=len(due),
         total_cents=sum(each.total_cents for each in due),
     )
+    await outbox.add(tx, runs.progressed(moved, now()))
 
 
-async def _turn(tx: Transaction, run: Any) -> None:
+async def _turn(tx: Transaction, run: Any) -> Any:
     """Every household was seen: the run waits for a person, goes on by itself if told to, or is done."""
     if run["status"] == RunStatus.PUBLISHING:
-        await runs.move(tx, run["run_id"], RunStatus.DONE)
         await tx.execute("SELECT pg_notify('invoice_published', '')")
-    elif run["straight"] and not await runs.missing_tariffs(tx, run["run_id"]):
-        await runs.start_publishing(tx, run["run_id"], run["requested_by"])
-    else:
-        await runs.move(tx, run["run_id"], RunStatus.READY)
+        return await runs.move(tx, run["run_id"], RunStatus.DONE)
+    if run["straight"] and not await runs.missing_tariffs(tx, run["run_id"]):
+        return await runs.start_publishing(tx, run["run_id"], run["requested_by"])
+    return await runs.move(tx, run["run_id"], RunStatus.READY)
 
 
 async def _note_anomalies(tx: Transaction, run: Any, drafts: Sequence[Draft]) -> None:
@@ -130,8 +131,12 @@ async def _publish(tx: Transaction, settings: Settings, run: Any, due: Sequence[
     ]
     await invoices.add_invoices(tx, run["run_id"], [(each.household_id, model) for each, model in published], at)
     await add_to_chain(tx, [(model.summary.number, chain.digest(model)) for _, model in published])
-    days = [(usage, cents, model.summary.invoice_id) for each, model in published for usage, cents in each.days]
-    await usages.mark_invoiced(tx, days)
+    days = [
+        (usage, worth.on(model.summary.invoice_id) if worth else None)
+        for each, model in published
+        for usage, worth in each.days
+    ]
+    await usages.mark(tx, days)
     await tariffs.mark_used(tx, list(frozenset().union(*(each.tariffs for each in due))))
     await _book(tx, published, at)
     await outbox.add(tx, *(_told(each.household_id, model, at) for each, model in published))

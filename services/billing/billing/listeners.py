@@ -22,7 +22,7 @@ from contracts.events.payment import (
     PaymentReturned,
     Returned,
 )
-from contracts.events.planning import BookingsChanged
+from contracts.events.planning import AttendanceRecorded, BookingsChanged
 
 listeners = Listeners(NAME)
 
@@ -37,6 +37,12 @@ async def keep_households(event: HouseholdChanged, tx: Transaction) -> None:
 async def keep_usage(event: BookingsChanged, tx: Transaction) -> None:
     """Know what to invoice."""
     await usages.save_usage(tx, event)
+
+
+@listeners.on(AttendanceRecorded)
+async def keep_attendance(event: AttendanceRecorded, tx: Transaction) -> None:
+    """Know who came, for the activities whose price depends on it."""
+    await usages.save_attendance(tx, event)
 
 
 @listeners.on(PaymentConfirmed)
@@ -130,10 +136,11 @@ async def book_returns(event: PaymentReturned, tx: Transaction) -> None:
 async def _give_back(tx: Transaction, event: PaymentRefunded | PaymentReturned, key: str) -> bool:
     """Undo so much of a payment in the ledger, once for its key; False when it was undone before."""
     await invoices.lock_household(tx, event.household_id)
-    if not await returns.is_booked(tx, event.payment_id):
+    came = await returns.how_it_came(tx, event.payment_id)
+    if came is None:
         raise Later("the payment itself is not in the ledger yet")
     credit = await invoices.credit_cents(tx, event.household_id)
-    paid = await returns.paid_invoices(tx, event.household_id, event.checkout_id)
-    await invoices.lock_invoices(tx, [invoice_id for invoice_id, _ in paid])
-    entries = give_back(event.amount_cents, credit, paid)
+    asked = await returns.asked(tx, event.household_id, event.checkout_id)
+    means, till = came
+    entries = give_back(event.amount_cents, credit, asked, means=means, till=till)
     return await invoices.add_ledger_transaction(tx, key, event.household_id, entries, now())

@@ -17,7 +17,8 @@ class Settings(ServiceSettings):
     on invoices; ``TILL_REFERENCE`` is the till that collects, ``TILL_ADDRESS`` where and when one pays at its counter.
 
     A checkout may be paid for ``CHECKOUT_SECONDS``; it is let go ``CHECKOUT_GRACE_SECONDS`` later, when every attempt
-    that was begun in time has ended.
+    that was begun in time has ended. With ``PART_CENTS_MIN`` parents may pay a part of what is due, so much at least:
+    not less than the bank takes (100 at PayFiP).
     """
 
     town_name: str = Field(min_length=1, max_length=100)
@@ -28,6 +29,7 @@ class Settings(ServiceSettings):
     till_address: str = Field(min_length=1, max_length=200)
     checkout_seconds: int = Field(default=86_400, gt=0)
     checkout_grace_seconds: int = Field(default=7_200, ge=0)
+    part_cents_min: int | None = Field(default=None, ge=1)
 
     @property
     def issuer(self) -> Issuer:

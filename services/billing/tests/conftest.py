@@ -19,7 +19,7 @@ from chassis.testing import Probe, Tokens, eventually
 from contracts.events.auth import HouseholdChanged, HouseholdChild
 from contracts.events.billing import CheckoutInvoice
 from contracts.events.payment import Means, Mode, PaymentConfirmed, Ticket
-from contracts.events.planning import BookedDay, BookingsChanged, Channel
+from contracts.events.planning import AttendanceRecorded, BookedDay, BookingsChanged, Channel, Presence
 from contracts.identity import Role
 
 MONTH = date(2026, 11, 1)
@@ -109,6 +109,38 @@ class Town:
             ),
         )
 
+    def marked(
+        self,
+        household: UUID,
+        day: int,
+        presence: Presence,
+        *,
+        child: UUID | None = None,
+        late: bool = False,
+        version: int,
+    ) -> AttendanceRecorded:
+        return AttendanceRecorded(
+            household_id=household,
+            child_id=child or household,
+            child_first_name="Léa",
+            activity_id=self.activity,
+            activity_label="Cantine",
+            day=MONTH + timedelta(days=day),
+            presence=presence,
+            late_pickup=late,
+            booked=True,
+            version=version,
+            recorded_by=uuid4(),
+            recorded_at=now(),
+        )
+
+    async def marks(self, household: UUID, day: int, presence: Presence, **more: Any) -> None:
+        event = self.marked(household, day, presence, version=next(self.versions), **more)
+        await self.probe.publish(event)
+        query = "SELECT presence || late_pickup FROM usage WHERE household_id = $1 AND day = $2"
+        expected = f"{presence}{str(event.late_pickup).lower()}"
+        await self.until(query, expected, household, event.day)
+
     async def uses(self, household: UUID, *days: int, child: UUID | None = None) -> None:
         await self.probe.publish(self.booked(household, *days, child=child))
         query = "SELECT count(*) FROM usage WHERE household_id = $1 AND booked AND day = ANY($2::date[])"
@@ -169,13 +201,13 @@ class Town:
         await self.run()
         return household, (await self.invoices(household))["to_pay"][0]
 
-    async def checkout(self, household: UUID, *invoices: str, key: str | None = None) -> Any:
+    async def checkout(self, household: UUID, *invoices: str, key: str | None = None, **more: Any) -> Any:
         headers = self.parent(household, **{"Idempotency-Key": key or uuid4().hex})
         path = f"/households/{household}/checkouts"
-        return await self.client.post(path, json={"invoice_ids": list(invoices)}, headers=headers)
+        return await self.client.post(path, json={"invoice_ids": list(invoices), **more}, headers=headers)
 
-    async def opened(self, household: UUID, *invoices: str) -> dict[str, Any]:
-        response = await self.checkout(household, *invoices)
+    async def opened(self, household: UUID, *invoices: str, **more: Any) -> dict[str, Any]:
+        response = await self.checkout(household, *invoices, **more)
         assert response.status == 201, await response.text()
         made: dict[str, Any] = await response.json()
         return made
@@ -184,7 +216,9 @@ class Town:
         assert await self.sql("SELECT coalesce(sum(amount_cents), 0) FROM ledger_entry") == 0
 
     @staticmethod
-    def confirmed(household: UUID, checkout: str, cents: int, payment: UUID | None = None) -> PaymentConfirmed:
+    def confirmed(
+        household: UUID, checkout: str, cents: int, payment: UUID | None = None, means: Means = Means.CARD
+    ) -> PaymentConfirmed:
         invoice = CheckoutInvoice(invoice_id=uuid4(), number="2026-000001", month=MONTH, amount_cents=cents)
         ticket = Ticket(
             number="2026-000001",
@@ -194,7 +228,7 @@ class Town:
             household_reference="F-1",
             invoices=(invoice,),
             amount_cents=cents,
-            means=Means.CARD,
+            means=means,
             mode=Mode.TEST,
             bank_reference="x",
             authorisation=None,
@@ -223,7 +257,9 @@ class Town:
 
 
 @pytest.fixture
-async def town(aiohttp_client: Any, database_url: str, amqp_url: str, tokens: Tokens, probe: Probe) -> Town:
+async def town(
+    request: pytest.FixtureRequest, aiohttp_client: Any, database_url: str, amqp_url: str, tokens: Tokens, probe: Probe
+) -> Town:
     settings = Settings(
         database_url=database_url,
         amqp_url=amqp_url,
@@ -235,6 +271,7 @@ async def town(aiohttp_client: Any, database_url: str, amqp_url: str, tokens: To
         town_contact="mairie@saint-aubin.example",
         till_reference="REGIE-SCOLAIRE",
         till_address="Régie enfance, 1 place de la Mairie, le mardi matin",
+        **getattr(request, "param", {}),
     )
     await set_up(SERVICE, settings)
     made = Town(await aiohttp_client(build(settings)), tokens, probe, settings)

@@ -13,6 +13,7 @@ from aiohttp import web
 from billing.jobs import release_overdue_checkouts
 from chassis.clock import now, today
 from contracts.events.payment import (
+    Means,
     PaymentExpired,
     PaymentHeld,
     PaymentRefunded,
@@ -145,7 +146,7 @@ async def test_a_review_of_a_payment_that_was_given_up_takes_its_invoices_again(
 async def test_a_refund_makes_the_invoice_due_again_(town: Any) -> None:
     household, invoice = await town.invoiced(1, 2)
     checkout = (await town.opened(household, invoice["invoice_id"]))["checkout_id"]
-    event = town.confirmed(household, checkout, 2 * PRICE)
+    event = town.confirmed(household, checkout, 2 * PRICE, means=Means.DEBIT)
     who = {**town.over(household, checkout), "payment_id": event.payment_id}
     refund = PaymentRefunded(
         **{**who, "amount_cents": 300},
@@ -166,7 +167,28 @@ async def test_a_refund_makes_the_invoice_due_again_(town: Any) -> None:
     await town.until("SELECT count(*) FROM ledger_transaction WHERE key LIKE 'returned/%'", 1)
     (due,) = (await town.invoices(household))["to_pay"]
     assert due["left_cents"] == 2 * PRICE
-    assert await town.sql("SELECT coalesce(sum(amount_cents), 0) FROM ledger_entry WHERE account = 'bank'") == 0
+    journal = await (await town.client.get("/journal", headers=town.staff())).json()
+    assert [(each["means"], each["count"], each["amount_cents"]) for each in journal["takings"]] == [("debit", 3, 0)]
+    assert sorted(each["amount_cents"] for each in journal["entries"]) == [-550, -300, 850]
+    assert await town.sql("SELECT array_agg(DISTINCT till) FROM ledger_entry WHERE account = 'bank'") == ["Régie"]
+    await town.balanced()
+
+
+async def test_money_taken_back_makes_due_what_it_paid_in_the_end_and_never_what_was_credited(town: Any) -> None:
+    household, invoice = await town.invoiced(1, 2)
+    checkout = (await town.opened(household, invoice["invoice_id"]))["checkout_id"]
+    event = town.confirmed(household, checkout, 2 * PRICE)
+    await town.probe.publish(event)
+    await town.until("SELECT count(*) FROM ledger_transaction WHERE key LIKE 'payment/%'", 1)
+    path = f"/households/{household}/invoices/{invoice['invoice_id']}/credit-notes"
+    assert (await town.post(path, {"amount_cents": 2 * PRICE, "reason": "Geste"})).status == 201
+    await town.uses(household, 8, 9)
+    await town.run()  # the credit pays it
+    who = {**town.over(household, checkout), "payment_id": event.payment_id, "amount_cents": 2 * PRICE}
+    await town.probe.publish(PaymentReturned(**who, how=Returned.CHARGED_BACK, returned_at=now()))
+    await town.until("SELECT count(*) FROM ledger_transaction WHERE key LIKE 'returned/%'", 1)
+    (due,) = (await town.invoices(household))["to_pay"]
+    assert (due["left_cents"], due["invoice_id"] != invoice["invoice_id"]) == (2 * PRICE, True)
     await town.balanced()
 
 
@@ -244,7 +266,7 @@ async def test_runs_at_once_never_invoice_twice_and_numbers_have_no_gap(town: An
 async def test_a_cancelled_day_comes_back_on_the_next_invoice(town: Any) -> None:
     household, _ = await town.invoiced(1, 2)
     await town.probe.publish(town.booked(household, 2, booked=False))
-    await town.until("SELECT count(*) FROM usage WHERE booked <> invoiced", 1)
+    await town.until("SELECT count(*) FROM usage WHERE basis IS DISTINCT FROM seen_as", 1)
     assert (await town.run())["invoices"] == 0  # a negative invoice is nobody's wish; nothing is lost
     await town.uses(household, 10, 11)
     run = await town.run()
@@ -314,11 +336,13 @@ async def test_what_is_published_never_changes(town: Any) -> None:
 
 async def test_the_database_refuses_what_does_not_balance(town: Any) -> None:
     household = await town.household()
+    entry = (
+        "WITH t AS (INSERT INTO ledger_transaction (key, at, day) VALUES ('x', now(), now()) RETURNING transaction_id) "
+        "INSERT INTO ledger_entry (transaction_id, account, means, till, household_id, amount_cents) "
+        "VALUES ((SELECT transaction_id FROM t),"
+    )
     with pytest.raises(asyncpg.RaiseError, match="does not balance"):
-        await town.sql(
-            "WITH t AS (INSERT INTO ledger_transaction (key, at, day) VALUES ('x', now(), now()) "
-            "RETURNING transaction_id) "
-            "INSERT INTO ledger_entry (transaction_id, account, household_id, amount_cents) "
-            "SELECT transaction_id, 'bank', $1, 100 FROM t",
-            household,
-        )
+        await town.sql(f"{entry} 'bank', 'card', 'REGIE', $1::uuid, 100)", household)
+    for account in ("'bank', NULL, 'REGIE'", "'bank', 'card', NULL", "'credit', 'card', NULL"):
+        with pytest.raises(asyncpg.CheckViolationError):  # money says how it came, and nothing else does
+            await town.sql(f"{entry} {account}, $1::uuid, 100)", household)

@@ -67,6 +67,14 @@ async def test_a_run_is_looked_at_before_it_is_published(town: Any) -> None:
         assert answer.status == 200
     done = await town.reached(begun["run_id"], "done")
     assert (done["invoices"], done["total_cents"]) == (1, 2 * PRICE)
+    told = [(await town.probe.next("billing.run.progressed")).data for _ in range(5)]
+    assert [(each["status"], each["households_done"], each["invoices"]) for each in told] == [
+        ("drafting", 1, 1),
+        ("ready", 1, 1),
+        ("publishing", 0, 0),
+        ("publishing", 1, 1),
+        ("done", 1, 1),
+    ]
     assert await town.sql("SELECT count(*) FROM invoice") == 1
     late = await town.client.post(f"/invoice-runs/{begun['run_id']}/cancel", headers=town.staff())
     assert (await late.json(content_type=None))["code"] == "run_moved"
@@ -80,6 +88,9 @@ async def test_a_run_that_is_given_up_publishes_nothing_and_frees_the_place(town
     second = await town.begin()
     assert (second.status, (await second.json(content_type=None))["run_id"]) == (409, begun["run_id"])
     assert (await town.client.post(f"/invoice-runs/{begun['run_id']}/cancel", headers=town.staff())).status == 200
+    assert (await town.client.post(f"/invoice-runs/{begun['run_id']}/cancel", headers=town.staff())).status == 200
+    told = [(await town.probe.next("billing.run.progressed")).data["status"] for _ in range(3)]
+    assert told == ["drafting", "ready", "cancelled"]
     refused = await town.client.post(f"/invoice-runs/{begun['run_id']}/publish", headers=town.staff())
     assert refused.status == 409
     assert (await town.run())["invoices"] == 1
@@ -106,7 +117,7 @@ async def test_an_unusual_amount_and_a_credit_only_household_are_anomalies(town:
     await town.uses(owed, 3)
     await town.run()
     await town.probe.publish(town.booked(owed, 3, booked=False))
-    await town.until("SELECT count(*) FROM usage WHERE booked <> invoiced", 1)
+    await town.until("SELECT count(*) FROM usage WHERE basis IS DISTINCT FROM seen_as", 1)
     begun = await (await town.begin()).json()
     ready = await town.reached(begun["run_id"], "ready")
     kinds = {each["household_id"]: each["kind"] for each in ready["anomalies"]}
@@ -146,7 +157,7 @@ async def test_a_run_killed_in_the_middle_goes_on_and_invoices_everything_once(t
     assert numbers == [f"{today().year}-{number:06d}" for number in range(1, households + 1)]
     assert await town.sql("SELECT count(DISTINCT household_id) FROM invoice") == households
     assert await town.sql("SELECT sum(count)::integer FROM invoice_line") == 2 * households
-    assert await town.sql("SELECT count(*) FROM usage WHERE booked <> invoiced") == 0
+    assert await town.sql("SELECT count(*) FROM usage WHERE basis IS DISTINCT FROM seen_as") == 0
     assert await town.sql("SELECT invoices FROM invoice_run WHERE run_id = $1", run_id) == households
     await town.balanced()
 

@@ -10,9 +10,11 @@ import asyncpg
 import pytest
 
 from chassis.clock import now, today
+from chassis.replay import read
 from chassis.testing import eventually
 from contracts.events.auth import Custody
 from contracts.identity import Role
+from planning.__main__ import replay
 from planning.app import build
 
 
@@ -216,6 +218,12 @@ async def test_the_sheet_of_a_day_is_marked_once_however_often_it_is_sent(town: 
     presences = {row["child_id"]: row["presence"] for row in marked["rows"]}
     assert presences == {str(town.child): "justified", str(other.child): "extra"}
     assert (await town.probe.next("planning.attendance.recorded")).data["version"] == 2
+    late = {"household_id": str(other.household), "child_id": str(other.child), "late_pickup": True}
+    for presence, status in (("extra", 200), ("absent", 422)):
+        body = {"marks": [{**late, "presence": presence}]}
+        assert (await town.client.put(path, json=body, headers=town.staff(Role.CLERK))).status == status
+    told_late = (await town.probe.next("planning.attendance.recorded")).data
+    assert (told_late["version"], told_late["presence"], told_late["late_pickup"]) == (2, "extra", True)
     for mark, code in (((town, "extra"), "is_booked"), ((replace(other, child=uuid4()), "extra"), "no_such_child")):
         refused = await put(mark)
         assert (await refused.json(content_type=None))["code"] == code
@@ -226,3 +234,24 @@ async def test_the_sheet_of_a_day_is_marked_once_however_often_it_is_sent(town: 
     )
     assert (await tomorrow.json(content_type=None))["code"] == "day_to_come"
     assert (await town.client.get(path, headers=town.parent())).status == 403
+
+
+async def test_a_replay_tells_again_what_was_told_and_publishes_nothing(town: Any, capsys: Any) -> None:
+    days = [today() - timedelta(days=number) for number in range(7)]
+    await town.book(town.wish(*((day, True) for day in days)), town.staff(Role.CLERK))
+    booked = (await town.probe.next("planning.bookings.changed")).data
+    open_day = date.fromisoformat(booked["days"][0]["day"])
+    await town.book(town.wish((open_day, False)), town.staff(Role.CLERK))
+    await town.book(town.wish((open_day, True)), town.staff(Role.CLERK))
+    heard = [booked, *[(await town.probe.next("planning.bookings.changed")).data for _ in range(2)]]
+    mark = {"household_id": str(town.household), "child_id": str(town.child), "presence": "present"}
+    for late in (False, True):
+        body = {"marks": [{**mark, "late_pickup": late}]}
+        path = f"/activities/{town.activity}/attendance/{open_day}"
+        assert (await town.client.put(path, json=body, headers=town.staff(Role.CLERK))).status == 200
+    heard.append([(await town.probe.next("planning.attendance.recorded")).data for _ in range(2)][-1])
+    capsys.readouterr()
+    assert await replay(town.settings, []) == 0
+    told = list(read(capsys.readouterr().out.splitlines()))
+    assert [each.model_dump(mode="json") for each in told] == heard
+    await town.probe.none("planning.bookings.changed", seconds=0.5)

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from aiohttp import web
 
+from billing.domain.checkouts import parts
 from billing.domain.failures import AlreadyPaid, CheckoutOpen, NoSuchCheckout, NoSuchInvoice
 from billing.settings import SETTINGS
 from billing.store import checkouts, invoices
@@ -34,7 +35,9 @@ async def post_checkout(request: web.Request) -> web.Response:
         answer = await recall(tx, f"checkouts/{household_id}", key, await request.read())
         if answer is None:
             chosen = await _payable(tx, household_id, wish)
-            event = await _open(request, tx, household_id, chosen)
+            lefts = {each.invoice_id: each.left_cents for each in chosen}
+            paid = parts(lefts, wish.amount_cents, request.app[SETTINGS].part_cents_min)
+            event = await _open(request, tx, household_id, [(each, paid.get(each.invoice_id, 0)) for each in chosen])
             await outbox.add(tx, event)
             opened = await checkouts.checkout(tx, household_id, event.checkout_id)
             assert opened is not None, "it was opened by the statements above"
@@ -58,11 +61,23 @@ async def _payable(tx: Transaction, household_id: UUID, wish: CheckoutWish) -> l
 
 
 async def _open(
-    request: web.Request, tx: Transaction, household_id: UUID, chosen: list[InvoiceSummary]
+    request: web.Request, tx: Transaction, household_id: UUID, chosen: list[tuple[InvoiceSummary, int]]
 ) -> CheckoutOpened:
+    """Hold the invoices of which something is paid; the others stay free."""
     settings, at = request.app[SETTINGS], now()
     expires_at = at + timedelta(seconds=settings.checkout_seconds)
-    checkout_id = await checkouts.add_checkout(tx, household_id, chosen, opened_at=at, expires_at=expires_at)
+    held = tuple(
+        CheckoutInvoice(
+            invoice_id=invoice.invoice_id,
+            number=invoice.number,
+            month=invoice.month,
+            amount_cents=part,
+            left_cents=invoice.left_cents - part,
+        )
+        for invoice, part in chosen
+        if part
+    )
+    checkout_id = await checkouts.add_checkout(tx, household_id, held, opened_at=at, expires_at=expires_at)
     household: Any = await checkouts.household(tx, household_id)
     return CheckoutOpened(
         checkout_id=checkout_id,
@@ -70,16 +85,8 @@ async def _open(
         household_name=household["name"],
         household_reference=household["reference"],
         till=settings.till_reference,
-        amount_cents=sum(invoice.left_cents for invoice in chosen),
-        invoices=tuple(
-            CheckoutInvoice(
-                invoice_id=invoice.invoice_id,
-                number=invoice.number,
-                month=invoice.month,
-                amount_cents=invoice.left_cents,
-            )
-            for invoice in chosen
-        ),
+        amount_cents=sum(each.amount_cents for each in held),
+        invoices=held,
         opened_at=at,
         expires_at=expires_at,
     )

@@ -6,20 +6,28 @@ from uuid import UUID, uuid4
 from aiohttp import web
 
 from billing.domain import chain, ledger
-from billing.domain.failures import MoreThanInvoiced, NoSuchInvoice
-from billing.domain.invoicing import shares
+from billing.domain.failures import MoreThanInvoiced, NoSuchInvoice, NothingToCredit
+from billing.domain.invoicing import credit_lines, creditable, shares, waived
 from billing.settings import SETTINGS
-from billing.store import invoices
+from billing.store import invoices, usages
 from billing.store.chain import add_to_chain
 from billing.store.credit_notes import add_credit_note, credit_note
 from billing.store.pdfs import kept_pdf
 from chassis import outbox
 from chassis.clock import now, today
 from chassis.database import DATABASE, Transaction
-from chassis.http import idempotency_key, path_uuid, read_body
+from chassis.http import idempotency_key, json_response, path_uuid, read_body
 from chassis.idempotency import recall, remember
 from chassis.identity import household_in_path, require
-from contracts.api.billing import CreditNote, CreditNoteLine, CreditNoteSummary, CreditNoteWish, Invoice
+from contracts.api.billing import (
+    CreditNote,
+    CreditNoteLine,
+    CreditNoteSummary,
+    CreditNoteWish,
+    Invoice,
+    InvoicedDay,
+    InvoicedDays,
+)
 from contracts.events.billing import InvoiceCredited, InvoiceSettled
 from contracts.identity import Permission
 
@@ -28,7 +36,7 @@ routes = web.RouteTableDef()
 
 @routes.post("/households/{household_id}/invoices/{invoice_id}/credit-notes")
 async def post_credit_note(request: web.Request) -> web.Response:
-    """Credit an invoice with an amount, for a reason; once for a key."""
+    """Credit an invoice with whole days or with an amount, for a reason; once for a key."""
     person, key = require(request, Permission.PUBLISH_INVOICES), idempotency_key(request)
     household_id, invoice_id = path_uuid(request, "household_id"), path_uuid(request, "invoice_id")
     wish = await read_body(request, CreditNoteWish)
@@ -39,22 +47,66 @@ async def post_credit_note(request: web.Request) -> web.Response:
             found = await invoices.invoice(tx, household_id, invoice_id)
             if found is None:
                 raise NoSuchInvoice("the household has no such invoice")
-            amounts: dict[str, int] = {}
-            for line in found.lines:
-                amounts[line.activity_label] = amounts.get(line.activity_label, 0) + line.amount_cents
-            products = {label: cents for label, cents in shares(wish.amount_cents, amounts).items() if cents}
-            cents = wish.amount_cents
-            lines = [
-                CreditNoteLine(
-                    child_first_name=None, label=wish.reason, count=1, unit_credit_cents=cents, amount_cents=cents
-                )
-            ]
+            if wish.amount_cents:
+                lines, products = _of_amount(found, wish.amount_cents, wish.reason)
+            else:
+                lines, products = await _of_days(tx, household_id, invoice_id, wish)
             note = await publish_credit_note(
                 request, tx, household_id, invoice_id, lines, products, reason=wish.reason, by=person.subject_id
             )
             answer = note.model_dump_json().encode()
             await remember(tx, f"credit-notes/{invoice_id}", key, answer)
     return web.Response(body=answer, status=201, content_type="application/json", charset="utf-8")
+
+
+def _of_amount(found: Invoice, cents: int, reason: str) -> tuple[list[CreditNoteLine], dict[str, int]]:
+    """One line; what it takes from each activity is in proportion to what the invoice says of it."""
+    amounts: dict[str, int] = {}
+    for line in found.lines:
+        amounts[line.activity_label] = amounts.get(line.activity_label, 0) + line.amount_cents
+    parts = {label: part for label, part in shares(cents, amounts).items() if part}
+    said = CreditNoteLine(child_first_name=None, label=reason, count=1, unit_credit_cents=cents, amount_cents=cents)
+    return [said], parts
+
+
+async def _of_days(
+    tx: Transaction, household_id: UUID, invoice_id: UUID, wish: CreditNoteWish
+) -> tuple[list[CreditNoteLine], dict[str, int]]:
+    """Whole days at what each costs now; they are marked, so that no later invoice gives them back or charges them."""
+    account = await usages.account_for_update(tx, household_id)
+    charged = {(each.child_id, each.activity_id, each.day): each for each in creditable(account, invoice_id)}
+    wanted = [(each.child_id, each.activity_id, each.day) for each in wish.days]
+    if not charged.keys() >= set(wanted):
+        raise NothingToCredit("some of these days are not charged by this invoice")
+    days = [charged[key] for key in wanted]
+    await usages.mark(tx, [(each, waived(each)) for each in days])
+    return credit_lines([(each, f"le {each.day:%d/%m/%Y}", each.price_cents) for each in days])
+
+
+@routes.get("/households/{household_id}/invoices/{invoice_id}/days")
+async def get_days(request: web.Request) -> web.Response:
+    """The days that an invoice charges and that can be credited."""
+    require(request, Permission.PUBLISH_INVOICES)
+    household_id, invoice_id = path_uuid(request, "household_id"), path_uuid(request, "invoice_id")
+    async with request.app[DATABASE].transaction() as tx:
+        if not await invoices.summaries(tx, household_id, [invoice_id]):
+            raise NoSuchInvoice("the household has no such invoice")
+        found = creditable(await usages.account(tx, household_id), invoice_id)
+    return json_response(
+        InvoicedDays(
+            days=tuple(
+                InvoicedDay(
+                    child_id=each.child_id,
+                    activity_id=each.activity_id,
+                    day=each.day,
+                    child_first_name=each.child_first_name,
+                    activity_label=each.activity_label,
+                    amount_cents=each.price_cents,
+                )
+                for each in found
+            )
+        )
+    )
 
 
 async def publish_credit_note(

@@ -34,9 +34,10 @@ async def get_invoices(request: web.Request) -> web.Response:
         InvoiceList(
             to_pay=tuple(reversed([each for each in found if each.status is not InvoiceStatus.PAID])),
             paid=tuple(each for each in found if each.status is InvoiceStatus.PAID),
-            credit_cents=credit,
+            credit_cents=max(0, credit),
             credit_notes=tuple(notes),
             certificates=tuple(certificates),
+            part_cents_min=request.app[SETTINGS].part_cents_min,
         )
     )
 

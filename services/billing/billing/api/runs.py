@@ -6,12 +6,14 @@ from aiohttp import web
 
 from billing.domain.failures import NoSuchRun, RunMoved, RunOpen, TariffMissing
 from billing.store import runs, usages
+from chassis import outbox
 from chassis.clock import now
 from chassis.database import DATABASE, Transaction
 from chassis.http import idempotency_key, json_response, path_month, path_uuid, read_body
 from chassis.idempotency import recall, remember
 from chassis.identity import require
-from contracts.api.billing import InvoicePreview, InvoiceRun, InvoiceRunWish, RunList, RunStatus
+from contracts.api.billing import InvoicePreview, InvoiceRun, InvoiceRunWish, RunList
+from contracts.events.billing import RunStatus
 from contracts.identity import Permission
 
 routes = web.RouteTableDef()
@@ -84,7 +86,8 @@ async def post_publish(request: web.Request) -> web.Response:
         if missing := await runs.missing_tariffs(tx, run_id):
             raise TariffMissing("some days have no price", activities=missing)
         if row["status"] == RunStatus.READY:
-            await runs.start_publishing(tx, run_id, person.subject_id)
+            moved = await runs.start_publishing(tx, run_id, person.subject_id)
+            await outbox.add(tx, runs.progressed(moved, now()))
             await runs.wake(tx)
         return json_response(await _run(tx, run_id))
 
@@ -100,5 +103,6 @@ async def post_cancel(request: web.Request) -> web.Response:
             raise NoSuchRun("there is no such run")
         if row["status"] in {RunStatus.PUBLISHING, RunStatus.DONE}:
             raise RunMoved("invoices are being published already", status=row["status"])
-        await runs.move(tx, run_id, RunStatus.CANCELLED)
+        if row["status"] != RunStatus.CANCELLED:
+            await outbox.add(tx, runs.progressed(await runs.move(tx, run_id, RunStatus.CANCELLED), now()))
         return json_response(await _run(tx, run_id))

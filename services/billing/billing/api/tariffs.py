@@ -14,7 +14,7 @@ from billing.domain.failures import (
     TariffsOverlap,
     TariffUsed,
 )
-from billing.domain.invoicing import Cheaper, Usage, cheaper
+from billing.domain.invoicing import Cheaper, Usage, cheaper, credit_lines
 from billing.domain.tariffs import Household, PriceBook, overlapping
 from billing.store import invoices, tariffs, usages
 from chassis.clock import now, today
@@ -22,7 +22,7 @@ from chassis.database import DATABASE, Transaction
 from chassis.http import idempotency_key, json_response, path_uuid, read_body
 from chassis.idempotency import recall, remember
 from chassis.identity import household_in_path, require
-from contracts.api.billing import CreditNote, CreditNoteLine, PriceList
+from contracts.api.billing import CreditNote, PriceList
 from contracts.api.tariffs import (
     HouseholdTerms,
     Quote,
@@ -127,10 +127,10 @@ async def post_quote(request: web.Request) -> web.Response:
     return json_response(Quote(days=days, total_cents=sum(each.price.unit_price_cents for each in days if each.price)))
 
 
-async def _cheaper(tx: Transaction, household_id: UUID, invoiced: Sequence[Usage]) -> dict[UUID, list[Cheaper]]:
+async def _cheaper(tx: Transaction, household_id: UUID, account: Sequence[Usage]) -> dict[UUID, list[Cheaper]]:
     """The days of each invoice that cost less by what is known now, as far as the invoice can still be credited."""
     household, book = await _prices(tx, household_id)
-    found = cheaper(invoiced, household, book)
+    found = cheaper(account, household, book)
     known = {each.invoice_id: each for each in await invoices.summaries(tx, household_id, list(found))}
     return {
         invoice_id: days
@@ -144,7 +144,7 @@ async def _terms(tx: Transaction, household_id: UUID) -> HouseholdTerms:
     if row is None:
         raise NoSuchHousehold("billing has not heard of this household")
     household = (await tariffs.households(tx, [household_id]))[household_id]
-    found = await _cheaper(tx, household_id, await usages.invoiced(tx, household_id))
+    found = await _cheaper(tx, household_id, await usages.account(tx, household_id))
     known = {each.invoice_id: each.number for each in await invoices.summaries(tx, household_id, list(found))}
     held = {each.valid_from: each for each in household.terms}
     return HouseholdTerms(
@@ -201,12 +201,12 @@ async def post_repricing(request: web.Request) -> web.Response:
         answer = await recall(tx, scope, key, b"")
         if answer is None:
             await invoices.lock_household(tx, household_id)
-            invoiced = await usages.invoiced_for_update(tx, household_id)
-            days = (await _cheaper(tx, household_id, invoiced)).get(invoice_id)
+            known = await usages.account_for_update(tx, household_id)
+            days = (await _cheaper(tx, household_id, known)).get(invoice_id)
             if not days:
                 raise NothingToCredit("no day of this invoice costs less than it was invoiced at")
             note = await _credit(request, tx, household_id, invoice_id, days, person.subject_id)
-            await usages.mark_invoiced(tx, [(each.usage, each.now_cents, invoice_id) for each in days])
+            await usages.mark(tx, [(each.usage, each.worth.on(invoice_id) if each.worth else None) for each in days])
             answer = note.model_dump_json().encode()
             await remember(tx, scope, key, answer)
     return web.Response(body=answer, status=201, content_type="application/json", charset="utf-8")
@@ -215,19 +215,6 @@ async def post_repricing(request: web.Request) -> web.Response:
 async def _credit(
     request: web.Request, tx: Transaction, household_id: UUID, invoice_id: UUID, days: list[Cheaper], by: UUID
 ) -> CreditNote:
-    counts: dict[tuple[str, str, int], int] = {}
-    for each in days:
-        words = f"{each.usage.activity_label} · {each.explanation}"[:200]
-        key = (each.usage.child_first_name, words, each.credit_cents)
-        counts[key] = counts.get(key, 0) + 1
-    lines = [
-        CreditNoteLine(
-            child_first_name=child, label=words, count=count, unit_credit_cents=cents, amount_cents=count * cents
-        )
-        for (child, words, cents), count in sorted(counts.items())
-    ]
-    products: dict[str, int] = {}
-    for each in days:
-        products[each.usage.activity_label] = products.get(each.usage.activity_label, 0) + each.credit_cents
-    reason = "Quotient familial ou situation connus après la facture"
+    lines, products = credit_lines([(each.usage, each.explanation, each.credit_cents) for each in days])
+    reason = "Quotient familial, situation ou présences connus après la facture"
     return await publish_credit_note(request, tx, household_id, invoice_id, lines, products, reason=reason, by=by)

@@ -27,6 +27,15 @@ class CheckoutOpen(Conflict):
     code = "checkout_open"
 
 
+class PartRefused(Conflict):
+    """The town wants these invoices paid whole; ``due_cents`` in the facts.
+
+    Where it allows parts, those between ``minimum_cents`` and ``maximum_cents``, which leaves enough to be paid too.
+    """
+
+    code = "part_refused"
+
+
 class AlreadyPaid(Conflict):
     """Nothing is left to pay on an invoice."""
 
@@ -94,7 +103,7 @@ class MoreThanInvoiced(Conflict):
 
 
 class NothingToCredit(Conflict):
-    """No day of this invoice costs less than it was invoiced at."""
+    """No day of this invoice costs less than it was invoiced at, or one that was named is not charged by it."""
 
     code = "nothing_to_credit"
 

@@ -1,35 +1,74 @@
 """From days to invoice lines: each day is priced by the tariff of that day, and invoiced once."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import TypeVar
 from uuid import UUID
 
+from billing.domain.attendance import Basis, charged
 from billing.domain.tariffs import Household, PriceBook
-from contracts.api.billing import AnomalyKind, Price
+from contracts.api.billing import AnomalyKind, CreditNoteLine
+from contracts.api.tariffs import Tariff
 
 Key = TypeVar("Key", bound=Hashable)
 
 CORRECTION = "régularisation"
+CANCELLED = "jour annulé"
 UNUSUAL_FACTOR = 3
 UNUSUAL_CENTS_MIN = 100_00
 
 
 @dataclass(frozen=True, slots=True)
+class Invoiced:
+    """How a day was invoiced, less what credit notes took off since. ``base_cents`` is its price before attendance;
+    ``waived`` is a day that a credit note gave back whole: it costs nothing, whatever attendance says.
+    """
+
+    invoice_id: UUID
+    price_cents: int
+    base_cents: int
+    tariff_id: UUID
+    waived: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Usage:
-    """A day that is booked and not invoiced yet, or invoiced and not booked any more."""
+    """A day of a child: its basis now, None when there is nothing to invoice, and the one that was invoiced last."""
 
     household_id: UUID
     child_id: UUID
     activity_id: UUID
     day: date
-    booked: bool
+    basis: Basis | None
+    seen_as: Basis | None
     child_first_name: str
     activity_label: str
-    invoiced_price_cents: int | None
-    invoice_id: UUID | None = None
+    invoiced: Invoiced | None
+
+    @property
+    def is_waiting(self) -> bool:
+        return self.basis is not self.seen_as
+
+    @property
+    def price_cents(self) -> int:
+        """What invoices and credit notes made of it so far."""
+        return self.invoiced.price_cents if self.invoiced else 0
+
+
+@dataclass(frozen=True)
+class Worth:
+    """What a day costs by what is known now, the rule and the price before attendance that make it, and why."""
+
+    cents: int
+    base_cents: int
+    tariff: Tariff
+    explanation: str
+
+    def on(self, invoice_id: UUID) -> Invoiced:
+        """The day, invoiced so."""
+        return Invoiced(invoice_id, self.cents, self.base_cents, self.tariff.tariff_id)
 
 
 @dataclass(frozen=True)
@@ -59,12 +98,14 @@ class Finding:
 
 @dataclass(frozen=True)
 class Draft:
-    """An invoice before it has a number: its lines, and the days they stand for with the price of each in cents."""
+    """An invoice before it has a number: its lines, and the days they stand for with what each is worth (None when it
+    is taken back). ``seen`` are days that changed without changing what is owed, with how they stay invoiced.
+    """
 
     household_id: UUID
     lines: tuple[Line, ...]
-    days: tuple[tuple[Usage, int], ...]
-    tariffs: frozenset[UUID]
+    days: tuple[tuple[Usage, Worth | None], ...]
+    seen: tuple[tuple[Usage, Invoiced | None], ...]
     findings: tuple[Finding, ...]
 
     @property
@@ -82,6 +123,11 @@ class Draft:
         return not self.missing and self.total_cents > 0
 
     @property
+    def tariffs(self) -> frozenset[UUID]:
+        """The rules that made it."""
+        return frozenset(worth.tariff.tariff_id for _, worth in self.days if worth)
+
+    @property
     def products(self) -> dict[str, int]:
         """What each activity earns, in cents."""
         found: dict[str, int] = defaultdict(int)
@@ -90,50 +136,91 @@ class Draft:
         return {label: cents for label, cents in found.items() if cents}
 
 
+class NoTariff(Exception):  # noqa: N818 - an answer
+    """No rule prices this day."""
+
+
+class Prices:
+    """What a household's days cost. ``usages`` hold every absence of the months they are of."""
+
+    def __init__(self, usages: Sequence[Usage], household: Household, book: PriceBook) -> None:
+        self._household, self._book = household, book
+        self._absences: dict[tuple[UUID, UUID, int, int], list[date]] = defaultdict(list)
+        for each in usages:
+            if each.basis is Basis.ABSENT:
+                self._absences[_month(each)].append(each.day)
+
+    def worth(self, usage: Usage, *, reprice: bool = False) -> Worth | None:
+        """What a day costs now, None for nothing at all; ``NoTariff`` when no rule says.
+
+        A day that was invoiced keeps its rule and its price before attendance, unless ``reprice`` finds a lower one in
+        what is known of the household now.
+        """
+        if usage.basis is None:
+            return None
+        price = self._book.price(usage.activity_id, usage.day, self._household, usage.child_id)
+        if usage.invoiced is None:
+            if price is None or price.tariff_id is None:
+                raise NoTariff
+            tariff, base_cents = self._book.named(price.tariff_id), price.unit_price_cents
+        else:
+            tariff, base_cents = self._book.named(usage.invoiced.tariff_id), usage.invoiced.base_cents
+            if reprice and price:
+                base_cents = min(base_cents, price.unit_price_cents)
+        if usage.invoiced and usage.invoiced.waived:
+            return Worth(0, base_cents, tariff, tariff.label)
+        earlier = sum(day < usage.day for day in self._absences[_month(usage)])
+        found = charged(tariff.attendance, base_cents, usage.basis, earlier_absences=earlier)
+        if found is None:
+            return None
+        is_of_price = price is not None and price.unit_price_cents == base_cents
+        words = (price.explanation if price and is_of_price else tariff.label, *found[1])
+        return Worth(found[0], base_cents, tariff, " · ".join(words))
+
+
+def _month(usage: Usage) -> tuple[UUID, UUID, int, int]:
+    return usage.child_id, usage.activity_id, usage.day.year, usage.day.month
+
+
 def draft(usages: Sequence[Usage], household: Household, book: PriceBook, month: date) -> Draft:
-    """A household's invoice. A day that is no longer booked comes back at the price it was invoiced at.
+    """A household's invoice. A day that was invoiced and costs something else now comes back at what it was invoiced
+    at, and is charged anew.
 
     What would owe nothing is left for a later month, and loses nothing; so is a household with a day that no tariff
-    prices, which ``missing`` names.
+    prices, which ``missing`` names. Days that cost nothing, now or before, need no invoice.
     """
-    priced: list[tuple[Usage, int, str]] = []
+    prices = Prices(usages, household, book)
+    days: list[tuple[Usage, Worth | None]] = []
+    seen: list[tuple[Usage, Invoiced | None]] = []
     missing: set[str] = set()
-    tariffs: set[UUID] = set()
-    without_quotient: set[str] = set()
     for usage in usages:
-        if not usage.booked:
-            assert usage.invoiced_price_cents is not None, "only an invoiced day is taken back"
-            priced.append((usage, usage.invoiced_price_cents, CORRECTION))
-            continue
-        found = book.price(usage.activity_id, usage.day, household, usage.child_id)
-        if found is None:
+        try:
+            worth = prices.worth(usage)
+        except NoTariff:
             missing.add(usage.activity_label)
             continue
-        priced.append((usage, found.unit_price_cents, _why(found, usage.day, month)))
-        if found.tariff_id:
-            tariffs.add(found.tariff_id)
-        if "QF non connu" in found.explanation:
-            without_quotient.add(usage.activity_label)
-    lines = _lines(priced, household, book)
-    return Draft(
-        household.household_id,
-        lines,
-        tuple((usage, cents) for usage, cents, _ in priced),
-        frozenset(tariffs),
-        _findings(missing, without_quotient, sum(line.amount_cents for line in lines)),
-    )
+        if (worth.cents if worth else 0) == usage.price_cents and (usage.invoiced or not worth):
+            seen.append((usage, usage.invoiced if worth else None))
+        else:
+            days.append((usage, worth))
+    lines = _lines(days, book, month)
+    if not any(line.amount_cents for line in lines):
+        seen += [(usage, usage.invoiced if worth else None) for usage, worth in days]
+        lines, days = (), []
+    return Draft(household.household_id, lines, tuple(days), tuple(seen), _findings(days, missing, lines))
 
 
-def _why(found: Price, day: date, month: date) -> str:
-    return found.explanation if day >= month else f"{CORRECTION} · {found.explanation}"
-
-
-def _lines(priced: Sequence[tuple[Usage, int, str]], household: Household, book: PriceBook) -> tuple[Line, ...]:
+def _lines(days: Sequence[tuple[Usage, Worth | None]], book: PriceBook, month: date) -> tuple[Line, ...]:
     counts: dict[tuple[str, str, int, str, UUID, bool], int] = defaultdict(int)
-    for usage, cents, why in priced:
-        childcare = book.is_childcare(usage.activity_id, usage.day, household, usage.child_id)
-        key = (usage.child_first_name, usage.activity_label, cents, why, usage.child_id, childcare)
-        counts[key] += 1 if usage.booked else -1
+    for usage, worth in days:
+        of, child_id = (usage.child_first_name, usage.activity_label), usage.child_id
+        if usage.invoiced and usage.price_cents:
+            childcare = book.named(usage.invoiced.tariff_id).childcare
+            counts[*of, usage.price_cents, CORRECTION, child_id, childcare] -= 1
+        if worth:
+            is_late = usage.day < month or usage.invoiced
+            why = f"{CORRECTION} · {worth.explanation}" if is_late else worth.explanation
+            counts[*of, worth.cents, why, child_id, worth.tariff.childcare] += 1
     return tuple(
         Line(child_id, child, activity, childcare, count, cents, why)
         for (child, activity, cents, why, child_id, childcare), count in sorted(counts.items())
@@ -141,13 +228,24 @@ def _lines(priced: Sequence[tuple[Usage, int, str]], household: Household, book:
     )
 
 
-def _findings(missing: set[str], without_quotient: set[str], total_cents: int) -> tuple[Finding, ...]:
+def _findings(
+    days: Sequence[tuple[Usage, Worth | None]], missing: set[str], lines: Sequence[Line]
+) -> tuple[Finding, ...]:
+    without_quotient = {usage.activity_label for usage, worth in days if worth and "QF non connu" in worth.explanation}
+    unchecked = Counter(
+        usage.activity_label
+        for usage, worth in days
+        if worth and worth.tariff.attendance and usage.basis is Basis.BOOKED
+    )
     found = []
     if missing:
         found.append(Finding(AnomalyKind.TARIFF_MISSING, ", ".join(sorted(missing))[:200]))
+    if unchecked:
+        said = (f"{label} : {count} jour{'s' * (count > 1)}" for label, count in sorted(unchecked.items()))
+        found.append(Finding(AnomalyKind.ATTENDANCE_UNCHECKED, ", ".join(said)[:200]))
     if without_quotient:
         found.append(Finding(AnomalyKind.QUOTIENT_MISSING, ", ".join(sorted(without_quotient))[:200]))
-    if total_cents <= 0 and not missing:
+    if lines and not missing and sum(line.amount_cents for line in lines) <= 0:
         found.append(Finding(AnomalyKind.OWES_NOTHING, "reporté sur un mois suivant"))
     return tuple(found)
 
@@ -165,28 +263,56 @@ def unusual(total_cents: int, before_cents: Sequence[int]) -> Finding | None:
 
 @dataclass(frozen=True)
 class Cheaper:
-    """An invoiced day that costs less by what is known now."""
+    """An invoiced day that costs less by what is known now; ``worth`` is None when it costs nothing any more."""
 
     usage: Usage
-    now_cents: int
-    explanation: str
+    worth: Worth | None
 
     @property
     def credit_cents(self) -> int:
-        assert self.usage.invoiced_price_cents is not None, "it was invoiced"
-        return self.usage.invoiced_price_cents - self.now_cents
+        return self.usage.price_cents - (self.worth.cents if self.worth else 0)
+
+    @property
+    def explanation(self) -> str:
+        return self.worth.explanation if self.worth else CANCELLED
 
 
-def cheaper(invoiced: Sequence[Usage], household: Household, book: PriceBook) -> dict[UUID, list[Cheaper]]:
-    """The days of each invoice that would cost less today: a credit to propose. Nothing is ever charged afterwards."""
-    found: dict[UUID, list[Cheaper]] = defaultdict(list)
-    for usage in invoiced:
-        today = book.price(usage.activity_id, usage.day, household, usage.child_id)
-        if today is None or usage.invoice_id is None or usage.invoiced_price_cents is None:
-            continue
-        if today.unit_price_cents < usage.invoiced_price_cents:
-            found[usage.invoice_id].append(Cheaper(usage, today.unit_price_cents, today.explanation))
+def cheaper(usages: Sequence[Usage], household: Household, book: PriceBook) -> dict[UUID, list[Cheaper]]:
+    """The days of each invoice that would cost less today: a credit to propose. What costs more waits for a run."""
+    prices, found = Prices(usages, household, book), defaultdict(list)
+    for usage in usages:
+        if usage.invoiced:
+            day = Cheaper(usage, prices.worth(usage, reprice=True))
+            if day.credit_cents > 0:
+                found[usage.invoiced.invoice_id].append(day)
     return dict(found)
+
+
+def creditable(usages: Sequence[Usage], invoice_id: UUID) -> list[Usage]:
+    """The days that an invoice charges, credit notes taken off."""
+    return [each for each in usages if each.invoiced and each.invoiced.invoice_id == invoice_id and each.price_cents]
+
+
+def waived(usage: Usage) -> Invoiced:
+    """An invoiced day that a credit note gave back whole."""
+    assert usage.invoiced is not None, "only an invoiced day is given back"
+    return replace(usage.invoiced, price_cents=0, waived=True)
+
+
+def credit_lines(days: Sequence[tuple[Usage, str, int]]) -> tuple[list[CreditNoteLine], dict[str, int]]:
+    """The lines of a credit note, from days with why and how much each gives back, and what each product loses."""
+    counts: dict[tuple[str, str, int], int] = defaultdict(int)
+    products: dict[str, int] = defaultdict(int)
+    for usage, why, cents in days:
+        counts[usage.child_first_name, f"{usage.activity_label} · {why}"[:200], cents] += 1
+        products[usage.activity_label] += cents
+    lines = [
+        CreditNoteLine(
+            child_first_name=child, label=words, count=count, unit_credit_cents=cents, amount_cents=count * cents
+        )
+        for (child, words, cents), count in sorted(counts.items())
+    ]
+    return lines, dict(products)
 
 
 def shares(paid_cents: int, amounts_cents: Mapping[Key, int]) -> dict[Key, int]:

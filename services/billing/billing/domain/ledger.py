@@ -73,8 +73,8 @@ def settle(
     invoices: Sequence[UUID],
     left_cents: Mapping[UUID, int],
     *,
-    means: str | None = None,
-    till: str | None = None,
+    means: str,
+    till: str,
 ) -> Settlement:
     """Spread money that came in over the invoices it is for, in their order; the rest is the household's credit.
 

@@ -12,7 +12,7 @@ from decimal import ROUND_HALF_UP, Decimal
 from uuid import UUID
 
 from contracts.api.billing import Price
-from contracts.api.tariffs import Brackets, Proportional, Tariff, Terms
+from contracts.api.tariffs import AttendanceRules, Brackets, Proportional, Tariff, Terms
 
 CENT = Decimal(1)
 
@@ -60,13 +60,18 @@ class PriceBook:
 
     def __init__(self, tariffs: Iterable[Tariff]) -> None:
         self._by_activity: dict[UUID, list[Tariff]] = defaultdict(list)
-        for tariff in tariffs:
+        self._named = {tariff.tariff_id: tariff for tariff in tariffs}
+        for tariff in self._named.values():
             self._by_activity[tariff.activity_id].append(tariff)
         self._made: dict[tuple[UUID, Terms | None, int], Price] = {}
 
     @property
     def activities(self) -> list[UUID]:
         return list(self._by_activity)
+
+    def named(self, tariff_id: UUID) -> Tariff:
+        """The rule of this id; one that made an invoice is always there."""
+        return self._named[tariff_id]
 
     def tariff(self, activity_id: UUID, day: date, household: Household, child: Child) -> Tariff | None:
         """The rule that applies: at most one does, since rules that overlap are refused."""
@@ -93,10 +98,6 @@ class PriceBook:
             self._made[key] = price(tariff, key[1], child.rank)
         return self._made[key]
 
-    def is_childcare(self, activity_id: UUID, day: date, household: Household, child_id: UUID) -> bool:
-        found = self.tariff(activity_id, day, household, household.child(child_id))
-        return found is not None and found.childcare
-
 
 def price(tariff: Tariff, terms: Terms | None, rank: int) -> Price:
     """Apply one rule. ``rank`` is 1 for the eldest child."""
@@ -119,7 +120,24 @@ def price(tariff: Tariff, terms: Terms | None, rank: int) -> Price:
         tariff_id=tariff.tariff_id,
         quotient_cents=quotient if why else None,
         quotient_from=terms.valid_from if why and terms and quotient is not None else None,
+        attendance=told(tariff.attendance) if tariff.attendance else None,
     )
+
+
+def told(rules: AttendanceRules) -> str:
+    """What rules of attendance make of a price, for a family that thinks of booking."""
+    justified, unjustified = _due(rules.justified_percent), _due(rules.unjustified_percent)
+    words = [f"absence justifiée {justified}", f"absence non justifiée {unjustified}"]
+    if rules.free_absences:
+        words[1] += f", sauf {rules.free_absences} par mois"
+    for cents, what in ((rules.extra_cents, "sans réservation"), (rules.late_pickup_cents, "départ en retard")):
+        if cents:
+            words.append(f"{what} +{written(cents)}\N{NO-BREAK SPACE}€")
+    return f"D'après le pointage : {' · '.join(words)}"
+
+
+def _due(percent: int) -> str:
+    return f"{percent}\N{NO-BREAK SPACE}% du prix" if percent else "non facturée"
 
 
 def _formula(tariff: Tariff, quotient: int | None) -> tuple[Decimal, list[str]]:

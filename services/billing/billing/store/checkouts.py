@@ -7,25 +7,26 @@ from uuid import UUID
 
 from billing.store import invoices
 from chassis.database import Transaction
-from contracts.api.billing import Checkout, CheckoutStatus, InvoiceSummary
+from contracts.api.billing import Checkout, CheckoutStatus
+from contracts.events.billing import CheckoutInvoice
 
 
 async def add_checkout(
-    tx: Transaction, household_id: UUID, chosen: Sequence[InvoiceSummary], *, opened_at: datetime, expires_at: datetime
+    tx: Transaction, household_id: UUID, held: Sequence[CheckoutInvoice], *, opened_at: datetime, expires_at: datetime
 ) -> UUID:
-    """Open a checkout over what is left of the chosen invoices."""
+    """Open a checkout over these parts of invoices."""
     checkout_id: UUID = await tx.fetchval(
         "INSERT INTO checkout (household_id, status, amount_cents, opened_at, expires_at) "
         "VALUES ($1, 'open', $2, $3, $4) RETURNING checkout_id",
         household_id,
-        sum(invoice.left_cents for invoice in chosen),
+        sum(invoice.amount_cents for invoice in held),
         opened_at,
         expires_at,
     )
     await tx.executemany(
         "INSERT INTO checkout_invoice (checkout_id, invoice_id, position, amount_cents, open) "
         "VALUES ($1, $2, $3, $4, true)",
-        [(checkout_id, invoice.invoice_id, position, invoice.left_cents) for position, invoice in enumerate(chosen)],
+        [(checkout_id, invoice.invoice_id, position, invoice.amount_cents) for position, invoice in enumerate(held)],
     )
     return checkout_id
 

@@ -2,6 +2,8 @@
 
 from uuid import UUID
 
+from billing.domain.returns import Asked
+from billing.store import invoices
 from chassis.database import Transaction
 
 
@@ -44,22 +46,27 @@ async def is_held(tx: Transaction, checkout_id: UUID) -> bool:
     return held
 
 
-async def is_booked(tx: Transaction, payment_id: UUID) -> bool:
-    """Whether the money of a payment is in the ledger."""
-    booked: bool = await tx.fetchval(
-        "SELECT EXISTS (SELECT FROM ledger_transaction WHERE key = $1)", f"payment/{payment_id}"
+async def how_it_came(tx: Transaction, payment_id: UUID) -> tuple[str, str] | None:
+    """The means and the till of a payment's money; None while it is not in the ledger."""
+    row = await tx.fetchrow(
+        "SELECT e.means, e.till FROM ledger_entry e JOIN ledger_transaction t USING (transaction_id) "
+        "WHERE t.key = $1 AND e.account = 'bank'",
+        f"payment/{payment_id}",
     )
-    return booked
+    return (row["means"], row["till"]) if row else None
 
 
-async def paid_invoices(tx: Transaction, household_id: UUID, checkout_id: UUID) -> list[tuple[UUID, int]]:
-    """The household's invoices with what is paid on each: the checkout's first, then the newest."""
+async def asked(tx: Transaction, household_id: UUID, checkout_id: UUID) -> list[Asked]:
+    """The household's invoices, locked: the checkout's first, then the newest."""
     rows = await tx.fetch(
-        "SELECT i.invoice_id, (i.total_cents - coalesce((SELECT sum(e.amount_cents) FROM ledger_entry e "
-        "WHERE e.invoice_id = i.invoice_id), 0))::bigint AS paid_cents FROM invoice i "
-        "LEFT JOIN checkout_invoice ci ON ci.invoice_id = i.invoice_id AND ci.checkout_id = $2 "
+        "SELECT i.invoice_id FROM invoice i LEFT JOIN checkout_invoice ci "
+        "ON ci.invoice_id = i.invoice_id AND ci.checkout_id = $2 "
         "WHERE i.household_id = $1 ORDER BY ci.position NULLS LAST, i.published_at DESC, i.number DESC",
         household_id,
         checkout_id,
     )
-    return [(row["invoice_id"], row["paid_cents"]) for row in rows if row["paid_cents"] > 0]
+    ids = [row["invoice_id"] for row in rows]
+    await invoices.lock_invoices(tx, ids)
+    found = {each.invoice_id: each for each in await invoices.summaries(tx, household_id, ids)}
+    known = [found[invoice_id] for invoice_id in ids]
+    return [Asked(each.invoice_id, each.total_cents, each.credited_cents, each.left_cents) for each in known]

@@ -7,7 +7,8 @@ from uuid import UUID
 
 from billing.domain.invoicing import Finding
 from chassis.database import Transaction
-from contracts.api.billing import Anomaly, InvoiceRun, InvoiceRunWish, RunStatus
+from contracts.api.billing import Anomaly, InvoiceRun, InvoiceRunWish
+from contracts.events.billing import RunProgressed, RunStatus
 
 ANOMALIES_SHOWN_MAX = 200
 RUNS_SHOWN_MAX = 24
@@ -50,13 +51,27 @@ async def run_for_update(tx: Transaction, run_id: UUID) -> Any:
     return await tx.fetchrow("SELECT * FROM invoice_run WHERE run_id = $1 FOR UPDATE", run_id)
 
 
+def progressed(row: Any, at: datetime) -> RunProgressed:
+    """Where a run stands, to be told."""
+    return RunProgressed(
+        run_id=row["run_id"],
+        month=row["month"],
+        status=row["status"],
+        households=row["households"],
+        households_done=row["households_done"],
+        invoices=row["invoices"],
+        total_cents=row["total_cents"],
+        progressed_at=at,
+    )
+
+
 async def advance(
     tx: Transaction, run_id: UUID, *, after: UUID, households: int, invoices: int, total_cents: int
-) -> None:
-    """Note how far the run is."""
-    await tx.execute(
+) -> Any:
+    """Note how far the run is; the run as it is then."""
+    return await tx.fetchrow(
         "UPDATE invoice_run SET after_household = $2, households_done = households_done + $3, "
-        "invoices = invoices + $4, total_cents = total_cents + $5 WHERE run_id = $1",
+        "invoices = invoices + $4, total_cents = total_cents + $5 WHERE run_id = $1 RETURNING *",
         run_id,
         after,
         households,
@@ -65,15 +80,15 @@ async def advance(
     )
 
 
-async def move(tx: Transaction, run_id: UUID, status: RunStatus) -> None:
-    await tx.execute("UPDATE invoice_run SET status = $2 WHERE run_id = $1", run_id, status)
+async def move(tx: Transaction, run_id: UUID, status: RunStatus) -> Any:
+    return await tx.fetchrow("UPDATE invoice_run SET status = $2 WHERE run_id = $1 RETURNING *", run_id, status)
 
 
-async def start_publishing(tx: Transaction, run_id: UUID, by: UUID) -> None:
+async def start_publishing(tx: Transaction, run_id: UUID, by: UUID) -> Any:
     """From the first household again, counting what is published."""
-    await tx.execute(
+    return await tx.fetchrow(
         "UPDATE invoice_run SET status = 'publishing', published_by = $2, after_household = $3, households_done = 0, "
-        "invoices = 0, total_cents = 0 WHERE run_id = $1",
+        "invoices = 0, total_cents = 0 WHERE run_id = $1 RETURNING *",
         run_id,
         by,
         FIRST,
@@ -127,7 +142,8 @@ async def run(tx: Transaction, run_id: UUID) -> InvoiceRun | None:
     rows = await tx.fetch(
         "SELECT a.*, h.name, h.reference, count(*) OVER () AS found FROM invoice_anomaly a "
         "JOIN household h USING (household_id) WHERE run_id = $1 "
-        "ORDER BY array_position(ARRAY['tariff_missing', 'unusual_amount', 'quotient_missing'], kind), h.reference "
+        "ORDER BY array_position(ARRAY['tariff_missing', 'attendance_unchecked', 'unusual_amount', "
+        "'quotient_missing'], kind), h.reference "
         "LIMIT $2",
         run_id,
         ANOMALIES_SHOWN_MAX,

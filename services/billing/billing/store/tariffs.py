@@ -11,7 +11,7 @@ from contracts.api.tariffs import Tariff, TariffWish, Terms, TermsWish
 
 _SELECT = (
     "SELECT tariff_id, label, activity_id, activity_label, school, resident, valid_from, valid_until, formula, "
-    "sibling_percents, childcare, is_used FROM tariff"
+    "sibling_percents, childcare, attendance, is_used FROM tariff"
 )
 
 
@@ -41,9 +41,11 @@ async def tariff(tx: Transaction, tariff_id: UUID) -> tuple[Tariff, bool] | None
 async def save_tariff(tx: Transaction, tariff_id: UUID, wish: TariffWish) -> None:
     await tx.execute(
         "INSERT INTO tariff (tariff_id, label, activity_id, activity_label, school, resident, valid_from, valid_until, "
-        "formula, sibling_percents, childcare) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) "
+        "formula, sibling_percents, childcare, attendance) "
+        "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) "
         "ON CONFLICT (tariff_id) DO UPDATE SET label = $2, activity_id = $3, activity_label = $4, school = $5, "
-        "resident = $6, valid_from = $7, valid_until = $8, formula = $9, sibling_percents = $10, childcare = $11",
+        "resident = $6, valid_from = $7, valid_until = $8, formula = $9, sibling_percents = $10, childcare = $11, "
+        "attendance = $12",
         tariff_id,
         wish.label,
         wish.activity_id,
@@ -55,6 +57,7 @@ async def save_tariff(tx: Transaction, tariff_id: UUID, wish: TariffWish) -> Non
         wish.formula.model_dump(mode="json"),
         list(wish.sibling_percents),
         wish.childcare,
+        wish.attendance.model_dump(mode="json") if wish.attendance else None,
     )
 
 

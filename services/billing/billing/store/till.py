@@ -69,14 +69,14 @@ _MONEY = (
 async def journal(tx: Transaction, first: date, last: date) -> Journal:
     """What came in and went out from a day to another, both included: by day and means, and the newest one by one."""
     sums = await tx.fetch(
-        "SELECT t.day, coalesce(e.means, 'card') AS means, count(*) AS count, "
+        "SELECT t.day, e.means, count(*) AS count, "
         "sum(e.amount_cents)::bigint AS amount_cents "
         f"{_MONEY} GROUP BY 1, 2 ORDER BY t.day DESC, 2",
         first,
         last,
     )
     rows = await tx.fetch(
-        "SELECT t.at, t.day, coalesce(e.means, 'card') AS means, t.key, coalesce(r.number, t.note) AS number, "
+        "SELECT t.at, t.day, e.means, t.key, coalesce(r.number, t.note) AS number, "
         "coalesce(h.name, '?') AS household_name, coalesce(h.reference, '?') AS household_reference, e.amount_cents "
         "FROM ledger_entry e JOIN ledger_transaction t USING (transaction_id) "
         "LEFT JOIN household h USING (household_id) LEFT JOIN receipt r ON t.key = 'receipt/' || r.receipt_id "

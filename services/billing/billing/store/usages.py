@@ -5,10 +5,11 @@ from datetime import date
 from typing import Any
 from uuid import UUID
 
-from billing.domain.invoicing import Usage
+from billing.domain.attendance import Basis
+from billing.domain.invoicing import Invoiced, Usage
 from chassis.database import Transaction
 from contracts.events.auth import HouseholdChanged
-from contracts.events.planning import BookingsChanged
+from contracts.events.planning import AttendanceRecorded, BookingsChanged
 
 
 async def save_household(tx: Transaction, event: HouseholdChanged) -> None:
@@ -60,11 +61,50 @@ async def save_usage(tx: Transaction, event: BookingsChanged) -> None:
     )
 
 
+async def save_attendance(tx: Transaction, event: AttendanceRecorded) -> None:
+    """Keep what was marked last of a child's day, in whichever household; order and number of tellings change nothing.
+
+    A day that nobody booked is known from here on too. The lock is the day's: a child's two households are two rows.
+    """
+    key = (event.child_id, event.activity_id, event.day)
+    await tx.execute(
+        "SELECT pg_advisory_xact_lock(hashtextextended('billing.attendance/' || $1::uuid || $2::uuid || $3::date, 0))",
+        *key,
+    )
+    newest = await tx.fetchval(
+        "SELECT coalesce(max(attendance_version), 0) FROM usage WHERE child_id = $1 AND activity_id = $2 AND day = $3 "
+        "AND presence IS NOT NULL",
+        *key,
+    )
+    if newest >= event.version:
+        return
+    await tx.execute(
+        "UPDATE usage SET presence = NULL, late_pickup = false, attendance_version = 0 WHERE child_id = $1 "
+        "AND activity_id = $2 AND day = $3 AND presence IS NOT NULL AND household_id <> $4",
+        *key,
+        event.household_id,
+    )
+    await tx.execute(
+        "INSERT INTO usage (child_id, activity_id, day, household_id, booked, version, child_first_name, "
+        "activity_label, presence, late_pickup, attendance_version) "
+        "VALUES ($1, $2, $3, $4, false, 0, $5, $6, $7, $8, $9) "
+        "ON CONFLICT (household_id, child_id, activity_id, day) DO UPDATE SET presence = $7, late_pickup = $8, "
+        "attendance_version = $9",
+        *key,
+        event.household_id,
+        event.child_first_name,
+        event.activity_label,
+        event.presence,
+        event.late_pickup,
+        event.version,
+    )
+
+
 async def waiting(tx: Transaction, until: date) -> tuple[int, int]:
     """How many households and days up to ``until`` wait to be invoiced."""
     row = await tx.fetchrow(
         "SELECT count(DISTINCT u.household_id) AS households, count(*) AS days FROM usage u "
-        "JOIN household h USING (household_id) WHERE u.booked <> u.invoiced AND u.day <= $1",
+        "JOIN household h USING (household_id) WHERE u.basis IS DISTINCT FROM u.seen_as AND u.day <= $1",
         until,
     )
     assert row is not None, "an aggregate always has a row"
@@ -75,7 +115,7 @@ async def households_waiting(tx: Transaction, until: date, after: UUID, limit: i
     """The next households, by id, with days up to ``until`` whose invoices do not tell the truth yet."""
     rows = await tx.fetch(
         "SELECT h.household_id FROM household h WHERE h.household_id > $2 AND EXISTS (SELECT FROM usage u "
-        "WHERE u.household_id = h.household_id AND u.booked <> u.invoiced AND u.day <= $1) "
+        "WHERE u.household_id = h.household_id AND u.basis IS DISTINCT FROM u.seen_as AND u.day <= $1) "
         "ORDER BY h.household_id LIMIT $3",
         until,
         after,
@@ -85,32 +125,56 @@ async def households_waiting(tx: Transaction, until: date, after: UUID, limit: i
 
 
 _TO_INVOICE = (
-    "SELECT * FROM usage WHERE household_id = ANY($1::uuid[]) AND booked <> invoiced AND day <= $2 "
+    "SELECT * FROM usage WHERE household_id = ANY($1::uuid[]) AND basis IS DISTINCT FROM seen_as AND day <= $2 "
     "ORDER BY household_id, child_id, activity_id, day"
+)
+_ABSENCES_BESIDE = (
+    "SELECT u.* FROM usage u JOIN (SELECT DISTINCT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::date[])) "
+    "AS m (household_id, child_id, activity_id, month) USING (household_id, child_id, activity_id) "
+    "WHERE u.basis = 'absent' AND u.seen_as = 'absent' AND u.day >= m.month AND u.day < m.month + interval '1 month'"
 )
 
 
 async def to_invoice(tx: Transaction, household_ids: Sequence[UUID], until: date) -> list[Usage]:
-    """The days of some households that wait to be invoiced."""
-    return _usages(await tx.fetch(_TO_INVOICE, household_ids, until))
+    """The days of some households that wait to be invoiced, by household."""
+    return await _with_absences(tx, _usages(await tx.fetch(_TO_INVOICE, household_ids, until)), "")
 
 
 async def to_invoice_for_update(tx: Transaction, household_ids: Sequence[UUID], until: date) -> list[Usage]:
     """The same, locked: who else wants to invoice them waits, then finds nothing left."""
-    return _usages(await tx.fetch(f"{_TO_INVOICE} FOR UPDATE", household_ids, until))
+    found = _usages(await tx.fetch(f"{_TO_INVOICE} FOR UPDATE", household_ids, until))
+    return await _with_absences(tx, found, " FOR UPDATE OF u")
 
 
-_INVOICED = "SELECT * FROM usage WHERE household_id = $1 AND booked AND invoiced ORDER BY child_id, activity_id, day"
+async def _with_absences(tx: Transaction, found: list[Usage], lock: str) -> list[Usage]:
+    """Where an absence came or went, with the other absences of its month: which of them are free may have changed."""
+    moved = [each for each in found if Basis.ABSENT in {each.basis, each.seen_as}]
+    if not moved:
+        return found
+    rows = await tx.fetch(
+        _ABSENCES_BESIDE + lock,
+        [each.household_id for each in moved],
+        [each.child_id for each in moved],
+        [each.activity_id for each in moved],
+        [each.day.replace(day=1) for each in moved],
+    )
+    return sorted([*found, *_usages(rows)], key=lambda each: (each.household_id, each.child_id, each.day))
 
 
-async def invoiced(tx: Transaction, household_id: UUID) -> list[Usage]:
-    """The days of a household that are booked and on an invoice."""
-    return _usages(await tx.fetch(_INVOICED, household_id))
+_ACCOUNT = (
+    "SELECT * FROM usage WHERE household_id = $1 AND (invoice_id IS NOT NULL OR basis = 'absent') "
+    "ORDER BY child_id, activity_id, day"
+)
 
 
-async def invoiced_for_update(tx: Transaction, household_id: UUID) -> list[Usage]:
+async def account(tx: Transaction, household_id: UUID) -> list[Usage]:
+    """The days of a household that are on an invoice, and every absence."""
+    return _usages(await tx.fetch(_ACCOUNT, household_id))
+
+
+async def account_for_update(tx: Transaction, household_id: UUID) -> list[Usage]:
     """The same, locked."""
-    return _usages(await tx.fetch(f"{_INVOICED} FOR UPDATE", household_id))
+    return _usages(await tx.fetch(f"{_ACCOUNT} FOR UPDATE", household_id))
 
 
 def _usages(rows: Sequence[Any]) -> list[Usage]:
@@ -120,29 +184,45 @@ def _usages(rows: Sequence[Any]) -> list[Usage]:
             row["child_id"],
             row["activity_id"],
             row["day"],
-            row["booked"],
+            Basis(row["basis"]) if row["basis"] else None,
+            Basis(row["seen_as"]) if row["seen_as"] else None,
             row["child_first_name"],
             row["activity_label"],
-            row["invoiced_price_cents"],
-            row["invoice_id"],
+            _invoiced(row),
         )
         for row in rows
     ]
 
 
-async def mark_invoiced(tx: Transaction, days: Sequence[tuple[Usage, int, UUID]]) -> None:
-    """Note that the invoices now say what is booked, at which price and on which of them."""
+def _invoiced(row: Any) -> Invoiced | None:
+    if row["invoice_id"] is None:
+        return None
+    price, base = row["invoiced_price_cents"], row["invoiced_base_cents"]
+    return Invoiced(row["invoice_id"], price, base, row["invoiced_tariff_id"], row["waived"])
+
+
+async def mark(tx: Transaction, days: Sequence[tuple[Usage, Invoiced | None]]) -> None:
+    """Note how each day is invoiced from now on, as what it was seen; one that was marked since it was read stays."""
     await tx.execute(
-        "UPDATE usage u SET invoiced = u.booked, invoiced_price_cents = CASE WHEN u.booked THEN n.cents END, "
-        "invoice_id = CASE WHEN u.booked THEN n.invoice_id END "
-        "FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::date[], $5::bigint[], $6::uuid[]) "
-        "AS n (household_id, child_id, activity_id, day, cents, invoice_id) "
+        "UPDATE usage u SET seen_as = n.basis, invoice_id = n.invoice_id, invoiced_price_cents = n.cents, "
+        "invoiced_base_cents = n.base_cents, invoiced_tariff_id = n.tariff_id, waived = n.waived "
+        "FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::date[], $5::text[], $6::uuid[], $7::bigint[], "
+        "$8::bigint[], $9::uuid[], $10::boolean[], $11::text[], $12::bigint[]) "
+        "AS n (household_id, child_id, activity_id, day, basis, invoice_id, cents, base_cents, tariff_id, waived, "
+        "was_seen_as, was_cents) "
         "WHERE u.household_id = n.household_id AND u.child_id = n.child_id AND u.activity_id = n.activity_id "
-        "AND u.day = n.day",
-        [usage.household_id for usage, _, _ in days],
-        [usage.child_id for usage, _, _ in days],
-        [usage.activity_id for usage, _, _ in days],
-        [usage.day for usage, _, _ in days],
-        [cents for _, cents, _ in days],
-        [invoice_id for _, _, invoice_id in days],
+        "AND u.day = n.day AND u.seen_as IS NOT DISTINCT FROM n.was_seen_as "
+        "AND u.invoiced_price_cents IS NOT DISTINCT FROM n.was_cents",
+        [usage.household_id for usage, _ in days],
+        [usage.child_id for usage, _ in days],
+        [usage.activity_id for usage, _ in days],
+        [usage.day for usage, _ in days],
+        [usage.basis for usage, _ in days],
+        [each and each.invoice_id for _, each in days],
+        [each and each.price_cents for _, each in days],
+        [each and each.base_cents for _, each in days],
+        [each and each.tariff_id for _, each in days],
+        [each is not None and each.waived for _, each in days],
+        [usage.seen_as for usage, _ in days],
+        [usage.invoiced and usage.invoiced.price_cents for usage, _ in days],
     )

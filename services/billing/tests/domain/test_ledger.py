@@ -18,6 +18,7 @@ from billing.domain.ledger import (
     refunded,
     settle,
 )
+from billing.domain.returns import Asked, give_back
 
 CENTS = st.integers(1, 100_000)
 
@@ -52,13 +53,20 @@ class Books(RuleBasedStateMachine):
         self.total: dict[UUID, int] = {}
         self.credited: dict[UUID, int] = defaultdict(int)
         self.money = 0
+        self.payments = 0
 
     def write(self, entries: tuple[Entry, ...]) -> None:
         assert sum(entry.amount_cents for entry in entries) == 0
         self.entries += entries
 
-    def left(self, invoice_id: UUID) -> int:
-        return sum(each.amount_cents for each in self.entries if each.invoice_id == invoice_id)
+    @property
+    def lefts(self) -> dict[UUID, int]:
+        """What is left on each invoice, by the entries."""
+        found = dict.fromkeys(self.invoices, 0)
+        for each in self.entries:
+            if each.invoice_id:
+                found[each.invoice_id] += each.amount_cents
+        return found
 
     @property
     def credit(self) -> int:
@@ -68,18 +76,19 @@ class Books(RuleBasedStateMachine):
     def publish(self, canteen: int, morning: int) -> None:
         invoice_id, products = uuid4(), {"Cantine": canteen, **({"Matin": morning} if morning else {})}
         credit = self.credit
+        self.invoices.append(invoice_id)
         self.write(published(invoice_id, products))
         self.write(credit_used(invoice_id, canteen + morning, credit))
-        self.invoices.append(invoice_id)
         self.total[invoice_id] = canteen + morning
 
     @precondition(lambda self: self.invoices)
     @rule(amount=CENTS, count=st.integers(1, 4))
     def pay(self, amount: int, count: int) -> None:
         chosen = self.invoices[-count:]
-        done = settle(amount, chosen, {each: self.left(each) for each in chosen}, means="card", till="REGIE")
+        done = settle(amount, chosen, self.lefts, means="card", till="REGIE")
         self.write(done.entries)
         self.money += amount
+        self.payments += amount
 
     @precondition(lambda self: self.invoices)
     @rule(data=st.data())
@@ -89,7 +98,7 @@ class Books(RuleBasedStateMachine):
         if creditable:
             cents = data.draw(st.integers(1, creditable))
             self.write(credited(invoice_id, {"Cantine": cents}))
-            self.write(overpaid(invoice_id, self.left(invoice_id)))
+            self.write(overpaid(invoice_id, self.lefts[invoice_id]))
             self.credited[invoice_id] += cents
 
     @precondition(lambda self: self.credit > 0)
@@ -99,14 +108,24 @@ class Books(RuleBasedStateMachine):
         self.write(refunded(cents, means="transfer", till="REGIE"))
         self.money -= cents
 
+    @precondition(lambda self: self.payments > 0)
+    @rule(data=st.data())
+    def reverse(self, data: st.DataObject) -> None:
+        """The bank takes money back, or the town refunds a payment: what this paid is due again."""
+        cents = data.draw(st.integers(1, self.payments))
+        lefts = self.lefts
+        asked = [Asked(each, self.total[each], self.credited[each], lefts[each]) for each in self.invoices]
+        self.write(give_back(cents, self.credit, asked, means="card", till="REGIE"))
+        self.money -= cents
+        self.payments -= cents
+
     @invariant()
     def every_balance_is_right(self) -> None:
         assert sum(each.amount_cents for each in self.entries) == 0
-        assert self.credit >= 0
-        lefts = [self.left(each) for each in self.invoices]
-        assert all(0 <= left <= self.total[each] for left, each in zip(lefts, self.invoices, strict=True))
+        lefts = self.lefts
+        assert all(0 <= left <= self.total[each] for each, left in lefts.items())
         owed = sum(self.total.values()) - sum(self.credited.values())
-        assert sum(lefts) - self.credit == owed - self.money
+        assert sum(lefts.values()) - self.credit == owed - self.money
 
 
 TestBooks = Books.TestCase

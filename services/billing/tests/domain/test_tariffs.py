@@ -10,13 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from billing.domain.invoicing import Usage, cheaper, draft, shares, unusual
+from billing.domain.attendance import Basis
+from billing.domain.invoicing import Invoiced, Usage, cheaper, draft, shares, unusual
 from billing.domain.tariffs import Child, Household, PriceBook, overlapping, price, rounded
 from contracts.api.billing import AnomalyKind
 from contracts.api.tariffs import Bracket, Brackets, Flat, Proportional, Tariff, Terms
 
 MONTH = date(2026, 11, 1)
-CANTEEN, CHILD, HOUSEHOLD = UUID(int=1), UUID(int=2), UUID(int=3)
+CANTEEN, CHILD, HOUSEHOLD, RULE = UUID(int=1), UUID(int=2), UUID(int=3), UUID(int=4)
 FLAT = Flat(unit_price_cents=425)
 BRACKETS = Brackets(
     brackets=(
@@ -193,8 +194,9 @@ def test_the_newest_word_about_a_day_holds() -> None:
 
 
 def usage(day: date, *, booked: bool = True, invoiced: int | None = None) -> Usage:
-    invoice_id = UUID(int=7) if invoiced is not None else None
-    return Usage(HOUSEHOLD, CHILD, CANTEEN, day, booked, "Léa", "Cantine", invoiced, invoice_id)
+    was = Invoiced(UUID(int=7), invoiced, invoiced, RULE) if invoiced is not None else None
+    basis, seen_as = Basis.BOOKED if booked else None, Basis.BOOKED if was else None
+    return Usage(HOUSEHOLD, CHILD, CANTEEN, day, basis, seen_as, "Léa", "Cantine", was)
 
 
 @given(
@@ -209,7 +211,7 @@ def test_a_draft_is_the_sum_of_its_lines_which_are_the_sum_of_its_days(
         usage(MONTH + timedelta(days=number), booked=booked, invoiced=None if booked else 300)
         for number, booked in days
     ]
-    rule, household = tariff(formula), Household(HOUSEHOLD, (terms(quotient),))
+    rule, household = tariff(formula, tariff_id=RULE), Household(HOUSEHOLD, (terms(quotient),))
     cents = price(rule, terms(quotient), 1).unit_price_cents
     each = draft(usages, household, PriceBook([rule]), MONTH)
     assert each.total_cents == sum(cents if booked else -300 for _, booked in days)
@@ -220,7 +222,7 @@ def test_a_draft_is_the_sum_of_its_lines_which_are_the_sum_of_its_days(
 
 def test_days_at_two_prices_are_two_lines_and_a_cancelled_one_is_a_correction() -> None:
     rules = [
-        tariff(Flat(unit_price_cents=400), label="Automne", valid_until=date(2026, 11, 14)),
+        tariff(Flat(unit_price_cents=400), label="Automne", tariff_id=RULE, valid_until=date(2026, 11, 14)),
         tariff(Flat(unit_price_cents=450), label="Hiver", valid_from=date(2026, 11, 15)),
     ]
     usages = [usage(date(2026, 11, 10)), usage(date(2026, 11, 12)), usage(date(2026, 11, 20))]
@@ -236,7 +238,7 @@ def test_days_at_two_prices_are_two_lines_and_a_cancelled_one_is_a_correction() 
 
 
 def test_a_missing_price_is_named_and_nothing_is_due_by_halves() -> None:
-    other = Usage(HOUSEHOLD, CHILD, UUID(int=5), MONTH, True, "Léa", "Mercredi", None)
+    other = Usage(HOUSEHOLD, CHILD, UUID(int=5), MONTH, Basis.BOOKED, None, "Léa", "Mercredi", None)
     each = draft([usage(MONTH), other], Household(HOUSEHOLD), PriceBook([tariff()]), MONTH)
     assert each.missing == ("Mercredi",)
     assert not each.is_due
@@ -247,8 +249,11 @@ def test_an_amount_far_from_the_usual_one_is_unusual() -> None:
     assert unusual(180_00, [50_00, 70_00]) is None
     assert unusual(90_00, [10_00]) is None
     assert unusual(400_00, []) is None
-    kinds = [each.kind for each in draft([], Household(HOUSEHOLD), PriceBook([]), MONTH).findings]
-    assert kinds == [AnomalyKind.OWES_NOTHING]
+    taken_back = draft(
+        [usage(MONTH, booked=False, invoiced=425)], Household(HOUSEHOLD), PriceBook([tariff(tariff_id=RULE)]), MONTH
+    )
+    assert [each.kind for each in taken_back.findings] == [AnomalyKind.OWES_NOTHING]
+    assert draft([], Household(HOUSEHOLD), PriceBook([]), MONTH).findings == ()
 
 
 def test_a_late_quotient_makes_invoiced_days_cheaper_and_never_dearer() -> None:
@@ -258,8 +263,10 @@ def test_a_late_quotient_makes_invoiced_days_cheaper_and_never_dearer() -> None:
         usage(date(2026, 11, 3), invoiced=90),
     ]
     household = Household(HOUSEHOLD, (terms(500_00, since=date(2026, 11, 2)),))
-    (days,) = cheaper(invoiced, household, PriceBook([tariff(BRACKETS)])).values()
-    assert [(each.usage.day.day, each.now_cents, each.credit_cents) for each in days] == [(2, 250, 230)]
+    (days,) = cheaper(invoiced, household, PriceBook([tariff(BRACKETS, tariff_id=RULE)])).values()
+    assert [(each.usage.day.day, each.worth and each.worth.cents, each.credit_cents) for each in days] == [
+        (2, 250, 230)
+    ]
 
 
 @given(st.dictionaries(st.integers(), st.integers(0, 50_000), max_size=8), st.floats(0, 1))

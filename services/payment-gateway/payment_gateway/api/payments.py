@@ -33,6 +33,7 @@ from payment_gateway.domain.payments import (
     OPENING_TAKES_AT_MOST,
     Attempt,
     Move,
+    left_cents,
     next_look_up,
     page_can_open,
 )
@@ -230,4 +231,5 @@ def shown(attempt: Attempt) -> Payment:
         changed_at=attempt.changed_at,
         taken_cents=attempt.taken_cents,
         refunded_cents=attempt.refunded_cents,
+        left_cents=left_cents(attempt),
     )

@@ -149,13 +149,20 @@ def next_look_up(created_at: datetime, *, now: datetime) -> datetime | None:
 
 
 def paid_invoices(invoices: tuple[CheckoutInvoice, ...], taken_cents: int) -> tuple[CheckoutInvoice, ...]:
-    """The invoices with what the money that was taken pays of each, in their order."""
+    """The invoices with what the money that was taken pays of each and leaves of it, in their order."""
     paid, rest = [], taken_cents
     for invoice in invoices:
         if part := min(invoice.amount_cents, rest):
-            paid.append(invoice.model_copy(update={"amount_cents": part}))
+            left = invoice.left_cents + invoice.amount_cents - part
+            paid.append(invoice.model_copy(update={"amount_cents": part, "left_cents": left}))
             rest -= part
     return tuple(paid)
+
+
+def left_cents(attempt: Attempt) -> int:
+    """What an attempt leaves to pay of its invoices, once the bank has taken its amount."""
+    asked = sum(invoice.amount_cents + invoice.left_cents for invoice in attempt.checkout.invoices)
+    return max(0, asked - (attempt.taken_cents or attempt.amount_cents))
 
 
 def ticket_of(attempt: Attempt, answer: Answer, *, number: str, town: str, now: datetime) -> Ticket:

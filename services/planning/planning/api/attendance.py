@@ -44,23 +44,23 @@ async def put_marks(request: web.Request) -> web.Response:
             if (mark.household_id, mark.child_id) not in rows:
                 raise NoSuchChild("this child is not enrolled that day", child_id=str(mark.child_id))
             check(mark, rows[mark.household_id, mark.child_id], day, today=today())
-        changed = await attendance.mark(tx, activity_id, day, wish.marks, person.subject_id, at)
-        for mark in wish.marks:
-            if mark.child_id in changed:
-                version, presence = changed.pop(mark.child_id)
-                event = AttendanceRecorded(
-                    household_id=mark.household_id,
-                    child_id=mark.child_id,
-                    activity_id=activity_id,
-                    activity_label=sheet.activity_label,
-                    day=day,
-                    presence=presence,
-                    booked=rows[mark.household_id, mark.child_id].booked,
-                    version=version,
-                    recorded_by=person.subject_id,
-                    recorded_at=at,
-                )
-                await outbox.add(tx, event)
+        for version, mark in await attendance.mark(tx, activity_id, day, wish.marks, person.subject_id, at):
+            row = rows[mark.household_id, mark.child_id]
+            event = AttendanceRecorded(
+                household_id=mark.household_id,
+                child_id=mark.child_id,
+                child_first_name=row.first_name,
+                activity_id=activity_id,
+                activity_label=sheet.activity_label,
+                day=day,
+                presence=mark.presence,
+                late_pickup=mark.late_pickup,
+                booked=row.booked,
+                version=version,
+                recorded_by=person.subject_id,
+                recorded_at=at,
+            )
+            await outbox.add(tx, event)
         answer = await _sheet(request, tx, activity_id, day, None)
     return json_response(answer)
 

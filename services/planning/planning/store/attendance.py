@@ -7,7 +7,6 @@ from uuid import UUID
 
 from chassis.database import Transaction
 from contracts.api.planning import AttendanceMark, AttendanceRow
-from contracts.events.planning import Presence
 
 SHEET_MAX = 2000
 
@@ -19,7 +18,8 @@ async def sheet(tx: Transaction, activity_id: UUID, day: date, school: str | Non
     """
     rows = await tx.fetch(
         "SELECT c.household_id, c.child_id, c.first_name, c.last_name, c.school, c.class_name, "
-        "coalesce(b.booked, false) AS booked, t.presence FROM household_child c "
+        "coalesce(b.booked, false) AS booked, t.presence, coalesce(t.late_pickup, false) AS late_pickup "
+        "FROM household_child c "
         "LEFT JOIN booking b ON b.household_id = c.household_id AND b.child_id = c.child_id "
         "AND b.activity_id = $1 AND b.day = $2 "
         "LEFT JOIN attendance t ON t.household_id = c.household_id AND t.child_id = c.child_id "
@@ -48,6 +48,7 @@ def _row(row: Any) -> AttendanceRow:
         class_name=row["class_name"],
         booked=row["booked"],
         presence=row["presence"],
+        late_pickup=row["late_pickup"],
     )
 
 
@@ -68,24 +69,27 @@ async def lock_sheet(tx: Transaction, activity_id: UUID, day: date) -> None:
 
 async def mark(
     tx: Transaction, activity_id: UUID, day: date, marks: Collection[AttendanceMark], by: UUID, at: datetime
-) -> dict[UUID, tuple[int, Presence]]:
-    """Keep what changes of the marks; the new version and the presence of each child that did."""
-    found = {}
+) -> list[tuple[int, AttendanceMark]]:
+    """Keep what changes of the marks: each that did, with the new version of its child's day."""
+    found = []
     for each in marks:
         version = await tx.fetchval(
             "INSERT INTO attendance "
-            "(activity_id, day, child_id, household_id, presence, version, recorded_by, recorded_at) "
-            "VALUES ($1, $2, $3, $4, $5, 1, $6, $7) ON CONFLICT (activity_id, day, child_id) DO UPDATE SET "
-            "household_id = $4, presence = $5, version = attendance.version + 1, recorded_by = $6, recorded_at = $7 "
-            "WHERE (attendance.household_id, attendance.presence) <> ($4, $5) RETURNING version",
+            "(activity_id, day, child_id, household_id, presence, late_pickup, version, recorded_by, recorded_at) "
+            "VALUES ($1, $2, $3, $4, $5, $6, 1, $7, $8) ON CONFLICT (activity_id, day, child_id) DO UPDATE SET "
+            "household_id = $4, presence = $5, late_pickup = $6, version = attendance.version + 1, recorded_by = $7, "
+            "recorded_at = $8 "
+            "WHERE (attendance.household_id, attendance.presence, attendance.late_pickup) <> ($4, $5, $6) "
+            "RETURNING version",
             activity_id,
             day,
             each.child_id,
             each.household_id,
             each.presence,
+            each.late_pickup,
             by,
             at,
         )
         if version:
-            found[each.child_id] = (version, each.presence)
+            found.append((version, each))
     return found

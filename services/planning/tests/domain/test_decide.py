@@ -270,6 +270,7 @@ def test_what_may_be_marked_on_a_sheet(
         class_name="CE1",
         booked=booked,
         presence=marked,
+        late_pickup=False,
     )
     mark = AttendanceMark(household_id=row.household_id, child_id=row.child_id, presence=presence)
     expected = pytest.raises(refusal) if refusal else contextlib.nullcontext()
