@@ -7,7 +7,7 @@ from aiohttp import web
 
 from chassis.clock import PARIS, now, today
 from chassis.database import DATABASE, Transaction
-from chassis.http import idempotency_key, json_response, path_uuid, read_body
+from chassis.http import idempotency_key, json_response, read_body
 from chassis.idempotency import recall, remember
 from chassis.identity import identity, require
 from contracts.api.payment_gateway import (
@@ -20,6 +20,7 @@ from contracts.api.payment_gateway import (
 )
 from contracts.failures import Invalid
 from contracts.identity import Permission
+from payment_gateway.api import refunds
 from payment_gateway.api.payments import own, shown
 from payment_gateway.banks.inquiry import carry_out
 from payment_gateway.domain.payments import Attempt, differences
@@ -104,8 +105,10 @@ async def get_file(request: web.Request) -> web.Response:
 async def post_decision(request: web.Request) -> web.Response:
     """Decide, with a reason and the place of the proof; the same key decides once."""
     person, key = require(request, Permission.DECIDE_PAYMENTS), idempotency_key(request)
-    await own(request)
-    payment_id, wish, at = path_uuid(request, "payment_id"), await read_body(request, TillDecision), now()
+    known, wish, at = await own(request), await read_body(request, TillDecision), now()
+    payment_id = known.payment_id
+    if refunds.are_made_by(request.app, known, wish):
+        return await refunds.make(request, known, wish, person, key)
     async with request.app[DATABASE].transaction() as tx:
         answer = await recall(tx, f"decisions/{payment_id}", key, await request.read())
         if answer is None:

@@ -20,7 +20,7 @@ from contracts.api.payment_gateway import PayerForm
 from contracts.events.billing import CheckoutOpened
 from contracts.events.payment import Means, Mode
 from payment_gateway.banks import Forged, Heard, Notice, Opened
-from payment_gateway.domain.failures import BankRefused, BankUnreachable
+from payment_gateway.domain.failures import BankCannot, BankRefused, BankUnreachable
 from payment_gateway.domain.payments import Answer, Attempt, Word
 from payment_gateway.settings import LyraAccount, Settings
 
@@ -58,6 +58,8 @@ def signature(fields: Iterable[tuple[str, str]], key: str) -> str:
 
 class Lyra:
     """The driver of one shop (site_id) in one mode."""
+
+    can_be_asked, can_refund = True, False
 
     def __init__(self, settings: Settings, account: LyraAccount) -> None:
         self.name = f"lyra-{account.site_id}"
@@ -126,7 +128,14 @@ class Lyra:
         signed = (*fields.items(), ("signature", signature(fields.items(), self._ours.key.get_secret_value())))
         return PayerForm(action=self._ours.form_url, fields=signed)
 
-    def read_notice(self, query: str, body: bytes) -> Notice:
+    async def close(self, _attempt: Attempt) -> None:
+        """The bank's page closes by itself only."""
+
+    async def refund(self, _attempt: Attempt, _amount_cents: int, _key: str) -> Heard:
+        """Refunds are made in the bank's back office."""
+        raise BankCannot("this bank refunds in its back office only")
+
+    def read_notice(self, query: str, body: bytes, _headers: Mapping[str, str]) -> Notice:
         """A form whose signature covers every ``vads_`` field that came, known or not, empty or not."""
         try:
             pairs = parse_qsl(body.decode("ascii"), keep_blank_values=True, max_num_fields=FIELDS_MAX, errors="strict")

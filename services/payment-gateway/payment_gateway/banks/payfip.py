@@ -16,7 +16,7 @@ from contracts.api.payment_gateway import PayerForm
 from contracts.events.billing import CheckoutOpened
 from contracts.events.payment import Means, Mode
 from payment_gateway.banks import Forged, Heard, Notice, Opened
-from payment_gateway.domain.failures import BankRefused, BankUnreachable
+from payment_gateway.domain.failures import BankCannot, BankRefused, BankUnreachable
 from payment_gateway.domain.payments import Answer, Attempt, Word
 from payment_gateway.settings import Settings
 
@@ -43,6 +43,7 @@ class PayFiP:
     """The driver of one account (numcli)."""
 
     name = "payfip"
+    can_be_asked, can_refund = True, False
 
     def __init__(self, settings: Settings) -> None:
         self.account = settings.payfip_numcli
@@ -115,7 +116,14 @@ class PayFiP:
         except (KeyError, ValueError) as error:
             raise BankUnreachable(f"the bank's answer cannot be read: {error}") from error
 
-    def read_notice(self, query: str, body: bytes) -> Notice:
+    async def close(self, _attempt: Attempt) -> None:
+        """The bank's page closes by itself only."""
+
+    async def refund(self, _attempt: Attempt, _amount_cents: int, _key: str) -> Heard:
+        """Refunds are made in the bank's back office."""
+        raise BankCannot("this bank refunds in its back office only")
+
+    def read_notice(self, query: str, body: bytes, _headers: Mapping[str, str]) -> Notice:
         """``idop``, also seen as ``idOp``, in the query or in a form: never more than a hint."""
         try:
             given = parse_qs(query, max_num_fields=50), parse_qs(body.decode("ascii"), max_num_fields=50)

@@ -69,13 +69,16 @@ def moved(attempt: Attempt, answer: Answer, minutes: float = 5) -> S | None:
 
 
 def test_the_database_knows_the_same_table() -> None:
-    sql = (Path(__file__).parents[2] / "migrations" / "0001_payments.sql").read_text(encoding="utf-8")
-    known = re.findall(r"\('(\w+)', '(\w+)', '(\w+)'\)", sql.split("known_move")[1].split(";")[0])
+    folder = Path(__file__).parents[2] / "migrations"
+    sql = "".join(file.read_text(encoding="utf-8") for file in sorted(folder.iterdir()))
+    known = re.findall(r"\('(\w+)', '(\w+)', '(\w+)'\)", sql.split("CONSTRAINT known_move")[-1].split(";")[0])
     ours = [(origin, way.to, speaker) for way in WAYS for origin in way.origins for speaker in way.said_by]
     assert sorted(known) == sorted(ours)
     assert len(set(ours)) == len(ours), "two rows allow the same move"
     statuses = sql.split("status         text")[1].split("))")[0]
     assert set(re.findall(r"'(\w+)'", statuses)) == set(S)
+    words = sql.split("last_word_check CHECK")[-1].split(";")[0]
+    assert set(re.findall(r"'(\w+)'", words)) == set(Word)
 
 
 def test_the_drawing_in_the_docs_is_not_stale() -> None:
