@@ -16,12 +16,6 @@ from bank_simulator.book import Book, Operation
 from bank_simulator.faults import Faults
 
 Shop = Mapping[str, str]
-
-
-class Shops(dict[str, Shop]):
-    """The shops by their site_id."""
-
-
 WANTED = {
     "vads_action_mode": r"INTERACTIVE",
     "vads_amount": r"[1-9]\d{0,11}",
@@ -104,7 +98,7 @@ def notice(operation: Operation, shop: Shop, faults: Faults) -> bytes:
 
 def order(order_id: str, shop: Shop, operations: Sequence[Operation], faults: Faults) -> dict[str, Any]:
     """REST Order/Get: the transactions of an order of this shop, or the error that says that there is none."""
-    mine = [each for each in operations if each.is_lyra and each.asked["vads_site_id"] == shop["site_id"]]
+    mine = [each for each in operations if each.protocol == "lyra" and each.asked["vads_site_id"] == shop["site_id"]]
     found = [_transaction(each, shop, faults) for each in mine if each.reference == order_id]
     if not found:
         error = {"errorCode": "PSP_010", "errorMessage": "Transaction non trouvée"}
