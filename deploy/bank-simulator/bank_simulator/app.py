@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from aiohttp import web
 
@@ -43,7 +44,13 @@ async def ready(_request: web.Request) -> web.Response:
 async def switches(request: web.Request) -> web.Response:
     operations = list(reversed(request.app[BOOK].operations.values()))[:50]
     faults = asdict(request.app[FAULTS])
-    told = {"faults": faults, "labels": LABELS, "choices": CHOICES, "operations": operations, "cards": CARDS}
+    told: dict[str, Any] = {
+        "faults": faults,
+        "labels": LABELS,
+        "choices": CHOICES,
+        "operations": operations,
+        "cards": CARDS,
+    }
     return page("switches.html", **told, deeds=_deeds)
 
 

@@ -32,18 +32,22 @@ def build(settings: Settings) -> web.Application:
     use_database(app, settings)
     use_broker(app, settings)
     use_identity(app, settings, audience=NAME)
-    _use_banks(
-        app,
-        PayFiP(settings),
-        *(Lyra(settings, account) for account in settings.lyra_accounts),
-        *(Paybox(settings, account) for account in settings.paybox_accounts),
-        *(Stripe(settings, account) for account in settings.stripe_accounts),
-    )
+    _use_banks(app, *accounts(settings))
     use_outbox(app)
     use_listeners(app, listeners, settings)
     use_jobs(app, jobs)
     app.add_routes(ROUTES)
     return app
+
+
+def accounts(settings: Settings) -> tuple[Bank, ...]:
+    """Every account that is configured, the town's first contract first."""
+    return (
+        PayFiP(settings),
+        *(Lyra(settings, account) for account in settings.lyra_accounts),
+        *(Paybox(settings, account) for account in settings.paybox_accounts),
+        *(Stripe(settings, account) for account in settings.stripe_accounts),
+    )
 
 
 def _use_banks(app: web.Application, *banks: Bank) -> None:
