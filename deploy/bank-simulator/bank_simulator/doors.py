@@ -101,15 +101,15 @@ async def paybox_page(request: web.Request) -> web.Response:
 
 @routes.route("*", "/v1/{path:.+}")
 async def stripe_api(request: web.Request) -> web.StreamResponse:
-    """Every call of the API: the key first, then what is asked."""
+    """Every call of the API: the key first, then what is asked; a slow answer tells of work that is done."""
     faults = request.app[FAULTS]
-    await asyncio.sleep(faults.slow_seconds)
     if faults.service_down:
         return web.json_response({"error": {"type": "api_error", "message": "Service unavailable"}}, status=503)
     try:
         said, status = await _stripe(request), 200
     except stripe.Refused as refused:
         said, status = refused.body, refused.status
+    await asyncio.sleep(faults.slow_seconds)
     return await _answer(request, web.json_response(said).body, "application/json", status)  # type: ignore[arg-type]
 
 
