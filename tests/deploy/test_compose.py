@@ -1,11 +1,14 @@
 """docker-compose.yml and the Dockerfile, read: who waits for whom, and what an image may hold."""
 
 import importlib.util
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+
+from payment_gateway.settings import LyraAccount, PayboxAccount, StripeAccount
 
 ROOT = Path(__file__).parents[2]
 SERVICES = ("auth", "planning", "billing", "payment-gateway", "notifier")
@@ -45,7 +48,7 @@ def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> set[tuple[str, str]
     assert spec.loader
     script = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(script)
-    for program in (*SERVICES, "gateway", "postgresql", "rabbitmq"):
+    for program in (*SERVICES, "gateway", "bank", "postgresql", "rabbitmq"):
         (tmp_path / program).mkdir()
     monkeypatch.setattr(script, "ROOT", tmp_path)
     monkeypatch.setattr(script.os, "chown", lambda *_owner: None)
@@ -102,3 +105,23 @@ def test_each_image_has_its_lock_with_hashes_and_no_address(name: str) -> None:
     assert lock.count("==") <= lock.count("--hash=sha256:")
     assert "://" not in lock
     assert "pytest" not in lock
+
+
+def test_each_account_made_for_the_demo_has_settings_that_are_taken_and_a_bank_that_knows_it(
+    compose: dict[str, Any], tmp_path: Path, made: set[tuple[str, str]]
+) -> None:
+    def kept(program: str, name: str) -> Any:
+        assert (program, name) in made
+        (one,) = json.loads((tmp_path / program / name).read_text(encoding="utf-8"))
+        return one
+
+    accounts = {"lyra_accounts": LyraAccount, "paybox_accounts": PayboxAccount, "stripe_accounts": StripeAccount}
+    tills = [kind.model_validate(kept("payment-gateway", name)).tills for name, kind in accounts.items()]
+    assert len(frozenset().union(*tills)) == len(accounts)
+    known = [kept("bank", name) for name in ("lyra_shops", "paybox_contracts", "stripe_accounts")]
+    for there, name in zip(known, accounts, strict=True):
+        here = kept("payment-gateway", name)
+        assert {field: there[field] for field in there.keys() & here.keys()} == {
+            field: here[field] for field in there.keys() & here.keys()
+        }
+    assert "secrets-bank:/run/secrets:ro" in compose["services"]["bank"]["volumes"]

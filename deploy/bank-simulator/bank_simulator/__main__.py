@@ -1,6 +1,7 @@
 """``python -m bank_simulator``, set by HTTP_HOST, HTTP_PORT and DATA_FOLDER.
 
-LYRA_SHOPS, PAYBOX_CONTRACTS and STRIPE_ACCOUNTS are JSON lists of who has a contract: see the module of each.
+LYRA_SHOPS, PAYBOX_CONTRACTS and STRIPE_ACCOUNTS are JSON lists of who has a contract: see the module of each. They may
+also be files of these names, in small letters, under /run/secrets.
 """
 
 import json
@@ -12,9 +13,13 @@ from aiohttp import web
 from bank_simulator.app import build
 from bank_simulator.keys import Known
 
+SECRETS = Path("/run/secrets")
+
 
 def _listed(name: str) -> list[dict[str, str]]:
-    found: list[dict[str, str]] = json.loads(os.environ.get(name, "[]"))
+    file = SECRETS / name.lower()
+    kept = file.read_text(encoding="utf-8") if file.exists() else "[]"
+    found: list[dict[str, str]] = json.loads(os.environ.get(name, kept))
     return found
 
 

@@ -77,10 +77,10 @@ async def lyra_order(request: web.Request) -> web.Response:
         site_id, _, password = given.partition(":")
         order_id = str((await request.json())["orderId"])
     except (ValueError, KeyError, TypeError):
-        return web.json_response({"status": "ERROR", "answer": {"errorCode": "INT_009"}})
+        return web.json_response(lyra.error("INT_902", "web-service input data validation error"))
     shop = shops.get(site_id)
     if shop is None or shop["rest_password"] != password:
-        return web.json_response({"status": "ERROR", "answer": {"errorCode": "INT_905"}}, status=401)
+        return web.json_response(lyra.error("INT_905", "invalid login or private key"))
     return web.json_response(lyra.order(order_id, shop, list(request.app[BOOK].operations.values()), faults))
 
 

@@ -34,7 +34,8 @@ class LyraAccount(BaseModel):
 class PayboxAccount(BaseModel):
     """One contract at Paybox, also sold as Up2Pay e-Transactions. ``tills`` name whose money it takes.
 
-    ``key`` is the hexadecimal HMAC key and ``public_key`` the bank's own key (PEM). ``door`` is a secret of 24 to 64
+    ``key`` is the hexadecimal HMAC key and ``public_key`` the bank's own key (PEM); ``status_url`` is where the bank
+    says that it takes payments, ``/load.html`` beside the form. ``door`` is a secret of 24 to 64
     letters and digits: the bank's back office holds ``…/webhooks/paybox-<site>-<rank>?door=<door>`` as the address to
     notify, and nothing else says that a notification is about this account.
     """
@@ -49,6 +50,7 @@ class PayboxAccount(BaseModel):
     public_key: str = Field(pattern=r"^-----BEGIN PUBLIC KEY-----")
     door: SecretStr
     form_url: str = Field(pattern=r"^https?://")
+    status_url: str = Field(pattern=r"^https?://")
     tills: frozenset[str] = Field(min_length=1)
 
     @property

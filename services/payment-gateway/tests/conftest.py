@@ -258,7 +258,7 @@ async def till(
     lyra = {**SHOP, "mode": "TEST", "tills": ["REGIE-L"]}
     lyra |= {"form_url": f"{bank.url}/vads-payment/", "rest_url": bank.url}
     paybox = {**CONTRACT, "mode": "TEST", "tills": ["REGIE-P"], "public_key": bank_keys()[1], "door": DOOR}
-    paybox |= {"form_url": f"{bank.url}/cgi/FramepagepaiementRWD.cgi"}
+    paybox |= {"form_url": f"{bank.url}/cgi/FramepagepaiementRWD.cgi", "status_url": f"{bank.url}/load.html"}
     settings = Settings(
         database_url=database_url,
         amqp_url=amqp_url,

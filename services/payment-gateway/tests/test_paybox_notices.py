@@ -44,7 +44,12 @@ class BankKey:
 
 def account(**changes: str) -> PayboxAccount:
     told = {"site": "1999888", "rank": "32", "identifier": "107904482", "mode": "TEST", "key": "0123456789ABCDEF" * 8}
-    told |= {"door": DOOR, "form_url": "https://bank.example/cgi", "tills": ["REGIE-P"]}  # type: ignore[dict-item]
+    told |= {
+        "door": DOOR,
+        "form_url": "https://bank.example/cgi",
+        "status_url": "https://bank.example/",
+        "tills": ["REGIE-P"],
+    }  # type: ignore[dict-item]
     return PayboxAccount.model_validate({**told, **changes})
 
 

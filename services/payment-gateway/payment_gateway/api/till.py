@@ -22,6 +22,7 @@ from contracts.failures import Invalid
 from contracts.identity import Permission
 from payment_gateway.api import refunds
 from payment_gateway.api.payments import own, shown
+from payment_gateway.banks import BANKS
 from payment_gateway.banks.inquiry import carry_out
 from payment_gateway.domain.payments import Attempt, differences
 from payment_gateway.domain.till import commands, decide_till
@@ -81,7 +82,7 @@ async def get_file(request: web.Request) -> web.Response:
     person = require(request, Permission.READ_PAYMENTS)
     attempt = await own(request)
     checkout, said = attempt.checkout, attempt.said
-    found = differences(attempt, said) if said else []
+    found, bank = differences(attempt, said) if said else [], request.app[BANKS].get(attempt.bank)
     async with request.app[DATABASE].transaction() as tx:
         file = PaymentFile(
             timeline=await _timeline(tx, attempt),
@@ -96,6 +97,8 @@ async def get_file(request: web.Request) -> web.Response:
             surplus_cents=attempt.surplus_cents,
             differences=tuple(Difference(name=name, frozen=str(mine), said=str(said)) for name, mine, said in found),
             words=await journal.words_of(tx, attempt.payment_id),
+            bank_can_be_asked=bank is not None and bank.can_be_asked,
+            bank_refunds=bank is not None and bank.can_refund,
             commands=commands(attempt) if person.may(Permission.DECIDE_PAYMENTS) else (),
         )
     return json_response(file)

@@ -180,20 +180,22 @@ class Lyra:
         answer, body = await self._order(attempt.reference)
         try:
             if answer["status"] == "SUCCESS":
-                return Heard(self._best(answer["answer"]["transactions"]), body)
+                return Heard(self._best(answer["answer"]), body)
             code = answer["answer"]["errorCode"]
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise BankUnreachable(f"the bank's answer cannot be read: {error!r}") from error
         if code == NO_SUCH_ORDER:
             return Heard(Answer(Word.UNKNOWN), body)
         raise BankUnreachable("the bank says that it cannot", bank_code=code, retry_after_seconds=10)
 
-    def _best(self, transactions: list[dict[str, Any]]) -> Answer:
-        debits = [self._debit(each) for each in transactions if each["operationType"] == "DEBIT"]
+    def _best(self, order: Mapping[str, Any]) -> Answer:
+        """What a transaction does not say of its shop and order, the order says."""
+        told = {"shopId": order.get("shopId"), "orderDetails": order.get("orderDetails")}
+        debits = [self._debit({**told, **each}) for each in order["transactions"] if each["operationType"] == "DEBIT"]
         return min(debits, key=lambda each: _WEIGHT.index(each.word), default=Answer(Word.UNKNOWN))
 
-    def _debit(self, said: dict[str, Any]) -> Answer:
-        card = said.get("transactionDetails", {}).get("cardDetails", {})
+    def _debit(self, said: Mapping[str, Any]) -> Answer:
+        card = (said.get("transactionDetails") or {}).get("cardDetails") or {}
         word, created_at = WORDS[said["detailedStatus"]], datetime.fromisoformat(said["creationDate"])
         return Answer(
             word=word,
@@ -202,16 +204,17 @@ class Lyra:
             mode=_mode(said["orderDetails"]["mode"]),
             reference=said["orderDetails"]["orderId"],
             means=Means.DEBIT if said.get("paymentMethodType") == "SDD" else Means.CARD,
-            authorisation=card.get("authorizationResponse", {}).get("authorizationNumber") or None,
+            authorisation=(card.get("authorizationResponse") or {}).get("authorizationNumber") or None,
             at=created_at if word is Word.PAID else None,
             currency=str(said["currency"]),
         )
 
     async def _order(self, order_id: str) -> tuple[dict[str, Any], bytes]:
+        """The envelope, whose ``status`` says all: the service answers 200 to a wrong password and an unknown order."""
         assert self._http is not None, "the bank is asked before the start"
         try:
             url = f"{self._ours.rest_url}/api-payment/V4/Order/Get"
-            async with self._http.post(url, json={"orderId": order_id}) as response:
+            async with self._http.post(url, json={"orderId": order_id, "operationType": "DEBIT"}) as response:
                 body = bytearray()
                 async for piece in response.content.iter_any():
                     body += piece

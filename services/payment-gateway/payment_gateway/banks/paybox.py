@@ -12,7 +12,7 @@ import hmac
 import re
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from urllib.parse import parse_qs, unquote_to_bytes, urlsplit
+from urllib.parse import parse_qs, unquote_to_bytes
 from uuid import UUID
 
 import aiohttp
@@ -72,9 +72,8 @@ class Paybox:
     async def check(self) -> None:
         """The payment server's own page says that it takes payments; the account shows with the first form only."""
         assert self._http is not None, "the bank is asked before the start"
-        address = urlsplit(self._ours.form_url)
         try:
-            async with self._http.get(f"{address.scheme}://{address.netloc}/load.html") as response:
+            async with self._http.get(self._ours.status_url) as response:
                 page = await response.content.read(4_096)
         except (TimeoutError, aiohttp.ClientError) as error:
             raise BankUnreachable("the bank does not answer", retry_after_seconds=10) from error
