@@ -130,7 +130,7 @@ async def test_the_till_keepers_refund_is_made_at_the_bank_once(till: Any) -> No
 @stripe
 async def test_a_refund_whose_answer_was_lost_is_asked_for_again_and_made_once(till: Any) -> None:
     payment = await confirmed(till)
-    await till.bank.faults(slow_seconds=2)
+    await till.bank.faults(slow_seconds=2, notice="never")
     hasty = till.settings.model_copy(update={"bank_seconds_max": 1})
     body = {"command": "refund", "reason": "doublon", "evidence": "courrier 3", "amount_cents": 1_000}
     async with TestClient(TestServer(build(hasty))) as replica:

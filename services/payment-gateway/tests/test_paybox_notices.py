@@ -44,13 +44,8 @@ class BankKey:
 
 def account(**changes: str) -> PayboxAccount:
     told = {"site": "1999888", "rank": "32", "identifier": "107904482", "mode": "TEST", "key": "0123456789ABCDEF" * 8}
-    told |= {
-        "door": DOOR,
-        "form_url": "https://bank.example/cgi",
-        "status_url": "https://bank.example/",
-        "tills": ["REGIE-P"],
-    }  # type: ignore[dict-item]
-    return PayboxAccount.model_validate({**told, **changes})
+    told |= {"door": DOOR, "form_url": "https://bank.example/cgi", "status_url": "https://bank.example/load.html"}
+    return PayboxAccount.model_validate({**told, "tills": ["REGIE-P"], **changes})
 
 
 @pytest.fixture(scope="module")
