@@ -8,7 +8,7 @@ MEMBERS := contracts chassis documents gateway deploy/local deploy/bank-simulato
 LOCKS := deploy/requirements
 READY := .venv/.ready
 
-.PHONY: help run reset bench test lint types house domain lock env clean screenshots asyncapi transitions access
+.PHONY: help run reset bench test lint types house domain lock env clean composed screenshots asyncapi configuration transitions access
 
 help:  ## what can be done here
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -54,6 +54,9 @@ domain: $(READY)  ## the pure tests alone
 asyncapi: $(READY)  ## write docs/asyncapi.yaml from the contracts
 	@$(BIN)/python tests/contracts/asyncapi.py docs/asyncapi.yaml
 
+configuration: $(READY)  ## write docs/configuration.md from the classes that check the settings
+	@$(BIN)/python tests/deploy/configuration.py docs/configuration.md
+
 transitions: $(READY)  ## draw the payment's state machine into docs/payments.md from its table
 	@$(BIN)/python services/payment-gateway/tests/draw_transitions.py docs/payments.md
 
@@ -62,6 +65,9 @@ access: $(READY)  ## write docs/access.md: who may open which door
 
 screenshots: $(READY)  ## renew the README's pictures from the running product (to see every page: FOLDER=…)
 	@$(BIN)/python tests/e2e/screenshots.py $(FOLDER)
+
+composed: $(READY)  ## the browser's story against docker-compose.yml, really built and run
+	@deploy/compose/story
 
 bench: $(READY)  ## figures, each beside its floor, on servers of its own
 	@for each in tests/load/*.py; do $(BIN)/python $$each || exit 1; done

@@ -1,6 +1,7 @@
 """The whole portal, real processes and a real browser, started once for these tests."""
 
 import asyncio
+import os
 import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -17,9 +18,21 @@ ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking",
 ARGUMENTS += ["--disable-sync", "--no-first-run"]
 
 
+class Composed:
+    """The portal that docker-compose.yml brought up (`make composed`)."""
+
+    gateway_url = "http://localhost:8080"
+
+    def url(self, name: str) -> str:
+        return {"mail": "http://localhost:8025", "bank": "http://localhost:8090"}[name]
+
+
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def stack(request: pytest.FixtureRequest) -> AsyncIterator[Stack]:
+async def stack(request: pytest.FixtureRequest) -> AsyncIterator[Stack | Composed]:
     """The portal; a module that sets ``TILL`` has its invoices collected by that one."""
+    if os.environ.get("PORTAL") == "composed":
+        yield Composed()
+        return
     folder = Path(tempfile.mkdtemp(prefix="preau-e2e-"))
     made = Stack(folder, durable=False, till=getattr(request.module, "TILL", "REGIE-ENFANCE"))
     try:

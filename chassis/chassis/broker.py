@@ -1,8 +1,9 @@
 """RabbitMQ, the only module that speaks AMQP.
 
 One topic exchange carries every event; each listener has a durable quorum queue; a message that must wait goes
-through a delay rung and comes back to its queue; one that cannot be handled is parked. An event that nobody listens
-to is kept for a week in `preau.unrouted`: nothing is dropped in silence, and nobody's absence blocks the outbox.
+through a delay rung of its service and comes back to its queue; one that cannot be handled is parked. All of a
+service's own is named after it, so that its account can be held to it (`broker_accounts`). An event that nobody
+listens to is kept for a week in `preau.unrouted`: nothing is dropped in silence, nobody's absence blocks the outbox.
 """
 
 import asyncio
@@ -24,14 +25,13 @@ from aio_pika.abc import (
 from aio_pika.exceptions import CONNECTION_EXCEPTIONS, ChannelNotFoundEntity
 from aiohttp import web
 
+from chassis.broker_accounts import EVENTS_EXCHANGE, PROBE
 from chassis.health import NAME, add_check
 from chassis.settings import EdgeSettings
 from chassis.tasks import end, keep_running
 from contracts.failures import Unavailable
 
-EVENTS_EXCHANGE = "preau.events"
 UNROUTED = "preau.unrouted"
-PROBE = "preau.probe"
 WEEK_MS = 7 * 24 * 3600 * 1000
 DELIVERIES_GUARD = 20  # a worker that dies on a message gets it back this often before the broker parks it
 CONFIRM_SECONDS = 10
@@ -99,9 +99,18 @@ def parked_name(queue: str) -> str:
     return f"{queue}.parked"
 
 
-def rung_name(delay_seconds: float) -> str:
-    """The delay rung of so many seconds, an exchange and a queue of the same name."""
-    return f"preau.delay.{round(delay_seconds * 1000)}ms"
+def home_name(queue: str) -> str:
+    """The exchange that leads to each queue of the same service, parking included, by its name."""
+    return f"{_service(queue)}.queues"
+
+
+def rung_name(queue: str, delay_seconds: float) -> str:
+    """The delay rung of a queue's service for so many seconds, an exchange and a queue of the same name."""
+    return f"{_service(queue)}.delay.{round(delay_seconds * 1000)}ms"
+
+
+def _service(queue: str) -> str:
+    return queue.partition(".")[0]
 
 
 class Broker:
@@ -174,7 +183,7 @@ class Broker:
         if self._probe_channel is None or self._probe_channel.is_closed:
             self._probe_channel = await self.channel()
         probe = Message(b"", message_id="probe", routing_key=PROBE)
-        await publish(self._probe_channel.default_exchange, probe)
+        await publish(await self._probe_channel.get_exchange(PROBE, ensure=False), probe)
 
     async def consume(self, queue: str, handle: Callable[[Delivery], Awaitable[None]], *, prefetch: int) -> None:
         """Hand each message of ``queue`` to ``handle``, for ever; several at a time, at most ``prefetch``."""
@@ -239,16 +248,17 @@ class QueueWish:
 
 
 async def declare(url: str, queues: Iterable[QueueWish], delays_seconds: Iterable[float]) -> None:
-    """Declare everything a service needs: exchange, unrouted, probe, rungs, its queues and their parking."""
+    """Declare everything a service needs: exchange, unrouted, probe, its queues, their parking and rungs."""
     async with asyncio.timeout(60):
         connection = await aio_pika.connect(url, timeout=10)
         async with connection:
             channel = await connection.channel()
-            exchange = await _declare_shared(channel)
-            for delay in delays_seconds:
-                await _declare_rung(channel, delay)
+            events = await _declare_shared(channel)
+            delays = tuple(delays_seconds)
             for wish in queues:
-                await _declare_listener(channel, exchange, wish)
+                await _declare_listener(channel, events, wish)
+                for delay in delays:
+                    await _declare_rung(channel, wish.name, delay)
 
 
 async def _declare_shared(channel: AbstractChannel) -> AbstractExchange:
@@ -259,48 +269,53 @@ async def _declare_shared(channel: AbstractChannel) -> AbstractExchange:
         arguments={"x-queue-type": "quorum", "x-max-length": 100_000, "x-message-ttl": WEEK_MS},
     )
     await kept.bind(unrouted)
-    await channel.declare_queue(
+    probe = await channel.declare_exchange(PROBE, aio_pika.ExchangeType.FANOUT, durable=True)
+    probed = await channel.declare_queue(
         PROBE, durable=True, arguments={"x-queue-type": "quorum", "x-max-length": 10, "x-message-ttl": 10_000}
     )
+    await probed.bind(probe)
     return await channel.declare_exchange(
         EVENTS_EXCHANGE, aio_pika.ExchangeType.TOPIC, durable=True, arguments={"alternate-exchange": UNROUTED}
     )
 
 
-async def _declare_rung(channel: AbstractChannel, delay_seconds: float) -> None:
-    # The rung keeps the routing key, which is the name of the queue to come back to by the default exchange.
-    name = rung_name(delay_seconds)
+async def _declare_rung(channel: AbstractChannel, queue: str, delay_seconds: float) -> None:
+    # The rung keeps the routing key, which is the name of the queue to come back to.
+    name = rung_name(queue, delay_seconds)
     rung = await channel.declare_exchange(name, aio_pika.ExchangeType.FANOUT, durable=True)
-    queue = await channel.declare_queue(
+    waiting = await channel.declare_queue(
         name,
         durable=True,
         arguments={
             "x-queue-type": "quorum",
             "x-message-ttl": round(delay_seconds * 1000),
-            "x-dead-letter-exchange": "",
+            "x-dead-letter-exchange": home_name(queue),
             "x-dead-letter-strategy": "at-least-once",
             "x-overflow": "reject-publish",
         },
     )
-    await queue.bind(rung)
+    await waiting.bind(rung)
 
 
-async def _declare_listener(channel: AbstractChannel, exchange: AbstractExchange, wish: QueueWish) -> None:
-    await channel.declare_queue(parked_name(wish.name), durable=True, arguments={"x-queue-type": "quorum"})
+async def _declare_listener(channel: AbstractChannel, events: AbstractExchange, wish: QueueWish) -> None:
+    home = await channel.declare_exchange(home_name(wish.name), aio_pika.ExchangeType.DIRECT, durable=True)
+    parked = await channel.declare_queue(parked_name(wish.name), durable=True, arguments={"x-queue-type": "quorum"})
+    await parked.bind(home, parked_name(wish.name))
     queue = await channel.declare_queue(
         wish.name,
         durable=True,
         arguments={
             "x-queue-type": "quorum",
             "x-delivery-limit": DELIVERIES_GUARD,
-            "x-dead-letter-exchange": "",
+            "x-dead-letter-exchange": home_name(wish.name),
             "x-dead-letter-routing-key": parked_name(wish.name),
             "x-dead-letter-strategy": "at-least-once",
             "x-overflow": "reject-publish",
         },
     )
+    await queue.bind(home, wish.name)
     for routing_key in wish.routing_keys:
-        await queue.bind(exchange, routing_key)
+        await queue.bind(events, routing_key)
 
 
 @contextlib.asynccontextmanager

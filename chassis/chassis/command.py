@@ -1,4 +1,4 @@
-"""The command line of a service: serve (default), migrate, parked, and the service's own."""
+"""The command line of a service: serve (default), migrate, parked, say-again, and the service's own."""
 
 import asyncio
 import contextlib
@@ -13,7 +13,7 @@ import structlog
 import uvloop
 from aiohttp import web
 
-from chassis import logs, parking
+from chassis import logs, outbox, parking
 from chassis.broker import AWAY as BROKER_AWAY
 from chassis.broker import declare
 from chassis.database import AWAY as DATABASE_AWAY
@@ -56,6 +56,7 @@ def main(service: Service, arguments: list[str] | None = None) -> None:
     known: dict[str, OwnCommand] = {"migrate": lambda s, _rest: _migrate(service, s), **service.commands}
     if isinstance(settings, ServiceSettings):
         known["parked"] = lambda s, words: parking.run(s.amqp_url, service.listeners, words)
+        known["say-again"] = lambda s, words: outbox.say_again(s.database_url, words)
     if command not in known:
         sys.stderr.write(f"{service.name}: no command {command!r}; there are serve, {', '.join(sorted(known))}\n")
         raise SystemExit(2)

@@ -14,7 +14,7 @@ from aiohttp import web
 from pydantic import ValidationError
 
 from chassis.broker import AWAY as BROKER_AWAY
-from chassis.broker import BROKER, Broker, Delivery, Message, QueueWish, parked_name, publish, rung_name
+from chassis.broker import BROKER, Broker, Delivery, Message, QueueWish, home_name, parked_name, publish, rung_name
 from chassis.clock import now
 from chassis.database import DATABASE, Database, Transaction
 from chassis.envelope import Envelope
@@ -79,6 +79,7 @@ def use_listeners(app: web.Application, listeners: Listeners, settings: ServiceS
     async def run(app: web.Application) -> AsyncIterator[None]:
         workers = [Worker(app[DATABASE], app[BROKER], listener, settings) for listener in listeners.all]
         tasks = [keep_running(worker.run, worker.listener.queue) for worker in workers]
+        tasks.append(keep_running(lambda: _trim_hourly(app[DATABASE], 2 * settings.events_kept_days), "inbox trimming"))
         yield
         await end(*tasks)
         await asyncio.gather(*(worker.finish() for worker in workers))
@@ -163,7 +164,9 @@ class Worker:
         delay = self._delays[min(attempt, len(self._delays)) - 1]
         log.warning("message delayed", queue=self.listener.queue, attempt=attempt, delay_seconds=delay, reason=reason)
         headers = {**message.headers, ATTEMPT: attempt + 1, REASON: reason[:1000]}
-        await self._move(rung_name(delay), replace(message, routing_key=self.listener.queue, headers=headers))
+        await self._move(
+            rung_name(self.listener.queue, delay), replace(message, routing_key=self.listener.queue, headers=headers)
+        )
 
     async def _park(self, message: Message, reason: str) -> None:
         log.error("message parked", queue=self.listener.queue, event_id=message.message_id, reason=reason)
@@ -174,16 +177,28 @@ class Worker:
             LISTENER: self.listener.queue,
             PARKED_AT: now().isoformat(),
         }
-        await self._move("", replace(message, routing_key=parked_name(self.listener.queue), headers=headers))
+        queue = self.listener.queue
+        await self._move(home_name(queue), replace(message, routing_key=parked_name(queue), headers=headers))
 
     async def _move(self, exchange_name: str, message: Message) -> None:
         """Publish the copy and see it confirmed; only then may the original be acknowledged."""
         channel = await self._broker.channel()
         try:
-            exchange = await channel.get_exchange(exchange_name) if exchange_name else channel.default_exchange
-            await publish(exchange, message)
+            await publish(await channel.get_exchange(exchange_name), message)
         finally:
             await channel.close()
+
+
+async def _trim_hourly(database: Database, kept_days: int) -> None:
+    while True:
+        await trim(database, kept_days)
+        await asyncio.sleep(3600)
+
+
+async def trim(database: Database, kept_days: int) -> None:
+    """Forget which events were heard longer ago than any is said again."""
+    async with database.transaction() as tx:
+        await tx.execute("DELETE FROM inbox WHERE received_at < now() - make_interval(days => $1)", kept_days)
 
 
 async def _is_new(tx: Transaction, listener: str, envelope: Envelope) -> bool:

@@ -1,19 +1,26 @@
-"""The outbox: a fact is stored in the transaction that makes it true, and published by the relay afterwards."""
+"""The outbox: a fact is stored in the transaction that makes it true, and published by the relay afterwards.
+
+What was published is kept ``EVENTS_KEPT_DAYS``, so that it can be said again to who lost it (``say-again``).
+"""
 
 import asyncio
 import json
+import sys
 from collections.abc import AsyncIterator
+from datetime import datetime
 from typing import Any
 
 import asyncpg
 import structlog
 from aiohttp import web
 
-from chassis.broker import AWAY, BROKER, EVENTS_EXCHANGE, Exchange, Message, publish_all
+from chassis.broker import AWAY, BROKER, Exchange, Message, publish_all
+from chassis.broker_accounts import EVENTS_EXCHANGE
 from chassis.database import DATABASE, Database, Transaction
 from chassis.envelope import Envelope
 from chassis.health import NAME
 from chassis.logs import correlation_id
+from chassis.settings import ServiceSettings
 from chassis.tasks import end, keep_running
 from contracts.events import Event
 from contracts.failures import Unavailable
@@ -37,14 +44,15 @@ async def add(tx: Transaction, *events: Event) -> None:
     await tx.execute("SELECT pg_notify($1, '')", CHANNEL)
 
 
-def use_outbox(app: web.Application) -> None:
+def use_outbox(app: web.Application, settings: ServiceSettings) -> None:
     """Run the relay from start to stop; any number of replicas may, one publishes at a time."""
     wake = app[DATABASE].wake_on(CHANNEL)
 
     async def run(app: web.Application) -> AsyncIterator[None]:
         relay = keep_running(lambda: _relay(app, wake), "outbox relay")
+        trimming = keep_running(lambda: _trim_hourly(app[DATABASE], settings.events_kept_days), "outbox trimming")
         yield
-        await end(relay)
+        await end(relay, trimming)
 
     app.cleanup_ctx.append(run)
 
@@ -67,17 +75,50 @@ async def _relay(app: web.Application, wake: asyncio.Event) -> None:
         await asyncio.sleep(0.5)
 
 
+async def _trim_hourly(database: Database, kept_days: int) -> None:
+    while True:
+        await trim(database, kept_days)
+        await asyncio.sleep(3600)
+
+
+async def trim(database: Database, kept_days: int) -> None:
+    """Forget what was published longer ago."""
+    async with database.transaction() as tx:
+        await tx.execute("DELETE FROM outbox WHERE published_at < now() - make_interval(days => $1)", kept_days)
+
+
+async def say_again(database_url: str, words: list[str]) -> int:
+    """``say-again SINCE``: publish once more what was published since then; who has heard it does nothing twice."""
+    try:
+        since = datetime.fromisoformat(words[0]).astimezone() if len(words) == 1 else None
+    except ValueError:
+        since = None
+    if since is None:
+        sys.stderr.write("usage: say-again SINCE, such as 2026-11-24T18:00+01:00\n")
+        return 2
+    database = Database(database_url, connections_max=2)
+    await database.start()
+    try:
+        async with database.transaction() as tx:
+            done = await tx.execute("UPDATE outbox SET published_at = NULL WHERE published_at >= $1", since)
+            await tx.execute("SELECT pg_notify($1, '')", CHANNEL)
+    finally:
+        await database.stop()
+    sys.stdout.write(f"{done.removeprefix('UPDATE ')} events are said again by the service that runs\n")
+    return 0
+
+
 async def publish_batch(database: Database, exchange: Exchange, source: str) -> int:
-    """Publish the oldest events and delete those the broker confirmed; returns how many it took on."""
+    """Publish the oldest events and mark those the broker confirmed; returns how many it took on."""
     async with database.transaction() as tx:
         if not await tx.fetchval("SELECT pg_try_advisory_xact_lock($1)", LOCK):
             return 0
-        rows = await tx.fetch("SELECT * FROM outbox ORDER BY position LIMIT $1", BATCH_MAX)
+        rows = await tx.fetch("SELECT * FROM outbox WHERE published_at IS NULL ORDER BY position LIMIT $1", BATCH_MAX)
         if not rows:
             return 0
         failures = await publish_all(exchange, [_message(row, source) for row in rows])
         confirmed = [row["position"] for row, failure in zip(rows, failures, strict=True) if failure is None]
-        await tx.execute("DELETE FROM outbox WHERE position = ANY($1::bigint[])", confirmed)
+        await tx.execute("UPDATE outbox SET published_at = now() WHERE position = ANY($1::bigint[])", confirmed)
     for failure in failures:
         if failure is not None:
             raise ConnectionError(f"the broker did not confirm an event: {failure}") from failure

@@ -5,7 +5,7 @@ import sys
 from typing import Any
 
 from chassis import inbox
-from chassis.broker import Delivery, Message, opened, parked_name, publish, take
+from chassis.broker import Delivery, Message, home_name, opened, parked_name, publish, take
 from chassis.inbox import Listeners
 
 LIMIT = 1000
@@ -67,7 +67,7 @@ async def _replay(amqp_url: str, queue: str, message_id: str | None) -> int:
             message = delivery.message
             headers = {name: value for name, value in message.headers.items() if name != inbox.ATTEMPT}
             again = Message(message.body, message.message_id, queue, message.correlation_id, headers)
-            await publish(channel.default_exchange, again)
+            await publish(await channel.get_exchange(home_name(queue)), again)
             await delivery.acknowledge()
             _say(queue=queue, message_id=message.message_id, replayed=True)
     return 0 if chosen or message_id is None else 1

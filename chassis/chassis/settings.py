@@ -1,4 +1,7 @@
-"""Settings come from the environment, or from files under /run/secrets; checked before anything starts."""
+"""Settings come from the environment, or from files under /run/secrets; checked before anything starts.
+
+Set-up may have more rights than the program that runs: what is under /run/set-up goes first.
+"""
 
 import sys
 from pathlib import Path
@@ -7,7 +10,7 @@ from typing import TypeVar
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-SECRETS_FOLDER = Path("/run/secrets")
+SECRETS_FOLDERS = tuple(folder for folder in (Path("/run/secrets"), Path("/run/set-up")) if folder.is_dir())
 
 Settings = TypeVar("Settings", bound=BaseSettings)
 
@@ -15,9 +18,7 @@ Settings = TypeVar("Settings", bound=BaseSettings)
 class EdgeSettings(BaseSettings):
     """What every program needs. Times are in seconds, sizes in bytes."""
 
-    model_config = SettingsConfigDict(
-        extra="ignore", frozen=True, secrets_dir=SECRETS_FOLDER if SECRETS_FOLDER.is_dir() else None
-    )
+    model_config = SettingsConfigDict(extra="ignore", frozen=True, secrets_dir=SECRETS_FOLDERS or None)
 
     amqp_url: str = Field(pattern=r"^amqps?://", repr=False)
     auth_url: str = Field(pattern=r"^https?://")
@@ -31,12 +32,16 @@ class EdgeSettings(BaseSettings):
 
 
 class ServiceSettings(EdgeSettings):
-    """What a service with a database needs besides."""
+    """What a service with a database needs besides.
+
+    Published events are kept ``EVENTS_KEPT_DAYS``; which events were heard, twice as long.
+    """
 
     database_url: str = Field(pattern=r"^postgres(ql)?://", repr=False)
     database_connections_max: int = Field(default=10, gt=1, le=100)
     retry_delays_seconds: tuple[float, ...] = Field(default=(10, 60, 600), min_length=1, max_length=6)
     deliveries_max: int = Field(default=12, gt=0)
+    events_kept_days: int = Field(default=30, ge=1)
 
 
 def load(settings: type[Settings]) -> Settings:

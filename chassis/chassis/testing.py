@@ -15,7 +15,8 @@ from aiohttp.test_utils import TestServer
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from chassis import logs
-from chassis.broker import EVENTS_EXCHANGE, Message, declare, publish
+from chassis.broker import Message, declare, publish
+from chassis.broker_accounts import EVENTS_EXCHANGE
 from chassis.clock import now
 from chassis.envelope import Envelope
 from chassis.identity import ALGORITHM, ISSUER, JWKS_PATH, claims_of

@@ -10,8 +10,9 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from chassis import outbox, parking
-from chassis.broker import EVENTS_EXCHANGE, UNROUTED, Message, publish, take, use_broker
+from chassis import inbox, outbox, parking
+from chassis.broker import UNROUTED, Message, publish, take, use_broker
+from chassis.broker_accounts import EVENTS_EXCHANGE
 from chassis.clock import now
 from chassis.command import Service, set_up
 from chassis.database import DATABASE, Transaction, use_database
@@ -48,6 +49,10 @@ class Rig:
 
         self.service = Service("rig", ServiceSettings, self.build, migrations, self.listeners)
 
+    async def is_published(self) -> bool:
+        async with self.app[DATABASE].transaction() as tx:
+            return not await tx.fetchval("SELECT count(*) FROM outbox WHERE published_at IS NULL")
+
     async def note(self, event: SessionEnded, tx: Transaction) -> None:
         await tx.execute("INSERT INTO effect (session_id) VALUES ($1)", event.session_id)
 
@@ -55,7 +60,7 @@ class Rig:
         app = application("rig", settings)
         use_database(app, settings)
         use_broker(app, settings)
-        use_outbox(app)
+        use_outbox(app, settings)
         use_listeners(app, self.listeners, settings)
         return app
 
@@ -128,8 +133,48 @@ async def test_a_burst_leaves_in_order_and_empties_the_outbox(rig: Rig, probe: P
     heard = [(await probe.next(SessionEnded.type)).data["session_id"] for _ in events]
     assert heard == [str(event.session_id) for event in events]
     await rig.waits_for(450)
+    assert await eventually(rig.is_published)
+
+
+async def test_what_was_published_is_said_again_and_heard_by_who_lost_it_alone(rig: Rig, probe: Probe) -> None:
+    first, second = ended(), ended()
     async with rig.app[DATABASE].transaction() as tx:
-        assert await tx.fetchval("SELECT count(*) FROM outbox") == 0
+        await outbox.add(tx, first, second)
+    await rig.waits_for(2)
+    async with rig.app[DATABASE].transaction() as tx:
+        lost = await tx.fetchval("SELECT event_id FROM outbox ORDER BY position LIMIT 1")
+        await tx.execute("DELETE FROM effect WHERE session_id = $1", first.session_id)
+        await tx.execute("DELETE FROM inbox WHERE event_id = $1", lost)
+    for _ in range(2):
+        await probe.next(SessionEnded.type)
+    await eventually(rig.is_published)
+    assert await outbox.say_again(rig.settings.database_url, ["2020-01-01T00:00+00:00"]) == 0
+    again = [(await probe.next(SessionEnded.type)).data["session_id"] for _ in range(2)]
+    assert again == [str(first.session_id), str(second.session_id)]
+    assert set(await rig.waits_for(2)) == {first.session_id, second.session_id}
+
+
+@pytest.mark.parametrize("words", [[], ["yesterday"], ["2026-11-24", "2026-11-25"]])
+async def test_an_unclear_instant_says_nothing_again(rig: Rig, words: list[str]) -> None:
+    assert await outbox.say_again(rig.settings.database_url, words) == 2
+
+
+async def test_what_is_older_than_it_is_kept_goes(rig: Rig) -> None:
+    async with rig.app[DATABASE].transaction() as tx:
+        await outbox.add(tx, ended(), ended())
+    await rig.waits_for(2)
+    await eventually(rig.is_published)
+    async with rig.app[DATABASE].transaction() as tx:
+        await tx.execute("UPDATE outbox SET published_at = now() - interval '31 days' WHERE position = 1")
+        await tx.execute(
+            "UPDATE inbox SET received_at = now() - interval '61 days' WHERE event_id = "
+            "(SELECT event_id FROM outbox WHERE position = 1)"
+        )
+    await outbox.trim(rig.app[DATABASE], 30)
+    await inbox.trim(rig.app[DATABASE], 60)
+    async with rig.app[DATABASE].transaction() as tx:
+        assert await tx.fetchval("SELECT array_agg(position) FROM outbox") == [2]
+        assert await tx.fetchval("SELECT count(*) FROM inbox") == 1
 
 
 async def test_the_same_event_ten_times_has_one_effect(rig: Rig, probe: Probe) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from contracts.events import EVENTS
+from contracts.events import EVENTS, FIRST_WORDS
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 
@@ -33,3 +33,7 @@ def test_a_field_added_by_a_newer_speaker_is_ignored_but_a_missing_one_is_not(ev
         if model.is_required():
             with pytest.raises(ValidationError):
                 EVENTS[event_type].model_validate({key: value for key, value in written.items() if key != name})
+
+
+def test_every_event_begins_with_the_word_of_a_program() -> None:
+    assert {name.partition(".")[0] for name in EVENTS} <= set(FIRST_WORDS.values())

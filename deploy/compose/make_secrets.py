@@ -8,9 +8,12 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
+from chassis.broker_accounts import SET_UP, definitions
+
 ROOT = Path("/secrets")
 SERVICES = ("auth", "planning", "billing", "payment-gateway", "notifier")
 PREAU = 10_001
+BROKER = "load_definitions = /etc/rabbitmq/preau/definitions.json\nlog.console.level = warning\n"
 
 
 def write(program: str, name: str, text: str, *, owner: int = PREAU, mode: int = 0o400) -> None:
@@ -58,10 +61,12 @@ def main() -> None:
     done = ROOT / "postgresql" / "made"
     if done.exists():
         return
-    broker = secrets.token_hex(24)
-    amqp_url = f"amqp://preau:{broker}@rabbitmq:5672/preau"
-    conf = f"default_user = preau\ndefault_pass = {broker}\ndefault_vhost = preau\nlog.console.level = warning\n"
-    write("rabbitmq", "20-preau.conf", conf, owner=0, mode=0o444)
+    accounts = {name: secrets.token_hex(24) for name in (SET_UP, *SERVICES, "gateway")}
+    write("rabbitmq", "definitions.json", json.dumps(definitions(["preau"], accounts)), owner=0, mode=0o444)
+    write("rabbitmq", "rabbitmq.conf", BROKER, owner=0, mode=0o444)
+    for account, password in accounts.items():
+        program = "set-up" if account == SET_UP else account
+        write(program, "amqp_url", f"amqp://{account}:{password}@rabbitmq:5672/preau")
     write("postgresql", "password", secrets.token_hex(24), owner=0, mode=0o444)
     roles = ""
     for service in SERVICES:
@@ -69,10 +74,8 @@ def main() -> None:
         roles += f"CREATE ROLE {role} LOGIN PASSWORD '{password}';\nCREATE DATABASE {role} OWNER {role};\n"
         roles += f"REVOKE CONNECT, TEMPORARY ON DATABASE {role} FROM PUBLIC;\n"
         write(service, "database_url", f"postgresql://{role}:{password}@postgresql:5432/{role}")
-        write(service, "amqp_url", amqp_url)
     write("postgresql", "databases.sql", roles, owner=0, mode=0o444)
     write("auth", "auth_key_secret", secrets.token_hex(32))
-    write("gateway", "amqp_url", amqp_url)
     write("gateway", "csrf_secret", secrets.token_hex(32))
     write_banks()
     done.touch()

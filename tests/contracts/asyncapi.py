@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from chassis.broker import EVENTS_EXCHANGE
+from chassis.broker_accounts import EVENTS_EXCHANGE
 from chassis.inbox import Listeners
 from contracts.events import EVENTS
 

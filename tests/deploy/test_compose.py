@@ -36,6 +36,8 @@ def test_a_set_up_waits_for_the_servers_and_runs_once(compose: dict[str, Any], n
     once = compose["services"][f"set-up-{name}"]
     assert once["command"] == ["migrate"]
     assert once["restart"] == "no"
+    assert "secrets-set-up:/run/set-up:ro" in once["volumes"]
+    assert "secrets-set-up:/run/set-up:ro" not in compose["services"][name]["volumes"]
     assert once["depends_on"] == {each: {"condition": "service_healthy"} for each in ("postgresql", "rabbitmq")}
     assert once["image"] == compose["services"][name]["image"]
 
@@ -48,7 +50,7 @@ def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> set[tuple[str, str]
     assert spec.loader
     script = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(script)
-    for program in (*SERVICES, "gateway", "bank", "postgresql", "rabbitmq"):
+    for program in (*SERVICES, "gateway", "bank", "postgresql", "rabbitmq", "set-up"):
         (tmp_path / program).mkdir()
     monkeypatch.setattr(script, "ROOT", tmp_path)
     monkeypatch.setattr(script.os, "chown", lambda *_owner: None)

@@ -22,7 +22,8 @@ import aiosmtplib
 import asyncpg
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
-from chassis.broker import EVENTS_EXCHANGE, Message, opened, publish_all
+from chassis.broker import Message, opened, publish_all
+from chassis.broker_accounts import EVENTS_EXCHANGE
 from chassis.clock import now
 from chassis.envelope import Envelope as EventEnvelope
 from contracts.events import Event

@@ -29,4 +29,13 @@ EVENTS: dict[str, type[Event]] = {
     )
 }
 
-__all__ = ["EVENTS", "Event"]
+FIRST_WORDS = {
+    "auth": "auth",
+    "planning": "planning",
+    "billing": "billing",
+    "payment-gateway": "payment",
+    "notifier": "notifier",
+}
+"""The first word of every event that a program says; a program that is not here says none."""
+
+__all__ = ["EVENTS", "FIRST_WORDS", "Event"]

@@ -1,25 +1,22 @@
 """A private RabbitMQ node: own folder, ports, name and name server, loopback only."""
 
 import asyncio
-import base64
-import hashlib
 import json
 import logging
 import os
-import secrets
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from urllib.parse import quote
 
 import aio_pika
 
+from chassis.broker_accounts import SET_UP, definitions
 from local_stack import packages
 from local_stack.ports import any_free
 from local_stack.processes import Program
 from local_stack.unprivileged import private_folder, run_as
 
-USER = "preau"
 START_SECONDS = 90
 PROBE_QUEUE = "preau.start"
 
@@ -27,14 +24,23 @@ logging.getLogger("aiormq.connection").setLevel(logging.CRITICAL)  # the broker 
 
 
 class RabbitServer:
-    """RabbitMQ in ``folder`` with the virtual hosts given; ready once it has confirmed a message."""
+    """RabbitMQ in ``folder`` with the virtual hosts given; ready once it has confirmed a message.
+
+    ``password`` is that of the account for set-up, ``accounts`` has those of the programs.
+    """
 
     def __init__(
-        self, folder: Path, *, password: str, port: int | None = None, vhosts: Sequence[str] = ("preau",)
+        self,
+        folder: Path,
+        *,
+        password: str,
+        port: int | None = None,
+        vhosts: Sequence[str] = ("preau",),
+        accounts: Mapping[str, str] | None = None,
     ) -> None:
         self.port = port or any_free()
         self._folder = folder
-        self._password = password
+        self._passwords = {SET_UP: password, **(accounts or {})}
         self._vhosts = tuple(vhosts)
         self._name_server_port = _kept_port(folder / "epmd-port")
         self._distribution_port = any_free()
@@ -50,9 +56,10 @@ class RabbitServer:
     def log(self) -> Path:
         return self._folder / "rabbitmq.log"
 
-    def url(self, vhost: str | None = None) -> str:
-        """How to reach a virtual host, the first one unless named."""
-        return f"amqp://{USER}:{self._password}@127.0.0.1:{self.port}/{quote(vhost or self._vhosts[0], safe='')}"
+    def url(self, vhost: str | None = None, account: str = SET_UP) -> str:
+        """How an account reaches a virtual host, the first one unless named."""
+        host = quote(vhost or self._vhosts[0], safe="")
+        return f"amqp://{account}:{self._passwords[account]}@127.0.0.1:{self.port}/{host}"
 
     async def start(self) -> None:
         """Start the node and its name server, and wait for a confirmed message."""
@@ -94,23 +101,8 @@ class RabbitServer:
             "log.file.level = warning\n",
             encoding="utf-8",
         )
-        salt = secrets.token_bytes(4)
-        digest = base64.b64encode(salt + hashlib.sha256(salt + self._password.encode()).digest()).decode()
-        definitions = {
-            "users": [
-                {
-                    "name": USER,
-                    "password_hash": digest,
-                    "hashing_algorithm": "rabbit_password_hashing_sha256",
-                    "tags": ["administrator"],
-                }
-            ],
-            "vhosts": [{"name": name} for name in self._vhosts],
-            "permissions": [
-                {"user": USER, "vhost": name, "configure": ".*", "write": ".*", "read": ".*"} for name in self._vhosts
-            ],
-        }
-        for name, text in (("definitions.json", json.dumps(definitions)), ("enabled_plugins", "[].\n")):
+        accounts = json.dumps(definitions(self._vhosts, self._passwords))
+        for name, text in (("definitions.json", accounts), ("enabled_plugins", "[].\n")):
             (private / name).write_text(text, encoding="utf-8")
         owner = private.stat()
         for file in ("rabbitmq.conf", "definitions.json", "enabled_plugins"):

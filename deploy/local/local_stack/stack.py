@@ -20,6 +20,7 @@ from local_stack.rabbit import RabbitServer
 from local_stack.unprivileged import reachable_folder, run_as
 
 SERVICES = ("auth", "planning", "billing", "payment-gateway", "notifier")
+PROGRAMS = (*SERVICES, "gateway")
 WANTED_PORTS = {
     "gateway": 8080,
     "auth": 8081,
@@ -100,15 +101,17 @@ class Stack:
         if not self.amqp_url:
             await asyncio.to_thread(packages.rabbitmq_server)
             self._rabbit = RabbitServer(
-                self._servers_folder() / "rabbitmq", password=self.secrets["rabbitmq"], port=self.ports["rabbitmq"]
+                self._servers_folder() / "rabbitmq",
+                password=self.secrets["rabbitmq"],
+                port=self.ports["rabbitmq"],
+                accounts={name: self.secrets[f"amqp_{name}"] for name in PROGRAMS},
             )
             self.amqp_url = self._rabbit.url()
         await asyncio.gather(self._start_broker(), self._set_up())
-        names = [*SERVICES, "gateway"]
         self.programs = {"mail": self._stand_in("mail", "local_stack.mail"), "bank": self._bank()}
-        self.programs.update({name: self._program(name, []) for name in names})
+        self.programs.update({name: self._program(name, []) for name in PROGRAMS})
         await asyncio.gather(*(program.start() for program in self.programs.values()))
-        await asyncio.gather(*(self.ready(name) for name in [*names, "bank"]))
+        await asyncio.gather(*(self.ready(name) for name in [*PROGRAMS, "bank"]))
 
     async def stop(self) -> None:
         """Programs first, servers last."""
@@ -172,9 +175,7 @@ class Stack:
             "mail_url": self.url("mail"),
             "amqp_url": self.amqp_url,
             "databases": self.databases,
-            "services": {
-                name: {"url": self.url(name), "pid": self.programs[name].pid} for name in (*SERVICES, "gateway")
-            },
+            "services": {name: {"url": self.url(name), "pid": self.programs[name].pid} for name in PROGRAMS},
             "webhooks": {name: {"url": f"{self.gateway_url}/webhooks/{name}"} for name in banks.WEBHOOKS},
             "demo": demo,
         }
@@ -182,7 +183,7 @@ class Stack:
     def _kept_secrets(self) -> dict[str, str]:
         file = self.folder / "secrets.json"
         names = ["postgresql", "rabbitmq", "auth_key", "csrf", "paybox_bank", *banks.SECRETS]
-        names += [f"db_{name}" for name in SERVICES]
+        names += [*(f"db_{name}" for name in SERVICES), *(f"amqp_{name}" for name in PROGRAMS)]
         kept: dict[str, str] = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
         if any(name not in kept for name in names):
             kept = {**{name: secrets.token_hex(32) for name in names}, "paybox_bank": banks.bank_key(), **kept}
@@ -208,7 +209,7 @@ class Stack:
     async def _set_up(self) -> None:
         """Every service's set-up; it waits for the broker by itself."""
         await self._start_database()
-        await asyncio.gather(*(self.command(name, "migrate") for name in SERVICES))
+        await asyncio.gather(*(self.command(name, "migrate", AMQP_URL=self.amqp_url) for name in SERVICES))
 
     async def _start_database(self) -> None:
         if not self._database_url:
@@ -247,7 +248,7 @@ class Stack:
     def _environment(self, name: str) -> dict[str, str]:
         common = {
             **PROCESS,
-            "AMQP_URL": self.amqp_url,
+            "AMQP_URL": self._rabbit.url(account=name) if self._rabbit else self.amqp_url,
             "AUTH_URL": self.url("auth"),
             "HTTP_PORT": str(self.ports[name]),
             "PUBLIC_URL": self.gateway_url,

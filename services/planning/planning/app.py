@@ -22,7 +22,7 @@ def build(settings: Settings) -> web.Application:
     use_database(app, settings)
     use_broker(app, settings)
     use_identity(app, settings, audience=NAME)
-    use_outbox(app)
+    use_outbox(app, settings)
     use_listeners(app, listeners, settings)
     use_jobs(app, jobs)
     app.add_routes(ROUTES)

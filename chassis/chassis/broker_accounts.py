@@ -1,0 +1,64 @@
+"""What each program may do at the broker: say its own events and take from its own queues, nothing else.
+
+Set-up has an account of its own, which may do everything: it declares exchanges and queues. A program that runs
+declares nothing (the gateway: only the queue of its live updates, which ends with it), so a program that was taken
+over can neither forge another's event nor read another's queue.
+"""
+
+import base64
+import hashlib
+import secrets
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from contracts.events import FIRST_WORDS
+
+EVENTS_EXCHANGE = "preau.events"
+PROBE = "preau.probe"
+SET_UP = "preau"
+LIVE_QUEUES = r"amq\.gen-.*"
+NOTHING = "^$"
+
+
+def definitions(vhosts: Sequence[str], passwords: Mapping[str, str]) -> dict[str, Any]:
+    """What RabbitMQ loads at start (its definitions file): the accounts of ``passwords``, by name, on every host."""
+    return {
+        "users": [_user(name, password) for name, password in passwords.items()],
+        "vhosts": [{"name": vhost} for vhost in vhosts],
+        "permissions": [{"user": name, "vhost": vhost, **_may(name)} for name in passwords for vhost in vhosts],
+        "topic_permissions": [
+            {"user": name, "vhost": vhost, "exchange": EVENTS_EXCHANGE, **_may_say(name)}
+            for name in passwords
+            for vhost in vhosts
+        ],
+    }
+
+
+def _user(name: str, password: str) -> dict[str, Any]:
+    salt = secrets.token_bytes(4)
+    return {
+        "name": name,
+        "password_hash": base64.b64encode(salt + hashlib.sha256(salt + password.encode()).digest()).decode(),
+        "hashing_algorithm": "rabbit_password_hashing_sha256",
+        "tags": ["administrator"] if name == SET_UP else [],
+    }
+
+
+def _may(name: str) -> dict[str, str]:
+    if name == SET_UP:
+        return {"configure": ".*", "write": ".*", "read": ".*"}
+    shared = f"{EVENTS_EXCHANGE}|{PROBE}".replace(".", r"\.")
+    if name not in FIRST_WORDS:
+        return {
+            "configure": f"^{LIVE_QUEUES}$",
+            "write": rf"^(preau\.probe|{LIVE_QUEUES})$",
+            "read": f"^({shared}|{LIVE_QUEUES})$",
+        }
+    return {"configure": NOTHING, "write": rf"^({shared}|{name}\.(queues|delay\..*))$", "read": rf"^{name}\..*$"}
+
+
+def _may_say(name: str) -> dict[str, str]:
+    if name == SET_UP:
+        return {"write": ".*", "read": ".*"}
+    word = FIRST_WORDS.get(name)
+    return {"write": rf"^{word}\." if word else NOTHING, "read": ".*"}

@@ -1,0 +1,115 @@
+"""A program at a real broker: its own events and queues, and nothing of another's, account by account."""
+
+import secrets
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+from aio_pika.abc import AbstractChannel
+from aio_pika.exceptions import ChannelClosed
+
+from chassis.broker import Broker, Message, QueueWish, declare, opened, publish
+from chassis.broker_accounts import EVENTS_EXCHANGE
+from contracts.events import EVENTS, FIRST_WORDS
+from local_stack.rabbit import RabbitServer
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+QUEUE = "billing.on-payment-confirmed"
+ACCOUNTS = (*FIRST_WORDS, "gateway")
+
+
+@pytest.fixture(scope="module")
+def folder() -> Iterator[Path]:
+    """A folder that the broker's own user can reach."""
+    made = Path(tempfile.mkdtemp(prefix="preau-accounts-"))
+    made.chmod(0o711)
+    yield made
+    shutil.rmtree(made)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def broker(folder: Path) -> AsyncIterator[RabbitServer]:
+    passwords = {name: secrets.token_hex(8) for name in ACCOUNTS}
+    server = RabbitServer(folder, password=secrets.token_hex(8), accounts=passwords)
+    await server.start()
+    await declare(server.url(), [QueueWish(QUEUE, ("payment.confirmed",))], (10,))
+    yield server
+    await server.stop()
+
+
+@pytest.mark.parametrize("name", ACCOUNTS)
+async def test_only_the_program_whose_event_it_is_can_say_it(broker: RabbitServer, name: str) -> None:
+    async def say(event: str) -> None:
+        async with opened(broker.url(account=name)) as channel:
+            exchange = await channel.get_exchange(EVENTS_EXCHANGE)
+            await publish(exchange, Message(b"{}", "one", event))
+
+    for event in sorted(EVENTS):
+        if FIRST_WORDS.get(name) == event.partition(".")[0]:
+            await say(event)
+        else:
+            with pytest.raises(ChannelClosed, match="ACCESS_REFUSED"):
+                await say(event)
+
+
+Try = Callable[[AbstractChannel], Awaitable[object]]
+
+
+async def _send(channel: AbstractChannel, exchange: str, key: str) -> None:
+    to = await channel.get_exchange(exchange, ensure=False) if exchange else channel.default_exchange
+    await publish(to, Message(b"{}", "one", key))
+
+
+async def _take(channel: AbstractChannel) -> object:
+    return await (await channel.get_queue(QUEUE)).get(fail=False)
+
+
+OTHERS: dict[str, Try] = {
+    "straight into the queue": lambda channel: _send(channel, "", QUEUE),
+    "by the exchange of its queues": lambda channel: _send(channel, "billing.queues", QUEUE),
+    "by its delay": lambda channel: _send(channel, "billing.delay.10000ms", QUEUE),
+    "taking its messages": _take,
+    "deleting its queue": lambda channel: channel.queue_delete(QUEUE),
+    "a queue of one's own": lambda channel: channel.declare_queue("notifier.more", durable=True),
+    "an exchange of one's own": lambda channel: channel.declare_exchange("preau.more"),
+}
+
+
+@pytest.mark.parametrize("attempt", OTHERS)
+@pytest.mark.parametrize("name", ["notifier", "gateway"])
+async def test_nothing_of_another_program_can_be_reached(broker: RabbitServer, name: str, attempt: str) -> None:
+    with pytest.raises(ChannelClosed, match="ACCESS_REFUSED"):
+        async with opened(broker.url(account=name)) as channel:
+            await OTHERS[attempt](channel)
+
+
+async def test_its_own_queue_is_a_programs_to_take_from_park_and_delay(broker: RabbitServer) -> None:
+    async with opened(broker.url(account="billing")) as channel:
+        await _take(channel)
+        await _send(channel, "billing.queues", f"{QUEUE}.parked")
+        await _send(channel, "billing.delay.10000ms", QUEUE)
+
+
+async def test_live_updates_pass_to_the_gateway(broker: RabbitServer) -> None:
+    async with opened(broker.url(account="gateway")) as channel:
+        queue = await channel.declare_queue(exclusive=True, auto_delete=True)
+        await queue.bind(await channel.get_exchange(EVENTS_EXCHANGE), "payment.*")
+        async with opened(broker.url(account="payment-gateway")) as other:
+            await publish(await other.get_exchange(EVENTS_EXCHANGE), Message(b"{}", "one", "payment.confirmed"))
+        assert await queue.get(timeout=5)
+
+
+@pytest.mark.parametrize("name", ACCOUNTS)
+async def test_readiness_can_be_probed(broker: RabbitServer, name: str) -> None:
+    program = Broker(broker.url(account=name), name=name)
+    await program.start()
+    try:
+        channel: AbstractChannel = await program.channel()
+        await channel.close()
+        await program.check()
+    finally:
+        await program.stop()
