@@ -2,10 +2,10 @@
 
 import re
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
 from aiohttp import web
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
 from chassis.settings import ServiceSettings
 
@@ -124,6 +124,19 @@ class Settings(ServiceSettings):
     notice_bytes_max: int = 16_384
     notices_kept_a_payment: int = Field(default=100, gt=0)
     unknown_notices_kept_an_hour: int = Field(default=60, gt=0)
+
+    @model_validator(mode="after")
+    def _one_account_each(self) -> Self:
+        """Two accounts of one name would share a webhook, and of one till its money would go to either."""
+        named = [f"lyra-{each.site_id}" for each in self.lyra_accounts]
+        named += [f"paybox-{each.site}-{each.rank}" for each in self.paybox_accounts]
+        named += [f"stripe-{each.label}" for each in self.stripe_accounts]
+        with_tills: tuple[LyraAccount | PayboxAccount | StripeAccount, ...]
+        with_tills = (*self.lyra_accounts, *self.paybox_accounts, *self.stripe_accounts)
+        for once in (named, [till for each in with_tills for till in each.tills]):
+            if twice := {each for each in once if once.count(each) > 1}:
+                raise ValueError(f"named by two accounts: {', '.join(sorted(twice))}")
+        return self
 
     @property
     def webhooks_url(self) -> str:

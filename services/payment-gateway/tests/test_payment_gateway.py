@@ -7,12 +7,13 @@ from uuid import UUID, uuid4
 import asyncpg
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
-from pydantic import SecretStr
+from pydantic import SecretStr, ValidationError
 
 from chassis.testing import Tokens, eventually
 from contracts.identity import Role
 from payment_gateway.app import accounts, build
 from payment_gateway.banks.checking import check
+from payment_gateway.settings import Settings
 
 AUDIENCE = "payment-gateway"
 
@@ -383,6 +384,17 @@ async def test_the_self_test_says_what_is_wrong(till: Any) -> None:
     assert await check(settings, bank) == ["account"]
     await bank.stop()
     assert await till.sql("SELECT count(*) FROM unknown_notice") == 0
+
+
+async def test_a_till_pays_at_one_account_only(till: Any) -> None:
+    (account,) = till.settings.stripe_accounts
+    told = till.settings.model_dump()
+    for other in ({"label": "other"}, {"tills": {"REGIE-T"}}, {"label": "other", "tills": {"REGIE-L"}}):
+        told["stripe_accounts"] = [account, account.model_copy(update=other)]
+        with pytest.raises(ValidationError, match="two accounts"):
+            Settings.model_validate(told)
+    told["stripe_accounts"] = [account, account.model_copy(update={"label": "other", "tills": frozenset({"REGIE-T"})})]
+    assert len(accounts(Settings.model_validate(told))) == 5
 
 
 async def test_the_self_test_finds_a_wrong_password(till: Any) -> None:
