@@ -9,13 +9,16 @@ from dataclasses import dataclass
 from typing import Protocol
 from uuid import UUID
 
+import aiohttp
 from aiohttp import web
 
 from contracts.api.payment_gateway import PayerForm
 from contracts.events.billing import CheckoutOpened
 from contracts.events.payment import Mode
-from payment_gateway.domain.failures import NoAccount
+from payment_gateway.domain.failures import BankUnreachable, NoAccount
 from payment_gateway.domain.payments import Answer, Attempt
+
+ANSWER_BYTES_MAX = 262_144
 
 
 @dataclass(frozen=True)
@@ -91,6 +94,16 @@ class Bank(Protocol):
 
     def read_notice(self, query: str, body: bytes, headers: Mapping[str, str]) -> Notice:
         """What a notification says, read from its raw bytes; ``Forged`` unless it can be the bank's."""
+
+
+async def whole(response: aiohttp.ClientResponse) -> bytes:
+    """A bank's answer to its end, in however many pieces it comes; ``BankUnreachable`` when it is too long."""
+    body = bytearray()
+    async for piece in response.content.iter_any():
+        body += piece
+        if len(body) > ANSWER_BYTES_MAX:
+            raise BankUnreachable("the bank's answer is too long", retry_after_seconds=10)
+    return bytes(body)
 
 
 BANKS = web.AppKey("banks", dict[str, Bank])

@@ -19,7 +19,7 @@ import aiohttp
 from contracts.api.payment_gateway import PayerForm
 from contracts.events.billing import CheckoutOpened
 from contracts.events.payment import Means, Mode
-from payment_gateway.banks import Forged, Heard, Notice, Opened
+from payment_gateway.banks import Forged, Heard, Notice, Opened, whole
 from payment_gateway.domain.failures import BankCannot, BankRefused, BankUnreachable
 from payment_gateway.domain.payments import Answer, Attempt, Word
 from payment_gateway.settings import LyraAccount, Settings
@@ -29,7 +29,6 @@ NUMBERS_A_DAY = 899_999
 """900000 to 999999 are the bank's own."""
 NO_SUCH_ORDER = "PSP_010"
 FIELDS_MAX = 200
-ANSWER_BYTES_MAX = 262_144
 WORDS = {
     "AUTHORISED": Word.PAID,
     "CAPTURED": Word.PAID,
@@ -215,17 +214,13 @@ class Lyra:
         try:
             url = f"{self._ours.rest_url}/api-payment/V4/Order/Get"
             async with self._http.post(url, json={"orderId": order_id, "operationType": "DEBIT"}) as response:
-                body = bytearray()
-                async for piece in response.content.iter_any():
-                    body += piece
-                    if len(body) > ANSWER_BYTES_MAX:
-                        raise BankUnreachable("the bank's answer is too long", retry_after_seconds=10)
-            answer = json.loads(bytes(body))
+                body = await whole(response)
+            answer = json.loads(body)
         except (TimeoutError, aiohttp.ClientError, ValueError) as error:
             raise BankUnreachable("the bank does not answer", retry_after_seconds=10) from error
         if not isinstance(answer, dict):
             raise BankUnreachable("the bank's answer is not one", retry_after_seconds=10)
-        return answer, bytes(body)
+        return answer, body
 
 
 def _mode(text: str) -> Mode:

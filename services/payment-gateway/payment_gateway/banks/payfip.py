@@ -15,7 +15,7 @@ from chassis.clock import PARIS, now
 from contracts.api.payment_gateway import PayerForm
 from contracts.events.billing import CheckoutOpened
 from contracts.events.payment import Means, Mode
-from payment_gateway.banks import Forged, Heard, Notice, Opened
+from payment_gateway.banks import Forged, Heard, Notice, Opened, whole
 from payment_gateway.domain.failures import BankCannot, BankRefused, BankUnreachable
 from payment_gateway.domain.payments import Answer, Attempt, Word
 from payment_gateway.settings import Settings
@@ -28,7 +28,6 @@ SERVICE = (
 NO_RESULT_YET, UNKNOWN_OPERATION = "P5", "P1"
 WORDS = {"P": Word.PAID, "V": Word.PAID, "A": Word.ABANDONED, "R": Word.REFUSED, "Z": Word.REFUSED}
 MEANS = {"P": Means.CARD, "V": Means.DEBIT}
-ANSWER_BYTES_MAX = 262_144
 
 
 class Fault(Exception):  # noqa: N818 - the bank's own word for it
@@ -141,20 +140,10 @@ class PayFiP:
             async with self._http.post(
                 self._settings.payfip_service_url, data=envelope(operation, arguments), headers=headers
             ) as response:
-                body = await _whole(response)
+                body = await whole(response)
         except (TimeoutError, aiohttp.ClientError) as error:
             raise BankUnreachable("the bank does not answer", retry_after_seconds=10) from error
         return read(body), body
-
-
-async def _whole(response: aiohttp.ClientResponse) -> bytes:
-    """The body to its end, in however many pieces it comes."""
-    body = bytearray()
-    async for piece in response.content.iter_any():
-        body += piece
-        if len(body) > ANSWER_BYTES_MAX:
-            raise BankUnreachable("the bank's answer is too long", retry_after_seconds=10)
-    return bytes(body)
 
 
 def _mode(saisie: str) -> Mode:

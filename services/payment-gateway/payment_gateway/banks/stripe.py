@@ -15,7 +15,7 @@ from chassis.clock import now
 from contracts.api.payment_gateway import PayerForm
 from contracts.events.billing import CheckoutOpened
 from contracts.events.payment import Means, Mode
-from payment_gateway.banks import Forged, Heard, Notice, Opened
+from payment_gateway.banks import Forged, Heard, Notice, Opened, whole
 from payment_gateway.domain.failures import BankRefused, BankUnreachable
 from payment_gateway.domain.payments import Answer, Attempt, Word
 from payment_gateway.settings import Settings, StripeAccount
@@ -24,7 +24,6 @@ VERSION = "2024-06-20"
 TOLERANCE_SECONDS = 300
 PAGE_SECONDS = 31 * 60
 """How long the bank's page stays open: it takes no less than 30 minutes from its own clock."""
-ANSWER_BYTES_MAX = 262_144
 OURS = re.compile(r"[0-9A-F]{32}")
 SIGNATURE_HEADER = "Stripe-Signature"
 
@@ -196,12 +195,8 @@ class Stripe:
         headers = {"Idempotency-Key": key} if key else {}
         try:
             async with self._http.request(method, self._ours.api_url + path, data=fields, headers=headers) as response:
-                body = bytearray()
-                async for piece in response.content.iter_any():
-                    body += piece
-                    if len(body) > ANSWER_BYTES_MAX:
-                        raise BankUnreachable("the bank's answer is too long", retry_after_seconds=10)
-            said = json.loads(bytes(body))
+                body = await whole(response)
+            said = json.loads(body)
         except (TimeoutError, aiohttp.ClientError, ValueError) as error:
             raise BankUnreachable("the bank does not answer", retry_after_seconds=10) from error
         if not isinstance(said, dict) or response.status >= 500 or response.status in {409, 429}:
@@ -209,7 +204,7 @@ class Stripe:
         if response.status >= 400:
             why = said.get("error") or {}
             raise BankRefused("the bank would not", bank_code=str(why.get("code") or why.get("type")))
-        return said, bytes(body)
+        return said, body
 
 
 _FAILED = ("requires_payment_method", "canceled")

@@ -169,9 +169,9 @@ def _wanted_later(attempt: Attempt, answer: Answer) -> Move | None:
 
 
 def given_back(attempt: Attempt, total_cents: int) -> Move | None:
-    """The move by which ``total_cents`` are back in all; None when that was known."""
+    """The move by which ``total_cents`` are back in all; None when that was known, or a dispute comes first."""
     more, all_of_it = total_cents - attempt.refunded_cents, total_cents >= (attempt.taken_cents or 0)
-    if not 0 < more <= attempt.kept_cents:
+    if attempt.status not in (S.CONFIRMED, S.PARTIALLY_REFUNDED) or not 0 < more <= attempt.kept_cents:
         return None
     return Move(S.REFUNDED if all_of_it else S.PARTIALLY_REFUNDED, "the bank gave it back", more)
 

@@ -26,6 +26,7 @@ from payment_gateway.domain.payments import (
     page_can_open,
     paid_invoices,
     ticket_of,
+    unasked,
 )
 from payment_gateway.domain.transitions import WAYS, drawing
 
@@ -100,9 +101,12 @@ def test_what_differs_is_reviewed_and_never_confirmed(wrong: dict[str, object]) 
     assert moved(ATTEMPT, replace(PAID, **wrong)) is S.REVIEW  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("word", list(Word))
-@pytest.mark.parametrize("status", [S.CONFIRMED, S.REVIEW, S.FAILED])
-def test_nothing_leaves_an_end(status: S, word: Word) -> None:
+RESULTS = [Word.PAID, Word.REFUSED, Word.ABANDONED, Word.IN_PROGRESS, Word.UNKNOWN]
+
+
+@pytest.mark.parametrize("word", RESULTS)
+@pytest.mark.parametrize("status", [S.CONFIRMED, S.DISPUTED, S.REVIEW, S.FAILED])
+def test_no_word_about_the_result_leaves_an_end(status: S, word: Word) -> None:
     assert moved(replace(ATTEMPT, status=status), replace(PAID, word=word), minutes=9_000) is None
 
 
@@ -155,3 +159,47 @@ def test_a_ticket_spreads_what_was_taken_over_the_invoices(taken: int, parts: li
 def test_the_banks_page_opens_for_a_quarter_of_an_hour() -> None:
     assert page_can_open(ATTEMPT, now=START + timedelta(minutes=14))
     assert not page_can_open(ATTEMPT, now=START + timedelta(minutes=15))
+
+
+TAKEN = replace(ATTEMPT, status=S.CONFIRMED, taken_cents=4250)
+
+
+@pytest.mark.parametrize(
+    ("known_cents", "total_cents", "to", "more"),
+    [
+        (0, 1000, S.PARTIALLY_REFUNDED, 1000),
+        (1000, 1000, None, None),
+        (1000, 4250, S.REFUNDED, 3250),
+        (1000, 500, None, None),
+        (0, 4251, None, None),
+    ],
+)
+def test_a_bank_says_how_much_is_back_in_all(
+    known_cents: int, total_cents: int, to: S | None, more: int | None
+) -> None:
+    attempt = replace(TAKEN, refunded_cents=known_cents)
+    move = decide(attempt, Answer(Word.GIVEN_BACK, total_cents), now=START, open_for=OPEN_FOR)
+    assert (move.to, move.amount_cents) == (to, more) if move else to is None
+
+
+@pytest.mark.parametrize(
+    ("word", "cents", "to"),
+    [
+        (Word.PAID, 4250, None),
+        (Word.GIVEN_BACK, 1000, None),
+        (Word.CONTEST_WON, 4250, S.CONFIRMED),
+        (Word.CONTEST_LOST, 4250, S.CHARGED_BACK),
+        (Word.CONTEST_LOST, 1000, None),
+    ],
+)
+def test_only_its_end_ends_a_dispute(word: Word, cents: int, to: S | None) -> None:
+    disputed = replace(TAKEN, status=S.DISPUTED)
+    assert moved(disputed, replace(PAID, word=word, amount_cents=cents)) is to
+    assert moved(replace(TAKEN, last_word=Word.CONTEST_WON), replace(PAID, word=Word.CONTESTED)) is None
+
+
+def test_an_attempt_nobody_can_ask_about_ends_after_half_an_hour() -> None:
+    for minutes, to in ((29, None), (30, S.EXPIRED)):
+        move = unasked(ATTEMPT, now=START + timedelta(minutes=minutes))
+        assert (move.to if move else None) is to
+    assert unasked(TAKEN, now=START + timedelta(days=1)) is None
