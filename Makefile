@@ -8,7 +8,7 @@ MEMBERS := contracts chassis documents gateway deploy/local deploy/bank-simulato
 LOCKS := deploy/requirements
 READY := .venv/.ready
 
-.PHONY: help run reset bench test lint types house domain lock env clean composed screenshots asyncapi configuration transitions access
+.PHONY: help run reset bench test lint types house domain lock env clean composed restore-drill screenshots asyncapi configuration transitions access
 
 help:  ## what can be done here
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -68,6 +68,9 @@ screenshots: $(READY)  ## renew the README's pictures from the running product (
 
 composed: $(READY)  ## the browser's story against docker-compose.yml, really built and run
 	@deploy/compose/story
+
+restore-drill: $(READY)  ## databases and broker destroyed, restored from a backup, and compared
+	@$(BIN)/pytest tests/faults/test_restore.py -q
 
 bench: $(READY)  ## figures, each beside its floor, on servers of its own
 	@for each in tests/load/*.py; do $(BIN)/python $$each || exit 1; done

@@ -22,7 +22,7 @@ class PostgresServer:
 
     def __init__(self, folder: Path, *, password: str, port: int | None = None, durable: bool = True) -> None:
         self.port = port or any_free()
-        self._folder = folder
+        self.folder = folder
         self._password = password
         self._who = run_as("postgres")
         self._durable = durable
@@ -34,7 +34,12 @@ class PostgresServer:
 
     @property
     def log(self) -> Path:
-        return self._folder / "postgresql.log"
+        return self.folder / "postgresql.log"
+
+    @property
+    def tools(self) -> Path:
+        """Where ``pg_dump`` and the others are."""
+        return _installed() / "bin"
 
     def dsn(self, database: str = "postgres", *, role: str = ADMIN, password: str | None = None) -> str:
         """How to reach a database; as the administrator unless another role is named."""
@@ -42,9 +47,9 @@ class PostgresServer:
 
     async def start(self) -> None:
         """Start the server, made first if the folder is new, and wait until it answers."""
-        self._folder.mkdir(parents=True, exist_ok=True)
-        installed = reachable_copy(_installed(), self._folder / "install", self._who)
-        private = private_folder(self._folder / "private", self._who)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        installed = reachable_copy(_installed(), self.folder / "install", self._who)
+        private = private_folder(self.folder / "private", self._who)
         if not (private / "data" / "PG_VERSION").exists():
             await self._initialise(installed, private)
         options = [f"-p{self.port}", f"-k{private}", "-clisten_addresses=127.0.0.1", "-cmax_connections=300"]
@@ -84,7 +89,7 @@ class PostgresServer:
         command = [str(installed / "bin" / "initdb"), "-D", str(private / "data"), "-U", ADMIN]
         command += ["--auth=scram-sha-256", f"--pwfile={password_file}", "--encoding=UTF8", "--locale-provider=builtin"]
         command += ["--builtin-locale=C.UTF-8", "--no-sync", "--no-instructions"]
-        initdb = Program("initdb", command, {"LC_ALL": "C"}, self._folder / "initdb.log", self._who, folder=private)
+        initdb = Program("initdb", command, {"LC_ALL": "C"}, self.folder / "initdb.log", self._who, folder=private)
         await initdb.start()
         assert initdb.process is not None
         status = await asyncio.wait_for(initdb.process.wait(), timeout=60)

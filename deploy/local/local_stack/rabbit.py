@@ -39,7 +39,7 @@ class RabbitServer:
         accounts: Mapping[str, str] | None = None,
     ) -> None:
         self.port = port or any_free()
-        self._folder = folder
+        self.folder = folder
         self._passwords = {SET_UP: password, **(accounts or {})}
         self._vhosts = tuple(vhosts)
         self._name_server_port = _kept_port(folder / "epmd-port")
@@ -54,7 +54,7 @@ class RabbitServer:
 
     @property
     def log(self) -> Path:
-        return self._folder / "rabbitmq.log"
+        return self.folder / "rabbitmq.log"
 
     def url(self, vhost: str | None = None, account: str = SET_UP) -> str:
         """How an account reaches a virtual host, the first one unless named."""
@@ -65,14 +65,14 @@ class RabbitServer:
         """Start the node and its name server, and wait for a confirmed message."""
         script = await asyncio.to_thread(packages.rabbitmq_server)
         who = run_as("rabbitmq")
-        self._folder.mkdir(parents=True, exist_ok=True)
-        private = private_folder(self._folder / "private", who)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        private = private_folder(self.folder / "private", who)
         self._configure(private)
         environment = self._environment(private)
         if self._name_server is None or not self._name_server.is_running:
             epmd = shutil.which("epmd") or "/usr/bin/epmd"
             command = [epmd, "-port", str(self._name_server_port), "-address", "127.0.0.1"]
-            self._name_server = Program("epmd", command, environment, self._folder / "epmd.log", who, private)
+            self._name_server = Program("epmd", command, environment, self.folder / "epmd.log", who, private)
             await self._name_server.start()
         self._program = Program("rabbitmq", [str(script)], environment, self.log, who, folder=private)
         await self._program.start()

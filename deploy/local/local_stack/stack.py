@@ -84,6 +84,11 @@ class Stack:
         assert self._rabbit is not None, "the broker is not ours"
         return self._rabbit
 
+    @property
+    def postgres(self) -> PostgresServer:
+        assert self._postgres is not None, "the database is not ours"
+        return self._postgres
+
     def url(self, name: str) -> str:
         """Where a program answers."""
         return f"http://127.0.0.1:{self.ports[name]}"

@@ -1,0 +1,111 @@
+"""A parent's browser without its window, on the whole portal, and what the bank and the mail server saw."""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+from typing import Any
+
+import aiohttp
+import asyncpg
+import pytest
+import pytest_asyncio
+
+from chassis.testing import eventually
+from local_stack.demo import SECRET
+from local_stack.stack import Stack
+
+
+class Family:
+    """One family, signed in, and its way to the bank."""
+
+    def __init__(self, stack: Stack, http: aiohttp.ClientSession, identifier: str) -> None:
+        self.stack, self.http, self.identifier = stack, http, identifier
+        self.email = f"{identifier}@example.org"
+
+    async def get(self, path: str) -> tuple[int, str]:
+        async with self.http.get(self.stack.gateway_url + path) as response:
+            return response.status, await response.text()
+
+    async def post(self, path: str, page: str, fields: Any) -> tuple[int, str, str]:
+        """Post a form of ``page``; status, text and where it leads."""
+        token = re.findall(r'name="form_token" value="(\w+)"', page)[-1]
+        form = aiohttp.FormData([("form_token", token), *fields])
+        url = self.stack.gateway_url + path
+        async with self.http.post(url, data=form, allow_redirects=False) as response:
+            return response.status, await response.text(), response.headers.get("Location", "")
+
+    async def sign_in(self) -> None:
+        _, page = await self.get("/connexion")
+        fields = [("identifier", self.identifier), ("secret", SECRET)]
+        status, _, _ = await self.post("/connexion", page, fields)
+        assert status == 303
+
+    async def begin(self) -> str:
+        """Go to the bank's page with every invoice; the bank's reference."""
+        _, page = await self.get("/factures")
+        chosen = "&".join(f"facture={each}" for each in re.findall(r'name="facture" value="([\w-]+)"', page))
+        _, recap = await self.get(f"/factures/recapitulatif?{chosen}")
+        fields = [("facture", each) for each in re.findall(r'name="facture" value="([\w-]+)"', recap)]
+        fields.append(("key", re.findall(r'name="key" value="(\w+)"', recap)[0]))
+        status, text, location = await self.post("/paiements", recap, fields)
+        assert status == 303, text
+        return location.partition("idop=")[2]
+
+    async def bank(self, id_op: str, action: str) -> None:
+        async with self.http.post(f"{self.stack.url('bank')}/api/operations/{id_op}/{action}") as response:
+            assert response.status == 200
+
+    async def bank_faults(self, **faults: Any) -> None:
+        async with self.http.put(f"{self.stack.url('bank')}/api/faults", json=faults) as response:
+            assert response.status == 200
+
+    async def notify(self, id_op: str) -> int:
+        url = f"{self.stack.gateway_url}/webhooks/payfip"
+        async with self.http.post(url, data={"idop": id_op}) as response:
+            return response.status
+
+    async def mails(self) -> list[dict[str, Any]]:
+        async with self.http.get(f"{self.stack.url('mail')}/api/mails") as response:
+            return [each for each in await response.json() if each["to"] == self.email]
+
+    async def sql(self, service: str, query: str, *arguments: Any) -> Any:
+        connection = await asyncpg.connect(self.stack.databases[service])
+        try:
+            return await connection.fetchval(query, *arguments)
+        finally:
+            await connection.close()
+
+    async def payment_id(self, id_op: str) -> Any:
+        query = "SELECT payment_id FROM payment WHERE bank_reference = $1"
+        return await self.sql("payment-gateway", query, id_op)
+
+    async def is_settled_once(self, id_op: str) -> None:
+        """One confirmation, one settlement, one mail; and still so a moment later."""
+        payment_id = await self.payment_id(id_op)
+
+        async def arrived() -> bool:
+            settled = await self.sql("billing", SETTLEMENTS, f"payment/{payment_id}")
+            return bool(settled == 1 and await self.mails())
+
+        await eventually(arrived, seconds=90)
+        await asyncio.sleep(1)
+        assert await self.sql("billing", SETTLEMENTS, f"payment/{payment_id}") == 1
+        assert len(await self.mails()) == 1
+        confirmations = "SELECT count(*) FROM payment_move WHERE payment_id = $1 AND to_status = 'confirmed'"
+        assert await self.sql("payment-gateway", confirmations, payment_id) == 1
+        assert await self.sql("billing", "SELECT coalesce(sum(amount_cents), 0) FROM ledger_entry") == 0
+        _, page = await self.get("/factures")
+        assert "Vous n&#39;avez rien à régler" in page or "Vous n'avez rien à régler" in page
+
+
+SETTLEMENTS = "SELECT count(*) FROM ledger_transaction WHERE key = $1"
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def family(stack: Stack, request: pytest.FixtureRequest) -> AsyncIterator[Family]:
+    jar = aiohttp.CookieJar(unsafe=True)
+    async with aiohttp.ClientSession(cookie_jar=jar) as http:
+        made = Family(stack, http, request.param)
+        await made.bank_faults(notice="once", amount_offset_cents=0, service_down=False, answer_delay_seconds=0)
+        await made.sign_in()
+        yield made
