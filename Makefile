@@ -8,7 +8,7 @@ MEMBERS := contracts chassis documents gateway deploy/local deploy/bank-simulato
 LOCKS := deploy/requirements
 READY := .venv/.ready
 
-.PHONY: help run reset bench test lint types house domain lock env clean composed restore-drill screenshots asyncapi configuration transitions access
+.PHONY: help run reset bench test lint types house domain lock env clean composed restore-drill screenshots asyncapi configuration alerts transitions access
 
 help:  ## what can be done here
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -56,6 +56,9 @@ asyncapi: $(READY)  ## write docs/asyncapi.yaml from the contracts
 
 configuration: $(READY)  ## write docs/configuration.md from the classes that check the settings
 	@$(BIN)/python tests/deploy/configuration.py docs/configuration.md
+
+alerts: $(READY)  ## write deploy/observability/alerts.yaml from the vitals of the services
+	@$(BIN)/python tests/deploy/alerts.py deploy/observability/alerts.yaml
 
 transitions: $(READY)  ## draw the payment's state machine into docs/payments.md from its table
 	@$(BIN)/python services/payment-gateway/tests/draw_transitions.py docs/payments.md

@@ -326,6 +326,15 @@ async def opened(url: str) -> AsyncIterator[AbstractChannel]:
         yield await connection.channel(publisher_confirms=True, on_return_raises=True)
 
 
+async def waiting(channel: AbstractChannel, queue: str) -> int:
+    """How many messages wait in a queue; ``LookupError`` when there is none of that name."""
+    try:
+        found = await channel.declare_queue(queue, passive=True)
+    except ChannelNotFoundEntity as error:
+        raise LookupError(f"no queue {queue}") from error
+    return found.declaration_result.message_count or 0
+
+
 async def take(channel: AbstractChannel, queue: str, limit: int) -> list[Delivery]:
     """At most ``limit`` messages of a queue, not acknowledged: they go back when the channel closes."""
     try:

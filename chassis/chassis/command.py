@@ -1,4 +1,4 @@
-"""The command line of a service: serve (default), migrate, parked, say-again, and the service's own."""
+"""The command line of a service: serve (default), migrate, parked, say-again, doctor, and the service's own."""
 
 import asyncio
 import contextlib
@@ -15,11 +15,13 @@ from aiohttp import web
 
 from chassis import logs, outbox, parking
 from chassis.broker import AWAY as BROKER_AWAY
-from chassis.broker import declare
+from chassis.broker import QueueWish, declare
 from chassis.database import AWAY as DATABASE_AWAY
 from chassis.inbox import Listeners
+from chassis.metrics import use_metrics
 from chassis.migrations import migrate, pending
 from chassis.settings import EdgeSettings, ServiceSettings, load
+from chassis.vitals import OUTBOX, Vital, doctor
 
 OwnCommand = Callable[[Any, list[str]], Coroutine[Any, Any, int]]
 
@@ -32,7 +34,8 @@ log = structlog.get_logger()
 class Service:
     """A program of the house. Without ``migrations`` it has no database (the gateway).
 
-    ``prepare`` is what set-up does once the migrations are in, such as filling a table of reference.
+    ``prepare`` is what set-up does once the migrations are in, such as filling a table of reference. ``vitals`` are
+    what tells whether it is well, besides what the chassis measures of every service.
     """
 
     name: str
@@ -42,6 +45,12 @@ class Service:
     listeners: Listeners | None = None
     commands: dict[str, OwnCommand] = field(default_factory=dict)
     prepare: Callable[[Any], Awaitable[None]] | None = None
+    vitals: tuple[Vital, ...] = ()
+
+    @property
+    def queues(self) -> list[QueueWish]:
+        """The queues of its listeners."""
+        return self.listeners.queues() if self.listeners else []
 
 
 def main(service: Service, arguments: list[str] | None = None) -> None:
@@ -56,6 +65,7 @@ def main(service: Service, arguments: list[str] | None = None) -> None:
     known: dict[str, OwnCommand] = {"migrate": lambda s, _rest: _migrate(service, s), **service.commands}
     if isinstance(settings, ServiceSettings):
         known["parked"] = lambda s, words: parking.run(s.amqp_url, service.listeners, words)
+        known["doctor"] = lambda s, _words: _doctor(service, s)
         known["say-again"] = lambda s, words: outbox.say_again(s.database_url, words)
     if command not in known:
         sys.stderr.write(f"{service.name}: no command {command!r}; there are serve, {', '.join(sorted(known))}\n")
@@ -69,8 +79,12 @@ async def set_up(service: Service, settings: ServiceSettings) -> None:
     await migrate(settings.database_url, service.migrations)
     if service.prepare:
         await service.prepare(settings)
-    queues = service.listeners.queues() if service.listeners else []
-    await declare(settings.amqp_url, queues, settings.retry_delays_seconds)
+    await declare(settings.amqp_url, service.queues, settings.retry_delays_seconds)
+
+
+async def _doctor(service: Service, settings: ServiceSettings) -> int:
+    assert service.migrations is not None, f"{service.name} has no database"
+    return await doctor(service.name, settings, service.migrations, service.queues, (OUTBOX, *service.vitals))
 
 
 async def _migrate(service: Service, settings: ServiceSettings) -> int:
@@ -96,7 +110,10 @@ def _serve(service: Service, settings: EdgeSettings) -> None:
     async def build() -> web.Application:
         if service.migrations and isinstance(settings, ServiceSettings):
             await _wait_for_migrations(service.migrations, settings)
-        return service.build(settings)
+        app = service.build(settings)
+        vitals = (OUTBOX, *service.vitals) if service.migrations else ()
+        use_metrics(app, settings, vitals, [queue.name for queue in service.queues])
+        return app
 
     with contextlib.closing(socket.create_server((settings.http_host, settings.http_port), backlog=1024)) as listening:
         log.info("serving", address="{}:{}".format(*listening.getsockname()[:2]))

@@ -141,6 +141,17 @@ class Database:
                 event.set()
 
 
+@contextlib.asynccontextmanager
+async def opened(url: str) -> AsyncIterator[Database]:
+    """A database for a command, closed at the end."""
+    database = Database(url, connections_max=2)
+    await database.start()
+    try:
+        yield database
+    finally:
+        await database.stop()
+
+
 DATABASE = web.AppKey("database", Database)
 
 

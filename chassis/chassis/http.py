@@ -15,6 +15,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from chassis import health
 from chassis.logs import bind_correlation_id
+from chassis.metrics import observe
 from chassis.settings import EdgeSettings
 from contracts import failures
 from contracts.model import Month
@@ -103,6 +104,14 @@ def streaming(door: Door) -> Door:
     return door
 
 
+def _shown(request: web.Request) -> str:
+    """The path as the log may have it: a part named ``key``, or ``…_key``, is a secret."""
+    path = request.path
+    for name, value in request.match_info.items():
+        path = path.replace(value, "…") if name.endswith("key") and value else path
+    return path
+
+
 def _request_context() -> Callable[..., Awaitable[web.StreamResponse]]:
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -115,9 +124,16 @@ def _request_context() -> Callable[..., Awaitable[web.StreamResponse]]:
         if not response.prepared:
             response.headers[REQUEST_ID_HEADER] = request[REQUEST_ID]
         if not request.path.startswith("/health/"):
-            milliseconds = round((time.perf_counter() - start) * 1000, 1)
+            seconds = time.perf_counter() - start
+            if not getattr(request.match_info.handler, "is_streaming", False):
+                observe(request, response.status, seconds)
+            milliseconds = round(seconds * 1000, 1)
             log.info(
-                "request", method=request.method, path=request.path, status=response.status, milliseconds=milliseconds
+                "request",
+                method=request.method,
+                path=_shown(request),
+                status=response.status,
+                milliseconds=milliseconds,
             )
         return response
 
@@ -141,7 +157,7 @@ def _failures(render: Render) -> Callable[..., Awaitable[web.StreamResponse]]:
                 response.headers["Allow"] = ",".join(sorted(answer.allowed_methods))
             return response
         except Exception:
-            log.exception("request failed", method=request.method, path=request.path)
+            log.exception("request failed", method=request.method, path=_shown(request))
             return await render(request, Problem(status=500, code="defect", detail="something broke here"))
 
     return middleware

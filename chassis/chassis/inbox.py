@@ -19,6 +19,7 @@ from chassis.clock import now
 from chassis.database import DATABASE, Database, Transaction
 from chassis.envelope import Envelope
 from chassis.logs import bind_correlation_id
+from chassis.metrics import HEARD
 from chassis.settings import ServiceSettings
 from chassis.tasks import end, keep_running
 from contracts.events import Event
@@ -130,7 +131,8 @@ class Worker:
             await self._park(message, f"cannot be read: {error}")
             return
         try:
-            await self._once(envelope, event)
+            is_new = await self._once(envelope, event)
+            HEARD.labels(self.listener.queue, "done" if is_new else "known").inc()
         except Refusal as refusal:
             await self._park(message, f"{refusal.code}: {refusal.detail}")
         except Later as wait:
@@ -139,16 +141,17 @@ class Worker:
             log.exception("listener failed", queue=self.listener.queue, event_id=message.message_id)
             await self._delay(message, f"{type(error).__name__}: {error}")
 
-    async def _once(self, envelope: Envelope, event: Event) -> None:
+    async def _once(self, envelope: Envelope, event: Event) -> bool:
         """Run the listener unless it already ran for this event; wait in place while the database is away."""
         give_up = asyncio.get_running_loop().time() + DATABASE_WAIT_SECONDS
         pause = 0.5
         while True:
             try:
                 async with self._database.transaction() as tx:
-                    if await _is_new(tx, self.listener.queue, envelope):
+                    is_new = await _is_new(tx, self.listener.queue, envelope)
+                    if is_new:
                         await self.listener.handle(event, tx)
-                return
+                return is_new
             except (Unavailable, asyncpg.SerializationError, asyncpg.DeadlockDetectedError) as error:
                 if asyncio.get_running_loop().time() > give_up:
                     raise Later(f"the database is away: {error}") from error
@@ -163,12 +166,14 @@ class Worker:
             return
         delay = self._delays[min(attempt, len(self._delays)) - 1]
         log.warning("message delayed", queue=self.listener.queue, attempt=attempt, delay_seconds=delay, reason=reason)
+        HEARD.labels(self.listener.queue, "delayed").inc()
         headers = {**message.headers, ATTEMPT: attempt + 1, REASON: reason[:1000]}
         await self._move(
             rung_name(self.listener.queue, delay), replace(message, routing_key=self.listener.queue, headers=headers)
         )
 
     async def _park(self, message: Message, reason: str) -> None:
+        HEARD.labels(self.listener.queue, "parked").inc()
         log.error("message parked", queue=self.listener.queue, event_id=message.message_id, reason=reason)
         headers = {
             ATTEMPT: 1,

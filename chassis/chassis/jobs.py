@@ -12,6 +12,7 @@ import structlog
 from aiohttp import web
 
 from chassis.database import DATABASE
+from chassis.metrics import JOB_FAILURES
 from chassis.tasks import end
 
 Run = Callable[[web.Application], Awaitable[None]]
@@ -70,6 +71,7 @@ async def _repeat(app: web.Application, job: Job, wake: asyncio.Event, stopping:
         try:
             await job.run(app)
         except Exception:
+            JOB_FAILURES.labels(job.run.__name__).inc()
             log.exception("job failed, trying again", job=job.run.__name__, pause_seconds=pause)
             await _wait(stopping, pause)
             pause = min(pause * 2, PAUSE_AFTER_FAILURE_SECONDS_MAX)

@@ -16,10 +16,11 @@ from aiohttp import web
 
 from chassis.broker import AWAY, BROKER, Exchange, Message, publish_all
 from chassis.broker_accounts import EVENTS_EXCHANGE
-from chassis.database import DATABASE, Database, Transaction
+from chassis.database import DATABASE, Database, Transaction, opened
 from chassis.envelope import Envelope
 from chassis.health import NAME
 from chassis.logs import correlation_id
+from chassis.metrics import PUBLISHED
 from chassis.settings import ServiceSettings
 from chassis.tasks import end, keep_running
 from contracts.events import Event
@@ -42,6 +43,11 @@ async def add(tx: Transaction, *events: Event) -> None:
         [(event.type, event.subject, event.model_dump_json(), correlation_id()) for event in events],
     )
     await tx.execute("SELECT pg_notify($1, '')", CHANNEL)
+
+
+async def forget(tx: Transaction, *subjects: str) -> None:
+    """Delete the kept events of subjects whose names nobody may keep; what is not published yet still leaves."""
+    await tx.execute("DELETE FROM outbox WHERE subject = ANY($1) AND published_at IS NOT NULL", subjects)
 
 
 def use_outbox(app: web.Application, settings: ServiceSettings) -> None:
@@ -96,14 +102,9 @@ async def say_again(database_url: str, words: list[str]) -> int:
     if since is None:
         sys.stderr.write("usage: say-again SINCE, such as 2026-11-24T18:00+01:00\n")
         return 2
-    database = Database(database_url, connections_max=2)
-    await database.start()
-    try:
-        async with database.transaction() as tx:
-            done = await tx.execute("UPDATE outbox SET published_at = NULL WHERE published_at >= $1", since)
-            await tx.execute("SELECT pg_notify($1, '')", CHANNEL)
-    finally:
-        await database.stop()
+    async with opened(database_url) as database, database.transaction() as tx:
+        done = await tx.execute("UPDATE outbox SET published_at = NULL WHERE published_at >= $1", since)
+        await tx.execute("SELECT pg_notify($1, '')", CHANNEL)
     sys.stdout.write(f"{done.removeprefix('UPDATE ')} events are said again by the service that runs\n")
     return 0
 
@@ -119,6 +120,9 @@ async def publish_batch(database: Database, exchange: Exchange, source: str) -> 
         failures = await publish_all(exchange, [_message(row, source) for row in rows])
         confirmed = [row["position"] for row, failure in zip(rows, failures, strict=True) if failure is None]
         await tx.execute("UPDATE outbox SET published_at = now() WHERE position = ANY($1::bigint[])", confirmed)
+    for row, failure in zip(rows, failures, strict=True):
+        if failure is None:
+            PUBLISHED.labels(row["type"]).inc()
     for failure in failures:
         if failure is not None:
             raise ConnectionError(f"the broker did not confirm an event: {failure}") from failure

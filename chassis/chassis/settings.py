@@ -16,7 +16,10 @@ Settings = TypeVar("Settings", bound=BaseSettings)
 
 
 class EdgeSettings(BaseSettings):
-    """What every program needs. Times are in seconds, sizes in bytes."""
+    """What every program needs. Times are in seconds, sizes in bytes.
+
+    ``METRICS_PORT`` is where Prometheus reads ``/metrics``; without it there is none.
+    """
 
     model_config = SettingsConfigDict(extra="ignore", frozen=True, secrets_dir=SECRETS_FOLDERS or None)
 
@@ -24,6 +27,7 @@ class EdgeSettings(BaseSettings):
     auth_url: str = Field(pattern=r"^https?://")
     http_host: str = "127.0.0.1"
     http_port: int = Field(ge=0, le=65_535)
+    metrics_port: int | None = Field(default=None, ge=1, le=65_535)
     log_level: str = Field(default="INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
     body_bytes_max: int = Field(default=1_048_576, gt=0)
     request_seconds_max: float = Field(default=15, gt=0)

@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from chassis.broker_accounts import SET_UP, definitions
 
 ROOT = Path("/secrets")
+GIVEN = Path("/given")
 SERVICES = ("auth", "planning", "billing", "payment-gateway", "notifier")
 PREAU = 10_001
 BROKER = "load_definitions = /etc/rabbitmq/preau/definitions.json\nlog.console.level = warning\n"
@@ -56,8 +57,17 @@ def write_banks() -> None:
             write(program, name, json.dumps([one]))
 
 
+def take_given() -> None:
+    """Give each program the town's own secrets, files ``program/setting``; anew at each start, so they can change."""
+    for file in sorted(GIVEN.glob("*/*")):
+        if not (ROOT / file.parent.name).is_dir():
+            raise SystemExit(f"{file}: no program is called {file.parent.name}")
+        write(file.parent.name, file.name, file.read_text(encoding="utf-8").rstrip("\n"))
+
+
 def main() -> None:
     """Make what a new system needs; a system that has its secrets keeps them."""
+    take_given()
     done = ROOT / "postgresql" / "made"
     if done.exists():
         return
@@ -76,8 +86,12 @@ def main() -> None:
         write(service, "database_url", f"postgresql://{role}:{password}@postgresql:5432/{role}")
     write("postgresql", "databases.sql", roles, owner=0, mode=0o444)
     write("auth", "auth_key_secret", secrets.token_hex(32))
+    links = secrets.token_hex(32)
+    write("auth", "link_secret", links)
+    write("notifier", "link_secret", links)
     write("gateway", "csrf_secret", secrets.token_hex(32))
     write_banks()
+    take_given()  # again: what the town gives comes before what was made
     done.touch()
 
 

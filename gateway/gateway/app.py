@@ -10,9 +10,11 @@ from gateway.pages import (
     account,
     attendance,
     bank_payments,
+    calendar_feed,
     families,
     first_time,
     home,
+    household,
     invoices,
     mails,
     messages,
@@ -40,8 +42,20 @@ def build(settings: Settings) -> web.Application:
     use_services(app)
     use_hub(app)
     for part in (
-        *(sign_in, first_time, account, home, plans, planning, invoices, payments),
-        *(town_hall, families, messages, mails, town_calendar, attendance, runs, tariffs, till, bank_payments),
+        *(sign_in, first_time, account, calendar_feed, home, plans, planning, invoices, payments),
+        *(
+            town_hall,
+            families,
+            household,
+            messages,
+            mails,
+            town_calendar,
+            attendance,
+            runs,
+            tariffs,
+            till,
+            bank_payments,
+        ),
         *(webhooks, assets),
     ):
         app.add_routes(part.routes)

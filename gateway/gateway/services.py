@@ -1,7 +1,7 @@
 """The services, called with the signed token of the person for whom it is done."""
 
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from http import HTTPStatus
 from typing import Any, TypeVar
 from urllib.parse import quote
@@ -199,6 +199,14 @@ class Services:
             raise Unavailable(f"{service} does not answer", retry_after_seconds=5) from error
         facts = {name: value for name, value in problem.items() if name not in OWN_FIELDS}
         raise Told(response.status, problem.get("code", "refused"), problem.get("detail", ""), facts)
+
+
+async def or_none(call: Awaitable[Answer]) -> Answer | None:
+    """The answer, or None when the service is away or refuses: a page shows the rest without it."""
+    try:
+        return await call
+    except (Unavailable, Told):
+        return None
 
 
 SERVICES = web.AppKey("services", Services)

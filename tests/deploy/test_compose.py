@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -42,17 +43,24 @@ def test_a_set_up_waits_for_the_servers_and_runs_once(compose: dict[str, Any], n
     assert once["image"] == compose["services"][name]["image"]
 
 
-@pytest.fixture
-def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> set[tuple[str, str]]:
-    """The secrets that are made, as program and name; who owns their files is left out, for that takes root."""
+def the_script() -> Any:
+    """deploy/compose/make_secrets.py, as a module."""
     spec = importlib.util.spec_from_file_location("make_secrets", ROOT / "deploy/compose/make_secrets.py")
     assert spec
     assert spec.loader
     script = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(script)
+    return script
+
+
+@pytest.fixture
+def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> set[tuple[str, str]]:
+    """The secrets that are made, as program and name; who owns their files is left out, for that takes root."""
+    script = the_script()
     for program in (*SERVICES, "gateway", "bank", "postgresql", "rabbitmq", "set-up"):
         (tmp_path / program).mkdir()
     monkeypatch.setattr(script, "ROOT", tmp_path)
+    monkeypatch.setattr(script, "GIVEN", ROOT / "deploy/compose/none")
     monkeypatch.setattr(script.os, "chown", lambda *_owner: None)
     script.main()
     return {(each.parent.name, each.name) for each in tmp_path.glob("*/*")}
@@ -127,3 +135,35 @@ def test_each_account_made_for_the_demo_has_settings_that_are_taken_and_a_bank_t
             field: here[field] for field in there.keys() & here.keys()
         }
     assert "secrets-bank:/run/secrets:ro" in compose["services"]["bank"]["volumes"]
+
+
+def test_a_towns_own_portal_has_nothing_of_the_demo_and_every_setting_it_names() -> None:
+    text = (ROOT / "deploy/compose/production.yml").read_text(encoding="utf-8")
+    services = yaml.safe_load(text)["services"]
+    assert all(services[name] == {"profiles": ["demo"]} for name in ("bank", "mail", "staff", "demo"))
+    example = (ROOT / "deploy/compose/town.env.example").read_text(encoding="utf-8")
+    given = {line.partition("=")[0] for line in example.splitlines() if "=" in line and not line.startswith("#")}
+    assert set(re.findall(r"\$\{(\w+)", text.partition("x-town")[2])) == given
+    for name in (*SERVICES, "gateway"):
+        fields = importlib.import_module(f"{name.replace('-', '_')}.settings").Settings.model_fields
+        own = {each.lower() for each in services[name]["environment"] if each not in {"PUBLIC_URL", "TOWN_NAME"}}
+        assert own <= set(fields)
+
+
+def test_a_towns_secret_goes_to_its_program_and_to_no_name_that_is_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = the_script()
+    monkeypatch.setattr(script, "ROOT", tmp_path / "secrets")
+    monkeypatch.setattr(script, "GIVEN", tmp_path / "given")
+    monkeypatch.setattr(script.os, "chown", lambda *_owner: None)
+    for folder in ("secrets/notifier", "given/notifier", "given/notify"):
+        (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / "given/notifier/smtp_password").write_text("first\n")
+    script.take_given()
+    (tmp_path / "given/notifier/smtp_password").write_text("second\n")
+    script.take_given()
+    assert (tmp_path / "secrets/notifier/smtp_password").read_text() == "second"
+    (tmp_path / "given/notify/smtp_password").write_text("lost\n")
+    with pytest.raises(SystemExit, match="no program is called notify"):
+        script.take_given()

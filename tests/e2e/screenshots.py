@@ -54,6 +54,8 @@ async def tour(page: Page, stack: Stack, identifier: str, shoot: Shoot) -> None:
     await shoot("home", page)
     await page.get_by_role("link", name="Mon compte").click()
     await shoot("account", page)
+    await page.get_by_role("button", name="Créer une adresse").click()
+    await shoot("calendar-feed", page)
     await page.get_by_role("link", name="Planning", exact=True).click()
     await shoot("children", page)
     await page.locator(".cards a").first.click()
@@ -94,6 +96,16 @@ async def town_hall(page: Page, stack: Stack, shoot: Shoot) -> None:
             await one.first.click()
             await page.wait_for_load_state()
             await shoot(f"{name}-one", page)
+    await page.goto(f"{stack.gateway_url}/mairie/familles")
+    await page.locator("ul.families a").first.click()
+    for words in ("Ajouter un enfant", "Cet enfant a déjà un autre foyer", "À la demande de la famille (RGPD)"):
+        await page.get_by_text(words).click()
+    await page.get_by_text("Garde par dates").first.click()
+    await page.get_by_label("Les jours de ce foyer, une période par ligne").first.fill("pendant Noël")
+    await page.get_by_role("button", name="Enregistrer").click()
+    await page.get_by_text("Ajouter un enfant").click()
+    await page.get_by_text("À la demande de la famille (RGPD)").click()
+    await shoot("household-wrong", page)
 
 
 async def take(stack: Stack, folder: Path, wanted: tuple[str, ...]) -> None:

@@ -258,8 +258,13 @@ PUBLIC_PAGES = {
     ("GET", "/email/confirmation"),
     ("GET", "/desabonnement/{unsubscribe_key}/{kind}"),
 }
-ONE_CLICK = ("POST", "/desabonnement/{unsubscribe_key}/{kind}")
 """What the gateway shows to anybody. A form that is not ours is refused wherever it leads."""
+BY_ADDRESS = {
+    ("POST", "/desabonnement/{unsubscribe_key}/{kind}"),
+    ("GET", "/calendrier/{key}.ics"),
+    ("GET", "/calendrier/{key}/{child_id}.ics"),
+}
+"""Whose secret address is the right to it; what it opens is away in this test."""
 
 
 async def test_no_page_of_the_gateway_opens_to_a_stranger(amqp_url: str, aiohttp_client: Any, probe: Probe) -> None:
@@ -279,8 +284,8 @@ async def test_no_page_of_the_gateway_opens_to_a_stranger(amqp_url: str, aiohttp
         response = await client.request(route.method, path, headers=headers)
         if (route.method, door) in PUBLIC_PAGES:
             assert response.status == 200, path
-        elif (route.method, door) == ONE_CLICK:
-            assert response.status == 503, "the link alone is the right to it; notifier is away here"
+        elif (route.method, door) in BY_ADDRESS:
+            assert response.status == 503, path
         elif route.method == "GET":
             assert response.url.path == "/connexion", path
         else:

@@ -11,7 +11,7 @@ import pytest_asyncio
 from aio_pika.abc import AbstractChannel
 from aio_pika.exceptions import ChannelClosed
 
-from chassis.broker import Broker, Message, QueueWish, declare, opened, publish
+from chassis.broker import Broker, Message, QueueWish, declare, opened, publish, waiting
 from chassis.broker_accounts import EVENTS_EXCHANGE
 from contracts.events import EVENTS, FIRST_WORDS
 from local_stack.rabbit import RabbitServer
@@ -92,6 +92,7 @@ async def test_its_own_queue_is_a_programs_to_take_from_park_and_delay(broker: R
         await _take(channel)
         await _send(channel, "billing.queues", f"{QUEUE}.parked")
         await _send(channel, "billing.delay.10000ms", QUEUE)
+        assert await waiting(channel, f"{QUEUE}.parked") >= 1
 
 
 async def test_live_updates_pass_to_the_gateway(broker: RabbitServer) -> None:

@@ -266,6 +266,7 @@ class HouseholdView(Contract):
     name: Label
     address: tuple[Label, ...]
     active: bool = True
+    erased: bool = False
     guardians: tuple[GuardianView, ...]
     children: tuple[HouseholdChild, ...]
 

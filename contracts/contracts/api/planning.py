@@ -5,7 +5,7 @@ from enum import StrEnum
 from typing import Annotated, Self
 from uuid import UUID
 
-from pydantic import Field, model_validator
+from pydantic import Field, SecretStr, model_validator
 
 from contracts.events.auth import Custody
 from contracts.events.planning import Channel, Presence
@@ -63,6 +63,9 @@ class Notice(Contract):
         return self
 
 
+Places = Annotated[int, Field(ge=0, le=10_000)]
+"""How many children on one day."""
+
 ACTIVITY_DAYS_MAX = 1500
 
 
@@ -71,7 +74,8 @@ class ActivityWish(Contract):
 
     ``days`` are those of an explicit period, and of no other. ``schools`` restricts the activity to children of those
     schools; none means all. From ``opens_at`` on a family may book; absent, it always may. ``capacity`` is for each
-    day; past it there is a waiting list, by arrival; with ``siblings_first``, siblings of a booked child come before.
+    day, ``school_capacities`` for the children of a school, within it; past either there is a waiting list, by arrival;
+    with ``siblings_first``, siblings of a booked child come before.
     """
 
     label: Label
@@ -81,7 +85,8 @@ class ActivityWish(Contract):
     last_day: date
     booking_notice: Notice
     cancelling_notice: Notice
-    capacity: int | None = Field(default=None, ge=0, le=10_000)
+    capacity: Places | None = None
+    school_capacities: dict[Label, Places] = Field(default={}, max_length=100)
     position: int = Field(default=0, ge=0, le=1000)
     days: frozenset[date] = Field(default=frozenset(), max_length=400)
     schools: frozenset[Label] = Field(default=frozenset(), max_length=100)
@@ -270,6 +275,7 @@ class LineRefusal(StrEnum):
     NOT_OFFERED = "not_offered"
     CHANGED_ELSEWHERE = "changed_elsewhere"
     OTHER_HOUSEHOLD = "other_household"
+    NOT_FOR_ALL = "not_for_all"
 
 
 class LineOutcome(Contract):
@@ -335,6 +341,7 @@ class PlanWish(Contract):
     child: a weekday is booked if it was on at least half of the days the activity took place; or ``like_child_id``,
     day by day what that child of the household has. A model only adds: nothing is cancelled because it is not in it.
     Only days from today on, and only those that would change.
+    ``together``: a day that one of the children cannot have is booked for none of them, and nobody waits.
     With ``preview`` nothing is saved: the answer is what would become of it.
     """
 
@@ -346,6 +353,7 @@ class PlanWish(Contract):
     like_last_day: date | None = None
     like_child_id: UUID | None = None
     or_wait: bool = False
+    together: bool = False
     preview: bool = False
 
     @model_validator(mode="after")
@@ -360,6 +368,8 @@ class PlanWish(Contract):
             raise ValueError("a plan has exactly one rule")
         if len({child.child_id for child in self.children}) != len(self.children):
             raise ValueError("a child is named twice")
+        if self.or_wait and self.together:
+            raise ValueError("children who wait get their places one by one, not together")
         return self
 
 
@@ -394,11 +404,25 @@ class ChangeHistory(Contract):
     activities: tuple[ActivityChanges, ...]
 
 
-class CustodyDays(Contract):
-    """``PUT /children/{child_id}/custody-days``: days that are one household's, whatever the parity of the week."""
+class FeedView(Contract):
+    """``GET /feed``: when one's calendar address was made and last read; absent as long as there is none."""
 
-    household_id: UUID
-    days: frozenset[date] = Field(max_length=400)
+    made_at: Instant | None
+    read_at: Instant | None
+
+
+class FeedKey(Contract):
+    """``PUT /feed``: the secret of one's calendar, told once, in place of any before; and whose days it shows."""
+
+    key: str
+    children: tuple[ChildView, ...]
+
+
+class FeedRead(Contract):
+    """``POST /feeds/read``: the booked days of the household, or of one child, as ``text/calendar``."""
+
+    key: SecretStr = Field(max_length=200)
+    child_id: UUID | None = None
 
 
 class AttendanceRow(Contract):

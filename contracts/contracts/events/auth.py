@@ -4,7 +4,7 @@ from datetime import date
 from enum import StrEnum
 from uuid import UUID
 
-from pydantic import Field, model_validator
+from pydantic import model_validator
 
 from contracts.events.event import Event
 from contracts.model import Contract, Instant, Label, Reference, Version
@@ -32,7 +32,10 @@ class Span(Contract):
 
 
 class HouseholdChild(Contract):
-    """A child as one of its households knows it; ``custody_days``, when there are any, say which days are its own."""
+    """A child as one of its households knows it.
+
+    ``custody_days`` are this household's and no other's, whatever the week; beside ``free`` they are its only ones.
+    """
 
     child_id: UUID
     first_name: Label
@@ -45,7 +48,7 @@ class HouseholdChild(Contract):
 
 
 class HouseholdChanged(Event):
-    """A household as it is now, children included."""
+    """A household as it is now, children included; of one that was ``erased`` nobody keeps names."""
 
     type = "auth.household.changed"
 
@@ -55,6 +58,7 @@ class HouseholdChanged(Event):
     name: Label
     address: tuple[Label, ...]
     active: bool
+    erased: bool = False
     children: tuple[HouseholdChild, ...]
 
     @property
@@ -63,7 +67,10 @@ class HouseholdChanged(Event):
 
 
 class GuardianChanged(Event):
-    """An adult of a household as known now; ``email`` is absent until one is known."""
+    """An adult of a household as known now; ``email`` is absent until one is known.
+
+    Of one who was ``erased`` nobody keeps names or addresses, wherever they were written before.
+    """
 
     type = "auth.guardian.changed"
 
@@ -74,6 +81,7 @@ class GuardianChanged(Event):
     last_name: Label
     email: str | None
     active: bool
+    erased: bool = False
 
     @property
     def subject(self) -> str:
@@ -94,7 +102,10 @@ class SessionEnded(Event):
 
 
 class ResetRequested(Event):
-    """Somebody asked for a new secret and an account has that address: the link's token goes there, nowhere else."""
+    """Somebody asked for a new secret and an account has that address: the link goes there, nowhere else.
+
+    Its token is encrypted for who writes the mail: no outbox, queue or table on the way can be read for it.
+    """
 
     type = "auth.reset.requested"
 
@@ -103,7 +114,7 @@ class ResetRequested(Event):
     first_name: Label
     identifier: str
     email: str
-    token: str = Field(repr=False)
+    sealed_token: str
     expires_at: Instant
 
     @property
@@ -112,7 +123,10 @@ class ResetRequested(Event):
 
 
 class EmailGiven(Event):
-    """Somebody gave an address as their own: it is believed once the link that is sent there was used."""
+    """Somebody gave an address as their own: it is believed once the link that is sent there was used.
+
+    ``sealed_token`` as in ``ResetRequested``.
+    """
 
     type = "auth.email.given"
 
@@ -120,7 +134,7 @@ class EmailGiven(Event):
     account_id: UUID
     first_name: Label
     email: str
-    token: str = Field(repr=False)
+    sealed_token: str
     expires_at: Instant
 
     @property

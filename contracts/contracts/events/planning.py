@@ -40,7 +40,8 @@ class BookingsChanged(Event):
     """Days of one child in one household that changed together.
 
     ``version`` grows by one with each change of the (household, child) pair; a listener keeps, for each day and
-    activity, the state that came with the highest version. ``reason`` is why the town hall closed the days.
+    activity, the state that came with the highest version. ``reason`` is why the town hall closed the days; with it,
+    ``waited`` are days of waiting lists that the child left because they closed.
     """
 
     type = "planning.bookings.changed"
@@ -53,6 +54,7 @@ class BookingsChanged(Event):
     changed_by: UUID
     changed_at: Instant
     days: tuple[BookedDay, ...]
+    waited: tuple[BookedDay, ...] = ()
     reason: Label | None = None
 
     @property

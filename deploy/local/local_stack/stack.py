@@ -187,7 +187,7 @@ class Stack:
 
     def _kept_secrets(self) -> dict[str, str]:
         file = self.folder / "secrets.json"
-        names = ["postgresql", "rabbitmq", "auth_key", "csrf", "paybox_bank", *banks.SECRETS]
+        names = ["postgresql", "rabbitmq", "auth_key", "link", "csrf", "paybox_bank", *banks.SECRETS]
         names += [*(f"db_{name}" for name in SERVICES), *(f"amqp_{name}" for name in PROGRAMS)]
         kept: dict[str, str] = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
         if any(name not in kept for name in names):
@@ -261,7 +261,7 @@ class Stack:
             "DATABASE_URL": self.databases.get(name, ""),
         }
         own = {
-            "auth": {"AUTH_KEY_SECRET": self.secrets["auth_key"]},
+            "auth": {"AUTH_KEY_SECRET": self.secrets["auth_key"], "LINK_SECRET": self.secrets["link"]},
             "planning": {"SCHOOL_ZONE": "B"},
             "billing": {**TILL, "TILL_REFERENCE": self.till},
             "payment-gateway": banks.accounts(self.secrets, self.url("bank")),
@@ -270,6 +270,7 @@ class Stack:
                 "SMTP_HOST": "127.0.0.1",
                 "SMTP_PORT": str(self.ports["smtp"]),
                 "SMTP_TLS": "none",
+                "LINK_SECRET": self.secrets["link"],
             },
             "gateway": {
                 "PLANNING_URL": self.url("planning"),

@@ -17,17 +17,19 @@ from contracts.api.auth import (
     SecretChange,
     SignedIn,
 )
+from contracts.api.planning import FeedView
 from contracts.failures import Forbidden, NotFound
 from contracts.identity import Identity
 from gateway.pages.first_time import sentence
 from gateway.pages.rendering import checked_form, keep_session, page, see, signed_in
-from gateway.services import SERVICES, Told
+from gateway.services import SERVICES, Told, or_none
 
 DONE = {
     "secret": "Votre code secret est changé. Toutes vos autres sessions sont fermées.",
     "email": "Un message est parti à votre nouvelle adresse. Ouvrez-le pour la confirmer ; l'ancienne sert d'ici là.",
     "session": "La session est fermée.",
     "sessions": "Toutes vos autres sessions sont fermées.",
+    "calendrier": "L'adresse de votre calendrier ne montre plus rien.",
     "codes": "Les codes à usage unique ne sont plus demandés.",
 }
 BROWSERS = {
@@ -68,7 +70,18 @@ async def _show(
     view = await request.app[SERVICES].call(session, "auth", "/account", AccountView)
     done = "" if wrong else DONE.get(request.query.get("fait", ""), "")
     devices = {each.session_id: device(each.user_agent) for each in view.sessions}
-    values = {"view": view, "devices": devices, "done": done, "part": part, "wrong": wrong, "email": email}
+    feed = None
+    if person.household_id:
+        feed = await or_none(request.app[SERVICES].call(session, "planning", "/feed", FeedView))
+    values = {
+        "feed": feed,
+        "view": view,
+        "devices": devices,
+        "done": done,
+        "part": part,
+        "wrong": wrong,
+        "email": email,
+    }
     return page(request, "my_account.html", person, status=422 if wrong else 200, **values)
 
 

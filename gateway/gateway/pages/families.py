@@ -16,6 +16,7 @@ SHOWN = 50
 LETTERS_AT_ONCE = 200
 FILE_BYTES_MAX = 16_777_216
 NO_FILE = "Choisissez un fichier."
+DONE = {"efface": "Le foyer est effacé. Ses documents comptables restent."}
 
 routes = web.RouteTableDef()
 
@@ -27,6 +28,7 @@ async def _show(
     path = f"/households?limit={SHOWN}&search={quote(search)}"
     found = await request.app[SERVICES].call(session, "auth", path, HouseholdList)
     values = {"found": found, "search": search, "wrong": wrong, "letters_at_once": LETTERS_AT_ONCE}
+    values["done"] = DONE.get(request.query.get("fait", ""), "")
     may_write = person.may(Permission.WRITE_HOUSEHOLDS)
     return page(request, "families.html", person, status=status, may_write=may_write, **values)
 

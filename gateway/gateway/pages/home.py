@@ -1,10 +1,8 @@
 """The first page: what the town hall says, what is to be paid, and what each child does next."""
 
 import asyncio
-from collections.abc import Awaitable
 from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import TypeVar
 
 from aiohttp import web
 
@@ -12,13 +10,10 @@ from chassis.clock import today
 from contracts.api.billing import InvoiceList
 from contracts.api.notifier import Announcements
 from contracts.api.planning import CellState, ChildList, ChildView, MonthView
-from contracts.failures import Unavailable
 from gateway.pages.rendering import page, see, signed_in
-from gateway.services import SERVICES, Services, Told
+from gateway.services import SERVICES, Services, or_none
 
 DAYS_SHOWN = 3
-
-Answer = TypeVar("Answer")
 
 routes = web.RouteTableDef()
 
@@ -47,9 +42,9 @@ async def home(request: web.Request) -> web.Response:
         return see("/mairie")
     services, household = request.app[SERVICES], f"/households/{person.household_id}"
     invoices, announcements, children = await asyncio.gather(
-        _or_none(services.call(session, "billing", f"{household}/invoices", InvoiceList)),
-        _or_none(services.call(session, "notifier", f"{household}/announcements", Announcements)),
-        _or_none(services.call(session, "planning", f"{household}/children", ChildList)),
+        or_none(services.call(session, "billing", f"{household}/invoices", InvoiceList)),
+        or_none(services.call(session, "notifier", f"{household}/announcements", Announcements)),
+        or_none(services.call(session, "planning", f"{household}/children", ChildList)),
     )
     cards = await asyncio.gather(
         *(_card(services, session, household, child) for child in (children.children if children else ()))
@@ -59,20 +54,12 @@ async def home(request: web.Request) -> web.Response:
     )
 
 
-async def _or_none(call: Awaitable[Answer]) -> Answer | None:
-    """The answer, or None when the service is away or refuses."""
-    try:
-        return await call
-    except (Unavailable, Told):
-        return None
-
-
 async def _card(services: Services, session: str, household: str, child: ChildView) -> ChildCard:
     """The next days of a child, in this month and the next."""
     first, days = today().replace(day=1), []
     for month in (first, (first + timedelta(days=31)).replace(day=1)):
         path = f"{household}/children/{child.child_id}/months/{month:%Y-%m}"
-        view = await _or_none(services.call(session, "planning", path, MonthView))
+        view = await or_none(services.call(session, "planning", path, MonthView))
         if view is None:
             return ChildCard(child, None)
         days += _booked(view)

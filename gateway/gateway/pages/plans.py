@@ -48,7 +48,8 @@ async def preview(request: web.Request) -> web.Response:
         plan=plan,
         parts=parts,
         count=count,
-        has_full=any(line.refusal is LineRefusal.FULL for outcome in outcomes for line in outcome.lines),
+        has_full=not (plan and plan.together)
+        and any(line.refusal is LineRefusal.FULL for outcome in outcomes for line in outcome.lines),
         fields=_fields(request.query),
         refusals=REFUSALS,
     )
@@ -104,6 +105,7 @@ def _plan(form: Any, child_id: UUID, first: date, *, preview: bool) -> PlanWish 
             first_day=max(first_day, today()),
             last_day=max(last_day, today()),
             or_wait=form.get("attente") == "1",
+            together=form.get("ensemble") == "1",
             preview=preview,
             **rule,
         )
@@ -131,7 +133,9 @@ def _rule(form: Any, first: date) -> dict[str, Any] | None:
 def _fields(form: Any) -> list[tuple[str, str]]:
     """The form's fields, to be sent again by the page that confirms."""
     return [
-        (name, str(value)) for name, value in form.items() if name in {"comme", "jour", "sens", "du", "au", "aussi"}
+        (name, str(value))
+        for name, value in form.items()
+        if name in {"comme", "jour", "sens", "du", "au", "aussi", "ensemble"}
     ]
 
 

@@ -23,6 +23,7 @@ REFUSALS = {
     LineRefusal.NOT_OFFERED: "l'activité n'a pas lieu ce jour-là",
     LineRefusal.CHANGED_ELSEWHERE: "ce jour a été changé entre-temps, depuis un autre écran",
     LineRefusal.OTHER_HOUSEHOLD: "jour de l'autre foyer",
+    LineRefusal.NOT_FOR_ALL: "pas possible pour tous les enfants choisis",
 }
 
 Lines = dict[str, list[LineOutcome]]

@@ -54,6 +54,7 @@ FIELDS = {
     "days": "les jours choisis",
     "schools": "les écoles",
     "capacity": "le nombre de places",
+    "school_capacities": "les places par école (« École du Bourg : 80 »)",
     "opens_at": "l'ouverture des réservations",
     "booking_notice": "le délai pour réserver",
     "cancelling_notice": "le délai pour annuler",
@@ -247,6 +248,7 @@ def _wish(form: Any) -> ActivityWish:
             "days": lines("days") if text("period") == PeriodKind.EXPLICIT else [],
             "schools": lines("schools"),
             "capacity": text("capacity") or None,
+            "school_capacities": _by_school(lines("school_capacities")),
             "position": text("position") or 0,
             "opens_at": opens_at,
             "siblings_first": form.get("siblings_first") == "1",
@@ -254,6 +256,16 @@ def _wish(form: Any) -> ActivityWish:
             "cancelling_notice": _notice(form, CANCEL),
         }
     )
+
+
+def _by_school(lines: list[str]) -> dict[str, str]:
+    """« École du Bourg : 80 », a school a line."""
+    pairs = [
+        (school.strip(), places.strip()) for school, colon, places in (line.rpartition(":") for line in lines) if colon
+    ]
+    if len(pairs) < len(lines):
+        raise _Unreadable(FIELDS["school_capacities"])
+    return dict(pairs)
 
 
 def _notice(form: Any, which: str) -> dict[str, Any]:
@@ -283,6 +295,7 @@ def _typed(found: ActivityView) -> dict[str, Any]:
         "days": "\n".join(str(each) for each in sorted(found.days)),
         "schools": "\n".join(sorted(found.schools)),
         "capacity": "" if found.capacity is None else str(found.capacity),
+        "school_capacities": "\n".join(f"{each} : {places}" for each, places in found.school_capacities.items()),
         "position": str(found.position),
         "opens_at": _local(found.opens_at),
         "siblings_first": "1" if found.siblings_first else "",

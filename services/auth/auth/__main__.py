@@ -17,6 +17,7 @@ from auth.domain.sign_in import SetUp
 from auth.jobs import one_import
 from auth.settings import MIGRATIONS, NAME, Settings
 from auth.store import accounts, changes, imports, registry, sessions
+from auth.store.vitals import VITALS
 from chassis import outbox
 from chassis.clock import now
 from chassis.command import Service, main
@@ -199,20 +200,21 @@ async def export_families(settings: Settings, arguments: list[str]) -> int:
     return 0
 
 
+SERVICE = Service(
+    NAME,
+    Settings,
+    build,
+    MIGRATIONS,
+    vitals=VITALS,
+    commands={
+        "create-staff": create_staff,
+        "close-staff": close_staff,
+        "republish": republish,
+        "rotate-keys": rotate_keys,
+        "import": import_families,
+        "export": export_families,
+    },
+)
+
 if __name__ == "__main__":
-    main(
-        Service(
-            NAME,
-            Settings,
-            build,
-            MIGRATIONS,
-            commands={
-                "create-staff": create_staff,
-                "close-staff": close_staff,
-                "republish": republish,
-                "rotate-keys": rotate_keys,
-                "import": import_families,
-                "export": export_families,
-            },
-        )
-    )
+    main(SERVICE)

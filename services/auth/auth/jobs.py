@@ -11,7 +11,7 @@ from aiohttp import web
 from auth.domain import families_file
 from auth.domain.imports import compare
 from auth.domain.sign_in import LINKS_AN_HOUR_MAX
-from auth.settings import SETTINGS
+from auth.settings import SETTINGS, Settings
 from auth.store import accounts, changes, imports, registry
 from chassis import outbox
 from chassis.clock import now
@@ -36,14 +36,14 @@ async def answer_resets(app: web.Application) -> None:
             if wish is None:
                 return
             for account in await accounts.accounts_by_email(tx, wish[0]):
-                await _send_reset(tx, account, wish[1], link_seconds=app[SETTINGS].link_seconds)
+                await _send_reset(tx, account, wish[1], app[SETTINGS])
 
 
-async def _send_reset(tx: Transaction, account: accounts.Account, address: str, *, link_seconds: int) -> None:
+async def _send_reset(tx: Transaction, account: accounts.Account, address: str, settings: Settings) -> None:
     at = now()
     if account.email is None or await accounts.links_since(tx, account.account_id, at - HOUR) >= LINKS_AN_HOUR_MAX:
         return
-    token, expires_at = secrets.token_urlsafe(32), at + timedelta(seconds=link_seconds)
+    token, expires_at = secrets.token_urlsafe(32), at + timedelta(seconds=settings.link_seconds)
     await accounts.add_link(tx, "reset", account, account.email, token, at, expires_at)
     await accounts.add_fact(tx, "reset requested", account.account_id, address)
     event = ResetRequested(
@@ -52,7 +52,7 @@ async def _send_reset(tx: Transaction, account: accounts.Account, address: str, 
         first_name=account.first_name,
         identifier=account.identifier,
         email=account.email,
-        token=token,
+        sealed_token=settings.sealed_link(token),
         expires_at=expires_at,
     )
     await outbox.add(tx, event)

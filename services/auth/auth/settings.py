@@ -5,6 +5,7 @@ from pathlib import Path
 from aiohttp import web
 from pydantic import Field, SecretStr
 
+from chassis.sealing import Seal
 from chassis.settings import ServiceSettings
 
 NAME = "auth"
@@ -13,12 +14,14 @@ MIGRATIONS = Path(__file__).parent.parent / "migrations"
 
 class Settings(ServiceSettings):
     """``AUTH_KEY_SECRET`` encrypts the signing keys at rest; whoever has it and the database can sign tokens.
+    ``LINK_SECRET``, the notifier's too, encrypts the links of mails from here until the mail is written.
 
     What is kept for how long: ``SESSIONS_KEPT_DAYS`` after their end, ``FACTS_KEPT_DAYS`` (the database refuses less
     than 180), ``IMPORTS_KEPT_DAYS`` for what a file of families changed.
     """
 
     auth_key_secret: SecretStr = Field(min_length=32)
+    link_secret: SecretStr = Field(min_length=32)
     town_name: str = Field(min_length=1, max_length=100)
     public_url: str = Field(pattern=r"^https?://[^/]+$")
     session_idle_seconds: int = Field(default=1800, gt=0)
@@ -32,6 +35,10 @@ class Settings(ServiceSettings):
     sessions_kept_days: int = Field(default=30, ge=1)
     facts_kept_days: int = Field(default=365, ge=181)
     imports_kept_days: int = Field(default=90, ge=1)
+
+    def sealed_link(self, token: str) -> str:
+        """The token of a link, for the notifier alone to read."""
+        return Seal(self.link_secret, "LINK_SECRET").seal(token.encode()).decode()
 
 
 SETTINGS = web.AppKey("settings", Settings)

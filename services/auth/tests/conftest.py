@@ -12,6 +12,7 @@ from auth.app import build
 from auth.settings import Settings
 from chassis.broker import declare
 from chassis.database import DATABASE
+from chassis.sealing import Seal
 from chassis.testing import Probe, Tokens
 
 ADDRESS = "192.0.2.1"
@@ -85,8 +86,11 @@ class Town:
         return codes
 
     async def mailed(self, event_type: str) -> dict[str, Any]:
-        """What the next mail of that kind is made from."""
-        return dict((await self.probe.next(event_type)).data)
+        """What the next mail of that kind is made from, the token of its link opened."""
+        data = dict((await self.probe.next(event_type)).data)
+        if sealed := data.pop("sealed_token", None):
+            data["token"] = Seal(self.settings.link_secret, "LINK_SECRET").open(sealed.encode()).decode()
+        return data
 
     async def sql(self, query: str, *arguments: Any) -> Any:
         app = self.client.app
@@ -110,6 +114,7 @@ async def settings(database_url: str, amqp_url: str) -> Settings:
         http_port=0,
         town_name="Saint-Aubin",
         public_url="https://familles.example",
+        link_secret="the secret of the links, long enough",
         auth_key_secret="a secret of the tests, long enough to be accepted",
         argon2_time_cost=1,
         argon2_memory_kib=64,

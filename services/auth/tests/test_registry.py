@@ -301,6 +301,7 @@ async def test_a_household_reads_all_that_is_kept_on_it_and_is_forgotten_but_for
     await create_staff(town.settings, ["--identifier", "clerk", "--name", "C", "--role", "clerk"])
     clerk, admin = await town.staff("clerk", "clerk-secret"), await town.staff()
     assert (await town.post(f"{path}/erase", {"reference": "F-0001"}, clerk)).status == 403
+    await eventually(lambda: town.sql("SELECT bool_and(published_at IS NOT NULL) FROM outbox"))
     assert (await town.post(f"{path}/erase", {"reference": "F-0002"}, admin)).status == 409
     assert (await town.post(f"{path}/erase", {"reference": "F-0001"}, admin)).status == 204
     assert (await town.sign_in("camille.d", "un-bon-secret")).status == 401
@@ -308,11 +309,18 @@ async def test_a_household_reads_all_that_is_kept_on_it_and_is_forgotten_but_for
     assert "Camille" not in left
     assert "example.org" not in left
     assert await town.sql("SELECT count(*) FROM child") == 1
+    kept = await town.sql("SELECT string_agg(data::text, ' ') FROM outbox")
+    assert made["household_id"] in kept
+    assert "Camille" not in kept
     assert await town.sql("SELECT reference FROM household WHERE household_id = $1", made["household_id"]) == "F-0001"
     told = await town.mailed("auth.household.changed")
     while told["active"]:
         told = await town.mailed("auth.household.changed")
-    assert (told["name"], told["children"]) == ("(effacé)", [])
+    assert (told["name"], told["children"], told["erased"]) == ("(effacé)", [], True)
+    told = await town.mailed("auth.guardian.changed")
+    while not told["erased"]:
+        told = await town.mailed("auth.guardian.changed")
+    assert (told["first_name"], told["email"], told["active"]) == ("(effacé)", None, False)
 
 
 async def test_retention_forgets_what_is_old_and_only_that(town: Any) -> None:

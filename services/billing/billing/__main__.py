@@ -14,6 +14,7 @@ from billing.listeners import listeners
 from billing.settings import MIGRATIONS, NAME, Settings
 from billing.store import runs
 from billing.store.proof import prove
+from billing.store.vitals import VITALS
 from chassis.command import Service, main
 from chassis.database import Database
 from contracts.api.billing import InvoiceRunWish
@@ -62,7 +63,9 @@ async def verify(settings: Settings, arguments: list[str]) -> int:
     return 1 if proof.wrong else 0
 
 
-SERVICE = Service(NAME, Settings, build, MIGRATIONS, listeners, commands={"publish-month": publish, "verify": verify})
+SERVICE = Service(
+    NAME, Settings, build, MIGRATIONS, listeners, vitals=VITALS, commands={"publish-month": publish, "verify": verify}
+)
 
 if __name__ == "__main__":
     main(SERVICE)

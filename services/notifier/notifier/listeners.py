@@ -16,8 +16,11 @@ listeners = Listeners(NAME)
 
 @listeners.on(GuardianChanged)
 async def keep_guardians(event: GuardianChanged, tx: Transaction) -> None:
-    """Know whom to write to."""
+    """Know whom to write to; of one who was erased, forget the addresses and words of every mail there was."""
     await contacts.save_guardian(tx, event)
+    if event.erased:
+        await mails.erase(tx, event.guardian_id)
+        await contacts.erase(tx, event.guardian_id)
 
 
 @listeners.on(HouseholdChanged)
@@ -82,20 +85,25 @@ async def mail_place(event: PlaceGranted, tx: Transaction) -> None:
 @listeners.on(ResetRequested)
 async def mail_reset(event: ResetRequested, tx: Transaction) -> None:
     """The link for a new secret, to the address that the account has; people of the town hall have one too."""
-    person = Contact(event.account_id, event.first_name, event.email)
-    await mails.add_mail(tx, intent(Kind.RESET, event.link_id, person), Kind.RESET, person, event, now())
+    await _tell_account(tx, Kind.RESET, event.link_id, event)
 
 
 @listeners.on(EmailGiven)
 async def mail_confirmation(event: EmailGiven, tx: Transaction) -> None:
     """The link that proves an address, to that address."""
-    person, kind = Contact(event.account_id, event.first_name, event.email), Kind.CONFIRM_EMAIL
-    await mails.add_mail(tx, intent(kind, event.link_id, person), kind, person, event, now())
+    await _tell_account(tx, Kind.CONFIRM_EMAIL, event.link_id, event)
 
 
 @listeners.on(EmailReplaced)
 async def mail_replacement(event: EmailReplaced, tx: Transaction) -> None:
     """A word to the address that was left: whoever took an account over cannot do it unseen."""
-    person, kind = Contact(event.account_id, event.first_name, event.email), Kind.EMAIL_REPLACED
-    fact = f"{event.account_id}/{event.replaced_at.isoformat()}"
-    await mails.add_mail(tx, intent(kind, fact, person), kind, person, event, now())
+    await _tell_account(tx, Kind.EMAIL_REPLACED, f"{event.account_id}/{event.replaced_at.isoformat()}", event)
+
+
+async def _tell_account(
+    tx: Transaction, kind: Kind, fact: object, event: ResetRequested | EmailGiven | EmailReplaced
+) -> None:
+    """A mail to the address that the event names, known or not; none to somebody who was erased meanwhile."""
+    person = Contact(event.account_id, event.first_name, event.email)
+    if not await contacts.is_erased(tx, person.person_id):
+        await mails.add_mail(tx, intent(kind, fact, person), kind, person, event, now())

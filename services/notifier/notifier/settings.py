@@ -6,6 +6,7 @@ from typing import Literal
 from aiohttp import web
 from pydantic import Field, SecretStr
 
+from chassis.sealing import Seal
 from chassis.settings import ServiceSettings
 
 NAME = "notifier"
@@ -15,6 +16,7 @@ MIGRATIONS = Path(__file__).parent.parent / "migrations"
 class Settings(ServiceSettings):
     """``MAIL_FROM`` is the sender's address; ``SMTP_TLS`` is ``none`` only towards a server on the same machine.
 
+    ``LINK_SECRET``, auth's too, opens the links that auth has sent by mail; they are kept sealed until then.
     ``BOUNCE_SECRET`` opens the hook for what mail servers send back; without it there is none.
     Not more than ``MAILS_A_MINUTE_A_DOMAIN`` go to one domain, whatever the number of replicas. Pauses grow to an
     hour, so that ``MAIL_ATTEMPTS_MAX`` of 200 is more than a week of a mail server away.
@@ -31,6 +33,7 @@ class Settings(ServiceSettings):
     smtp_seconds_max: float = Field(default=15, gt=0, le=60)
     smtp_connections_max: int = Field(default=4, gt=0, le=50)
     mails_a_minute_a_domain: int = Field(default=600, gt=0)
+    link_secret: SecretStr = Field(min_length=32)
     bounce_secret: SecretStr | None = Field(default=None, min_length=32)
     mail_retry_seconds: float = Field(default=30, gt=0)
     mail_attempts_max: int = Field(default=200, gt=0)
@@ -39,6 +42,10 @@ class Settings(ServiceSettings):
     def dialogue_seconds_max(self) -> float:
         """How long a whole dialogue with the mail server may take: three times what one answer may."""
         return 3 * self.smtp_seconds_max
+
+    def opened_link(self, sealed_token: str) -> str:
+        """The token of a link that auth sealed."""
+        return Seal(self.link_secret, "LINK_SECRET").open(sealed_token.encode()).decode()
 
 
 SETTINGS = web.AppKey("settings", Settings)

@@ -28,6 +28,7 @@ from notifier.app import build
 from notifier.settings import Settings
 
 AUDIENCE = "notifier"
+LINK_SECRET = "the secret of the links, long enough"
 HOOK_SECRET = "the secret of the hook, long enough"
 
 
@@ -235,6 +236,7 @@ async def post(
         smtp_tls="none",
         smtp_seconds_max=2,
         mail_retry_seconds=0.2,
+        link_secret=SecretStr(LINK_SECRET),
         bounce_secret=SecretStr(HOOK_SECRET),
     )
     await set_up(SERVICE, settings)

@@ -9,6 +9,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from pydantic import SecretStr
 
 from contracts.api.notifier import Language
 from notifier.channels import languages, letters
@@ -29,6 +30,7 @@ SETTINGS = Settings(
     smtp_host="nowhere",
     smtp_port=25,
     smtp_tls="none",
+    link_secret=SecretStr("a secret of the examples, long enough"),
 )
 EVERY_MAIL = [(kind, language) for kind in Kind for language in Language]
 FREE_TEXTS = {"markdown", "child_first_name", "activity_label", "town", "till", "household_name", "bank_reference"}
@@ -145,3 +147,11 @@ def test_only_optional_mails_can_be_left(kind: Kind) -> None:
 def test_the_message_id_is_the_mails_own() -> None:
     one, other = (written(Kind.TICKET, Language.FR, example(Kind.TICKET)) for _ in range(2))
     assert one["Message-ID"] == other["Message-ID"] == f"<{UUID(int=1)}@saint-aubin.example>"
+
+
+def test_a_closed_day_that_was_only_waited_for_is_not_said_to_be_booked() -> None:
+    message = written(Kind.CLOSED, Language.FR, {**example(Kind.CLOSED), "days": []})
+    plain, _ = parts(message)
+    assert message["Subject"] == "Jour fermé : Léa n'attend plus de place pour le mercredi 23 décembre 2026"
+    assert "plus de liste d'attente" in plain
+    assert "annulé" not in plain

@@ -6,6 +6,7 @@ from typing import Any
 from uuid import uuid4
 
 from chassis.clock import now
+from chassis.sealing import Seal
 from chassis.testing import eventually
 from contracts.events.auth import EmailGiven, EmailReplaced, GuardianChanged, ResetRequested
 from contracts.events.payment import PaymentRefused, Unpaid
@@ -196,8 +197,9 @@ async def test_who_may(post: Any) -> None:
 async def test_a_link_goes_to_its_address_once_and_its_secret_is_forgotten_here(post: Any) -> None:
     common = {"account_id": post.guardian, "first_name": "Camille", "expires_at": now() + timedelta(minutes=30)}
     token = "an-opaque-token-of-the-tests"
-    reset = ResetRequested(link_id=uuid4(), identifier="k7mqx2pd", email="camille@example.org", token=token, **common)
-    given = EmailGiven(link_id=uuid4(), email="new@example.org", token=token, **common)
+    common["sealed_token"] = Seal(post.settings.link_secret, "LINK_SECRET").seal(token.encode()).decode()
+    reset = ResetRequested(link_id=uuid4(), identifier="k7mqx2pd", email="camille@example.org", **common)
+    given = EmailGiven(link_id=uuid4(), email="new@example.org", **common)
     for event in (reset, reset, given):
         await post.hears(event)
     by_recipient = {str(each["To"]): each for each in await post.mails(2)}
@@ -208,8 +210,39 @@ async def test_a_link_goes_to_its_address_once_and_its_secret_is_forgotten_here(
     body = by_recipient["new@example.org"].get_body(("html",))
     assert body is not None
     assert f"/email/confirmation?jeton={token}" in body.get_content()
-    query = "SELECT bool_and(event::text NOT LIKE '%opaque%') FROM mail"
+    query = "SELECT bool_and(NOT event ? 'sealed_token') FROM mail"
     await eventually(lambda: post.sql(query))
+
+
+async def test_of_who_is_erased_no_name_nor_address_stays_but_that_mails_went(post: Any) -> None:
+    await post.known()
+    await post.hears(post.confirmed())
+    await post.mails(1)
+    post.mail_server.recipient_answer = "450 later"
+    await post.hears(post.confirmed())
+    await eventually(lambda: post.told("waiting", "450"))
+    await post.wants(invoice_published=True)
+    erased = {"version": 9, "first_name": "(effacé)", "last_name": "—", "email": None, "active": False, "erased": True}
+    await post.hears(GuardianChanged(guardian_id=post.guardian, household_id=post.household, **erased))
+    late = EmailGiven(
+        link_id=uuid4(),
+        account_id=post.guardian,
+        first_name="Camille",
+        email="camille@example.org",
+        sealed_token="x",
+        expires_at=now() + timedelta(minutes=30),
+    )
+    await post.hears(late)
+    post.mail_server.recipient_answer = "250 OK"
+    await post.mails(1)
+    assert sorted((each["kind"], each["status"]) for each in await post.log()) == [
+        ("ticket", "failed"),
+        ("ticket", "sent"),
+    ]
+    for table in ("mail", "guardian", "bounce", "preference"):
+        kept = await post.sql(f"SELECT coalesce(string_agg(row_to_json(t)::text, ' '), '') FROM {table} t")
+        assert "amille" not in kept
+        assert "example.org" not in kept
 
 
 async def test_the_address_that_was_left_is_told_once(post: Any) -> None:

@@ -7,11 +7,11 @@ from aiohttp import web
 from holidays import country_holidays
 from vacances_scolaires_france import SchoolHolidayDates
 
-from chassis.clock import today
+from chassis.clock import now, today
 from chassis.database import DATABASE, Database
 from chassis.jobs import Jobs
 from planning.settings import SETTINGS, Settings
-from planning.store import calendars
+from planning.store import calendars, places
 
 ZONES = ("A", "B", "C")
 YEARS_BEFORE, YEARS_AFTER = 1, 2
@@ -25,6 +25,15 @@ jobs = Jobs()
 async def keep_holidays(app: web.Application) -> None:
     """Keep the holiday tables ahead of the calendar."""
     await fill_holidays(app[DATABASE], app[SETTINGS])
+
+
+@jobs.every(seconds=3600, wake_on="household_erased")
+async def leave_places(app: web.Application) -> None:
+    """Free the days to come of households that were erased."""
+    async with app[DATABASE].transaction() as tx:
+        days = await places.free_erased(tx, app[SETTINGS].school_zone, today(), at=now())
+    if days:
+        log.info("days of erased households freed", days=days)
 
 
 async def prepare(settings: Settings) -> None:

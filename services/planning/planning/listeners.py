@@ -2,14 +2,22 @@
 
 from chassis.database import Transaction
 from chassis.inbox import Listeners
-from contracts.events.auth import HouseholdChanged
+from contracts.events.auth import GuardianChanged, HouseholdChanged
 from planning.settings import NAME
-from planning.store import households
+from planning.store import feeds, households
 
 listeners = Listeners(NAME)
 
 
 @listeners.on(HouseholdChanged)
 async def keep_children(event: HouseholdChanged, tx: Transaction) -> None:
-    """Know the household's children; what was heard before and is newer stays."""
+    """Know the household's children; what was heard before and is newer stays. Of one erased, forget the names."""
     await households.save_household(tx, event)
+    if event.erased:
+        await households.erase(tx, event.household_id)
+
+
+@listeners.on(GuardianChanged)
+async def keep_guardians(event: GuardianChanged, tx: Transaction) -> None:
+    """Know whose calendar address is over."""
+    await feeds.save_guardian(tx, event)

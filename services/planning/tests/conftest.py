@@ -12,7 +12,7 @@ from aiohttp.test_utils import TestClient
 from chassis.clock import today
 from chassis.command import set_up
 from chassis.testing import Probe, Tokens, eventually
-from contracts.events.auth import Custody, HouseholdChanged, HouseholdChild
+from contracts.events.auth import Custody, HouseholdChanged, HouseholdChild, Span
 from contracts.identity import Role
 from planning.__main__ import SERVICE
 from planning.app import build
@@ -43,7 +43,13 @@ class Town:
         return Tokens.headers(self.tokens.staff(role, audience="planning"), **more)
 
     async def announce(
-        self, household: UUID, custody: Custody = Custody.FREE, version: int = 1, siblings: Sequence[UUID] = ()
+        self,
+        household: UUID,
+        custody: Custody = Custody.FREE,
+        version: int = 1,
+        siblings: Sequence[UUID] = (),
+        own: Sequence[date] = (),
+        school: str = "Prévert",
     ) -> None:
         children = tuple(
             HouseholdChild(
@@ -51,9 +57,10 @@ class Town:
                 first_name="Léa",
                 last_name="Dupont",
                 birth_date=date(2018, 4, 17),
-                school="Prévert",
+                school=school,
                 class_name="CE1",
                 custody=custody,
+                custody_days=tuple(Span(first_day=day, last_day=day) for day in own),
             )
             for child_id in (self.child, *siblings)
         )
@@ -88,10 +95,10 @@ class Town:
         path = f"/households/{household}/children/{child or self.child}/enrolments/{self.activity}"
         await self.put(path, YEAR)
 
-    async def neighbour(self, *siblings: UUID) -> "Town":
+    async def neighbour(self, *siblings: UUID, school: str = "Prévert") -> "Town":
         """Another family whose child may book the same activity."""
         other = replace(self, household=uuid4(), child=uuid4())
-        await other.announce(other.household, siblings=siblings)
+        await other.announce(other.household, siblings=siblings, school=school)
         for child in (other.child, *siblings):
             await other.enrol(other.household, child)
         return other

@@ -6,6 +6,7 @@ from typing import Any
 from uuid import uuid4
 
 from chassis.clock import today
+from chassis.testing import eventually
 from contracts.events.auth import Custody
 from contracts.identity import Role
 
@@ -70,19 +71,24 @@ async def test_a_plan_copies_a_month_and_a_sibling(town: Any) -> None:
     await town.post("plans", foreign, status=404)
 
 
-async def test_days_given_to_a_household_by_name_outrank_the_parity(town: Any) -> None:
+async def test_dates_of_a_household_outrank_the_parity_of_both(town: Any) -> None:
     other, ((day, _), *_) = uuid4(), await town.open_days()
     await town.announce(town.household, Custody.EVEN_WEEKS, version=2)
     await town.announce(other, Custody.ODD_WEEKS)
     await town.enrol(other)
     owner, guest = (town.household, other) if day.isocalendar().week % 2 == 0 else (other, town.household)
     assert (await replace(town, household=owner).cell(day))["state"] == "free"
-    given = {"household_id": str(guest), "days": [str(day)]}
-    await town.put(f"/children/{town.child}/custody-days", given)
-    assert (await replace(town, household=owner).cell(day))["state"] == "other_household"
+    custody = Custody.EVEN_WEEKS if guest == town.household else Custody.ODD_WEEKS
+    await town.announce(guest, custody, version=3, own=[day])
+
+    async def is_lost() -> bool:
+        return bool((await replace(town, household=owner).cell(day))["state"] == "other_household")
+
+    await eventually(is_lost)
+    refused = await replace(town, household=owner).asks((day, True))
+    assert refused["lines"][0]["refusal"] == "other_household"
     assert (await replace(town, household=guest).asks((day, True)))["lines"][0]["refusal"] is None
-    refused = await town.client.put(f"/children/{town.child}/custody-days", json=given, headers=town.parent())
-    assert refused.status == 403
+    assert (await replace(town, household=guest).cell(day + timedelta(days=7)))["state"] == "free"
 
 
 async def test_a_decree_outranks_the_published_calendar_and_staff_see_it_first(town: Any) -> None:

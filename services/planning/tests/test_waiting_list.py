@@ -94,9 +94,7 @@ async def test_who_may_no_longer_have_the_place_is_passed_over(town: Any) -> Non
     for family in (town, second, third, fourth):
         await family.asks((day, True))
     other = uuid4()
-    await third.announce(other)
-    given = {"household_id": str(other), "days": [str(day)]}
-    await town.put(f"/children/{third.child}/custody-days", given)
+    await third.announce(other, own=[day])
     await town.asks((day, False))
     assert (await third.cell(day))["state"] == "other_household"
     assert (await fourth.cell(day))["state"] == "booked"
@@ -165,3 +163,41 @@ async def test_a_closed_day_has_no_waiting_list_left(town: Any) -> None:
     assert (await done.json())["cancelled"] == 2
     assert {(await family.cell(day))["state"] for family in families} == {"closed"}
     assert (await families[2].asks((day, True)))["lines"][0]["refusal"] == "closed"
+    assert (await families[2].history())[0] == (str(day), False, True, "automatic")
+    told = [(await town.probe.next("planning.bookings.changed")).data for _ in range(5)]
+    lost = [each for each in told if each["waited"]]
+    assert [(each["household_id"], each["days"], each["reason"]) for each in lost] == [
+        (str(families[2].household), [], "Chauffage en panne")
+    ]
+
+
+async def test_a_school_has_places_of_its_own_within_those_of_the_activity(town: Any) -> None:
+    (day, _), *_ = await town.open_days()
+    limited = town.every_day_activity(capacity=3, school_capacities={"Prévert": 1})
+    await town.put(f"/activities/{town.activity}", limited)
+    second = await town.neighbour()
+    third, fourth, fifth = [await town.neighbour(school="Curie") for _ in range(3)]
+    for family in (town, second, third, fourth, fifth):
+        await family.asks((day, True))
+
+    async def states() -> list[str]:
+        return [(await each.cell(day))["state"] for each in (town, second, third, fourth, fifth)]
+
+    assert await states() == ["booked", "waiting", "booked", "booked", "waiting"]
+    await third.asks((day, False))  # the first in line is of a full school: the place goes to the next
+    assert await states() == ["booked", "waiting", "full", "booked", "booked"]
+    await town.asks((day, False))
+    assert await states() == ["full", "booked", "full", "booked", "booked"]
+    await town.put(f"/activities/{town.activity}", {**limited, "capacity": None, "school_capacities": {"Prévert": 2}})
+    assert await states() == ["free", "booked", "free", "booked", "booked"]
+
+
+async def test_a_school_is_never_overbooked_by_requests_at_once(town: Any) -> None:
+    (day, _), *_ = await town.open_days()
+    limited = town.every_day_activity(capacity=None, school_capacities={"Prévert": 3})
+    await town.put(f"/activities/{town.activity}", limited)
+    families = [await town.neighbour() for _ in range(9)]
+    outcomes = await asyncio.gather(*(family.asks((day, True)) for family in families))
+    lines = [outcome["lines"][0] for outcome in outcomes]
+    assert sum(line["booked"] for line in lines) == 3
+    assert sorted(line["rank"] for line in lines if line["rank"]) == [1, 2, 3, 4, 5, 6]

@@ -133,7 +133,7 @@ async def post_one_time_codes(request: web.Request) -> web.Response:
     async with request.app[DATABASE].transaction() as tx:
         if (await _own(request, tx)).has_totp:
             raise CodesOnAlready("one-time codes are in use already")
-        await accounts.save_totp(tx, account.account_id, request.app[OWN_KEYS].seal(key.encode()), None)
+        await accounts.save_totp(tx, account.account_id, request.app[OWN_KEYS].at_rest.seal(key.encode()), None)
     uri = pyotp.TOTP(key).provisioning_uri(name=account.identifier, issuer_name=request.app[SETTINGS].town_name)
     return json_response(OneTimeCodeKey(key=key, uri=uri), status=201)
 

@@ -22,7 +22,7 @@ async def is_right(tx: Transaction, account: accounts.Account, given: str, keys:
         return False
     if len(code) == 8:
         return await accounts.use_recovery_code(tx, account.account_id, f"{code[:4]}-{code[4:]}", now())
-    totp = pyotp.TOTP(keys.open(account.totp_secret).decode(), interval=STEP_SECONDS)
+    totp = pyotp.TOTP(keys.at_rest.open(account.totp_secret).decode(), interval=STEP_SECONDS)
     at = now()
     step = int(at.timestamp()) // STEP_SECONDS
     for each in range(step - STEPS_AROUND, step + STEPS_AROUND + 1):

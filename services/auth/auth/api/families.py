@@ -15,6 +15,7 @@ from chassis.database import DATABASE
 from chassis.http import json_response, path_uuid, read_body
 from chassis.identity import household_in_path, require
 from contracts.api.auth import Erasure, ImportApply
+from contracts.events.auth import GuardianChanged
 from contracts.failures import Conflict, Invalid, NotFound
 from contracts.identity import Permission
 
@@ -101,6 +102,8 @@ async def erase(request: web.Request) -> web.Response:
         facts = await changes.make(tx, [], list(loaded.values()), now())
         await rights.erase(tx, household_id, now())
         told = await changes.told(tx, [household_id])
+        people = [each.guardian_id for each in told if isinstance(each, GuardianChanged)]
+        await outbox.forget(tx, *(each.subject for each in told), *(f"account/{each}" for each in people))
         await outbox.add(tx, *(fact for fact in facts if fact.type == "auth.session.ended"), *told)
         await accounts.add_fact(tx, f"household {wish.reference} erased", None, "", person.subject_id)
     return web.Response(status=204)

@@ -40,17 +40,17 @@ async def send_confirmation(request: web.Request, tx: Transaction, account: acco
         raise TooMany("links were sent already, wait for them", retry_after_seconds=HOUR.seconds)
     token, expires_at = random.token_urlsafe(32), at + timedelta(seconds=request.app[SETTINGS].link_seconds)
     await accounts.add_link(tx, "email", account, email, token, at, expires_at)
-    await outbox.add(tx, email_given(account, email, token, expires_at))
+    await outbox.add(tx, _email_given(account, email, request.app[SETTINGS].sealed_link(token), expires_at))
 
 
-def email_given(account: accounts.Account, email: str, token: str, expires_at: datetime) -> EmailGiven:
+def _email_given(account: accounts.Account, email: str, sealed_token: str, expires_at: datetime) -> EmailGiven:
     """The fact that the mail tells; its id is drawn, for a link may be asked for again."""
     return EmailGiven(
         link_id=uuid4(),
         account_id=account.account_id,
         first_name=account.first_name,
         email=email,
-        token=token,
+        sealed_token=sealed_token,
         expires_at=expires_at,
     )
 

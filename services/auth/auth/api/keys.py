@@ -1,7 +1,5 @@
 """The signing keys: Ed25519, private parts encrypted at rest, public parts published."""
 
-import base64
-import hashlib
 import time
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -11,7 +9,6 @@ from uuid import uuid4
 import jwt
 import structlog
 from aiohttp import web
-from cryptography.fernet import Fernet, InvalidToken
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -19,6 +16,7 @@ from auth.settings import SETTINGS, Settings
 from auth.store import sessions as store
 from chassis.database import DATABASE, Database, Transaction
 from chassis.identity import ALGORITHM, ISSUER, claims_of, read_jwks
+from chassis.sealing import Seal
 from contracts.failures import Unavailable
 from contracts.identity import Identity
 
@@ -34,8 +32,7 @@ class OwnKeys:
 
     def __init__(self, database: Database, settings: Settings) -> None:
         self._database = database
-        digest = hashlib.sha256(settings.auth_key_secret.get_secret_value().encode()).digest()
-        self._cipher = Fernet(base64.urlsafe_b64encode(digest))
+        self.at_rest = Seal(settings.auth_key_secret, "AUTH_KEY_SECRET")
         self._signing: tuple[str, Ed25519PrivateKey] | None = None
         self._jwks: dict[str, Any] = {"keys": []}
         self._read_at = float("-inf")
@@ -65,17 +62,6 @@ class OwnKeys:
             "jti": uuid4().hex,
         }
         return jwt.encode(claims, key, algorithm=ALGORITHM, headers={"kid": key_id})
-
-    def seal(self, secret: bytes) -> bytes:
-        """A secret that must be read again, encrypted for the database."""
-        return self._cipher.encrypt(secret)
-
-    def open(self, sealed: bytes) -> bytes:
-        """What was sealed; ``Unavailable`` when ``AUTH_KEY_SECRET`` has changed since."""
-        try:
-            return self._cipher.decrypt(sealed)
-        except InvalidToken:
-            raise Unavailable("this was kept under another AUTH_KEY_SECRET") from None
 
     async def rotate(self, tx: Transaction, *, at_once: bool) -> str:
         """A new key, its id. It is published now and signs after ``PUBLISHED_FIRST``, when every replica shows it.
@@ -107,8 +93,8 @@ class OwnKeys:
         if not rows or not rows[0]["may_sign"]:
             return None
         try:
-            private = self._cipher.decrypt(rows[0]["private_key"])
-        except InvalidToken:
+            private = self.at_rest.open(rows[0]["private_key"])
+        except Unavailable:
             log.warning("the newest signing key was kept under another AUTH_KEY_SECRET", key_id=rows[0]["key_id"])
             return None
         key = serialization.load_pem_private_key(private, password=None)
@@ -122,7 +108,7 @@ class OwnKeys:
         )
         public = jwt.algorithms.OKPAlgorithm.to_jwk(key.public_key(), as_dict=True)
         entry = {**public, "kid": key_id, "use": "sig", "alg": ALGORITHM}
-        await store.add_signing_key(tx, key_id, self._cipher.encrypt(private), entry, wait)
+        await store.add_signing_key(tx, key_id, self.at_rest.seal(private), entry, wait)
         return key_id
 
 

@@ -219,12 +219,14 @@ def _day(text: str, column: str) -> date:
 
 
 def _custody(text: str) -> tuple[Custody, tuple[Span, ...]]:
-    if (known := _CUSTODY.get(plain(text) or "libre")) is not None:
-        return known, ()
+    first, *more = text.split("|")
+    custody = _CUSTODY.get(plain(first) or "libre")
+    if custody is not None and not more:
+        return custody, ()
     spans = [(_day(first, "Garde"), _day(last, "Garde")) for first, last in _SPAN.findall(text)]
     if not spans or any(last < first for first, last in spans):
-        raise _Wrong("Garde", "libre, semaines paires, semaines impaires, ou « du 01/09/2026 au 15/09/2026 | … »")
-    return Custody.FREE, tuple(Span(first_day=first, last_day=last) for first, last in spans)
+        raise _Wrong("Garde", "libre, semaines paires, semaines impaires, et « du 01/09/2026 au 15/09/2026 | … »")
+    return custody or Custody.FREE, tuple(Span(first_day=first, last_day=last) for first, last in spans)
 
 
 def write(households: Iterable[Household]) -> bytes:

@@ -166,9 +166,10 @@ def _places(
 
 
 def custody_text(place: Place) -> str:
-    """« semaines paires », or the days."""
-    spans = (f"du {each.first_day:%d/%m/%Y} au {each.last_day:%d/%m/%Y}" for each in place.custody_days)
-    return " | ".join(spans) or CUSTODY[place.custody]
+    """« semaines paires », the days, or both."""
+    spans = [f"du {each.first_day:%d/%m/%Y} au {each.last_day:%d/%m/%Y}" for each in place.custody_days]
+    is_said = place.custody is not Custody.FREE or not spans
+    return " | ".join([CUSTODY[place.custody], *spans] if is_said else spans)
 
 
 def _details(base: Household, after: Household, *, is_new: bool) -> list[str]:

@@ -81,6 +81,7 @@ def guardian_of(row: Any) -> GuardianChanged:
         last_name=row["last_name"],
         email=row["email"],
         active=row["active"],
+        erased=row["erased"],
     )
 
 

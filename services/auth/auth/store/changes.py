@@ -23,6 +23,7 @@ def changed(view: HouseholdView) -> HouseholdChanged:
         name=view.name,
         address=view.address,
         active=view.active,
+        erased=view.erased,
         children=view.children,
     )
 

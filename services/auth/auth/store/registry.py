@@ -277,6 +277,7 @@ async def households(tx: Transaction, ids: Sequence[UUID]) -> list[HouseholdView
             name=row["name"],
             address=tuple(row["address"]),
             active=row["active"],
+            erased=row["erased_at"] is not None,
             guardians=tuple(adults[row["household_id"]]),
             children=tuple(children[row["household_id"]]),
         )

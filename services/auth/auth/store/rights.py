@@ -54,7 +54,8 @@ async def erase(tx: Transaction, household_id: UUID, at: datetime) -> None:
         await tx.execute(f"DELETE FROM {table} WHERE account_id = ANY($1::uuid[])", accounts)  # noqa: S608 - our names
     await tx.execute(
         "UPDATE account SET first_name = $2, last_name = '—', email = NULL, email_confirmed_at = NULL, "
-        "secret_hash = NULL, totp_secret = NULL, totp_since = NULL, set_up = 'letter', "
+        "secret_hash = NULL, totp_secret = NULL, totp_since = NULL, set_up = 'letter', erased = true, "
+        "version = version + 1, "
         "identifier = 'erased-' || left(md5(account_id::text), 24) WHERE account_id = ANY($1::uuid[])",
         accounts,
         ERASED,

@@ -141,6 +141,7 @@ def write(mail: Mail, settings: Settings) -> EmailMessage:
         "town": settings.town_name,
         "portal": settings.public_url,
         "unsubscribe": unsubscribe if mail.kind in OPTIONAL else None,
+        "token": settings.opened_link(event.sealed_token) if isinstance(event, ResetRequested | EmailGiven) else None,
     }
     text_values = {**values, **_words(mail.language, is_html=False), "layout": "layout.txt"}
     html_values = {**values, **_words(mail.language, is_html=True), "layout": "layout.html"}

@@ -114,7 +114,7 @@ async def mail_some(tx: Transaction, at: datetime, limit: int) -> int:
         "SELECT g.guardian_id, g.first_name, g.email, (coalesce(p.announcements, true) AND g.active "
         "AND g.email IS NOT NULL AND ($2::text IS NULL OR $2 = ANY(h.schools))) AS is_reader "
         "FROM guardian g LEFT JOIN preference p USING (guardian_id) LEFT JOIN household h USING (household_id) "
-        "WHERE $1::uuid IS NULL OR g.guardian_id > $1 ORDER BY g.guardian_id LIMIT $3",
+        "WHERE $1::uuid IS NULL OR g.guardian_id > $1 ORDER BY g.guardian_id LIMIT $3 FOR SHARE OF g",
         waiting["mail_cursor"],
         waiting["school"],
         limit,

@@ -1,4 +1,7 @@
-"""Guardians, what they want to be told, and the schools of their children."""
+"""Guardians, what they want to be told, and the schools of their children.
+
+Who is written to is read ``FOR SHARE``: an erasure waits for the mails that are being intended, and finds them.
+"""
 
 from datetime import datetime
 from uuid import UUID
@@ -12,16 +15,27 @@ from notifier.domain.mails import Contact, Kind
 async def save_guardian(tx: Transaction, event: GuardianChanged) -> None:
     """Keep a guardian as told, unless a newer version was heard before."""
     await tx.execute(
-        "INSERT INTO guardian (guardian_id, household_id, version, first_name, email, active) "
-        "VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (guardian_id) DO UPDATE SET household_id = $2, version = $3, "
-        "first_name = $4, email = $5, active = $6 WHERE guardian.version < $3",
+        "INSERT INTO guardian (guardian_id, household_id, version, first_name, email, active, erased) "
+        "VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (guardian_id) DO UPDATE SET household_id = $2, version = $3, "
+        "first_name = $4, email = $5, active = $6, erased = $7 WHERE guardian.version < $3",
         event.guardian_id,
         event.household_id,
         event.version,
         event.first_name,
         event.email,
         event.active,
+        event.erased,
     )
+
+
+async def erase(tx: Transaction, guardian_id: UUID) -> None:
+    """What they wanted to be told goes too; that they are erased stays known."""
+    await tx.execute("DELETE FROM preference WHERE guardian_id = $1", guardian_id)
+
+
+async def is_erased(tx: Transaction, guardian_id: UUID) -> bool:
+    query = "SELECT EXISTS (SELECT FROM guardian WHERE guardian_id = $1 AND erased)"
+    return bool(await tx.fetchval(query, guardian_id))
 
 
 async def is_known(tx: Transaction, guardian_id: UUID) -> bool:
@@ -34,7 +48,7 @@ async def contact(tx: Transaction, guardian_id: UUID, household_id: UUID) -> Con
     """The guardian, as long as they are of that household: what one household pays is told to no other."""
     row = await tx.fetchrow(
         "SELECT guardian_id AS person_id, first_name, email FROM guardian "
-        "WHERE guardian_id = $1 AND household_id = $2 AND active AND email IS NOT NULL",
+        "WHERE guardian_id = $1 AND household_id = $2 AND active AND email IS NOT NULL FOR SHARE",
         guardian_id,
         household_id,
     )
@@ -45,7 +59,7 @@ async def guardians(tx: Transaction, household_id: UUID) -> list[Contact]:
     """Every adult of the household whose address is known: for what cannot wait to be asked for."""
     rows = await tx.fetch(
         "SELECT guardian_id AS person_id, first_name, email FROM guardian "
-        "WHERE household_id = $1 AND active AND email IS NOT NULL",
+        "WHERE household_id = $1 AND active AND email IS NOT NULL FOR SHARE",
         household_id,
     )
     return [Contact(**row) for row in rows]
@@ -54,7 +68,7 @@ async def guardians(tx: Transaction, household_id: UUID) -> list[Contact]:
 async def who_want_invoices(tx: Transaction, household_id: UUID) -> list[Contact]:
     rows = await tx.fetch(
         "SELECT guardian_id AS person_id, first_name, email FROM guardian JOIN preference USING (guardian_id) "
-        "WHERE household_id = $1 AND active AND email IS NOT NULL AND invoice_published",
+        "WHERE household_id = $1 AND active AND email IS NOT NULL AND invoice_published FOR SHARE OF guardian",
         household_id,
     )
     return [Contact(**row) for row in rows]
@@ -63,7 +77,7 @@ async def who_want_invoices(tx: Transaction, household_id: UUID) -> list[Contact
 async def who_want_recaps(tx: Transaction, household_id: UUID) -> list[Contact]:
     rows = await tx.fetch(
         "SELECT guardian_id AS person_id, first_name, email FROM guardian JOIN preference USING (guardian_id) "
-        "WHERE household_id = $1 AND active AND email IS NOT NULL AND booking_recap",
+        "WHERE household_id = $1 AND active AND email IS NOT NULL AND booking_recap FOR SHARE OF guardian",
         household_id,
     )
     return [Contact(**row) for row in rows]

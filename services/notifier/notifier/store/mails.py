@@ -9,6 +9,7 @@ from contracts.events import Event
 from notifier.domain.mails import PRIORITY, Contact, Kind, Mail, domain_of
 
 MINUTE = timedelta(minutes=1)
+ERASED = "(effacé)"
 
 
 async def add_mail(tx: Transaction, intent: str, kind: Kind, contact: Contact, event: Event, at: datetime) -> None:
@@ -62,7 +63,8 @@ async def claim_mails(
 async def sent(tx: Transaction, mail: Mail, answer: str, at: datetime) -> None:
     """The other side has taken it: its domain is in good health, and the secret of a link is forgotten here."""
     await tx.execute(
-        "UPDATE mail SET status = 'sent', sent_at = $2, last_answer = $3, event = event - 'token' WHERE mail_id = $1",
+        "UPDATE mail SET status = 'sent', sent_at = $2, last_answer = $3, event = event - 'sealed_token' "
+        "WHERE mail_id = $1",
         mail.mail_id,
         at,
         answer,
@@ -78,6 +80,20 @@ async def not_sent(tx: Transaction, mail_id: UUID, answer: str, try_at: datetime
         mail_id,
         answer,
         try_at,
+    )
+
+
+async def erase(tx: Transaction, person_id: UUID) -> None:
+    """Forget a person's addresses and what they were told; that a mail of a kind went, and when, stays.
+
+    What was not sent yet never will be.
+    """
+    await tx.execute("DELETE FROM bounce WHERE mail_id IN (SELECT mail_id FROM mail WHERE person_id = $1)", person_id)
+    await tx.execute(
+        "UPDATE mail SET recipient = $2, first_name = $2, domain = '', event = '{}', last_answer = NULL, "
+        "status = CASE status WHEN 'waiting' THEN 'failed' ELSE status END WHERE person_id = $1",
+        person_id,
+        ERASED,
     )
 
 

@@ -20,13 +20,14 @@ from contracts.api.planning import (
     ClosureWish,
     SchoolDayWish,
 )
-from contracts.events.planning import Channel
+from contracts.events.planning import BookedDay, Channel
 from contracts.identity import Permission
-from planning.api.changing import grant_waited, situation_of
+from planning.api.changing import situation_of
 from planning.domain.bookings import booked_day, told
 from planning.domain.failures import DayHasBookings, NoSuchActivity
 from planning.settings import SETTINGS
-from planning.store import bookings, calendars, households, waiting
+from planning.store import bookings, calendars, history, households, places, waiting
+from planning.store.bookings import Attending
 
 NOWHERE = UUID(int=0)
 """The id of an activity that is not saved yet."""
@@ -46,7 +47,7 @@ async def preview_activity(request: web.Request) -> web.Response:
     require(request, Permission.WRITE_CALENDAR)
     wish = await read_body(request, ActivityWish)
     async with request.app[DATABASE].transaction() as tx:
-        calendar = await calendars.calendar(tx, request.app[SETTINGS].school_zone, wish.first_day, wish.last_day)
+        calendar = await calendars.calendar(tx, request.app[SETTINGS].school_zone)
     days = calendar.preview(ActivityView(activity_id=NOWHERE, **wish.model_dump()))
     return json_response(ActivityCalendar(days=days, known_until=calendar.known_until))
 
@@ -61,7 +62,7 @@ async def put_activity(request: web.Request) -> web.Response:
         await bookings.hold_calendar(tx)
         await calendars.save_activity(tx, activity_id, wish)
         await _leave_none_behind(request, tx, [saved])
-        await grant_waited(request, tx, activity_id)
+        await places.grant_waited(tx, request.app[SETTINGS].school_zone, activity_id, today(), at=now())
     return json_response(saved)
 
 
@@ -87,7 +88,7 @@ async def _leave_none_behind(request: web.Request, tx: Transaction, changed: lis
         booked = await bookings.booked_days(tx, activity.activity_id, today())
         if not booked:
             continue
-        calendar = await calendars.calendar(tx, zone, min(booked), max(booked))
+        calendar = await calendars.calendar(tx, zone)
         left = [day for day in booked if not calendar.is_offered(activity, day)]
         if left:
             count = sum(booked[day] for day in left)
@@ -111,27 +112,37 @@ async def post_closure(request: web.Request) -> web.Response:
         known = {activity.activity_id for activity in await calendars.activities(tx)}
         if wish.activity_id and wish.activity_id not in known:
             raise NoSuchActivity("no such activity")
-        booked = await bookings.booked_on(tx, wish.day, wish.activity_id, wish.school)
+        gone = await bookings.attending(tx, wish.day, wish.activity_id, wish.school)
+        booked = sum(not each.waits for each in gone)
         if booked and not wish.cancel_bookings:
-            raise DayHasBookings("the day is booked", bookings=len(booked))
+            raise DayHasBookings("the day is booked", bookings=booked)
         is_new = await calendars.add_closure(tx, wish)
         await waiting.close(tx, wish.day, wish.activity_id, wish.school)
-        await _cancel(request, tx, wish, booked, by=person.subject_id)
-    answer = Closure(**wish.model_dump(), cancelled=len(booked))
+        await _cancel(request, tx, wish, gone, by=person.subject_id)
+    answer = Closure(**wish.model_dump(), cancelled=booked)
     return json_response(answer, status=201 if is_new else 200)
 
 
-async def _cancel(
-    request: web.Request, tx: Transaction, wish: ClosureWish, booked: list[tuple[UUID, UUID, UUID]], *, by: UUID
-) -> None:
-    """Cancel what is booked on a day that closes; billing gives credit and families are told by event."""
-    await bookings.lock_occupation(tx, sorted({(activity_id, wish.day) for _, _, activity_id in booked}))
-    await households.lock_children(tx, {child_id for _, child_id, _ in booked})
+async def _cancel(request: web.Request, tx: Transaction, wish: ClosureWish, gone: list[Attending], *, by: UUID) -> None:
+    """Cancel what is booked or waited for on a day that closes; billing gives credit, families are told by event."""
+    await bookings.lock_occupation(tx, sorted({(each.activity_id, wish.day) for each in gone}))
+    await households.lock_children(tx, {each.child_id for each in gone})
     at = now()
-    for (household_id, child_id), group in groupby(booked, key=lambda each: each[:2]):
+    for (household_id, child_id), group in groupby(gone, key=lambda each: (each.household_id, each.child_id)):
         found = await situation_of(request, tx, household_id, child_id, (wish.day, wish.day))
-        ids = [activity_id for *_, activity_id in group]
-        days = tuple(booked_day(found.activities[each], wish.day, booked=False) for each in ids)
-        event = told(found, days, found.version + 1, channel=Channel.AUTOMATIC, by=by, at=at, reason=wish.reason)
+        lists: dict[bool, list[BookedDay]] = {True: [], False: []}
+        for each in group:
+            lists[each.waits].append(booked_day(found.activities[each.activity_id], wish.day, booked=False))
+        event = told(
+            found,
+            tuple(lists[False]),
+            found.version + 1,
+            channel=Channel.AUTOMATIC,
+            by=by,
+            at=at,
+            waited=tuple(lists[True]),
+            reason=wish.reason,
+        )
         await bookings.save_changes(tx, event)
+        await history.add(tx, event, event.waited, waiting=True)
         await outbox.add(tx, event)

@@ -71,7 +71,7 @@ async def _sheet(
     activities = {activity.activity_id: activity for activity in await calendars.activities(tx)}
     if activity_id not in activities:
         raise NoSuchActivity("no such activity")
-    calendar = await calendars.calendar(tx, request.app[SETTINGS].school_zone, day, day)
+    calendar = await calendars.calendar(tx, request.app[SETTINGS].school_zone)
     rows = await attendance.sheet(tx, activity_id, day, school)
     return AttendanceSheet(
         activity_id=activity_id,

@@ -1,25 +1,26 @@
 """The one way in which days change, whatever door they came by: locks, decision, storage, places that come free."""
 
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from datetime import date, datetime
 from uuid import UUID
 
 from aiohttp import web
 
 from chassis import outbox
-from chassis.clock import now, today
+from chassis.clock import now
 from chassis.database import Transaction
 from chassis.identity import identity
 from contracts.api.planning import BookingOutcome, BookingWish
 from contracts.events.planning import BookingsChanged, Channel
 from contracts.failures import Forbidden
 from contracts.identity import Identity, Role
-from planning.domain.bookings import Decision, booked_day, decide, granted, may_grant, told
+from planning.domain.bookings import Decision, booked_day, decide, told
 from planning.domain.failures import NoSuchChild
 from planning.domain.situation import Situation, Slot
+from planning.domain.together import together
 from planning.settings import SETTINGS
-from planning.store import bookings, history, households, waiting
+from planning.store import bookings, history, households, places, waiting
 
 
 async def situation_of(
@@ -45,35 +46,72 @@ def channel_of(request: web.Request, person: Identity) -> Channel:
 
 
 async def change(
-    request: web.Request, tx: Transaction, household_id: UUID, wishes: Sequence[BookingWish]
+    request: web.Request, tx: Transaction, household_id: UUID, wishes: Sequence[BookingWish], *, as_one: bool = False
 ) -> tuple[BookingOutcome, ...]:
     """Do what can be done of some wishes, one a child, an outcome each; what frees goes to who waits.
 
-    Locks are taken in one order everywhere: the calendar, the places, the children. The clock is read once they are
-    held, so that a deadline that passes while waiting for them counts.
+    ``as_one``: a day that one child cannot have is changed for none. Locks are taken in one order everywhere: the
+    calendar, the places, the children. The clock is read once they are held, so that a deadline that passes while
+    waiting for them counts.
     """
-    person, channel = identity(request), channel_of(request, identity(request))
     slots = [(line.activity_id, line.day) for wish in wishes for line in wish.lines]
     freed = Counter((line.activity_id, line.day) for wish in wishes for line in wish.lines if not line.booked)
+    if told := await _nothing_left(request, tx, household_id, wishes, slots):
+        return told
     await bookings.share_calendar(tx)
     await bookings.lock_occupation(tx, slots)
     heads = await waiting.heads(tx, freed)
     await households.lock_children(tx, {wish.child_id for wish in wishes} | {each.child_id for each in heads})
-    at, decisions = now(), []
-    for wish in wishes:
-        found = await situation_of(request, tx, household_id, wish.child_id, _span(wish))
-        decision = decide(found, wish, now=at, on_behalf=person.is_staff)
-        event = told(found, decision.changed, max(decision.version, 1), channel=channel, by=person.subject_id, at=at)
-        await _save(tx, found, decision, event)
-        decisions.append((found, wish, decision))
-    await grant(request, tx, freed, at=at)
+    at, parts = now(), []
+    if as_one:
+        situations = [await situation_of(request, tx, household_id, each.child_id, _span(each)) for each in wishes]
+        pairs = list(zip(situations, wishes, strict=True))
+        parts = together(pairs, now=at, on_behalf=identity(request).is_staff)
+        wishes = [part.wish for part in parts if part.wish]
+    decisions = [await _decide(request, tx, household_id, wish, at) for wish in wishes]
+    await places.grant(tx, request.app[SETTINGS].school_zone, freed, at=at)
+    refused = {part.found.child.child_id: part for part in parts}
     outcomes = []
     for found, wish, decision in decisions:
         ranks = await waiting.ranks(tx, household_id, wish.child_id, *_span(wish)) if decision.joined else {}
-        lines = decision.ranked(ranks)
+        part = refused.pop(wish.child_id, None)
+        lines = (*decision.ranked(ranks), *(part.refused if part else ()))
         is_new = decision.version > found.version
         outcomes.append(BookingOutcome(child=found.child, version=decision.version, lines=lines, undoable=is_new))
+    left = (BookingOutcome(child=p.found.child, version=p.found.version, lines=p.refused) for p in refused.values())
+    return (*outcomes, *left)
+
+
+async def _nothing_left(
+    request: web.Request, tx: Transaction, household_id: UUID, wishes: Sequence[BookingWish], slots: Sequence[Slot]
+) -> tuple[BookingOutcome, ...]:
+    """The outcomes when every day is full and nobody would wait: told without a lock, for it changes nothing.
+
+    At the opening of a season, those who come too late do not stand in line for a lock to hear it.
+    """
+    lines = [line for wish in wishes for line in wish.lines]
+    if any(line.or_wait or not line.booked for line in lines) or not await bookings.are_full(tx, slots):
+        return ()
+    at, outcomes = now(), []
+    for wish in wishes:
+        found = await situation_of(request, tx, household_id, wish.child_id, _span(wish))
+        decision = decide(found, wish, now=at, on_behalf=identity(request).is_staff)
+        if decision.version > found.version:
+            return ()
+        outcomes.append(BookingOutcome(child=found.child, version=found.version, lines=decision.lines))
     return tuple(outcomes)
+
+
+async def _decide(
+    request: web.Request, tx: Transaction, household_id: UUID, wish: BookingWish, at: datetime
+) -> tuple[Situation, BookingWish, Decision]:
+    """One child's wish, decided and stored under the locks."""
+    person, channel = identity(request), channel_of(request, identity(request))
+    found = await situation_of(request, tx, household_id, wish.child_id, _span(wish))
+    decision = decide(found, wish, now=at, on_behalf=person.is_staff)
+    event = told(found, decision.changed, max(decision.version, 1), channel=channel, by=person.subject_id, at=at)
+    await _save(tx, found, decision, event)
+    return found, wish, decision
 
 
 async def _save(tx: Transaction, found: Situation, decision: Decision, event: BookingsChanged) -> None:
@@ -96,32 +134,6 @@ async def _save(tx: Transaction, found: Situation, decision: Decision, event: Bo
     ]
     if days:
         await history.add(tx, event, days, waiting=True)
-
-
-async def grant(request: web.Request, tx: Transaction, slots: Collection[Slot], *, at: datetime) -> None:
-    """Give free places to who waits for them, under the lock of their days, unless it is too late for the kitchen."""
-    free = await waiting.free_places(tx, slots)
-    for waiter in await waiting.heads(tx, free):
-        slot, day = waiter.slot, waiter.slot[1]
-        found = await situation_of(request, tx, waiter.household_id, waiter.child_id, (day, day))
-        if not free[slot] or not may_grant(found, slot, now=at):
-            continue
-        free[slot] -= 1
-        version = await households.next_version(tx, waiter.household_id, waiter.child_id)
-        days = (booked_day(found.activities[slot[0]], day, booked=True),)
-        event = told(found, days, version, channel=Channel.WAITING_LIST, by=waiter.waits_by, at=at)
-        await waiting.leave(tx, waiter.child_id, [slot])
-        await bookings.save_changes(tx, event)
-        await outbox.add(tx, event, granted(found, slot, event))
-
-
-async def grant_waited(request: web.Request, tx: Transaction, activity_id: UUID) -> None:
-    """Give what a changed activity has free to who waits; the calendar is held, so nobody books meanwhile."""
-    slots = await waiting.waited_for(tx, activity_id, today())
-    await bookings.lock_occupation(tx, slots)
-    heads = await waiting.heads(tx, await waiting.free_places(tx, slots))
-    await households.lock_children(tx, {each.child_id for each in heads})
-    await grant(request, tx, slots, at=now())
 
 
 def _span(wish: BookingWish) -> tuple[date, date]:

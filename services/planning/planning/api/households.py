@@ -10,8 +10,8 @@ from chassis.clock import now, today
 from chassis.database import DATABASE
 from chassis.http import idempotency_key, json_response, path_month, path_uuid, read_body
 from chassis.idempotency import recall, remember
-from chassis.identity import household_in_path, identity, require
-from contracts.api.planning import BookingWish, ChangeHistory, ChildList, CustodyDays, EnrolmentWish, MonthView
+from chassis.identity import household_in_path, identity
+from contracts.api.planning import BookingWish, ChangeHistory, ChildList, EnrolmentWish, MonthView
 from contracts.failures import Forbidden
 from contracts.identity import Permission
 from planning.api.changing import change, situation_of
@@ -73,9 +73,11 @@ def _json(body: bytes) -> web.Response:
 async def get_changes(request: web.Request) -> web.Response:
     household_id, child_id = household_in_path(request, Permission.READ_HOUSEHOLDS), path_uuid(request, "child_id")
     async with request.app[DATABASE].transaction() as tx:
-        found = await situation_of(request, tx, household_id, child_id, (today(), today()))
+        child = await households.child(tx, household_id, child_id)
+        if child is None:
+            raise NoSuchChild("the household has no such child")
         changes = await history.changes(tx, household_id, child_id)
-    return json_response(ChangeHistory(child=found.child, activities=changes))
+    return json_response(ChangeHistory(child=child, activities=changes))
 
 
 @routes.put("/households/{household_id}/children/{child_id}/enrolments/{activity_id}")
@@ -91,15 +93,4 @@ async def put_enrolment(request: web.Request) -> web.Response:
             raise NoSuchActivity("no such activity")
         await calendars.save_enrolment(tx, **ids, wish=wish)
         await waiting.leave_days_without_enrolment(tx, ids["household_id"], ids["child_id"])
-    return json_response(wish)
-
-
-@routes.put("/children/{child_id}/custody-days")
-async def put_custody_days(request: web.Request) -> web.Response:
-    """Give days of a child to one of its households, whatever the parity of their weeks."""
-    require(request, Permission.WRITE_HOUSEHOLDS)
-    child_id, wish = path_uuid(request, "child_id"), await read_body(request, CustodyDays)
-    async with request.app[DATABASE].transaction() as tx:
-        if not await households.save_custody_days(tx, wish.household_id, child_id, wish.days):
-            raise NoSuchChild("the household has no such child")
     return json_response(wish)

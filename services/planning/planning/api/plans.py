@@ -16,6 +16,7 @@ from planning.domain import plans
 from planning.domain.bookings import decide, undo
 from planning.domain.failures import NothingToUndo
 from planning.domain.situation import Situation
+from planning.domain.together import Part, together
 from planning.store import history
 
 routes = web.RouteTableDef()
@@ -34,7 +35,8 @@ async def post_plan(request: web.Request) -> web.Response:
         if answer := await recall(tx, scope, key, await request.read()):
             return _json(answer)
         planned = [await _planned(request, tx, household_id, plan, child) for child in plan.children]
-        outcomes = await change(request, tx, household_id, [wish for _, wish in planned if wish])
+        wishes = [wish for _, wish in planned if wish]
+        outcomes = await change(request, tx, household_id, wishes, as_one=plan.together)
         done = {outcome.child.child_id: outcome for outcome in outcomes}
         every = tuple(done.get(found.child.child_id, _nothing(found)) for found, _ in planned)
         answer = PlanOutcome(outcomes=every).model_dump_json().encode()
@@ -56,11 +58,18 @@ async def _planned(
 
 
 async def _preview(request: web.Request, tx: Transaction, household_id: UUID, plan: PlanWish) -> PlanOutcome:
-    outcomes, on_behalf = [], identity(request).is_staff
-    for child in plan.children:
-        found, wish = await _planned(request, tx, household_id, plan, child)
-        lines = decide(found, wish, now=now(), on_behalf=on_behalf).lines if wish else ()
-        outcomes.append(BookingOutcome(child=found.child, version=found.version, lines=lines))
+    at, on_behalf = now(), identity(request).is_staff
+    planned = [await _planned(request, tx, household_id, plan, child) for child in plan.children]
+    pairs = [(found, wish) for found, wish in planned if wish]
+    parts = together(pairs, now=at, on_behalf=on_behalf) if plan.together else [Part(*pair, ()) for pair in pairs]
+    lines = {}
+    for part in parts:
+        decided = decide(part.found, part.wish, now=at, on_behalf=on_behalf).lines if part.wish else ()
+        lines[part.found.child.child_id] = (*decided, *part.refused)
+    outcomes = [
+        BookingOutcome(child=found.child, version=found.version, lines=lines.get(found.child.child_id, ()))
+        for found, _ in planned
+    ]
     return PlanOutcome(outcomes=tuple(outcomes))
 
 

@@ -165,7 +165,7 @@ def may_grant(situation: Situation, slot: Slot, *, now: datetime) -> bool:
     """Tell whether a free place goes to who waits: it could book it now, so never past the kitchen's deadline."""
     is_open = situation.is_enrolled(slot) and situation.is_offered(slot) and not situation.closed_because(slot)
     is_free_to_book = is_open and not situation.is_others(slot) and not situation.opens_at(slot, now=now)
-    return is_free_to_book and now < situation.until(slot)
+    return is_free_to_book and not situation.is_full(slot) and now < situation.until(slot)
 
 
 def told(
@@ -176,6 +176,7 @@ def told(
     channel: Channel,
     by: UUID,
     at: datetime,
+    waited: tuple[BookedDay, ...] = (),
     reason: str | None = None,
 ) -> BookingsChanged:
     """The event of a change."""
@@ -188,6 +189,7 @@ def told(
         changed_by=by,
         changed_at=at,
         days=days,
+        waited=waited,
         reason=reason,
     )
 

@@ -20,9 +20,6 @@ DAY = timedelta(days=1)
 GAP_DAYS_MAX = 200
 """How far a service day looks for the one before it; a summer and more."""
 
-LOOK_BACK_DAYS = 400
-"""How many days before a month the calendar must know for its deadlines."""
-
 Closures = Mapping[tuple[date, UUID | None, str | None], str]
 """Reasons by day, activity and school; None is all of them."""
 

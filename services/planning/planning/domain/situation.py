@@ -14,6 +14,7 @@ from contracts.api.planning import (
     Day,
     EnrolmentWish,
 )
+from contracts.events.auth import Custody, Span
 from planning.domain.calendar import Calendar, is_own_week
 
 Slot = tuple[UUID, date]
@@ -32,8 +33,9 @@ class Booking:
 class Situation:
     """All that decides about a child's days: loaded under lock for a change, as it is for a look.
 
-    ``ranks`` are the child's places in waiting lists. ``taken_elsewhere`` are slots that the child's other household
-    booked or waits for. ``own_days`` says of days given to one household by name whether it is this one.
+    ``ranks`` are the child's places in waiting lists. ``of_school`` counts the booked children of the
+    child's school where they have places of their own. ``taken_elsewhere`` are slots that the child's other household
+    booked or waits for. ``own_spans`` are the days that are this household's by date, ``others_spans`` the other's.
     """
 
     household_id: UUID
@@ -45,8 +47,10 @@ class Situation:
     bookings: Mapping[Slot, Booking]
     taken_elsewhere: frozenset[Slot]
     occupation: Mapping[Slot, int]
+    of_school: Mapping[Slot, int] = field(default_factory=dict)
     ranks: Mapping[Slot, int] = field(default_factory=dict)
-    own_days: Mapping[date, bool] = field(default_factory=dict)
+    own_spans: tuple[Span, ...] = ()
+    others_spans: tuple[Span, ...] = ()
 
     def is_booked(self, slot: Slot) -> bool:
         """Tell whether this household has booked the slot."""
@@ -68,14 +72,27 @@ class Situation:
         return self.calendar.closed_because(*slot, self.child.school)
 
     def is_full(self, slot: Slot) -> bool:
-        """Tell whether no place is left."""
-        capacity = self.activities[slot[0]].capacity
-        return capacity is not None and self.occupation.get(slot, 0) >= capacity
+        """Tell whether no place is left, for anybody or for the child's school."""
+        activity = self.activities[slot[0]]
+        of_school = activity.school_capacities.get(self.child.school)
+        is_full = activity.capacity is not None and self.occupation.get(slot, 0) >= activity.capacity
+        return is_full or (of_school is not None and self.of_school.get(slot, 0) >= of_school)
 
     def is_others(self, slot: Slot) -> bool:
         """Tell whether the day is the child's other household's."""
-        own = self.own_days.get(slot[1], is_own_week(self.child.custody, slot[1]))
-        return slot in self.taken_elsewhere or not own
+        return slot in self.taken_elsewhere or not self.is_own_day(slot[1])
+
+    def is_own_day(self, day: date) -> bool:
+        """Whether custody gives the day to this household: named by its dates, or not by the other's and of its weeks.
+
+        A household with dates and no weeks (``free``) has its dates and nothing else.
+        """
+        if any(span.first_day <= day <= span.last_day for span in self.own_spans):
+            return True
+        if any(span.first_day <= day <= span.last_day for span in self.others_spans):
+            return False
+        is_by_dates = self.child.custody is Custody.FREE and self.own_spans
+        return not is_by_dates and is_own_week(self.child.custody, day)
 
     def until(self, slot: Slot) -> datetime:
         """Until when the slot can be changed from how it stands."""

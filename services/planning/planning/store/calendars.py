@@ -1,13 +1,17 @@
 """Activities, holidays, closures and enrolments."""
 
 from collections.abc import Sequence
-from datetime import date, timedelta
+from datetime import date
 from typing import Any
 from uuid import UUID
 
 from chassis.database import Transaction
 from contracts.api.planning import ActivityView, ActivityWish, Closure, ClosureWish, EnrolmentWish, SchoolDayWish
-from planning.domain.calendar import LOOK_BACK_DAYS, Calendar
+from planning.domain.calendar import Calendar
+
+KEPT_MAX = 4
+_READ: dict[tuple[UUID, str], Calendar] = {}
+"""Calendars by the version they were read under, which is drawn anew with each change and never comes again."""
 
 
 def activity_of(row: Any) -> ActivityView:
@@ -22,6 +26,7 @@ def activity_of(row: Any) -> ActivityView:
         booking_notice=row["booking_notice"],
         cancelling_notice=row["cancelling_notice"],
         capacity=row["capacity"],
+        school_capacities=row["school_capacities"],
         position=row["position"],
         days=frozenset(row["days"]),
         schools=frozenset(row["schools"]),
@@ -39,11 +44,11 @@ async def save_activity(tx: Transaction, activity_id: UUID, wish: ActivityWish) 
     """Keep an activity as wished; with a capacity, its booked days get their rows of places."""
     await tx.execute(
         "INSERT INTO activity (activity_id, label, period, weekdays, first_day, last_day, booking_notice, "
-        "cancelling_notice, capacity, position, days, schools, opens_at, siblings_first) "
-        "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) "
+        "cancelling_notice, capacity, position, days, schools, opens_at, siblings_first, school_capacities) "
+        "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) "
         "ON CONFLICT (activity_id) DO UPDATE SET label = $2, period = $3, weekdays = $4, first_day = $5, "
         "last_day = $6, booking_notice = $7, cancelling_notice = $8, capacity = $9, position = $10, days = $11, "
-        "schools = $12, opens_at = $13, siblings_first = $14",
+        "schools = $12, opens_at = $13, siblings_first = $14, school_capacities = $15",
         activity_id,
         wish.label,
         wish.period,
@@ -58,8 +63,9 @@ async def save_activity(tx: Transaction, activity_id: UUID, wish: ActivityWish) 
         sorted(wish.schools),
         wish.opens_at,
         wish.siblings_first,
+        wish.school_capacities,
     )
-    if wish.capacity is not None:
+    if wish.capacity is not None or wish.school_capacities:
         await tx.execute(
             "INSERT INTO occupation (activity_id, day, booked) SELECT activity_id, day, count(*) FROM booking "
             "WHERE activity_id = $1 AND booked GROUP BY 1, 2 ON CONFLICT DO NOTHING",
@@ -67,21 +73,26 @@ async def save_activity(tx: Transaction, activity_id: UUID, wish: ActivityWish) 
         )
 
 
-async def calendar(tx: Transaction, zone: str, first: date, last: date) -> Calendar:
-    """The town's calendar between two days, with what comes before them for deadlines."""
-    since = first - timedelta(days=LOOK_BACK_DAYS)
+async def calendar(tx: Transaction, zone: str) -> Calendar:
+    """The town's year, read again only when it was changed: one question when it was not."""
+    version: UUID = await tx.fetchval("SELECT version FROM calendar_version")
+    known = _READ.get((version, zone))
+    if known is None:
+        known = await _read(tx, zone)
+        if len(_READ) >= KEPT_MAX:
+            _READ.clear()
+        _READ[version, zone] = known
+    return known
+
+
+async def _read(tx: Transaction, zone: str) -> Calendar:
     school = await tx.fetch(
-        "SELECT day, label FROM school_holiday WHERE zone = $1 AND day BETWEEN $2 AND $3 "
-        "AND day NOT IN (SELECT day FROM school_day) "
-        "UNION ALL SELECT day, holiday FROM school_day WHERE holiday IS NOT NULL AND day BETWEEN $2 AND $3",
+        "SELECT day, label FROM school_holiday WHERE zone = $1 AND day NOT IN (SELECT day FROM school_day) "
+        "UNION ALL SELECT day, holiday FROM school_day WHERE holiday IS NOT NULL",
         zone,
-        since,
-        last,
     )
-    public = await tx.fetch("SELECT day, label FROM public_holiday WHERE day BETWEEN $1 AND $2", since, last)
-    closed = await tx.fetch(
-        "SELECT day, activity_id, school, reason FROM closure WHERE day BETWEEN $1 AND $2", since, last
-    )
+    public = await tx.fetch("SELECT day, label FROM public_holiday")
+    closed = await tx.fetch("SELECT day, activity_id, school, reason FROM closure")
     return Calendar(
         {row["day"]: row["label"] for row in school},
         {row["day"]: row["label"] for row in public},
@@ -103,10 +114,20 @@ async def add_holidays(
     tx: Transaction, school: Sequence[tuple[str, date, str]], public: Sequence[tuple[date, str]]
 ) -> None:
     """Fill in days that are not known yet."""
-    await tx.executemany(
-        "INSERT INTO school_holiday (zone, day, label) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING", school
+    zones, days, labels = zip(*school, strict=True) if school else ((), (), ())
+    await tx.execute(
+        "INSERT INTO school_holiday (zone, day, label) SELECT * FROM unnest($1::text[], $2::date[], $3::text[]) "
+        "ON CONFLICT DO NOTHING",
+        zones,
+        days,
+        labels,
     )
-    await tx.executemany("INSERT INTO public_holiday (day, label) VALUES ($1, $2) ON CONFLICT DO NOTHING", public)
+    days, labels = zip(*public, strict=True) if public else ((), ())
+    await tx.execute(
+        "INSERT INTO public_holiday (day, label) SELECT * FROM unnest($1::date[], $2::text[]) ON CONFLICT DO NOTHING",
+        days,
+        labels,
+    )
 
 
 async def add_closure(tx: Transaction, wish: ClosureWish) -> bool:

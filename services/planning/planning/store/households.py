@@ -1,22 +1,38 @@
 """Households' children, as auth tells of them, and whose days are whose."""
 
 from collections.abc import Collection
+from dataclasses import dataclass
 from datetime import date
 from typing import Any
 from uuid import UUID
 
 from chassis.database import Transaction
 from contracts.api.planning import ChildView
-from contracts.events.auth import HouseholdChanged
+from contracts.events.auth import HouseholdChanged, Span
+
+ERASED = "(effacé)"
+
+
+@dataclass(frozen=True)
+class DayLeft:
+    """A booked day to come."""
+
+    household_id: UUID
+    child_id: UUID
+    activity_id: UUID
+    activity_label: str
+    day: date
 
 
 async def save_household(tx: Transaction, event: HouseholdChanged) -> None:
     """Keep a household's children as the event tells them, unless a newer one was heard before."""
     is_newer = await tx.fetchval(
-        "INSERT INTO household (household_id, version) VALUES ($1, $2) "
-        "ON CONFLICT (household_id) DO UPDATE SET version = $2 WHERE household.version < $2 RETURNING true",
+        "INSERT INTO household (household_id, version, erased) VALUES ($1, $2, $3) "
+        "ON CONFLICT (household_id) DO UPDATE SET version = $2, erased = $3 WHERE household.version < $2 "
+        "RETURNING true",
         event.household_id,
         event.version,
+        event.erased,
     )
     if not is_newer:
         return
@@ -26,8 +42,9 @@ async def save_household(tx: Transaction, event: HouseholdChanged) -> None:
     await tx.execute("UPDATE household_child SET present = false WHERE household_id = $1", event.household_id)
     await tx.executemany(
         "INSERT INTO household_child (household_id, child_id, first_name, last_name, school, class_name, custody, "
-        "position) VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (household_id, child_id) DO UPDATE SET "
-        "first_name = $3, last_name = $4, school = $5, class_name = $6, custody = $7, position = $8, present = true",
+        "position, custody_days) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) "
+        "ON CONFLICT (household_id, child_id) DO UPDATE SET first_name = $3, last_name = $4, school = $5, "
+        "class_name = $6, custody = $7, position = $8, custody_days = $9, present = true",
         [
             (
                 event.household_id,
@@ -38,10 +55,45 @@ async def save_household(tx: Transaction, event: HouseholdChanged) -> None:
                 child.class_name,
                 child.custody.value,
                 position,
+                [[each.first_day.isoformat(), each.last_day.isoformat()] for each in child.custody_days],
             )
             for position, child in enumerate(event.children)
         ],
     )
+
+
+async def erase(tx: Transaction, household_id: UUID) -> None:
+    """Forget who a household's children are; days and their history stay, without a name. Wakes ``free_erased``."""
+    await tx.execute(
+        "UPDATE household_child SET first_name = $2, last_name = $2, school = $2, class_name = $2, custody = 'free', "
+        "custody_days = '[]' WHERE household_id = $1",
+        household_id,
+        ERASED,
+    )
+    for table in ("enrolment", "waiting", "feed"):
+        await tx.execute(f"DELETE FROM {table} WHERE household_id = $1", household_id)  # noqa: S608 - our names
+    await tx.execute(
+        "DELETE FROM idempotency_key WHERE scope = ANY($1)",
+        [f"{command}/{household_id}" for command in ("bookings", "plans", "undo")],
+    )
+    await tx.execute("SELECT pg_notify('household_erased', '')")
+
+
+async def days_of_erased(tx: Transaction, today: date) -> list[DayLeft]:
+    """What erased households still have booked after today, child by child."""
+    rows = await tx.fetch(
+        "SELECT b.household_id, b.child_id, b.activity_id, a.label AS activity_label, b.day FROM household h "
+        "JOIN household_child c USING (household_id) JOIN booking b USING (household_id, child_id) "
+        "JOIN activity a USING (activity_id) WHERE h.erased AND b.booked AND b.day > $1 "
+        "ORDER BY b.child_id, b.household_id, b.day, b.activity_id LIMIT 5000",
+        today,
+    )
+    return [DayLeft(**row) for row in rows]
+
+
+def spans_of(days: Any) -> tuple[Span, ...]:
+    """The spans of a row."""
+    return tuple(Span(first_day=first, last_day=last) for first, last in days)
 
 
 CHILD = (
@@ -66,6 +118,11 @@ async def children(tx: Transaction, household_id: UUID) -> list[ChildView]:
     return [child_of(row) for row in await tx.fetch(f"{CHILD} ORDER BY c.position", household_id)]
 
 
+async def child(tx: Transaction, household_id: UUID, child_id: UUID) -> ChildView | None:
+    row = await tx.fetchrow(f"{CHILD} AND c.child_id = $2", household_id, child_id)
+    return child_of(row) if row else None
+
+
 async def lock_children(tx: Transaction, child_ids: Collection[UUID]) -> None:
     """Let one change at a time touch a child's days, whichever of its households asks; always after the places."""
     await tx.execute(
@@ -83,20 +140,3 @@ async def next_version(tx: Transaction, household_id: UUID, child_id: UUID) -> i
         child_id,
     )
     return version
-
-
-async def save_custody_days(tx: Transaction, household_id: UUID, child_id: UUID, days: Collection[date]) -> bool:
-    """Give days of a child to one of its households by name; False when that is not one of them."""
-    is_theirs = await tx.fetchval(
-        "SELECT true FROM household_child WHERE household_id = $1 AND child_id = $2 AND present", household_id, child_id
-    )
-    if not is_theirs:
-        return False
-    await tx.execute(
-        "INSERT INTO custody_day (child_id, day, household_id) SELECT $1, unnest($2::date[]), $3 "
-        "ON CONFLICT (child_id, day) DO UPDATE SET household_id = $3",
-        child_id,
-        sorted(days),
-        household_id,
-    )
-    return True

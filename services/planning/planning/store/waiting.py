@@ -104,6 +104,7 @@ async def close(tx: Transaction, day: date, activity_id: UUID | None, school: st
 async def heads(tx: Transaction, wanted: Mapping[Slot, int]) -> list[Waiter]:
     """The first of each list: as many as ``wanted`` and a few to spare, in case the first may not have the place.
 
+    Where schools have places of their own, all who wait: the first may be of a full one.
     Left out are children who are no longer the household's, or have the day by their other household.
     """
     rows = await tx.fetch(
@@ -113,7 +114,8 @@ async def heads(tx: Transaction, wanted: Mapping[Slot, int]) -> list[Waiter]:
         "JOIN waiting w USING (activity_id, day) "
         "JOIN household_child c ON c.household_id = w.household_id AND c.child_id = w.child_id AND c.present "
         "WHERE NOT EXISTS (SELECT FROM booking b WHERE b.child_id = w.child_id AND b.activity_id = w.activity_id "
-        "AND b.day = w.day AND b.booked)) r WHERE rank <= wanted + $4 ORDER BY activity_id, day, rank",
+        "AND b.day = w.day AND b.booked)) r JOIN activity a USING (activity_id) "
+        "WHERE rank <= wanted + $4 OR a.school_capacities <> '{}' ORDER BY r.activity_id, day, rank",
         *_columns(wanted),
         list(wanted.values()),
         SPARE,

@@ -21,7 +21,7 @@ from contracts.api.planning import (
     Notice,
     PeriodKind,
 )
-from contracts.events.auth import Custody
+from contracts.events.auth import Custody, Span
 from contracts.events.planning import Presence
 from contracts.failures import Invalid, Refusal
 from planning.domain.attendance import check
@@ -197,7 +197,7 @@ def test_a_place_goes_only_to_who_could_book_it_now() -> None:
     assert may_grant(BASE, slot, now=until - timedelta(microseconds=1))
     assert not may_grant(BASE, slot, now=until)
     assert not may_grant(BASE, (CANTEEN, FRIDAY), now=NOW)
-    assert not may_grant(replace(BASE, own_days={TUESDAY: False}), slot, now=NOW)
+    assert not may_grant(replace(BASE, others_spans=(Span(first_day=TUESDAY, last_day=TUESDAY),)), slot, now=NOW)
     assert not may_grant(replace(BASE, taken_elsewhere=frozenset({slot})), slot, now=NOW)
     assert not may_grant(replace(BASE, enrolments={}), slot, now=NOW)
 
@@ -275,3 +275,22 @@ def test_what_may_be_marked_on_a_sheet(
     expected = pytest.raises(refusal) if refusal else contextlib.nullcontext()
     with expected:
         check(mark, row, MONDAY + timedelta(days=days_ahead), today=MONDAY)
+
+
+def test_custody_by_dates_outranks_weeks_and_stands_alone_without_them() -> None:
+    week_of = [MONDAY + timedelta(days=7 * number) for number in range(4)]
+    named = (Span(first_day=week_of[1], last_day=week_of[1]),)
+
+    def own(custody: Custody, own: tuple[Span, ...] = (), others: tuple[Span, ...] = ()) -> list[bool]:
+        child = CHILD.model_copy(update={"custody": custody})
+        found = replace(BASE, child=child, own_spans=own, others_spans=others)
+        return [found.is_own_day(day) for day in week_of]
+
+    weeks = Custody.EVEN_WEEKS if MONDAY.isocalendar().week % 2 == 0 else Custody.ODD_WEEKS
+    assert own(weeks) == [True, False, True, False]
+    assert own(weeks, named) == [True, True, True, False]
+    assert own(weeks, (), (Span(first_day=week_of[0], last_day=week_of[1]),)) == [False, False, True, False]
+    assert own(Custody.FREE) == [True] * 4
+    assert own(Custody.FREE, named) == [False, True, False, False]
+    assert own(Custody.FREE, (), named) == [True, False, True, True]
+    assert own(Custody.FREE, named, named) == [False, True, False, False]

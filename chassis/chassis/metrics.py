@@ -1,0 +1,99 @@
+"""Figures for Prometheus, on a port of their own that the public never reaches (``METRICS_PORT``)."""
+
+from collections.abc import AsyncIterator, Iterator, Sequence
+
+import structlog
+from aiohttp import web
+from prometheus_client import REGISTRY, CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+from prometheus_client.registry import Collector
+
+from chassis.broker import AWAY as BROKER_AWAY
+from chassis.broker import BROKER, parked_name, waiting
+from chassis.database import DATABASE
+from chassis.settings import EdgeSettings
+from chassis.vitals import PARKED, Vital, measure
+from contracts.failures import Unavailable
+
+REQUESTS = Histogram(
+    "preau_request_seconds",
+    "Time to answer a request, by its route and status",
+    ["method", "route", "status"],
+    buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
+)
+PUBLISHED = Counter("preau_events_published", "Events that the broker confirmed", ["type"])
+HEARD = Counter("preau_events_heard", "Events that a listener was given, by what became of them", ["queue", "outcome"])
+JOB_FAILURES = Counter("preau_job_failures", "Times that a job failed and will try again", ["job"])
+
+log = structlog.get_logger()
+
+
+def observe(request: web.Request, status: int, seconds: float) -> None:
+    """Count one answer; a path that leads nowhere counts as such, whatever it is."""
+    resource = request.match_info.route.resource
+    REQUESTS.labels(request.method, resource.canonical if resource else "none", str(status)).observe(seconds)
+
+
+class _Measured(Collector):
+    """What was measured for one scrape."""
+
+    def __init__(self, families: Sequence[GaugeMetricFamily]) -> None:
+        self._families = families
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        yield from self._families
+
+
+def use_metrics(app: web.Application, settings: EdgeSettings, vitals: Sequence[Vital], queues: Sequence[str]) -> None:
+    """Answer ``GET /metrics`` on the port of the settings; without one there is no such door."""
+    if settings.metrics_port is None:
+        return
+    port = settings.metrics_port
+
+    async def metrics(_request: web.Request) -> web.Response:
+        registry = CollectorRegistry()
+        registry.register(_Measured(await _measured(app, vitals, queues)))
+        body = generate_latest(REGISTRY) + generate_latest(registry)
+        return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+    async def run(_app: web.Application) -> AsyncIterator[None]:
+        aside = web.Application()
+        aside.router.add_get("/metrics", metrics)
+        runner = web.AppRunner(aside, access_log=None)
+        await runner.setup()
+        await web.TCPSite(runner, settings.http_host, port).start()
+        yield
+        await runner.cleanup()
+
+    app.cleanup_ctx.append(run)
+
+
+async def _measured(app: web.Application, vitals: Sequence[Vital], queues: Sequence[str]) -> list[GaugeMetricFamily]:
+    """The vitals and the queues; those of a server that is away are missing, which is an alert of its own."""
+    families = []
+    if DATABASE in app:
+        try:
+            async with app[DATABASE].transaction() as tx:
+                found = await measure(tx, vitals)
+        except Unavailable as error:
+            log.warning("vitals not measured", error=str(error))
+            found = {}
+        families += [
+            GaugeMetricFamily(f"preau_{vital.name}", vital.says, value=found[vital.name])
+            for vital in vitals
+            if vital.name in found
+        ]
+    depth = GaugeMetricFamily("preau_queue_messages", "messages that wait for a listener", labels=["queue"])
+    aside = GaugeMetricFamily(f"preau_{PARKED.name}", PARKED.says, labels=["queue"])
+    try:
+        channel = await app[BROKER].channel()
+        try:
+            for queue in queues:
+                depth.add_metric([queue], await waiting(channel, queue))
+                aside.add_metric([queue], await waiting(channel, parked_name(queue)))
+        finally:
+            await channel.close()
+    except (*BROKER_AWAY, LookupError) as error:
+        log.warning("queues not measured", error=str(error))
+    return [*families, depth, aside]

@@ -1,0 +1,22 @@
+"""What is sealed tells nothing and opens under its own secret alone."""
+
+import pytest
+from pydantic import SecretStr
+
+from chassis.sealing import Seal
+from contracts.failures import Unavailable
+
+SEAL = Seal(SecretStr("a secret of the tests"), "LINK_SECRET")
+
+
+def test_what_was_sealed_opens_again_and_is_not_readable_meanwhile() -> None:
+    sealed = SEAL.seal(b"the link's token")
+    assert SEAL.open(sealed) == b"the link's token"
+    assert b"token" not in sealed
+    assert SEAL.seal(b"the link's token") != sealed
+
+
+@pytest.mark.parametrize("other", [b"", b"the link's token", Seal(SecretStr("another"), "X").seal(b"the link's token")])
+def test_nothing_else_opens(other: bytes) -> None:
+    with pytest.raises(Unavailable, match="LINK_SECRET"):
+        SEAL.open(other)

@@ -1,0 +1,120 @@
+"""/mairie/familles/{household_id}: one household, to see, change and erase."""
+
+from urllib.parse import quote
+
+from aiohttp import web
+
+from chassis.http import path_uuid
+from contracts.api.auth import Erasure, HouseholdList, HouseholdUpdate, HouseholdView
+from contracts.api.tariffs import HouseholdTerms
+from contracts.identity import Identity, Permission
+from gateway.pages import household_form
+from gateway.pages.household_form import Form
+from gateway.pages.rendering import checked_form, page, see
+from gateway.pages.staff import staff
+from gateway.services import SERVICES, Told, or_none
+
+DONE = {"1": "C'est enregistré.", "rien": "Rien n'était à changer."}
+NOT_ITS_REFERENCE = "Ce n'est pas la référence de ce foyer. Rien n'a été effacé."
+EMAIL_WRONG = "Une adresse email n'existe pas telle qu'elle est écrite."
+
+routes = web.RouteTableDef()
+
+
+async def _show(
+    request: web.Request,
+    session: str,
+    person: Identity,
+    view: HouseholdView,
+    *,
+    form: Form | None = None,
+    status: int = 200,
+    **more: object,
+) -> web.Response:
+    values = {
+        "view": view,
+        "form": form or household_form.shown(view),
+        "custodies": household_form.CUSTODIES,
+        "may_write": person.may(Permission.WRITE_HOUSEHOLDS) and view.active,
+        "may_erase": person.may(Permission.ERASE_HOUSEHOLDS),
+        "may_collect": person.may(Permission.COLLECT_MONEY),
+        "terms": await or_none(
+            request.app[SERVICES].call(session, "billing", f"/households/{view.household_id}/terms", HouseholdTerms)
+        ),
+        "done": DONE.get(request.query.get("fait", ""), ""),
+        "moved": None,
+        "not_erased": "",
+        **more,
+    }
+    return page(request, "household.html", person, status=status, **values)
+
+
+async def _view(request: web.Request, session: str) -> HouseholdView:
+    path = f"/households/{path_uuid(request, 'household_id')}"
+    return await request.app[SERVICES].call(session, "auth", path, HouseholdView)
+
+
+@routes.get("/mairie/familles/{household_id}")
+async def household(request: web.Request) -> web.Response:
+    session, person = await staff(request, Permission.READ_HOUSEHOLDS)
+    return await _show(request, session, person, await _view(request, session))
+
+
+@routes.post("/mairie/familles/{household_id}")
+async def change(request: web.Request) -> web.Response:
+    """Make the household as typed; when somebody changed it meanwhile, both are shown and nothing is overwritten."""
+    sent = await checked_form(request)
+    session, person = await staff(request, Permission.WRITE_HOUSEHOLDS)
+    form = household_form.read(sent)
+    for number, row in enumerate(form.children):
+        if row["other"] and not row["id"]:
+            path = f"/households?limit=20&search={quote(row['other'][:100])}"
+            found = await request.app[SERVICES].call(session, "auth", path, HouseholdList)
+            household_form.joined(form, number, row, found)
+    wish = household_form.wish(form)
+    if wish is None:
+        return await _show(request, session, person, await _view(request, session), form=form, status=422)
+    return await _save(request, session, person, form, wish)
+
+
+async def _save(
+    request: web.Request, session: str, person: Identity, form: Form, wish: HouseholdUpdate
+) -> web.Response:
+    household_id = path_uuid(request, "household_id")
+    try:
+        services, path = request.app[SERVICES], f"/households/{household_id}"
+        saved = await services.call(session, "auth", path, HouseholdView, method="PUT", body=wish)
+    except Told as told:
+        if told.told_code not in {"household_moved", "email_wrong"}:
+            raise
+        view = await _view(request, session)
+        if told.told_code == "email_wrong":
+            form.wrong["g0_email"] = EMAIL_WRONG
+            return await _show(request, session, person, view, form=form, status=422)
+        form.version, moved = str(view.version), household_form.differences(view, form)
+        return await _show(request, session, person, view, form=form, status=409, moved=moved)
+    return see(f"/mairie/familles/{household_id}?fait={'1' if saved.version > wish.seen_version else 'rien'}")
+
+
+@routes.get("/mairie/familles/{household_id}/donnees")
+async def data(request: web.Request) -> web.Response:
+    """All that auth keeps on the household, as a file to hand over."""
+    session, _ = await staff(request, Permission.ERASE_HOUSEHOLDS)
+    household_id = path_uuid(request, "household_id")
+    _, raw = await request.app[SERVICES].file(session, "auth", f"/households/{household_id}/export")
+    headers = {"Content-Disposition": f'attachment; filename="foyer-{household_id}.json"', "Cache-Control": "no-store"}
+    return web.Response(body=raw, content_type="application/json", headers=headers)
+
+
+@routes.post("/mairie/familles/{household_id}/effacement")
+async def erase(request: web.Request) -> web.Response:
+    """Forget the household, its reference typed once more."""
+    sent = await checked_form(request)
+    session, person = await staff(request, Permission.ERASE_HOUSEHOLDS)
+    view = await _view(request, session)
+    typed = str(sent.get("reference", "")).strip()
+    if typed != view.reference:
+        return await _show(request, session, person, view, status=422, not_erased=NOT_ITS_REFERENCE)
+    path = f"/households/{view.household_id}/erase"
+    await request.app[SERVICES].tell(session, "auth", path, body=Erasure(reference=view.reference))
+    return see("/mairie/familles?fait=efface")

@@ -1,0 +1,99 @@
+"""The form of one household: what is typed wrong is named, what differs is told."""
+
+from datetime import date
+from uuid import uuid4
+
+import pytest
+
+from contracts.api.auth import GuardianView, HouseholdList, HouseholdView
+from contracts.events.auth import HouseholdChild, Span
+from gateway.pages import household_form
+
+GUARDIAN = GuardianView(guardian_id=uuid4(), first_name="Ana", last_name="Neuve", email=None, identifier="ana1")
+CHILD = HouseholdChild(
+    child_id=uuid4(),
+    first_name="Léa",
+    last_name="Neuve",
+    birth_date=date(2018, 4, 17),
+    school="Prévert",
+    class_name="CP",
+)
+VIEW = HouseholdView(
+    household_id=uuid4(),
+    version=3,
+    reference="F-1",
+    name="Famille Neuve",
+    address=("1 rue Neuve", "00000 Saint-Aubin"),
+    guardians=(GUARDIAN,),
+    children=(CHILD,),
+)
+
+
+def sent(**changed: str) -> dict[str, str]:
+    """The form of the household as a browser sends it back, some fields typed anew."""
+    form = household_form.shown(VIEW)
+    fields = {"version": form.version, "name": form.name, "address": form.address.replace("\n", "\r\n")}
+    for letter, rows in (("g", form.guardians), ("c", form.children)):
+        fields |= {f"{letter}{n}_{name}": value for n, row in enumerate(rows) for name, value in row.items()}
+    return {**fields, **changed}
+
+
+def test_a_form_sent_back_untouched_wishes_what_is_there() -> None:
+    form = household_form.read(sent())
+    wish = household_form.wish(form)
+    assert wish is not None
+    assert (wish.seen_version, wish.name, wish.address) == (3, VIEW.name, VIEW.address)
+    assert [each.guardian_id for each in wish.guardians] == [GUARDIAN.guardian_id]
+    assert [each.child_id for each in wish.children] == [CHILD.child_id]
+    assert household_form.differences(VIEW, form) == []
+
+
+@pytest.mark.parametrize(
+    ("field", "text"),
+    [
+        ("name", ""),
+        ("address", "\n\n"),
+        ("address", "\n".join("123456")),
+        ("g0_email", "ana@"),
+        ("g0_gone", "1"),
+        ("g1_first_name", "Paul"),
+        ("c0_birth_date", ""),
+        ("c0_school", "x" * 201),
+        ("c0_days", "pendant les vacances"),
+        ("c0_days", "du 31/02/2027 au 03/03/2027"),
+        ("c0_days", "du 09/03/2027 au 03/03/2027"),
+    ],
+)
+def test_what_is_typed_wrong_is_named_and_kept(field: str, text: str) -> None:
+    form = household_form.read(sent(**{field: text}))
+    assert household_form.wish(form) is None
+    assert len(form.wrong) == 1
+    assert {*form.wrong} <= {field, "g0_first_name", "g1_last_name"}
+
+
+def test_custody_is_typed_by_day_or_by_first_and_last_day() -> None:
+    wish = household_form.wish(household_form.read(sent(c0_days="le 24/12/2026\r\nDu 1/3/2027 au 07/03/2027\r\n")))
+    assert wish is not None
+    assert wish.children[0].custody_days == (
+        Span(first_day=date(2026, 12, 24), last_day=date(2026, 12, 24)),
+        Span(first_day=date(2027, 3, 1), last_day=date(2027, 3, 7)),
+    )
+
+
+def test_a_child_of_another_household_is_joined_by_its_name_and_birth_date() -> None:
+    new = {"c1_first_name": "léa", "c1_last_name": "Neuve", "c1_birth_date": "2018-04-17", "c1_other": "F-1"}
+    form = household_form.read(sent(c0_gone="1", **new))
+    household_form.joined(form, 1, form.children[1], HouseholdList(households=(VIEW,)))
+    assert form.children[1]["id"] == str(CHILD.child_id)
+    stranger = household_form.read(sent(**{**new, "c1_birth_date": "2018-04-18"}))
+    household_form.joined(stranger, 1, stranger.children[1], HouseholdList(households=(VIEW,)))
+    assert list(stranger.wrong) == ["c1_other"]
+
+
+def test_what_somebody_else_changed_is_told_beside_what_was_typed() -> None:
+    moved = VIEW.model_copy(update={"version": 4, "name": "Famille Neuve-Roux"})
+    told = household_form.differences(moved, household_form.read(sent(g0_email="ana@example.org")))
+    assert told == [
+        ("Nom : Famille Neuve-Roux", "Nom : Famille Neuve"),
+        ("Ana Neuve · sans email", "Ana Neuve · ana@example.org"),
+    ]

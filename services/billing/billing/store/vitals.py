@@ -1,0 +1,32 @@
+"""What says whether billing is well."""
+
+from chassis.vitals import Vital
+
+VITALS = (
+    Vital(
+        name="ledger_imbalance_cents",
+        says="cents by which the ledger's transactions do not balance",
+        query="SELECT coalesce(sum(abs(off)), 0) FROM (SELECT sum(amount_cents) AS off FROM ledger_entry "
+        "GROUP BY transaction_id HAVING sum(amount_cents) <> 0) it",
+        most=0,
+        minutes=0,
+        remedy="The database refuses this: somebody worked around it. Stop billing, run `verify`, restore or correct.",
+    ),
+    Vital(
+        name="checkouts_overdue",
+        says="checkouts that should have been let go an hour ago",
+        query="SELECT count(*) FROM checkout WHERE status = 'open' AND expires_at < now() - interval '4 hours'",
+        most=0,
+        minutes=60,
+        remedy="Their invoices cannot be paid again: look for a failing job in billing's log.",
+    ),
+    Vital(
+        name="invoice_run_silent_seconds",
+        says="age of a run that is being prepared or published",
+        query="SELECT coalesce(extract(epoch FROM now() - min(created_at)), 0) FROM invoice_run "
+        "WHERE status IN ('drafting', 'publishing')",
+        most=86_400,
+        minutes=10,
+        remedy="It goes on by itself when billing runs: look for a failing job in billing's log.",
+    ),
+)

@@ -1,0 +1,133 @@
+"""The vitals on real databases and a real broker: the doctor's page, the figures, rules that are not stale."""
+
+import importlib
+import runpy
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer, unused_port
+
+from chassis.broker import Message, home_name, opened, parked_name, publish, use_broker
+from chassis.command import Service, set_up
+from chassis.database import opened as opened_database
+from chassis.database import use_database
+from chassis.http import application, public
+from chassis.metrics import use_metrics
+from chassis.settings import ServiceSettings
+from chassis.vitals import OUTBOX, Vital, doctor, measure
+
+ROOT = Path(__file__).parents[2]
+SERVICES = ("auth", "planning", "billing", "payment-gateway", "notifier")
+
+
+def service_of(name: str) -> Service:
+    found: Service = importlib.import_module(f"{name.replace('-', '_')}.__main__").SERVICE
+    return found
+
+
+def a_service(database_url: str, amqp_url: str) -> ServiceSettings:
+    return ServiceSettings(
+        database_url=database_url,
+        amqp_url=amqp_url,
+        auth_url="http://unused",
+        http_port=0,
+        metrics_port=unused_port(),
+    )
+
+
+@pytest.fixture
+def settings(empty_database_url: str, amqp_url: str) -> ServiceSettings:
+    return a_service(empty_database_url, amqp_url)
+
+
+async def said_by_doctor(service: Service, settings: ServiceSettings, capsys: Any) -> tuple[int, str]:
+    assert service.migrations
+    status = await doctor(service.name, settings, service.migrations, service.queues, (OUTBOX, *service.vitals))
+    return status, capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", SERVICES)
+async def test_a_new_service_is_well_once_it_is_set_up(name: str, settings: ServiceSettings, capsys: Any) -> None:
+    service = service_of(name)
+    status, text = await said_by_doctor(service, settings, capsys)
+    assert status == 1
+    assert "migrations missing" in text
+    assert "Run `migrate`." in text
+    made = Service(name, ServiceSettings, service.build, service.migrations, service.listeners, vitals=service.vitals)
+    await set_up(made, settings)
+    status, text = await said_by_doctor(service, settings, capsys)
+    assert (status, "!!" in text) == (0, False), text
+    for vital in service.vitals:
+        assert f"{vital.says}: 0" in text
+    for queue in service.queues:
+        assert f"{queue.name}: 0 waiting, 0 aside" in text
+
+
+async def test_the_doctor_says_what_is_wrong_and_what_to_do(settings: ServiceSettings, capsys: Any) -> None:
+    service = service_of("notifier")
+    await set_up(service, settings)
+    queue = service.queues[0].name
+    async with opened(settings.amqp_url) as channel:
+        home = await channel.get_exchange(home_name(queue))
+        await publish(home, Message(b"{", "one", parked_name(queue)))
+    async with opened_database(settings.database_url) as database, database.transaction() as tx:
+        await tx.execute(
+            "INSERT INTO outbox (type, subject, data, correlation_id, occurred_at) "
+            "VALUES ('a.b', 's', '{}', 'c', now() - interval '5 minutes')"
+        )
+    status, text = await said_by_doctor(service, settings, capsys)
+    assert status == 1
+    assert f"!!  {queue}: 0 waiting, 1 aside" in text
+    assert "parked replay" in text
+    assert f"!!  {OUTBOX.says}: 30" in text
+    assert OUTBOX.remedy in text
+
+
+async def test_the_doctor_finds_servers_that_are_away(capsys: Any) -> None:
+    nowhere = f"127.0.0.1:{unused_port()}"
+    settings = a_service(f"postgresql://x:y@{nowhere}/z", f"amqp://x:y@{nowhere}")
+    status, text = await said_by_doctor(service_of("planning"), settings, capsys)
+    assert status == 1
+    assert "Start PostgreSQL" in text
+    assert "Start RabbitMQ" in text
+
+
+async def test_figures_are_on_a_port_of_their_own(settings: ServiceSettings) -> None:
+    service = service_of("billing")
+    made = Service("billing", ServiceSettings, service.build, service.migrations, service.listeners)
+    await set_up(made, settings)
+    app = application("billing", settings)
+    use_database(app, settings)
+    use_broker(app, settings)
+    queues = [queue.name for queue in service.queues]
+    use_metrics(app, settings, (OUTBOX, *service.vitals), queues)
+
+    async def door(_request: web.Request) -> web.Response:
+        return web.Response()
+
+    app.router.add_get("/households/{household_id}", public(door))
+    async with TestServer(app) as server, aiohttp.ClientSession() as http:
+        async with http.get(server.make_url("/households/7")) as response:
+            assert response.status == 200
+        async with http.get(server.make_url("/metrics")) as response:
+            assert response.status == 404
+        async with http.get(f"http://127.0.0.1:{settings.metrics_port}/metrics") as response:
+            text = await response.text()
+    assert 'preau_request_seconds_count{method="GET",route="/households/{household_id}",status="200"}' in text
+    assert "preau_ledger_imbalance_cents 0.0" in text
+    assert f'preau_parked_messages{{queue="{queues[0]}"}} 0.0' in text
+    assert "process_resident_memory_bytes" in text
+
+
+async def test_a_vital_measures_what_it_says(settings: ServiceSettings) -> None:
+    async with opened_database(settings.database_url) as database, database.transaction() as tx:
+        vital = Vital("rows", "rows", "SELECT count(*) FROM generate_series(1, 7)", 6, 0, "Fewer.")
+        assert await measure(tx, [vital]) == {"rows": 7}
+
+
+def test_the_alert_rules_are_not_stale() -> None:
+    written = (ROOT / "deploy/observability/alerts.yaml").read_text(encoding="utf-8")
+    assert written == runpy.run_path(str(Path(__file__).parent / "alerts.py"))["rules"](), "run `make alerts`"
