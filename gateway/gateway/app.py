@@ -9,6 +9,7 @@ from gateway.live import use_hub
 from gateway.pages import (
     account,
     attendance,
+    bank_journal,
     bank_payments,
     calendar_feed,
     families,
@@ -21,6 +22,7 @@ from gateway.pages import (
     payments,
     planning,
     plans,
+    reminders,
     runs,
     sign_in,
     tariffs,
@@ -43,20 +45,8 @@ def build(settings: Settings) -> web.Application:
     use_hub(app)
     for part in (
         *(sign_in, first_time, account, calendar_feed, home, plans, planning, invoices, payments),
-        *(
-            town_hall,
-            families,
-            household,
-            messages,
-            mails,
-            town_calendar,
-            attendance,
-            runs,
-            tariffs,
-            till,
-            bank_payments,
-        ),
-        *(webhooks, assets),
+        *(town_hall, families, household, messages, mails, town_calendar, attendance),
+        *(runs, tariffs, till, reminders, bank_payments, bank_journal, webhooks, assets),
     ):
         app.add_routes(part.routes)
     return app

@@ -5,15 +5,21 @@ from uuid import uuid4
 
 import pytest
 
+from contracts.api.notifier import MailStatus, PaymentMail
 from contracts.api.payment_gateway import (
     ExceptionKind,
     Payment,
     PaymentMove,
     PaymentStatus,
     PaymentTimeline,
+    RemittanceKind,
+    RemittedLine,
+    SettledInvoice,
     Speaker,
     TillCommand,
+    Verdict,
 )
+from contracts.api.remittances import DifferenceKind
 from gateway.pages import payment_words as words
 from gateway.pages.staff import typed_cents
 
@@ -25,6 +31,8 @@ def test_nothing_is_without_words() -> None:
     assert set(words.COMMANDS) == set(TillCommand)
     assert set(words.KINDS) == set(ExceptionKind)
     assert set(words.SPEAKERS) == set(Speaker)
+    assert set(words.VERDICTS) == set(Verdict)
+    assert set(words.GAPS) == set(DifferenceKind)
 
 
 def story(*moves: tuple[PaymentStatus, PaymentStatus]) -> PaymentTimeline:
@@ -66,6 +74,46 @@ def test_a_won_dispute_and_a_checked_payment_are_told_as_such() -> None:
     checked = story((PaymentStatus.REVIEW, PaymentStatus.CONFIRMED))
     assert "contestation est close" in words.steps(won)[1].text
     assert "mairie a vérifié" in words.steps(checked)[1].text
+
+
+def mailed(status: MailStatus) -> PaymentMail:
+    sent_at = AT + timedelta(minutes=4) if status is MailStatus.SENT else None
+    return PaymentMail(
+        kind="ticket", status=status, created_at=AT + timedelta(minutes=3), sent_at=sent_at, recipient="a@b.fr"
+    )
+
+
+def test_the_story_goes_on_to_settled_mailed_and_remitted() -> None:
+    timeline = story((PaymentStatus.CREATED, PaymentStatus.PENDING), (PaymentStatus.PENDING, PaymentStatus.CONFIRMED))
+    settled = SettledInvoice(number="2026-000042", settled_at=AT + timedelta(minutes=3))
+    line = RemittedLine(
+        kind=RemittanceKind.TAKEN,
+        day=AT.date(),
+        amount_cents=4250,
+        file_name="releve.csv",
+        line=2,
+        imported_at=AT + timedelta(days=1),
+    )
+    timeline = timeline.model_copy(update={"settled": (settled,), "remitted": (line,)})
+    mails = [mailed(MailStatus.SENT)]
+    parent = words.steps(timeline.model_copy(update={"remitted": ()}), mails)
+    assert [step.text for step in parent[-2:]] == [
+        "Votre facture 2026-000042 est soldée",
+        "Votre ticket est parti par email",
+    ]
+    staff = words.staff_steps(timeline, mails)[-3:]
+    assert "facturation" in staff[0].detail
+    assert "a@b.fr" in staff[1].detail
+    assert "ligne 2" in staff[2].detail
+    assert words.is_told_whole(timeline, mails)
+    assert not words.is_told_whole(timeline, [mailed(MailStatus.WAITING)])
+
+
+def test_a_mail_that_waits_is_no_step_yet_and_one_that_failed_says_what_to_do() -> None:
+    timeline = story((PaymentStatus.PENDING, PaymentStatus.CONFIRMED))
+    assert len(words.steps(timeline, [mailed(MailStatus.WAITING)])) == len(words.steps(timeline))
+    for status in (MailStatus.FAILED, MailStatus.BOUNCED):
+        assert "téléchargez" in words.steps(timeline, [mailed(status)])[-1].text
 
 
 @pytest.mark.parametrize(

@@ -27,10 +27,15 @@ TOWN_HALL = {
     "tariffs": "tarifs",
     "runs": "factures",
     "till": "encaissements",
+    "reminders": "relances",
     "payments": "paiements",
+    "journal": "paiements/journal",
     "messages": "messages",
     "mails": "courrier",
 }
+
+REMITTANCE = "Date;Montant;Refdet\n24/11/2026;42,50;A1B2C3D4E5\n24/11/2026;7,00;F6G7H8\n"
+"""A bank's file that names payments of another town."""
 
 Shoot = Callable[[str, Page], Awaitable[None]]
 
@@ -91,7 +96,8 @@ async def town_hall(page: Page, stack: Stack, shoot: Shoot) -> None:
     for name, path in TOWN_HALL.items():
         await page.goto(f"{stack.gateway_url}/mairie/{path}")
         await shoot(name, page)
-        one = page.locator(f"main a[href*='/mairie/{path}/']:not([href*='.csv']):not([href$='/fichier'])")
+        others = "".join(f":not([href$='{each}'])" for each in ("/fichier", "/journal", "/rapprochement"))
+        one = page.locator(f"main a[href*='/mairie/{path}/']:not([href*='.csv']){others}")
         if await one.count():
             await one.first.click()
             await page.wait_for_load_state()
@@ -106,6 +112,14 @@ async def town_hall(page: Page, stack: Stack, shoot: Shoot) -> None:
     await page.get_by_text("Ajouter un enfant").click()
     await page.get_by_text("À la demande de la famille (RGPD)").click()
     await shoot("household-wrong", page)
+    await page.goto(f"{stack.gateway_url}/mairie/paiements/rapprochement")
+    for name, content in (("remittances-refused", REMITTANCE + "hier;douze;A\n"), ("remittances", REMITTANCE)):
+        await page.get_by_label("Fichier CSV").set_input_files(
+            {"name": "releve.csv", "mimeType": "text/csv", "buffer": content.encode()}
+        )
+        await page.get_by_role("button", name="Envoyer le relevé").click()
+        await page.wait_for_load_state()
+        await shoot(name, page)
 
 
 async def take(stack: Stack, folder: Path, wanted: tuple[str, ...]) -> None:

@@ -28,12 +28,12 @@ async def sign_in(page: Page, stack: Stack, identifier: str, secret: str) -> Non
     await page.get_by_role("button", name="Connexion", exact=True).click()
 
 
-async def link_of_mail(stack: Stack, subject: str) -> str:
+async def link_of_mail(stack: Stack, subject: str, to: str = EMAIL) -> str:
     """The link of the mail with that subject, once it has come."""
 
     async def ask() -> str:
         async with aiohttp.ClientSession() as http, http.get(f"{stack.url('mail')}/api/mails") as response:
-            mails = [each for each in await response.json() if (each["subject"], each["to"]) == (subject, EMAIL)]
+            mails = [each for each in await response.json() if (each["subject"], each["to"]) == (subject, to)]
         return re.findall(r"http://\S+", mails[-1]["text"])[0] if mails else ""
 
     return await eventually(ask)
@@ -89,12 +89,14 @@ async def test_from_the_letter_to_the_portal_and_back_in_when_the_codes_are_forg
     await expect(phone.get_by_role("heading", name="Bonjour Ana Neuve")).to_be_visible()
 
 
-async def test_one_closes_the_session_left_open_elsewhere(phone: Page, stack: Stack) -> None:
+async def test_one_is_told_of_a_new_device_and_closes_the_session_left_open_elsewhere(
+    phone: Page, stack: Stack
+) -> None:
     await sign_in(phone, stack, "demo05", SECRET)
     left_open = await phone.context.cookies()
     await phone.context.clear_cookies()
     await sign_in(phone, stack, "demo05", SECRET)
-    await phone.goto(f"{stack.gateway_url}/compte")
+    await phone.goto(await link_of_mail(stack, "Nouvelle connexion à votre compte", "demo05@example.org"))
     await phone.get_by_role("button", name="fermer la session").first.click()
     await expect(phone.get_by_role("status")).to_contain_text("La session est fermée")
     await expect(phone.get_by_text("connecté nulle part ailleurs")).to_be_visible()

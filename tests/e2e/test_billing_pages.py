@@ -2,6 +2,7 @@
 
 import re
 
+import asyncpg
 import pytest
 from playwright.async_api import Page, expect
 
@@ -132,3 +133,52 @@ async def test_others_do_not_see_the_till(phone: Page, stack: Stack) -> None:
             response = await phone.goto(f"{stack.gateway_url}/mairie/{path}")
             assert response is not None
             assert response.status == 403, path
+
+
+async def test_the_town_says_when_unpaid_invoices_are_reminded_of(phone: Page, stack: Stack) -> None:
+    ledger = await asyncpg.connect(stack.databases["billing"])
+    try:
+        # An invoice never changes: one is made late as a month would make it.
+        await ledger.execute("ALTER TABLE invoice DISABLE TRIGGER immutable")
+        query = (
+            "UPDATE invoice SET due_on = current_date - 10 WHERE household_name = 'Famille Chevalier' RETURNING number"
+        )
+        number = await ledger.fetchval(query)
+    finally:
+        await ledger.close()
+    await sign_in(phone, stack, "regie")
+    await phone.goto(f"{stack.gateway_url}/mairie/relances")
+    await expect(phone.get_by_text("Aucun rappel n'est envoyé")).to_be_visible()
+    await phone.get_by_label("1er rappel").fill("21")
+    await phone.get_by_label("2e rappel").fill("7")
+    await phone.get_by_role("button", name="Enregistrer").click()
+    await expect(phone.get_by_role("alert")).to_contain_text("chacun plus grand")
+    assert await phone.get_by_label("1er rappel").input_value() == "21"
+    await phone.get_by_label("1er rappel").fill("7")
+    await phone.get_by_label("2e rappel").fill("21")
+    await phone.get_by_role("button", name="Voir l'effet").click()
+    await expect(phone.get_by_role("status")).to_contain_text("1 facture")
+    await phone.get_by_text("Ne plus rappeler").click()
+    await phone.get_by_label("Pourquoi").fill("conteste un repas")
+    await phone.get_by_role("button", name="Suspendre les rappels").click()
+    await expect(phone.get_by_text("conteste un repas")).to_be_visible()
+    await phone.get_by_label("1er rappel").fill("7")
+    await phone.get_by_role("button", name="Enregistrer").click()
+    await expect(phone.get_by_role("status")).to_contain_text("C'est enregistré")
+    await phone.get_by_role("button", name=f"Rappeler de nouveau la facture {number}").click()
+    await expect(phone.get_by_text("prochain rappel le")).to_be_visible()
+
+
+async def test_a_message_for_an_activity_is_counted_before_it_goes(phone: Page, stack: Stack) -> None:
+    await sign_in(phone, stack, "accueil")
+    await phone.goto(f"{stack.gateway_url}/mairie/messages")
+    await phone.get_by_label("Texte").fill("Menus de **Noël**")
+    await phone.get_by_label("Pour", exact=True).select_option(label="Cantine")
+    await phone.get_by_label("L'envoyer aussi").check()
+    await phone.get_by_role("button", name="Aperçu").click()
+    await expect(phone.get_by_role("status")).to_contain_text("12 familles verront ce message ; 12 mails partiront")
+    await expect(phone.get_by_label("Pour", exact=True)).to_have_value(re.compile("activity_id:"))
+    await phone.get_by_role("button", name="Enregistrer").click()
+    await expect(phone.get_by_text("affiché · Cantine")).to_be_visible()
+    await sign_in(phone, stack, "demo06")
+    await expect(phone.get_by_text("Menus de Noël")).to_be_visible()

@@ -7,6 +7,7 @@ import asyncpg
 import pytest
 from playwright.async_api import Browser, Page, expect
 
+from chassis.clock import today
 from chassis.testing import eventually
 from local_stack.banks import LYRA_TILL
 from local_stack.demo import SECRET
@@ -124,3 +125,41 @@ async def test_a_parent_does_not_see_the_till(phone: Page, stack: Stack) -> None
     response = await phone.goto(f"{stack.gateway_url}/mairie/paiements")
     assert response is not None
     assert response.status == 403
+
+
+async def test_the_story_ends_settled_and_mailed_and_the_banks_remittance_is_compared(
+    phone: Page, browser: Browser, stack: Stack
+) -> None:
+    await goes_to_pay(phone, stack, "demo05")
+    await pays(phone)
+    story = phone.locator(".story")
+    await expect(story).to_contain_text("est soldée", timeout=60_000)
+    await expect(story).to_contain_text("Votre ticket est parti par email", timeout=60_000)
+    context = await browser.new_context(viewport={"width": 390, "height": 844}, locale="fr-FR")
+    keeper = await context.new_page()
+    await sign_in(keeper, stack, "regie")
+    await keeper.goto(f"{stack.gateway_url}/mairie/paiements/{phone.url.rpartition('/')[2]}")
+    await expect(keeper.locator(".story")).to_contain_text("demo05@example.org")
+    reference = await keeper.locator("dd code").first.inner_text()
+    await keeper.goto(f"{stack.gateway_url}/mairie/paiements/rapprochement")
+    await keeper.get_by_label("Compte", exact=True).select_option("lyra-12345678")
+    await _sends(keeper, f"Date;Montant;Référence\n{today():%d/%m/%Y};0,01;{reference}\n")
+    await expect(keeper.locator(".cases li")).to_contain_text("Le montant n'est pas le même")
+    await keeper.get_by_text("Classer cet écart").click()
+    await keeper.get_by_label("Explication").fill("fichier d'essai")
+    await keeper.get_by_role("button", name="Classer").click()
+    await expect(keeper.get_by_text("disent la même chose")).to_be_visible()
+    await _sends(keeper, "Date;Montant;Référence\nhier;0,01;X\n")
+    await expect(keeper.get_by_role("alert")).to_contain_text("hier")
+    await keeper.goto(f"{stack.gateway_url}/mairie/paiements/journal")
+    await keeper.get_by_label("Référence").fill(reference)
+    await keeper.get_by_role("button", name="Chercher").click()
+    await keeper.locator("summary").first.click()
+    await expect(keeper.get_by_role("link", name=reference).first).to_be_visible()
+    await context.close()
+
+
+async def _sends(keeper: Page, content: str) -> None:
+    file = {"name": "releve.csv", "mimeType": "text/csv", "buffer": content.encode()}
+    await keeper.get_by_label("Fichier CSV").set_input_files(file)  # type: ignore[arg-type]
+    await keeper.get_by_role("button", name="Envoyer le relevé").click()

@@ -25,12 +25,15 @@ class Stage(StrEnum):
 
 
 class SignIn(Contract):
-    """``POST /sessions``: the two access codes, and where they were typed."""
+    """``POST /sessions``: the two access codes, and where they were typed. ``device`` is drawn once a browser, which
+    keeps it: by it a new one is told from those seen before. A program has none.
+    """
 
     identifier: str = Field(max_length=200)
     secret: SecretStr = Field(max_length=200)
     client_address: str = Field(max_length=64)
     user_agent: str = Field(default="", max_length=400)
+    device: SecretStr | None = Field(default=None, min_length=20, max_length=64)
 
 
 class SignedIn(Contract):

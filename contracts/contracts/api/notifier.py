@@ -20,28 +20,39 @@ class Preferences(Contract):
     """``GET`` and ``PUT /preferences``: which mails the signed-in guardian wants; payment mails are always sent."""
 
     invoice_published: bool = False
+    reminders: bool = True
     booking_recap: bool = False
     announcements: bool = True
     language: Language = Language.FR
 
 
 class PreferencesView(Preferences):
-    """What is saved, and the address it goes to."""
+    """What is saved, and the address it goes to; ``email_returns``: mails to it came back, none is sent any more."""
 
     email: str | None
+    email_returns: bool
     saved_at: Instant | None
 
 
-class AnnouncementWish(Contract):
-    """``POST /announcements``: a message of the town hall, in Markdown; for one school's families when it is named.
+class AudienceWish(Contract):
+    """Whom a message is for: one school's families, those of an activity, or all when neither is named."""
 
-    ``by_mail`` sends it to them as well, once it has begun.
-    """
+    school: Label | None = None
+    activity_id: UUID | None = None
+
+    @model_validator(mode="after")
+    def _is_one(self) -> Self:
+        if self.school is not None and self.activity_id is not None:
+            raise ValueError("a message is for a school or for an activity")
+        return self
+
+
+class AnnouncementWish(AudienceWish):
+    """``POST /announcements``: a message in Markdown. ``by_mail`` sends it as well, once it has begun."""
 
     markdown: str = Field(min_length=1, max_length=10_000)
     starts_at: Instant
     ends_at: Instant | None = None
-    school: Label | None = None
     by_mail: bool = False
 
     @model_validator(mode="after")
@@ -49,6 +60,16 @@ class AnnouncementWish(Contract):
         if self.ends_at is not None and self.ends_at <= self.starts_at:
             raise ValueError("a message ends after its start")
         return self
+
+
+class Audience(Contract):
+    """``GET /announcements/audience``, with ``school`` or ``activity_id``: whom a message would be for.
+
+    ``households`` see it; ``mails`` go out if it is mailed: one to each guardian who has an address and did not leave.
+    """
+
+    households: int
+    mails: int
 
 
 class Announcement(Contract):
@@ -75,17 +96,26 @@ class AnnouncementView(AnnouncementWish):
     """A message as staff see it, with how many mails were made of it and how many of them went."""
 
     announcement_id: int
+    activity_label: Label | None
     state: AnnouncementState
     saved_at: Instant
     mails: int
     mails_sent: int
 
 
+class AudienceActivity(Contract):
+    """An activity that some child is enrolled in."""
+
+    activity_id: UUID
+    label: Label
+
+
 class AnnouncementArchive(Contract):
-    """``GET /announcements``, newest first, and the schools a message can be for."""
+    """``GET /announcements``, newest first, and the schools and activities a message can be for."""
 
     announcements: tuple[AnnouncementView, ...]
     schools: tuple[Label, ...]
+    activities: tuple[AudienceActivity, ...]
 
 
 class MailStatus(StrEnum):
@@ -115,6 +145,23 @@ class MailLog(Contract):
 
     mails: tuple[MailView, ...]
     counts: dict[MailStatus, int]
+
+
+class PaymentMail(Contract):
+    """A mail about a payment; to whom it went and what the mail server answered is told to staff only."""
+
+    kind: Label
+    status: MailStatus
+    created_at: Instant
+    sent_at: Instant | None
+    recipient: str | None = None
+    answer: str | None = None
+
+
+class PaymentMails(Contract):
+    """``GET /households/{household_id}/payments/{payment_id}/mails``, oldest first."""
+
+    mails: tuple[PaymentMail, ...]
 
 
 class Unsubscription(Contract):

@@ -1,5 +1,6 @@
 """payment-gateway: attempts at the bank, what became of them, and what the till keeper decides."""
 
+from datetime import date
 from enum import StrEnum
 from typing import Annotated
 from uuid import UUID
@@ -88,12 +89,42 @@ class PaymentMove(Contract):
     evidence: str | None = None
 
 
+class SettledInvoice(Contract):
+    """An invoice on which nothing is left to pay since this payment, as billing said it."""
+
+    number: Reference
+    settled_at: Instant
+
+
+class RemittanceKind(StrEnum):
+    """Which way the money of a remittance's line went: to the town, or back."""
+
+    TAKEN = "taken"
+    RETURNED = "returned"
+
+
+class RemittedLine(Contract):
+    """Where a bank's remittance speaks of a payment."""
+
+    kind: RemittanceKind
+    day: date
+    amount_cents: PositiveCents
+    file_name: Label
+    line: int
+    imported_at: Instant
+
+
 class PaymentTimeline(Contract):
-    """``GET /payments/{payment_id}/timeline``: the attempt, when the bank first called about it, and every move."""
+    """``GET /payments/{payment_id}/timeline``: the attempt, when the bank first called about it, every move.
+
+    Then what billing settled with it, and, for staff only, where the bank's remittances speak of it.
+    """
 
     payment: Payment
     first_notice_at: Instant | None
     moves: tuple[PaymentMove, ...]
+    settled: tuple[SettledInvoice, ...] = ()
+    remitted: tuple[RemittedLine, ...] = ()
 
 
 class Verdict(StrEnum):
@@ -107,12 +138,39 @@ class Verdict(StrEnum):
 
 
 class BankWord(Contract):
-    """One word of a bank as it was kept: raw, as text where it is text."""
+    """One word of a bank as it was kept: raw, as text where it is text.
+
+    After the retention time only ``digest`` is left of it: the SHA-256 of payment id, query and body, joined by NUL.
+    """
 
     received_at: Instant
     verdict: Verdict
     source: str
     text: str
+    digest: str
+    trimmed_at: Instant | None = None
+
+
+class JournalWord(BankWord):
+    """A word in the journal, with the payment it speaks of, if any."""
+
+    word_id: int
+    bank: Reference
+    payment_id: UUID | None
+    reference: str | None
+    bank_reference: str | None
+    headers: dict[str, str]
+
+
+class Journal(Contract):
+    """``GET /journal?reference=…&day=2026-11-24&verdict=forged&before=17``, newest first; every filter is optional.
+
+    ``reference`` is a payment's id, our reference or the bank's; of what names no payment, any text of it.
+    ``before`` in the answer asks for the next words, when there are more.
+    """
+
+    words: tuple[JournalWord, ...]
+    before: int | None
 
 
 class Difference(Contract):
@@ -158,6 +216,7 @@ class PaymentFile(Contract):
     """
 
     timeline: PaymentTimeline
+    household_id: UUID
     household_name: Label
     household_reference: Reference
     till: Label
@@ -195,7 +254,7 @@ class TillException(Contract):
 
 
 class DayAtBank(Contract):
-    """One account on one day: what was confirmed, what went back."""
+    """One account on one day: what was confirmed, what went back; ``remitted`` of the confirmed, as the bank says."""
 
     bank: Reference
     account: Label
@@ -204,6 +263,8 @@ class DayAtBank(Contract):
     confirmed_cents: int
     returned: int
     returned_cents: int
+    remitted: int
+    remitted_cents: int
 
 
 class UnknownNotices(Contract):

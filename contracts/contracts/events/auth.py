@@ -4,7 +4,7 @@ from datetime import date
 from enum import StrEnum
 from uuid import UUID
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from contracts.events.event import Event
 from contracts.model import Contract, Instant, Label, Reference, Version
@@ -136,6 +136,27 @@ class EmailGiven(Event):
     email: str
     sealed_token: str
     expires_at: Instant
+
+    @property
+    def subject(self) -> str:
+        return f"account/{self.account_id}"
+
+
+class NewDeviceUsed(Event):
+    """Somebody signed in from a device that this account was never used on; the first one of all is no news.
+
+    ``browser`` and ``system`` are what the device says of itself; either may be empty.
+    """
+
+    type = "auth.device.new"
+
+    session_id: UUID
+    account_id: UUID
+    first_name: Label
+    email: str
+    browser: str = Field(max_length=40)
+    system: str = Field(max_length=40)
+    signed_in_at: Instant
 
     @property
     def subject(self) -> str:

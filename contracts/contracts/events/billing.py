@@ -5,6 +5,8 @@ from enum import StrEnum
 from typing import Literal
 from uuid import UUID
 
+from pydantic import PositiveInt
+
 from contracts.events.event import Event
 from contracts.model import Contract, Instant, Label, Month, PositiveCents, Reference
 
@@ -57,6 +59,25 @@ class InvoicePublished(Event):
         return f"invoice/{self.invoice_id}"
 
 
+class InvoiceReminded(Event):
+    """An invoice past its day, still unpaid: the household is reminded of it for the ``step``-th time, from 1 on."""
+
+    type = "billing.invoice.reminded"
+
+    invoice_id: UUID
+    household_id: UUID
+    number: Reference
+    month: Month
+    left_cents: PositiveCents
+    due_on: date
+    step: PositiveInt
+    reminded_at: Instant
+
+    @property
+    def subject(self) -> str:
+        return f"invoice/{self.invoice_id}"
+
+
 class InvoiceCredited(Event):
     """A credit note corrects an invoice, which itself never changes."""
 
@@ -74,6 +95,23 @@ class InvoiceCredited(Event):
     @property
     def subject(self) -> str:
         return f"invoice/{self.invoice_id}"
+
+
+class CreditRefunded(Event):
+    """The till keeper gave back what the town owed a household."""
+
+    type = "billing.credit.refunded"
+
+    refund_id: UUID
+    household_id: UUID
+    amount_cents: PositiveCents
+    means: Literal["cash", "cheque", "transfer"]
+    reference: Label
+    refunded_at: Instant
+
+    @property
+    def subject(self) -> str:
+        return f"household/{self.household_id}"
 
 
 class InvoiceSettled(Event):

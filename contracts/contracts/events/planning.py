@@ -62,6 +62,24 @@ class BookingsChanged(Event):
         return f"bookings/{self.household_id}/{self.child_id}"
 
 
+class EnrolmentChanged(Event):
+    """A child may book an activity from a day to another; ``version`` grows with each change of the same enrolment."""
+
+    type = "planning.enrolment.changed"
+
+    household_id: UUID
+    child_id: UUID
+    activity_id: UUID
+    activity_label: Label
+    first_day: date
+    last_day: date
+    version: Version
+
+    @property
+    def subject(self) -> str:
+        return f"enrolment/{self.household_id}/{self.child_id}/{self.activity_id}"
+
+
 class PlaceGranted(Event):
     """A place came free and went to the child that waited longest; the booking itself is in ``BookingsChanged``."""
 

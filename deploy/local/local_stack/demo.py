@@ -12,6 +12,7 @@ from uuid import NAMESPACE_URL, UUID, uuid5
 from zoneinfo import ZoneInfo
 
 import aiohttp
+import asyncpg
 
 from local_stack.stack import Stack
 
@@ -315,6 +316,25 @@ async def fill(stack: Stack) -> dict[str, Any]:
             await demo.sign_in()
         await demo.fill()
     return codes()
+
+
+async def owe(stack: Stack, times: int = 1) -> None:
+    """One more invoice of a meal for every family, so many times, published by billing's own command."""
+    day = date.today().replace(day=1) - timedelta(days=1)  # noqa: DTZ011 - a machine of one's own
+    for _ in range(times):
+        connection = await asyncpg.connect(stack.databases["billing"])
+        try:
+            await connection.execute(
+                "INSERT INTO usage (household_id, child_id, activity_id, day, booked, version, child_first_name, "
+                "activity_label) SELECT household_id, gen_random_uuid(), $1, $2, true, 1, 'Alex', $3 FROM household",
+                id_of(CANTEEN),
+                day,
+                CANTEEN,
+            )
+        finally:
+            await connection.close()
+        due = str(day + timedelta(days=60))
+        await stack.command("billing", "publish-month", f"{day:%Y-%m}", "--due", due)
 
 
 async def fill_running() -> None:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 APT_SECONDS = 600
+DOVECOT = Path("/usr/sbin/dovecot")
 POLICY = Path("/usr/sbin/policy-rc.d")
 RABBITMQ_PLACES = (Path("/usr/lib/rabbitmq/bin/rabbitmq-server"), Path("/usr/local/lib/rabbitmq/bin/rabbitmq-server"))
 
@@ -41,6 +42,13 @@ def pdf_tools() -> Path:
     if not shutil.which("pdftoppm"):
         _install("poppler-utils", "Poppler (pdftoppm)")
     return Path(shutil.which("pdftoppm") or "/usr/bin/pdftoppm")
+
+
+def dovecot() -> Path:
+    """An IMAP server for the tests, installed if need be."""
+    if not DOVECOT.exists():
+        _install("dovecot-imapd", "Dovecot")
+    return DOVECOT
 
 
 def _rabbitmq_found() -> Path | None:

@@ -44,6 +44,7 @@ TILL = {
     "TOWN_CONTACT": "enfance@saint-aubin.example",
     "TILL_ADDRESS": "Régie enfance, 1 place de la Mairie, le mardi et le jeudi de 9 h à 12 h",
 }
+EXAMPLES = Path(__file__).parents[3] / "contracts" / "examples"
 
 Say = Callable[[str], None]
 
@@ -270,6 +271,7 @@ class Stack:
                 "SMTP_HOST": "127.0.0.1",
                 "SMTP_PORT": str(self.ports["smtp"]),
                 "SMTP_TLS": "none",
+                "MAIL_EXAMPLES": str(EXAMPLES),
                 "LINK_SECRET": self.secrets["link"],
             },
             "gateway": {

@@ -20,6 +20,7 @@ from contracts.api.auth import (
 from contracts.api.planning import FeedView
 from contracts.failures import Forbidden, NotFound
 from contracts.identity import Identity
+from contracts.user_agents import browser_and_system
 from gateway.pages.first_time import sentence
 from gateway.pages.rendering import checked_form, keep_session, page, see, signed_in
 from gateway.services import SERVICES, Told, or_none
@@ -32,34 +33,13 @@ DONE = {
     "calendrier": "L'adresse de votre calendrier ne montre plus rien.",
     "codes": "Les codes à usage unique ne sont plus demandés.",
 }
-BROWSERS = {
-    "Edg": "Edge",
-    "OPR": "Opera",
-    "SamsungBrowser": "Samsung Internet",
-    "Firefox": "Firefox",
-    "FxiOS": "Firefox",
-    "CriOS": "Chrome",
-    "Chrome": "Chrome",
-    "Safari": "Safari",
-}
-SYSTEMS = {
-    "iPhone": "iPhone",
-    "iPad": "iPad",
-    "Android": "Android",
-    "Windows": "Windows",
-    "Mac OS X": "Mac",
-    "CrOS": "Chromebook",
-    "Linux": "Linux",
-}
-"""Signs of a user agent, the telling ones first: every browser says that it is some of the others."""
-
 routes = web.RouteTableDef()
 
 
 def device(user_agent: str) -> str:
     """« Firefox sur Android », as far as the browser says it."""
-    browser = next((name for sign, name in BROWSERS.items() if sign in user_agent), "Navigateur inconnu")
-    system = next((name for sign, name in SYSTEMS.items() if sign in user_agent), "")
+    browser, system = browser_and_system(user_agent)
+    browser = browser or "Navigateur inconnu"
     return f"{browser} sur {system}" if system else browser
 
 

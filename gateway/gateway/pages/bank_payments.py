@@ -10,6 +10,7 @@ from chassis.http import path_uuid
 from contracts.api.payment_gateway import Payment, PaymentFile, PaymentList, TillCommand, TillDecision, TillReport
 from contracts.identity import Permission
 from gateway.pages import payment_words as words
+from gateway.pages.payments import mails_of
 from gateway.pages.rendering import checked_form, page, see
 from gateway.pages.staff import staff, typed_cents
 from gateway.services import SERVICES, Told
@@ -66,8 +67,9 @@ async def _file(
     typed: dict[str, str] | None = None,
 ) -> web.Response:
     session, person = await staff(request, Permission.READ_PAYMENTS)
-    path = f"/payments/{path_uuid(request, 'payment_id')}/file"
-    found = await request.app[SERVICES].call(session, "payment-gateway", path, PaymentFile)
+    payment_id = path_uuid(request, "payment_id")
+    found = await request.app[SERVICES].call(session, "payment-gateway", f"/payments/{payment_id}/file", PaymentFile)
+    mails = await mails_of(request, session, found.household_id, payment_id)
     return page(
         request,
         "bank_payment.html",
@@ -76,7 +78,9 @@ async def _file(
         file=found,
         payment=found.timeline.payment,
         states=words.STATES,
-        steps=words.staff_steps(found.timeline),
+        steps=words.staff_steps(found.timeline, mails or ()),
+        mail_is_away=mails is None,
+        verdicts=words.VERDICTS,
         commands=words.COMMANDS,
         differences=words.DIFFERENCES,
         asked=asked,

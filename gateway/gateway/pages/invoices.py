@@ -45,6 +45,7 @@ async def save_preferences(request: web.Request) -> web.Response:
     try:
         wish = Preferences(
             invoice_published="invoice_published" in form,
+            reminders="reminders" in form,
             booking_recap="booking_recap" in form,
             announcements="announcements" in form,
             language=str(form.get("language", "")),

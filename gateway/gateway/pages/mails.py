@@ -14,13 +14,20 @@ from gateway.services import SERVICES
 KINDS = {
     "ticket": "ticket de paiement",
     "refused": "paiement refusé",
+    "held": "paiement vérifié par la mairie",
+    "refund": "remboursement",
+    "returned": "paiement repris par la banque",
     "invoice": "facture en ligne",
+    "reminder": "rappel de facture",
+    "credit": "avoir",
+    "credit_refund": "crédit rendu",
     "recap": "modifications du planning",
     "place": "place en liste d'attente",
     "closed": "jour fermé",
     "reset": "codes oubliés",
     "confirm_email": "adresse à confirmer",
     "email_replaced": "adresse remplacée",
+    "new_device": "nouvel appareil",
     "announcement": "messages de la mairie",
 }
 STATUSES = {
@@ -29,6 +36,12 @@ STATUSES = {
     MailStatus.FAILED: "refusé",
     MailStatus.BOUNCED: "revenu",
 }
+
+ANSWERS = {
+    "the invoice is paid": "facture réglée entre-temps",
+    "the address returns mails": "les mails à cette adresse reviennent : corrigez-la, puis renvoyez",
+}
+"""Notifier's own words, for people; those of mail servers are shown as they came."""
 
 routes = web.RouteTableDef()
 
@@ -48,6 +61,7 @@ async def log(request: web.Request) -> web.Response:
         chosen=chosen,
         kinds=KINDS,
         statuses=STATUSES,
+        answers=ANSWERS,
         may_resend=person.may(Permission.RESEND_MAILS),
         is_done="fait" in request.query,
     )

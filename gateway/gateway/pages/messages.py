@@ -1,12 +1,14 @@
 """The town hall's messages to families: written, looked at, planned, ended."""
 
 from datetime import datetime
+from typing import Any
+from urllib.parse import urlencode
 
 from aiohttp import web
 from pydantic import ValidationError
 
 from chassis.clock import PARIS, now
-from contracts.api.notifier import AnnouncementArchive, AnnouncementState, AnnouncementWish
+from contracts.api.notifier import AnnouncementArchive, AnnouncementState, AnnouncementWish, Audience, AudienceWish
 from contracts.identity import Permission
 from gateway.pages.rendering import checked_form, page, see
 from gateway.pages.staff import staff
@@ -17,7 +19,7 @@ STATES = {
     AnnouncementState.SHOWN: "affiché",
     AnnouncementState.ENDED: "terminé",
 }
-BLANK = {"markdown": "", "starts_at": "", "ends_at": "", "school": "", "by_mail": ""}
+BLANK = {"markdown": "", "starts_at": "", "ends_at": "", "audience": "", "by_mail": ""}
 
 routes = web.RouteTableDef()
 
@@ -32,7 +34,12 @@ async def _show(
 ) -> web.Response:
     """The form with what was typed, its preview, and every message there was."""
     session, person = await staff(request, Permission.WRITE_ANNOUNCEMENTS)
-    archive = await request.app[SERVICES].call(session, "notifier", "/announcements", AnnouncementArchive)
+    services = request.app[SERVICES]
+    archive = await services.call(session, "notifier", "/announcements", AnnouncementArchive)
+    counted = None
+    if typed["markdown"] and not wrong:
+        query = urlencode(_audience(typed["audience"]))
+        counted = await services.call(session, "notifier", f"/announcements/audience?{query}", Audience)
     return page(
         request,
         "messages.html",
@@ -42,6 +49,7 @@ async def _show(
         wrong=wrong,
         is_done=done,
         archive=archive,
+        counted=counted,
         states=STATES,
     )
 
@@ -69,9 +77,15 @@ def _wish(typed: dict[str, str]) -> AnnouncementWish:
         markdown=typed["markdown"],
         starts_at=_instant(typed["starts_at"]) or now(),
         ends_at=_instant(typed["ends_at"]),
-        school=typed["school"] or None,
         by_mail=bool(typed["by_mail"]),
+        **_audience(typed["audience"]),
     )
+
+
+def _audience(chosen: str) -> dict[str, Any]:
+    """``school:…``, ``activity_id:…`` or nothing for all, as the list has them."""
+    name, _, value = chosen.partition(":")
+    return {name: value} if name in AudienceWish.model_fields and value else {}
 
 
 def _instant(text: str) -> datetime | None:

@@ -1,10 +1,22 @@
 """A payment in plain French: what each state is called, and its story step by step."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from contracts.api.payment_gateway import DayAtBank, ExceptionKind, PaymentMove, PaymentTimeline, TillCommand
+from contracts.api.notifier import MailStatus, PaymentMail
+from contracts.api.payment_gateway import (
+    DayAtBank,
+    ExceptionKind,
+    PaymentMove,
+    PaymentTimeline,
+    RemittanceKind,
+    RemittedLine,
+    TillCommand,
+    Verdict,
+)
 from contracts.api.payment_gateway import PaymentStatus as S
+from contracts.api.remittances import DifferenceKind
 from gateway.pages.rendering import euros
 
 STATES = {
@@ -61,6 +73,51 @@ KINDS = {
     ExceptionKind.SURPLUS: ("Trop-perçu", "Aucune facture n'attendait cet argent : rendez-le ou laissez-le en avoir."),
     ExceptionKind.UNANSWERED: ("Sans réponse", "La banque ne répond pas : réinterrogez-la, appelez-la si cela dure."),
 }
+VERDICTS = {
+    Verdict.HINT: "notification sans signature",
+    Verdict.VERIFIED: "notification signée",
+    Verdict.FORGED: "refusée : pas de la banque",
+    Verdict.UNKNOWN: "aucun paiement de ce nom",
+    Verdict.ANSWER: "réponse à notre question",
+}
+GAPS = {
+    DifferenceKind.MISSING: (
+        "Confirmé ici, pas dans les relevés",
+        "Envoyez le relevé suivant ; s'il n'y est pas non plus, demandez à la banque où est l'argent.",
+    ),
+    DifferenceKind.UNKNOWN: (
+        "Dans le relevé, inconnu ici",
+        "Cherchez la référence chez la banque : si ce n'est pas pour le portail, dites-le ci-dessous.",
+    ),
+    DifferenceKind.UNCONFIRMED: (
+        "Versé par la banque, pas confirmé ici",
+        "Ouvrez le paiement : « Réinterroger la banque », ou décidez s'il est à vérifier.",
+    ),
+    DifferenceKind.AMOUNT: (
+        "Le montant n'est pas le même",
+        "Comparez avec le ticket du paiement ; si la banque s'est trompée, signalez-le-lui.",
+    ),
+    DifferenceKind.TWICE: (
+        "Versé deux fois",
+        "La famille a peut-être été débitée deux fois : vérifiez chez la banque, et rendez ce qui est en trop.",
+    ),
+    DifferenceKind.TAKEN_BACK: (
+        "Repris par la banque, pas noté ici",
+        "Ouvrez le paiement et notez-y le remboursement, la contestation ou le rejet.",
+    ),
+}
+_MAILED = {
+    MailStatus.SENT: "Votre ticket est parti par email",
+    MailStatus.FAILED: "Votre ticket n'a pas pu être envoyé par email : téléchargez-le ici",
+    MailStatus.BOUNCED: "Votre email est revenu : vérifiez votre adresse, et téléchargez le ticket ici",
+}
+_MAILED_STAFF = {
+    MailStatus.WAITING: "Email en attente",
+    MailStatus.SENT: "Email parti",
+    MailStatus.FAILED: "Email refusé",
+    MailStatus.BOUNCED: "Email revenu",
+}
+TICKET = "ticket"
 
 
 @dataclass(frozen=True)
@@ -72,22 +129,56 @@ class Step:
     detail: str = ""
 
 
-def steps(timeline: PaymentTimeline) -> list[Step]:
+def steps(timeline: PaymentTimeline, mails: Iterable[PaymentMail] = ()) -> list[Step]:
     """The story of a payment, oldest first, in the words of who paid."""
     begun = Step(timeline.payment.created_at, f"Vous avez demandé à payer {euros(timeline.payment.amount_cents)}")
-    return _in_order(timeline, begun, [Step(move.at, _step(move)) for move in timeline.moves])
+    moved = [Step(move.at, _step(move)) for move in timeline.moves]
+    settled = [Step(each.settled_at, f"Votre facture {each.number} est soldée") for each in timeline.settled]
+    mailed = [
+        Step(each.sent_at or each.created_at, _MAILED[each.status])
+        for each in mails
+        if each.kind == TICKET and each.status in _MAILED
+    ]
+    return _in_order(timeline, [begun], moved, settled, mailed)
 
 
-def staff_steps(timeline: PaymentTimeline) -> list[Step]:
+def staff_steps(timeline: PaymentTimeline, mails: Iterable[PaymentMail] = ()) -> list[Step]:
     """The same story with who moved it, why, and where the proof is."""
     begun = Step(timeline.payment.created_at, "Demandé", "par la famille")
-    return _in_order(timeline, begun, [_staff_step(move) for move in timeline.moves])
+    moved = [_staff_step(move) for move in timeline.moves]
+    settled = [
+        Step(each.settled_at, f"Facture {each.number} soldée", "par la facturation") for each in timeline.settled
+    ]
+    mailed = [
+        Step(each.sent_at or each.created_at, f"{_MAILED_STAFF[each.status]} ({each.kind})", _mail_proof(each))
+        for each in mails
+    ]
+    return _in_order(timeline, [begun], moved, settled, mailed, [_remitted(each) for each in timeline.remitted])
 
 
-def _in_order(timeline: PaymentTimeline, begun: Step, moved: list[Step]) -> list[Step]:
+def _mail_proof(mail: PaymentMail) -> str:
+    said = f". Réponse du serveur : {mail.answer}" if mail.answer else ""
+    return f"à {mail.recipient}{said}" if mail.recipient else ""
+
+
+def _remitted(line: RemittedLine) -> Step:
+    """The bank's own word that the money came; the day is the bank's, the instant that of the file."""
+    what = "Versé" if line.kind is RemittanceKind.TAKEN else "Repris"
+    text = f"{what} par la banque le {line.day:%d-%m-%Y} : {euros(line.amount_cents)}"
+    return Step(line.imported_at, text, f"relevé « {line.file_name} », ligne {line.line}")
+
+
+def _in_order(timeline: PaymentTimeline, *told: list[Step]) -> list[Step]:
     notice_at = timeline.first_notice_at
     notified = [Step(notice_at, "La banque a prévenu le portail")] if notice_at else []
-    return sorted([begun, *notified, *moved], key=lambda step: step.at)  # of one instant, the notice comes first
+    begun, *rest = told
+    found = [*begun, *notified, *(step for each in rest for step in each)]
+    return sorted(found, key=lambda step: step.at)  # of one instant, the notice comes first
+
+
+def is_told_whole(timeline: PaymentTimeline, mails: Iterable[PaymentMail]) -> bool:
+    """Whether a confirmed payment's invoices are settled and its ticket went, or never will."""
+    return bool(timeline.settled) and any(each.kind == TICKET and each.status in _MAILED for each in mails)
 
 
 def _staff_step(move: PaymentMove) -> Step:

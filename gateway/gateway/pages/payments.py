@@ -2,16 +2,20 @@
 
 import asyncio
 import contextlib
+from datetime import timedelta
+from uuid import UUID
 
 from aiohttp import web
 
+from chassis.clock import now
 from chassis.http import path_uuid, streaming
 from contracts.api.billing import Checkout, CheckoutWish
+from contracts.api.notifier import PaymentMail, PaymentMails
 from contracts.api.payment_gateway import PayerForm, Payment, PaymentList, PaymentStatus, PaymentTimeline, PaymentWish
 from contracts.failures import Invalid, Unavailable
 from gateway.live import HUB
 from gateway.pages.invoices import household_of
-from gateway.pages.payment_words import steps
+from gateway.pages.payment_words import is_told_whole, steps
 from gateway.pages.rendering import checked_form, page, see, signed_in
 from gateway.services import SERVICES, SignedOut, Told
 
@@ -19,6 +23,7 @@ WAITING = {PaymentStatus.CREATED, PaymentStatus.PENDING, PaymentStatus.PROCESSIN
 READY_TRIES = 25
 READY_PAUSE_SECONDS = 0.2
 KEEP_ALIVE_SECONDS = 15
+STORY_ENDS_WITHIN = timedelta(minutes=1)
 
 routes = web.RouteTableDef()
 
@@ -80,22 +85,37 @@ async def back(request: web.Request) -> web.Response:
     return see(f"/paiements/{payment_id}")
 
 
+async def mails_of(
+    request: web.Request, session: str, household_id: UUID | None, payment_id: UUID
+) -> tuple[PaymentMail, ...] | None:
+    """What notifier mailed about a payment; None while notifier is away, which hides nothing else of the story."""
+    path = f"/households/{household_id}/payments/{payment_id}/mails"
+    try:
+        return (await request.app[SERVICES].call(session, "notifier", path, PaymentMails)).mails
+    except Unavailable:
+        return None
+
+
 @routes.get("/paiements/{payment_id}")
 async def payment_page(request: web.Request) -> web.Response:
     """« En attente du retour de la banque », or how it ended."""
     session, person, _household = await household_of(request)
-    path = f"/payments/{path_uuid(request, 'payment_id')}/timeline"
+    payment_id = path_uuid(request, "payment_id")
+    path = f"/payments/{payment_id}/timeline"
     timeline = await request.app[SERVICES].call(session, "payment-gateway", path, PaymentTimeline)
     payment = timeline.payment
+    mails = None if payment.status in WAITING else await mails_of(request, session, person.household_id, payment_id)
+    is_fresh = payment.status is PaymentStatus.CONFIRMED and now() - payment.changed_at < STORY_ENDS_WITHIN
     return page(
         request,
         "payment.html",
         person,
         payment=payment,
-        steps=steps(timeline),
+        steps=steps(timeline, mails or ()),
         is_waiting=payment.status in WAITING,
         is_another="autre" in request.query,
         has_ticket=payment.ticket_number is not None,
+        goes_on=is_fresh and not is_told_whole(timeline, mails or ()),
     )
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+import re
 import secrets
 from datetime import date, datetime
 from typing import Any
@@ -22,6 +23,8 @@ from gateway.services import SERVICES, SignedOut
 from gateway.settings import SETTINGS, Settings
 
 NONCE_BYTES = 8
+DEVICE = re.compile(r"[A-Za-z0-9_-]{32}")
+DEVICE_SECONDS = 400 * 86_400
 WEEKDAYS = ("Lu", "Ma", "Me", "Je", "Ve", "Sa", "Di")
 _MARKDOWN = MarkdownIt("commonmark", {"html": False, "linkify": False}).disable("image")
 
@@ -170,6 +173,27 @@ def keep_session(request: web.Request, response: web.Response, session: str) -> 
     settings = request.app[SETTINGS]
     response.set_cookie(
         cookie_name(settings), session, httponly=True, secure=settings.is_secure, samesite="Lax", path="/"
+    )
+    return response
+
+
+def device_of(request: web.Request) -> str:
+    """What this browser is known by from one sign-in to the next; drawn when it has nothing yet."""
+    kept = request.cookies.get(f"{cookie_name(request.app[SETTINGS])}-appareil", "")
+    return kept if DEVICE.fullmatch(kept) else secrets.token_urlsafe(24)
+
+
+def keep_device(request: web.Request, response: web.Response, device: str) -> web.Response:
+    """Let the browser be known again. It opens nothing: it only tells a new device from one seen before."""
+    settings = request.app[SETTINGS]
+    response.set_cookie(
+        f"{cookie_name(settings)}-appareil",
+        device,
+        max_age=DEVICE_SECONDS,
+        httponly=True,
+        secure=settings.is_secure,
+        samesite="Lax",
+        path="/",
     )
     return response
 

@@ -8,7 +8,17 @@ from pydantic import SecretStr, ValidationError
 from contracts.api.auth import SignIn
 from contracts.api.notifier import Announcement
 from contracts.failures import Unavailable
-from gateway.pages.rendering import checked_form, client_address, cookie_name, keep_session, page, see, session_of
+from gateway.pages.rendering import (
+    checked_form,
+    client_address,
+    cookie_name,
+    device_of,
+    keep_device,
+    keep_session,
+    page,
+    see,
+    session_of,
+)
 from gateway.services import SERVICES, SignedOut, Told
 from gateway.settings import SETTINGS
 
@@ -50,12 +60,14 @@ async def sign_in(request: web.Request) -> web.Response:
     """The two codes; one sentence for every way of being wrong."""
     form = await checked_form(request)
     identifier, secret = str(form.get("identifier", "")), str(form.get("secret", ""))
+    device = device_of(request)
     try:
         wish = SignIn(
             identifier=identifier,
             secret=SecretStr(secret),
             client_address=client_address(request)[:64],
             user_agent=request.headers.get("User-Agent", "")[:400],
+            device=SecretStr(device),
         )
         opened = await request.app[SERVICES].sign_in(wish)
     except ValidationError:
@@ -64,7 +76,7 @@ async def sign_in(request: web.Request) -> web.Response:
         if told.status == 429:
             return await _form(request, status=429, wrong=locked(told), identifier=identifier)
         return await _form(request, status=401, wrong=WRONG, identifier=identifier)
-    return keep_session(request, see("/"), opened.session)
+    return keep_device(request, keep_session(request, see("/"), opened.session), device)
 
 
 def locked(told: Told) -> str:

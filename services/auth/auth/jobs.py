@@ -66,6 +66,7 @@ async def forget(app: web.Application) -> None:
         gone = await accounts.forget(
             tx,
             sessions_before=at - timedelta(days=settings.sessions_kept_days),
+            devices_before=at - timedelta(days=settings.devices_kept_days),
             facts_before=at - timedelta(days=settings.facts_kept_days),
             imports_before=at - timedelta(days=settings.imports_kept_days),
         )

@@ -16,8 +16,8 @@ class Settings(ServiceSettings):
     """``AUTH_KEY_SECRET`` encrypts the signing keys at rest; whoever has it and the database can sign tokens.
     ``LINK_SECRET``, the notifier's too, encrypts the links of mails from here until the mail is written.
 
-    What is kept for how long: ``SESSIONS_KEPT_DAYS`` after their end, ``FACTS_KEPT_DAYS`` (the database refuses less
-    than 180), ``IMPORTS_KEPT_DAYS`` for what a file of families changed.
+    What is kept for how long: ``SESSIONS_KEPT_DAYS`` after their end, ``DEVICES_KEPT_DAYS`` after their last use,
+    ``FACTS_KEPT_DAYS`` (the database refuses less than 180), ``IMPORTS_KEPT_DAYS`` for what a file of families changed.
     """
 
     auth_key_secret: SecretStr = Field(min_length=32)
@@ -33,6 +33,7 @@ class Settings(ServiceSettings):
     argon2_at_once: int = Field(default=2, ge=1, le=16)
     import_bytes_max: int = Field(default=16_777_216, gt=0)
     sessions_kept_days: int = Field(default=30, ge=1)
+    devices_kept_days: int = Field(default=400, ge=1)
     facts_kept_days: int = Field(default=365, ge=181)
     imports_kept_days: int = Field(default=90, ge=1)
 

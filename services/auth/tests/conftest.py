@@ -51,8 +51,11 @@ class Town:
     async def post(self, path: str, body: Any = None, headers: dict[str, str] | None = None) -> ClientResponse:
         return await self.client.post(path, json=body, headers=headers)
 
-    async def sign_in(self, identifier: str, secret: str, address: str = ADDRESS) -> ClientResponse:
-        body = {"identifier": identifier, "secret": secret, "client_address": address, "user_agent": "Firefox/150"}
+    async def sign_in(
+        self, identifier: str, secret: str, address: str = ADDRESS, device: str = "the usual telephone"
+    ) -> ClientResponse:
+        codes = {"identifier": identifier, "secret": secret}
+        body = {**codes, "client_address": address, "user_agent": "Firefox/150", "device": f"{device:_<32}"}
         return await self.post("/sessions", body)
 
     async def session(self, identifier: str = "camille.d", secret: str = "un-bon-secret") -> str:  # noqa: S107

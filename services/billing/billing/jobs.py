@@ -11,19 +11,23 @@ from aiohttp import web
 
 from billing.domain import chain, ledger
 from billing.domain.invoicing import Draft, draft, unusual
+from billing.domain.reminders import is_due
 from billing.domain.tariffs import PriceBook
 from billing.settings import SETTINGS, Settings
-from billing.store import checkouts, invoices, runs, tariffs, usages
+from billing.store import checkouts, invoices, reminders, runs, tariffs, usages
 from billing.store.chain import add_to_chain
 from billing.store.pdfs import invoices_without_pdf, kept_pdf
 from chassis import outbox
-from chassis.clock import now, today
+from chassis.clock import PARIS, now, today
 from chassis.database import DATABASE, Database, Transaction
 from chassis.jobs import Jobs
 from contracts.api.billing import CheckoutStatus, Invoice, InvoiceLine, InvoiceStatus, InvoiceSummary, RunStatus
-from contracts.events.billing import InvoicePublished
+from contracts.api.reminders import OverdueInvoice
+from contracts.events.billing import InvoicePublished, InvoiceReminded
 
 PDF_BATCH = 20
+REMINDERS_FROM_HOUR = 9
+REMINDERS_A_STEP = 100
 HOUSEHOLDS_A_STEP = 40
 PAUSE_SECONDS = 0.002  # between two steps, so that whoever reads their invoices meanwhile is served first
 
@@ -208,3 +212,41 @@ async def release_overdue_checkouts(app: web.Application) -> None:
         for checkout_id in await checkouts.overdue(tx, before):
             await invoices.lock_invoices(tx, await checkouts.invoice_ids(tx, checkout_id))
             await checkouts.close(tx, checkout_id, CheckoutStatus.RELEASED)
+
+
+@jobs.every(seconds=600)
+async def remind(app: web.Application) -> None:
+    """Remind households of invoices past their day, by the town's rule, in the morning of each day."""
+    await send_reminders(app[DATABASE], now())
+
+
+async def send_reminders(database: Database, at: datetime) -> None:
+    """Every reminder of that day that was not sent yet: each step of an invoice once, and only while it is due."""
+    local = at.astimezone(PARIS)
+    if local.hour < REMINDERS_FROM_HOUR:
+        return
+    async with database.transaction() as tx:
+        rule, _ = await reminders.rule(tx)
+        found = await reminders.overdue(tx, rule, local.date()) if rule.days else []
+    ids = [each.invoice_id for each in found if is_due(each, local.date())]
+    for start in range(0, len(ids), REMINDERS_A_STEP):
+        async with database.transaction() as tx:
+            # Under the lock that payments take: what was paid meanwhile is seen.
+            await invoices.lock_invoices(tx, ids[start : start + REMINDERS_A_STEP])
+            again = await reminders.overdue(tx, rule, local.date(), ids[start : start + REMINDERS_A_STEP])
+            due = [each for each in again if is_due(each, local.date())]
+            await reminders.add(tx, due, local.date(), at)
+            await outbox.add(tx, *(_reminded(each, at) for each in due))
+
+
+def _reminded(each: OverdueInvoice, at: datetime) -> InvoiceReminded:
+    return InvoiceReminded(
+        invoice_id=each.invoice_id,
+        household_id=each.household_id,
+        number=each.number,
+        month=each.month,
+        left_cents=each.left_cents,
+        due_on=each.due_on,
+        step=len(each.reminded_on) + 1,
+        reminded_at=at,
+    )

@@ -5,7 +5,7 @@ from uuid import UUID
 from billing.domain import ledger
 from billing.domain.returns import give_back
 from billing.settings import NAME
-from billing.store import checkouts, invoices, returns, usages
+from billing.store import checkouts, invoices, reminders, returns, usages
 from chassis import outbox
 from chassis.clock import now
 from chassis.database import Transaction
@@ -20,6 +20,7 @@ from contracts.events.payment import (
     PaymentRefunded,
     PaymentRefused,
     PaymentReturned,
+    Returned,
 )
 from contracts.events.planning import BookingsChanged
 
@@ -116,12 +117,18 @@ async def book_refunds(event: PaymentRefunded, tx: Transaction) -> None:
 
 @listeners.on(PaymentReturned)
 async def book_returns(event: PaymentReturned, tx: Transaction) -> None:
-    """The bank took its money back: the household owes again what this paid."""
-    await _give_back(tx, event, f"returned/{event.payment_id}")
+    """The bank took its money back: the household owes again what this paid.
+
+    What was contested is left to people: nobody is reminded of it until the town hall says so.
+    """
+    is_new = await _give_back(tx, event, f"returned/{event.payment_id}")
+    if is_new and event.how is Returned.CHARGED_BACK:
+        contested = await checkouts.invoice_ids(tx, event.checkout_id)
+        await reminders.pause(tx, contested, "paiement contesté auprès de la banque", None, now())
 
 
-async def _give_back(tx: Transaction, event: PaymentRefunded | PaymentReturned, key: str) -> None:
-    """Undo so much of a payment in the ledger, once for its key."""
+async def _give_back(tx: Transaction, event: PaymentRefunded | PaymentReturned, key: str) -> bool:
+    """Undo so much of a payment in the ledger, once for its key; False when it was undone before."""
     await invoices.lock_household(tx, event.household_id)
     if not await returns.is_booked(tx, event.payment_id):
         raise Later("the payment itself is not in the ledger yet")
@@ -129,4 +136,4 @@ async def _give_back(tx: Transaction, event: PaymentRefunded | PaymentReturned, 
     paid = await returns.paid_invoices(tx, event.household_id, event.checkout_id)
     await invoices.lock_invoices(tx, [invoice_id for invoice_id, _ in paid])
     entries = give_back(event.amount_cents, credit, paid)
-    await invoices.add_ledger_transaction(tx, key, event.household_id, entries, now())
+    return await invoices.add_ledger_transaction(tx, key, event.household_id, entries, now())

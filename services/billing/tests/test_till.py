@@ -61,6 +61,9 @@ async def test_more_than_is_due_is_refused_unless_it_is_wanted(town: Any) -> Non
         given = await town.post(f"/households/{household}/refunds", refund(75), key="back")
         assert given.status == 201
     assert (await town.invoices(household))["credit_cents"] == 0
+    told = (await town.probe.next("billing.credit.refunded")).data
+    assert (told["amount_cents"], told["means"], told["reference"]) == (75, "transfer", "virement du 12")
+    await town.probe.none("billing.credit.refunded")
     await town.balanced()
 
 

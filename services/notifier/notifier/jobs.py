@@ -9,15 +9,17 @@ from aiohttp import web
 from chassis.clock import now
 from chassis.database import DATABASE
 from chassis.jobs import Jobs
-from notifier.channels import CHANNEL, NeverDeliverable, NotDeliveredYet, Throttled, letters
+from notifier.channels import CHANNEL, NeverDeliverable, NotDeliveredYet, Throttled, letters, mailbox
+from notifier.domain.bounces import read_bounce
 from notifier.domain.mails import Mail, next_try, pause
 from notifier.settings import SETTINGS
-from notifier.store import mails
+from notifier.store import bounces, mails
 from notifier.store.announcements import mail_some
 
 ANSWER_MAX = 500
 LEASE_MARGIN_SECONDS = 15
 GUARDIANS_AT_ONCE = 200
+REPORTS_AT_ONCE = 100
 
 log = structlog.get_logger()
 jobs = Jobs()
@@ -54,6 +56,30 @@ async def mail_announcements(app: web.Application) -> None:
         async with app[DATABASE].transaction() as tx:
             if not await mail_some(tx, now(), GUARDIANS_AT_ONCE):
                 return
+
+
+@jobs.every(seconds=60)
+async def read_bounces(app: web.Application) -> None:
+    """Record the reports that came into the mailbox; each replica may read it, a report is recorded once."""
+    settings, database = app[SETTINGS], app[DATABASE]
+    if settings.bounce_imap_host is None:
+        return
+    name = f"{settings.bounce_imap_username}@{settings.bounce_imap_host}/{settings.bounce_imap_folder}"
+    is_all = False
+    while not is_all:
+        async with database.transaction() as tx:
+            uid_validity, last_uid = await bounces.last_read(tx, name)
+        try:
+            read = await mailbox.read_after(settings, uid_validity, last_uid, REPORTS_AT_ONCE)
+        except mailbox.Unreadable as failure:
+            log.warning("the mailbox of reports cannot be read", mailbox=name, answer=str(failure)[:200])
+            return
+        async with database.transaction() as tx:
+            for raw in read.reports:
+                if found := read_bounce(raw):
+                    await bounces.add_bounce(tx, found, raw, now())
+            await bounces.was_read(tx, name, read.uid_validity, read.last_uid)
+        is_all = read.is_all
 
 
 async def _send(app: web.Application, mail: Mail) -> None:

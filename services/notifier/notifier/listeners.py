@@ -1,15 +1,39 @@
 """What notifier hears, and whom it then intends to write to."""
 
+from uuid import UUID
+
 from chassis.clock import now
 from chassis.database import Transaction
 from chassis.inbox import Later, Listeners
-from contracts.events.auth import EmailGiven, EmailReplaced, GuardianChanged, HouseholdChanged, ResetRequested
-from contracts.events.billing import InvoicePublished
-from contracts.events.payment import PaymentConfirmed, PaymentRefused, Unpaid
-from contracts.events.planning import BookingsChanged, Channel, PlaceGranted
+from contracts.events.auth import (
+    EmailGiven,
+    EmailReplaced,
+    GuardianChanged,
+    HouseholdChanged,
+    NewDeviceUsed,
+    ResetRequested,
+)
+from contracts.events.billing import (
+    CreditRefunded,
+    InvoiceCredited,
+    InvoicePublished,
+    InvoiceReminded,
+    InvoiceSettled,
+)
+from contracts.events.payment import (
+    PaymentConfirmed,
+    PaymentHeld,
+    PaymentRefunded,
+    PaymentRefused,
+    PaymentReturned,
+    Unpaid,
+)
+from contracts.events.planning import BookingsChanged, Channel, EnrolmentChanged, PlaceGranted
 from notifier.domain.mails import Contact, Kind, intent
 from notifier.settings import NAME
 from notifier.store import contacts, mails
+
+AboutPayment = PaymentConfirmed | PaymentRefused | PaymentHeld | PaymentRefunded | PaymentReturned
 
 listeners = Listeners(NAME)
 
@@ -29,18 +53,30 @@ async def keep_schools(event: HouseholdChanged, tx: Transaction) -> None:
     await contacts.save_household(tx, event)
 
 
+@listeners.on(EnrolmentChanged)
+async def keep_enrolments(event: EnrolmentChanged, tx: Transaction) -> None:
+    """Know which families an activity's message is for."""
+    await contacts.save_enrolment(tx, event)
+
+
+@listeners.on(BookingsChanged)
+async def keep_bookings(event: BookingsChanged, tx: Transaction) -> None:
+    """Know who still comes to an activity after an enrolment has ended."""
+    await contacts.save_bookings(tx, event)
+
+
 @listeners.on(PaymentConfirmed)
 async def mail_ticket(event: PaymentConfirmed, tx: Transaction) -> None:
     """The ticket, always, to who paid."""
     await _tell_payer(tx, Kind.TICKET, event)
 
 
-async def _tell_payer(tx: Transaction, kind: Kind, event: PaymentConfirmed | PaymentRefused) -> None:
+async def _tell_payer(tx: Transaction, kind: Kind, event: AboutPayment, fact: UUID | None = None) -> None:
     """A mail about money, to who paid or tried to, as soon as an address is known, and as long as they belong there."""
     if not await contacts.is_known(tx, event.payer_id):
         raise Later("no address is known for the payer yet")
     if payer := await contacts.contact(tx, event.payer_id, event.household_id):
-        await mails.add_mail(tx, intent(kind, event.payment_id, payer), kind, payer, event, now())
+        await mails.add_mail(tx, intent(kind, fact or event.payment_id, payer), kind, payer, event, now())
 
 
 @listeners.on(PaymentRefused)
@@ -48,6 +84,55 @@ async def mail_refusal(event: PaymentRefused, tx: Transaction) -> None:
     """The bank's refusal, to who tried to pay; who gave up by themselves know it."""
     if event.outcome is Unpaid.REFUSED:
         await _tell_payer(tx, Kind.REFUSED, event)
+
+
+@listeners.on(PaymentHeld)
+async def mail_hold(event: PaymentHeld, tx: Transaction) -> None:
+    """The town hall looks into a payment: who paid need not fear for the money, nor pay again."""
+    await _tell_payer(tx, Kind.HELD, event)
+
+
+@listeners.on(PaymentRefunded)
+async def mail_refund(event: PaymentRefunded, tx: Transaction) -> None:
+    """Money on its way back; one payment may be refunded in several parts."""
+    await _tell_payer(tx, Kind.REFUND, event, event.refund_id)
+
+
+@listeners.on(PaymentReturned)
+async def mail_return(event: PaymentReturned, tx: Transaction) -> None:
+    """The bank took a payment back: what it had paid is due again."""
+    await _tell_payer(tx, Kind.RETURNED, event)
+
+
+@listeners.on(InvoiceReminded)
+async def mail_reminder(event: InvoiceReminded, tx: Transaction) -> None:
+    """An invoice past its day, to every guardian who did not leave reminders."""
+    fact = f"{event.invoice_id}/{event.step}"
+    for person in await contacts.who_want_reminders(tx, event.household_id):
+        await mails.add_mail(tx, intent(Kind.REMINDER, fact, person), Kind.REMINDER, person, event, now())
+
+
+@listeners.on(InvoiceSettled)
+async def drop_reminders(event: InvoiceSettled, tx: Transaction) -> None:
+    """What is paid is reminded of no more, even where a mail server that is away still keeps the reminder here."""
+    await mails.drop_reminders(tx, event.invoice_id)
+
+
+@listeners.on(InvoiceCredited)
+async def mail_credit(event: InvoiceCredited, tx: Transaction) -> None:
+    """A credit note corrects what was invoiced: every guardian is told."""
+    await _tell_guardians(tx, Kind.CREDIT, event, event.credit_note_id)
+
+
+@listeners.on(CreditRefunded)
+async def mail_credit_refund(event: CreditRefunded, tx: Transaction) -> None:
+    """The till keeper gave a credit back: every guardian is told."""
+    await _tell_guardians(tx, Kind.CREDIT_REFUND, event, event.refund_id)
+
+
+async def _tell_guardians(tx: Transaction, kind: Kind, event: InvoiceCredited | CreditRefunded, fact: UUID) -> None:
+    for person in await contacts.guardians(tx, event.household_id):
+        await mails.add_mail(tx, intent(kind, fact, person), kind, person, event, now())
 
 
 @listeners.on(InvoicePublished)
@@ -100,8 +185,14 @@ async def mail_replacement(event: EmailReplaced, tx: Transaction) -> None:
     await _tell_account(tx, Kind.EMAIL_REPLACED, f"{event.account_id}/{event.replaced_at.isoformat()}", event)
 
 
+@listeners.on(NewDeviceUsed)
+async def mail_new_device(event: NewDeviceUsed, tx: Transaction) -> None:
+    """A sign-in from a device that was never seen before, to whom the account belongs."""
+    await _tell_account(tx, Kind.NEW_DEVICE, event.session_id, event)
+
+
 async def _tell_account(
-    tx: Transaction, kind: Kind, fact: object, event: ResetRequested | EmailGiven | EmailReplaced
+    tx: Transaction, kind: Kind, fact: object, event: ResetRequested | EmailGiven | EmailReplaced | NewDeviceUsed
 ) -> None:
     """A mail to the address that the event names, known or not; none to somebody who was erased meanwhile."""
     person = Contact(event.account_id, event.first_name, event.email)

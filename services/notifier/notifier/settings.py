@@ -1,10 +1,10 @@
 """What notifier needs to know at start."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
 from aiohttp import web
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, model_validator
 
 from chassis.sealing import Seal
 from chassis.settings import ServiceSettings
@@ -17,7 +17,9 @@ class Settings(ServiceSettings):
     """``MAIL_FROM`` is the sender's address; ``SMTP_TLS`` is ``none`` only towards a server on the same machine.
 
     ``LINK_SECRET``, auth's too, opens the links that auth has sent by mail; they are kept sealed until then.
-    ``BOUNCE_SECRET`` opens the hook for what mail servers send back; without it there is none.
+    ``BOUNCE_SECRET`` opens the hook for what mail servers send back; without it there is none. ``BOUNCE_IMAP_HOST``
+    names the server of the mailbox that ``MAIL_FROM`` is, or forwards to: reports are read there too.
+    ``MAIL_EXAMPLES``, in development, is the folder of the contracts' examples: ``/previews`` shows every mail.
     Not more than ``MAILS_A_MINUTE_A_DOMAIN`` go to one domain, whatever the number of replicas. Pauses grow to an
     hour, so that ``MAIL_ATTEMPTS_MAX`` of 200 is more than a week of a mail server away.
     """
@@ -35,8 +37,21 @@ class Settings(ServiceSettings):
     mails_a_minute_a_domain: int = Field(default=600, gt=0)
     link_secret: SecretStr = Field(min_length=32)
     bounce_secret: SecretStr | None = Field(default=None, min_length=32)
+    bounce_imap_host: str | None = None
+    bounce_imap_port: int = Field(default=993, gt=0, le=65_535)
+    bounce_imap_tls: Literal["none", "tls"] = "tls"
+    bounce_imap_username: str | None = None
+    bounce_imap_password: SecretStr | None = None
+    bounce_imap_folder: str = Field(default="INBOX", pattern=r'^[^"\\\r\n]+$')
+    mail_examples: Path | None = None
     mail_retry_seconds: float = Field(default=30, gt=0)
     mail_attempts_max: int = Field(default=200, gt=0)
+
+    @model_validator(mode="after")
+    def _mailbox_can_be_opened(self) -> Self:
+        if self.bounce_imap_host and not (self.bounce_imap_username and self.bounce_imap_password):
+            raise ValueError("BOUNCE_IMAP_HOST wants BOUNCE_IMAP_USERNAME and BOUNCE_IMAP_PASSWORD")
+        return self
 
     @property
     def dialogue_seconds_max(self) -> float:

@@ -1,8 +1,6 @@
 """The sender against a mail server that refuses, throttles, hangs, hangs up and goes away."""
 
 import asyncio
-from email.message import EmailMessage
-from email.policy import SMTP as SMTP_POLICY
 from typing import Any
 from uuid import uuid4
 
@@ -146,44 +144,3 @@ async def test_a_dead_mail_is_listed_and_sent_again_to_the_address_known_now(pos
     assert mail["To"] == "camille@example.org"
     assert (await post.client.post(again, headers=post.staff())).status == 404
     assert (await post.client.post(f"/mails/{uuid4()}/again", headers=post.staff(Role.TILL_KEEPER))).status == 404
-
-
-def bounced(message_id: str, action: str = "failed", status: str = "5.1.1") -> bytes:
-    """A delivery status notification as mail servers write them."""
-    headers = f"Message-ID: {message_id}\r\nTo: camille@example.org\r\n"
-    parts = (
-        ("text/plain", "Sorry."),
-        (
-            "message/delivery-status",
-            "Reporting-MTA: dns; mx.example.org\r\n\r\nFinal-Recipient: rfc822; camille@example.org\r\n"
-            f"Action: {action}\r\nStatus: {status}\r\nDiagnostic-Code: smtp; 550 {status} mailbox unavailable\r\n",
-        ),
-        ("text/rfc822-headers", headers),
-    )
-    body = "".join(f"--b\r\nContent-Type: {kind}\r\n\r\n{text}\r\n" for kind, text in parts)
-    top = 'MIME-Version: 1.0\r\nContent-Type: multipart/report; report-type=delivery-status; boundary="b"\r\n\r\n'
-    return f"{top}{body}--b--\r\n".encode()
-
-
-async def test_what_comes_back_is_kept_and_shown(post: Any) -> None:
-    await post.known()
-    await post.probe.publish(post.confirmed())
-    (mail,) = await post.mails(1)
-    await post.line("sent")
-    hook = {"Authorization": f"Bearer {post.settings.bounce_secret.get_secret_value()}"}
-    ordinary = EmailMessage()
-    ordinary.set_content("hello")
-    for raw, headers, status in (
-        (bounced(mail["Message-ID"]), {"Authorization": "Bearer no"}, 401),
-        (ordinary.as_bytes(policy=SMTP_POLICY), hook, 422),
-        (b"\xff\x00", hook, 422),
-        (bounced(mail["Message-ID"], "delayed", "4.4.1"), hook, 204),
-        (bounced(f"<{uuid4()}@elsewhere.example>"), hook, 204),
-    ):
-        assert (await post.client.post("/bounces", data=raw, headers=headers)).status == status
-    assert (await post.line("sent"))["mail_id"]
-    assert (await post.client.post("/bounces", data=bounced(mail["Message-ID"]), headers=hook)).status == 204
-    assert "mailbox unavailable" in (await post.line("bounced"))["last_answer"]
-    listed = await (await post.client.get("/mails?status=bounced", headers=post.staff())).json()
-    assert (len(listed["mails"]), listed["counts"]) == (1, {"bounced": 1})
-    assert (await post.client.get("/mails?status=nothing", headers=post.staff())).status == 422

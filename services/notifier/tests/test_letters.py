@@ -1,6 +1,5 @@
 """The words of every mail: complete in each language, the same as they were, and harmless whatever somebody typed."""
 
-import json
 import re
 from email.message import EmailMessage
 from html.parser import HTMLParser
@@ -13,7 +12,8 @@ from pydantic import SecretStr
 
 from contracts.api.notifier import Language
 from notifier.channels import languages, letters
-from notifier.domain.mails import OPTIONAL, Kind, Mail
+from notifier.channels.examples import event_of, mail_of
+from notifier.domain.mails import OPTIONAL, Kind
 from notifier.settings import Settings
 
 EXAMPLES = Path(__file__).parents[3] / "contracts" / "examples"
@@ -33,7 +33,17 @@ SETTINGS = Settings(
     link_secret=SecretStr("a secret of the examples, long enough"),
 )
 EVERY_MAIL = [(kind, language) for kind in Kind for language in Language]
-FREE_TEXTS = {"markdown", "child_first_name", "activity_label", "town", "till", "household_name", "bank_reference"}
+FREE_TEXTS = {
+    "markdown",
+    "child_first_name",
+    "activity_label",
+    "town",
+    "till",
+    "household_name",
+    "bank_reference",
+    "reason",
+    "reference",
+}
 HOSTILE = (
     "<script>alert(1)</script><img src=x onerror=alert(1)>",
     "Léa\r\nBcc: somebody@example.org\r\n\r\nEvil",
@@ -43,15 +53,11 @@ HOSTILE = (
 
 
 def example(kind: Kind) -> dict[str, Any]:
-    if kind is Kind.ANNOUNCEMENT:
-        return {"markdown": "# Grève jeudi\n\nLa cantine est **fermée** ; voir [le site](https://ville.example)."}
-    read: dict[str, Any] = json.loads((EXAMPLES / f"{letters.EVENTS[kind].type}.json").read_text(encoding="utf-8"))
-    return {**read, "reason": "Grève du personnel"} if kind is Kind.CLOSED else read
+    return event_of(kind, EXAMPLES, SETTINGS)
 
 
 def written(kind: Kind, language: Language, event: dict[str, Any], first_name: str = "Camille") -> EmailMessage:
-    mail = Mail(UUID(int=1), kind, "camille@example.org", first_name, language, UUID(int=2), event, 1)
-    return letters.write(mail, SETTINGS)
+    return letters.write(mail_of(kind, language, event, first_name), SETTINGS)
 
 
 def parts(message: EmailMessage) -> tuple[str, str]:

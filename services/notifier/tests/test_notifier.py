@@ -2,8 +2,11 @@
 
 import asyncio
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
+
+from aiohttp.test_utils import TestClient, TestServer
 
 from chassis.clock import now
 from chassis.sealing import Seal
@@ -11,6 +14,10 @@ from chassis.testing import eventually
 from contracts.events.auth import EmailGiven, EmailReplaced, GuardianChanged, ResetRequested
 from contracts.events.payment import PaymentRefused, Unpaid
 from contracts.events.planning import BookedDay, BookingsChanged, Channel, PlaceGranted
+from notifier.app import build
+from notifier.domain.mails import Kind
+
+EXAMPLES = Path(__file__).parents[3] / "contracts" / "examples"
 
 
 async def test_the_ticket_goes_out_once_with_its_pdf(post: Any) -> None:
@@ -252,3 +259,17 @@ async def test_the_address_that_was_left_is_told_once(post: Any) -> None:
     (mail,) = await post.mails(1)
     assert (str(mail["To"]), "List-Unsubscribe" in mail) == ("before@example.org", False)
     assert await post.sql("SELECT count(*) FROM mail") == 1
+
+
+async def test_every_mail_can_be_looked_at_where_examples_are_named_and_nowhere_else(post: Any) -> None:
+    assert (await post.client.get("/previews")).status == 404
+    assert (await post.client.get("/previews/ticket/fr")).status == 404
+    open_one = build(post.settings.model_copy(update={"mail_examples": EXAMPLES}))
+    async with TestClient(TestServer(open_one)) as client:
+        listed = await (await client.get("/previews")).text()
+        for kind in Kind:
+            assert f"/previews/{kind}/en" in listed
+            assert "<html" in await (await client.get(f"/previews/{kind}/en")).text()
+            assert "Bonjour" in await (await client.get(f"/previews/{kind}/fr.txt")).text()
+        assert (await client.get("/previews/nothing/fr")).status == 404
+        assert (await client.get("/previews/ticket/xx")).status == 404

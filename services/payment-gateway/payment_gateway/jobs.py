@@ -15,10 +15,11 @@ from payment_gateway.banks.inquiry import carry_out, look_up
 from payment_gateway.domain.failures import BankUnreachable, NoAccount
 from payment_gateway.domain.payments import Move
 from payment_gateway.settings import SETTINGS
-from payment_gateway.store import payments
+from payment_gateway.store import journal, payments
 
 AT_ONCE = 10
 LEASE = timedelta(seconds=30)
+TRIMMED_AT_ONCE = 500
 
 log = structlog.get_logger()
 jobs = Jobs()
@@ -34,6 +35,21 @@ async def ask_banks(app: web.Application) -> None:
         await asyncio.gather(*(_ask(app, payment_id) for payment_id in due))
         if len(due) < AT_ONCE:
             return
+
+
+@jobs.every(seconds=3600)
+async def trim(app: web.Application) -> None:
+    """Forget what is older than the retention time: the bytes of words, the addresses of payers."""
+    before, words, addresses = now() - timedelta(days=app[SETTINGS].journal_days), 0, 0
+    while True:
+        async with app[DATABASE].transaction() as tx:
+            found = await journal.trim(tx, before, now(), TRIMMED_AT_ONCE)
+            cleared = await payments.trim_emails(tx, before, TRIMMED_AT_ONCE)
+        words, addresses = words + found, addresses + cleared
+        if max(found, cleared) < TRIMMED_AT_ONCE:
+            break
+    if words or addresses:
+        log.info("journal trimmed", words=words, addresses=addresses, before=before.isoformat())
 
 
 async def _ask(app: web.Application, payment_id: UUID) -> None:

@@ -2,7 +2,7 @@
 
 from chassis.database import Transaction
 from chassis.inbox import Listeners
-from contracts.events.billing import CheckoutOpened, PaymentUnmatched
+from contracts.events.billing import CheckoutOpened, InvoiceSettled, PaymentUnmatched
 from payment_gateway.settings import NAME
 from payment_gateway.store import payments, till
 
@@ -19,3 +19,9 @@ async def keep_checkouts(event: CheckoutOpened, tx: Transaction) -> None:
 async def note_surplus(event: PaymentUnmatched, tx: Transaction) -> None:
     """Put money beyond what was due on the till keeper's list."""
     await till.note_surplus(tx, event.payment_id, event.surplus_cents)
+
+
+@listeners.on(InvoiceSettled)
+async def note_settlements(event: InvoiceSettled, tx: Transaction) -> None:
+    """Know how a payment's story ended."""
+    await till.note_settlement(tx, event)

@@ -104,7 +104,10 @@ class Settings(ServiceSettings):
     ``LyraAccount``, ``PAYBOX_ACCOUNTS`` of ``PayboxAccount``, ``STRIPE_ACCOUNTS`` of ``StripeAccount``. A till that no
     account names pays at PayFiP. A bank's door keeps so many notifications a payment, and so many an hour that name no
     payment; what comes beyond is counted only. ``WEBHOOK_CHECK`` has the service call
-    its own webhooks by ``PUBLIC_URL`` at start and say in its log whether they answer.
+    its own webhooks by ``PUBLIC_URL`` at start and say in its log whether they answer. What was confirmed
+    ``REMITTANCE_DAYS`` ago should be in a remittance by now. After ``JOURNAL_DAYS`` the bytes of the banks' words and
+    the payers' addresses are forgotten: thirteen months is as long as a payer may contest (Code monétaire et
+    financier, L133-24), and one more to answer.
     """
 
     public_url: str = Field(pattern=r"^https?://[^/]+$", max_length=150)
@@ -124,6 +127,8 @@ class Settings(ServiceSettings):
     notice_bytes_max: int = 16_384
     notices_kept_a_payment: int = Field(default=100, gt=0)
     unknown_notices_kept_an_hour: int = Field(default=60, gt=0)
+    remittance_days: int = Field(default=5, ge=1)
+    journal_days: int = Field(default=427, ge=30)
 
     @model_validator(mode="after")
     def _one_account_each(self) -> Self:

@@ -23,8 +23,10 @@ from chassis.command import set_up
 from chassis.testing import Probe, Tokens, eventually
 from contracts.events.billing import CheckoutInvoice, CheckoutOpened
 from contracts.identity import Role
+from local_stack.testing import Wire, wired
 from payment_gateway.__main__ import SERVICE
 from payment_gateway.app import build
+from payment_gateway.jobs import jobs
 from payment_gateway.settings import Settings
 
 AUDIENCE = "payment-gateway"
@@ -118,6 +120,9 @@ class Till:
     probe: Probe
     bank: Bank
     settings: Settings
+    database: Wire
+    broker: Wire
+    database_url: str
     household: UUID
     bank_name: str = "payfip"
     forms: dict[str, Any] = field(default_factory=dict)
@@ -236,8 +241,14 @@ class Till:
         answer: dict[str, Any] = await response.json()
         return answer
 
+    async def run_job(self, name: str) -> None:
+        """Run a job of the clock's now."""
+        app = self.client.app
+        assert app is not None
+        await next(job.run for job in jobs.all if job.run.__name__ == name)(app)
+
     async def sql(self, query: str, *arguments: Any) -> Any:
-        connection = await asyncpg.connect(self.settings.database_url)
+        connection = await asyncpg.connect(self.database_url)
         try:
             return await connection.fetchval(query, *arguments)
         finally:
@@ -245,10 +256,25 @@ class Till:
 
 
 @pytest.fixture
+async def database(database_url: str) -> AsyncIterator[Wire]:
+    """The service's way to its database; the test itself looks past it."""
+    async with wired(database_url) as wire:
+        yield wire
+
+
+@pytest.fixture
+async def broker(amqp_url: str) -> AsyncIterator[Wire]:
+    """The service's way to the broker; the probe goes past it."""
+    async with wired(amqp_url) as wire:
+        yield wire
+
+
+@pytest.fixture
 async def till(
     request: pytest.FixtureRequest,
     database_url: str,
-    amqp_url: str,
+    database: Wire,
+    broker: Wire,
     tokens: Tokens,
     probe: Probe,
     bank: Bank,
@@ -260,8 +286,8 @@ async def till(
     paybox = {**CONTRACT, "mode": "TEST", "tills": ["REGIE-P"], "public_key": bank_keys()[1], "door": DOOR}
     paybox |= {"form_url": f"{bank.url}/cgi/FramepagepaiementRWD.cgi", "status_url": f"{bank.url}/load.html"}
     settings = Settings(
-        database_url=database_url,
-        amqp_url=amqp_url,
+        database_url=database.url,
+        amqp_url=broker.url,
         auth_url=tokens.url,
         http_port=port,
         public_url=f"http://127.0.0.1:{port}",
@@ -279,4 +305,5 @@ async def till(
     )
     await set_up(SERVICE, settings)
     async with TestClient(TestServer(build(settings), port=port)) as client:
-        yield Till(client, tokens, probe, bank, settings, uuid4(), getattr(request, "param", "payfip"))
+        name = getattr(request, "param", "payfip")
+        yield Till(client, tokens, probe, bank, settings, database, broker, database_url, uuid4(), name)

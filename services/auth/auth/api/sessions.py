@@ -11,7 +11,7 @@ from auth.api.keys import OWN_KEYS
 from auth.api.secrets import HASHER
 from auth.domain.access_codes import typed_identifier
 from auth.domain.failures import SessionOver, SetUpWanted, WrongCodes
-from auth.domain.sign_in import stage
+from auth.domain.sign_in import SetUp, stage
 from auth.settings import SETTINGS, Settings
 from auth.store import accounts, sessions
 from chassis import outbox
@@ -19,8 +19,9 @@ from chassis.clock import now
 from chassis.database import DATABASE, Transaction
 from chassis.http import json_response, public, read_body
 from contracts.api.auth import SessionKey, SessionState, SignedIn, SignIn, Stage, Token, TokenWish
-from contracts.events.auth import SessionEnded
+from contracts.events.auth import NewDeviceUsed, SessionEnded
 from contracts.failures import Invalid
+from contracts.user_agents import browser_and_system
 
 AUDIENCES = frozenset({"auth", "planning", "billing", "payment-gateway", "notifier"})
 NO_SUCH_AUDIENCE = "no service of that name"
@@ -93,8 +94,31 @@ async def sign_in(request: web.Request) -> web.Response:
         if rehashed:
             await accounts.rehash(tx, account, rehashed)
         answer = await open_session(request, tx, account, wish.user_agent)
+        if wish.device:
+            await _note_device(tx, account, answer.identity.session_id, wish.device.get_secret_value(), wish.user_agent)
         await accounts.add_fact(tx, "signed in", account.account_id, wish.client_address)
     return json_response(answer, status=201)
+
+
+async def _note_device(
+    tx: Transaction, account: accounts.Account, session_id: UUID, device: str, user_agent: str
+) -> None:
+    """A new device is told to the address that was confirmed, as soon as the secret is right, one-time code or not."""
+    at = now()
+    is_new = await sessions.is_new_device(tx, account.account_id, device, at)
+    if not is_new or account.email is None or account.set_up is not SetUp.DONE:
+        return
+    browser, system = browser_and_system(user_agent)
+    event = NewDeviceUsed(
+        session_id=session_id,
+        account_id=account.account_id,
+        first_name=account.first_name,
+        email=account.email,
+        browser=browser,
+        system=system,
+        signed_in_at=at,
+    )
+    await outbox.add(tx, event)
 
 
 @routes.post("/sessions/state")

@@ -341,11 +341,17 @@ async def add_fact(tx: Transaction, fact: str, account_id: UUID | None, address:
 
 
 async def forget(
-    tx: Transaction, *, sessions_before: datetime, facts_before: datetime, imports_before: datetime
+    tx: Transaction,
+    *,
+    sessions_before: datetime,
+    devices_before: datetime,
+    facts_before: datetime,
+    imports_before: datetime,
 ) -> int:
     """Retention: how many rows went."""
     statements = (
         ("DELETE FROM session WHERE coalesce(ended_at, last_used_at) < $1", sessions_before),
+        ("DELETE FROM device WHERE last_used_at < $1", devices_before),
         ("DELETE FROM link WHERE expires_at < $1", sessions_before),
         ("DELETE FROM sign_in_guard WHERE last_at < $1", sessions_before),
         ("DELETE FROM security_fact WHERE at < $1", facts_before),

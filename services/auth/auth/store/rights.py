@@ -50,7 +50,7 @@ async def erase(tx: Transaction, household_id: UUID, at: datetime) -> None:
         at,
     )
     accounts = await registry.guardian_ids(tx, [household_id])
-    for table in ("session", "link", "recovery_code"):
+    for table in ("session", "device", "link", "recovery_code"):
         await tx.execute(f"DELETE FROM {table} WHERE account_id = ANY($1::uuid[])", accounts)  # noqa: S608 - our names
     await tx.execute(
         "UPDATE account SET first_name = $2, last_name = '—', email = NULL, email_confirmed_at = NULL, "

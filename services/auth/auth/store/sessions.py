@@ -43,6 +43,20 @@ async def add_session(
     return session_id
 
 
+async def is_new_device(tx: Transaction, account_id: UUID, device: str, now: datetime) -> bool:
+    """Note the device of a sign-in; whether the account was used before, and never on this one."""
+    hashed = token_hash(device)
+    is_first_time: bool = await tx.fetchval(
+        "INSERT INTO device (account_id, device_hash, first_used_at, last_used_at) VALUES ($1, $2, $3, $3) "
+        "ON CONFLICT (account_id, device_hash) DO UPDATE SET last_used_at = $3 RETURNING xmax = 0",
+        account_id,
+        hashed,
+        now,
+    )
+    query = "SELECT EXISTS (SELECT FROM device WHERE account_id = $1 AND device_hash <> $2)"
+    return is_first_time and bool(await tx.fetchval(query, account_id, hashed))
+
+
 async def session_by_token(tx: Transaction, token: str) -> Session | None:
     """The session of that token, over or not; its account is active."""
     row = await tx.fetchrow(

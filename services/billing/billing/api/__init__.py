@@ -1,6 +1,6 @@
 """billing's doors."""
 
-from billing.api import checkouts, credit_notes, invoices, runs, tariffs, till
+from billing.api import checkouts, credit_notes, invoices, reminders, runs, tariffs, till
 
 ROUTES = (
     *runs.routes,
@@ -9,4 +9,5 @@ ROUTES = (
     *credit_notes.routes,
     *checkouts.routes,
     *till.routes,
+    *reminders.routes,
 )

@@ -4,7 +4,7 @@ import csv
 import io
 from datetime import date, timedelta
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from aiohttp import web
 
@@ -20,7 +20,7 @@ from chassis.idempotency import recall, remember
 from chassis.identity import require
 from contracts.api.billing import InvoiceSummary
 from contracts.api.till import AccountList, Receipt, ReceiptWish, RefundWish
-from contracts.events.billing import InvoiceSettled
+from contracts.events.billing import CreditRefunded, InvoiceSettled
 from contracts.failures import Invalid
 from contracts.identity import Permission
 
@@ -119,7 +119,9 @@ async def post_refund(request: web.Request) -> web.Response:
                 raise MoreThanCredit("more than the town owes the household", credit_cents=credit)
             entries = ledger.refunded(wish.amount_cents, means=wish.means, till=request.app[SETTINGS].till_reference)
             movement = f"credit-refund/{household_id}/{key}"
-            await invoices.add_ledger_transaction(tx, movement, household_id, entries, now(), note=wish.reference)
+            at, gives = now(), wish.model_dump()
+            await invoices.add_ledger_transaction(tx, movement, household_id, entries, at, note=wish.reference)
+            await outbox.add(tx, CreditRefunded(refund_id=uuid4(), household_id=household_id, refunded_at=at, **gives))
             answer = wish.model_dump_json().encode()
             await remember(tx, f"refunds/{household_id}", key, answer)
     return web.Response(body=answer, status=201, content_type="application/json", charset="utf-8")

@@ -1,5 +1,5 @@
 """notifier's doors."""
 
-from notifier.api import announcements, log, preferences
+from notifier.api import announcements, log, preferences, previews
 
-ROUTES = (*preferences.routes, *log.routes, *announcements.routes)
+ROUTES = (*preferences.routes, *log.routes, *announcements.routes, *previews.routes)

@@ -1,12 +1,20 @@
 """The town hall's messages: above the sign-in form, on a family's pages, and by mail."""
 
 from aiohttp import web
+from pydantic import ValidationError
 
 from chassis.clock import now
 from chassis.database import DATABASE, Transaction
 from chassis.http import json_response, public, read_body
 from chassis.identity import household_in_path, require
-from contracts.api.notifier import Announcement, AnnouncementArchive, Announcements, AnnouncementWish
+from contracts.api.notifier import (
+    Announcement,
+    AnnouncementArchive,
+    Announcements,
+    AnnouncementWish,
+    AudienceWish,
+)
+from contracts.failures import Invalid
 from contracts.identity import Permission
 from notifier.domain.failures import NoSuchAnnouncement
 from notifier.store import announcements
@@ -37,13 +45,28 @@ async def get_archive(request: web.Request) -> web.Response:
         return json_response(await _archive(tx))
 
 
+@routes.get("/announcements/audience")
+async def get_audience(request: web.Request) -> web.Response:
+    """How many a message would be for, counted before it is saved."""
+    require(request, Permission.WRITE_ANNOUNCEMENTS)
+    try:
+        wish = AudienceWish.model_validate(dict(request.query))
+    except ValidationError:
+        raise Invalid("no such audience", errors=[{"field": "activity_id", "message": "no such audience"}]) from None
+    async with request.app[DATABASE].transaction() as tx:
+        return json_response(await announcements.audience(tx, wish, now()))
+
+
 @routes.post("/announcements")
 async def post_announcement(request: web.Request) -> web.Response:
     """Save a message; the answer is the archive with it."""
     person = require(request, Permission.WRITE_ANNOUNCEMENTS)
     wish = await read_body(request, AnnouncementWish)
     async with request.app[DATABASE].transaction() as tx:
-        await announcements.add(tx, wish, person.subject_id, now())
+        if not await announcements.add(tx, wish, person.subject_id, now()):
+            raise Invalid(
+                "nobody is enrolled in it", errors=[{"field": "activity_id", "message": "nobody is enrolled"}]
+            )
         return json_response(await _archive(tx), status=201)
 
 
@@ -59,5 +82,7 @@ async def post_end(request: web.Request) -> web.Response:
 
 async def _archive(tx: Transaction) -> AnnouncementArchive:
     return AnnouncementArchive(
-        announcements=await announcements.archive(tx, now()), schools=await announcements.schools(tx)
+        announcements=await announcements.archive(tx, now()),
+        schools=await announcements.schools(tx),
+        activities=await announcements.activities(tx, now()),
     )

@@ -1,22 +1,20 @@
 """The log of mails, for staff: what was sent, what never will be, what came back."""
 
 import hmac
-from email import message_from_bytes, policy
-from email.message import EmailMessage
 
 from aiohttp import web
 
 from chassis.clock import now
 from chassis.database import DATABASE
 from chassis.http import json_response, path_uuid, public
-from chassis.identity import require
-from contracts.api.notifier import MailLog, MailStatus
+from chassis.identity import household_in_path, identity, require
+from contracts.api.notifier import MailLog, MailStatus, PaymentMails
 from contracts.failures import Invalid, NotFound, Unauthenticated
 from contracts.identity import Permission
 from notifier.domain.bounces import read_bounce
 from notifier.domain.failures import NoSuchMail
 from notifier.settings import SETTINGS
-from notifier.store import mails
+from notifier.store import bounces, mails
 
 LOG_MAX = 200
 
@@ -34,6 +32,17 @@ async def get_mails(request: web.Request) -> web.Response:
     async with request.app[DATABASE].transaction() as tx:
         log = MailLog(mails=await mails.latest(tx, LOG_MAX, status), counts=await mails.counts(tx))
     return json_response(log)
+
+
+@routes.get("/households/{household_id}/payments/{payment_id}/mails")
+async def get_payment_mails(request: web.Request) -> web.Response:
+    """What was mailed about a payment; to whom, and what the mail server answered, is for staff."""
+    household_id = household_in_path(request, Permission.READ_MAILS)
+    async with request.app[DATABASE].transaction() as tx:
+        found = await mails.about_payment(tx, household_id, path_uuid(request, "payment_id"))
+    if not identity(request).may(Permission.READ_MAILS):
+        found = tuple(mail.model_copy(update={"recipient": None, "answer": None}) for mail in found)
+    return json_response(PaymentMails(mails=found))
 
 
 @routes.post("/mails/{mail_id}/again")
@@ -57,18 +66,9 @@ async def post_bounce(request: web.Request) -> web.Response:
     if not hmac.compare_digest(given.encode(), secret.get_secret_value().encode()):
         raise Unauthenticated("the hook's secret is wrong")
     raw = await request.read()
-    message = message_from_bytes(raw, policy=policy.default)
-    found = read_bounce(message) if isinstance(message, EmailMessage) else None
+    found = read_bounce(raw)
     if found is None:
         raise Invalid("this is not a delivery status notification", errors=[])
     async with request.app[DATABASE].transaction() as tx:
-        await mails.add_bounce(
-            tx,
-            found.mail_id,
-            status=found.status,
-            diagnostic=found.diagnostic,
-            is_final=found.is_final,
-            raw=raw,
-            at=now(),
-        )
+        await bounces.add_bounce(tx, found, raw, now())
     return web.Response(status=204)

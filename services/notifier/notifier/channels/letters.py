@@ -1,7 +1,7 @@
 """A mail's words: subject, text and HTML from one template in the reader's language, and its attachment.
 
-A template is rendered twice. It speaks in pieces (``p``, ``note``, ``facts``, ``lines``, ``button``) that are HTML the
-first time and plain text the second.
+A template is rendered twice. It speaks in pieces (``p``, ``note``, ``facts``, ``lines``, ``whole``, ``button``) that
+are HTML the first time and plain text the second.
 """
 
 import re
@@ -18,9 +18,15 @@ from markupsafe import Markup
 
 from chassis.clock import now
 from contracts.api.notifier import Announcement, Language
-from contracts.events.auth import EmailGiven, EmailReplaced, ResetRequested
-from contracts.events.billing import InvoicePublished
-from contracts.events.payment import PaymentConfirmed, PaymentRefused
+from contracts.events.auth import EmailGiven, EmailReplaced, NewDeviceUsed, ResetRequested
+from contracts.events.billing import CreditRefunded, InvoiceCredited, InvoicePublished, InvoiceReminded
+from contracts.events.payment import (
+    PaymentConfirmed,
+    PaymentHeld,
+    PaymentRefunded,
+    PaymentRefused,
+    PaymentReturned,
+)
 from contracts.events.planning import BookingsChanged, PlaceGranted
 from contracts.model import Contract
 from documents import ticket
@@ -31,13 +37,20 @@ from notifier.settings import Settings
 EVENTS: dict[Kind, type[Contract]] = {
     Kind.TICKET: PaymentConfirmed,
     Kind.REFUSED: PaymentRefused,
+    Kind.HELD: PaymentHeld,
+    Kind.REFUND: PaymentRefunded,
+    Kind.RETURNED: PaymentReturned,
     Kind.INVOICE: InvoicePublished,
+    Kind.REMINDER: InvoiceReminded,
+    Kind.CREDIT: InvoiceCredited,
+    Kind.CREDIT_REFUND: CreditRefunded,
     Kind.RECAP: BookingsChanged,
     Kind.PLACE: PlaceGranted,
     Kind.CLOSED: BookingsChanged,
     Kind.RESET: ResetRequested,
     Kind.CONFIRM_EMAIL: EmailGiven,
     Kind.EMAIL_REPLACED: EmailReplaced,
+    Kind.NEW_DEVICE: NewDeviceUsed,
     Kind.ANNOUNCEMENT: Announcement,
 }
 MANY_LINES = {"markdown"}
@@ -81,6 +94,7 @@ HTML_PIECES: dict[str, Callable[..., str]] = {
     "facts": _html_facts,
     "lines": _html_lines,
     "markdown": lambda text: Markup(_MARKDOWN.render(text)),  # noqa: S704 - raw HTML is off
+    "whole": lambda text: Markup('<span class="whole">{}</span>').format(text),
     "button": lambda label, url: Markup('<p><a class="button" href="{}">{}</a></p>\n').format(url, label),
 }
 
@@ -94,6 +108,7 @@ def text_pieces(language: Language) -> dict[str, Callable[..., str]]:
         "facts": lambda rows: "".join(f"{name}{colon} {value}\n" for name, value in rows) + "\n",
         "lines": lambda rows: "".join(f"- {each}\n" for each in rows) + "\n",
         "markdown": lambda text: f"{text}\n\n",
+        "whole": str,
         "button": lambda label, url: f"{label}{colon} {url}\n\n",
     }
 

@@ -2,33 +2,58 @@
 
 import re
 from dataclasses import dataclass
-from email.message import EmailMessage, Message
+from email import message_from_bytes
+from email.message import Message
+from hashlib import sha256
 from uuid import UUID
 
-MESSAGE_ID = re.compile(rb"^Message-ID:\s*<([0-9a-f-]{36})@", re.IGNORECASE | re.MULTILINE)
+MESSAGE_ID = re.compile(r"^(?:Message-ID:)?\s*<([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})@", re.I | re.M)
+NOBODY_THERE = ("5.0.0", "5.1.", "5.2.1")
+"""Statuses of an address that nobody reads (RFC 3463); a full mailbox or a policy concerns one mail alone."""
 TEXT_MAX = 500
 
 
 @dataclass(frozen=True)
 class Bounce:
-    """Which mail came back (None when it cannot be told), the server's status and words, and whether for good."""
+    """Which mail came back (None when it cannot be told), the server's status and words, and whether for good.
+
+    ``fingerprint`` is the same for the same report, whichever way it came.
+    """
 
     mail_id: UUID | None
     status: str
     diagnostic: str
     is_final: bool
+    fingerprint: bytes
+
+    @property
+    def is_of_the_address(self) -> bool:
+        """Whether no mail to this address will arrive."""
+        return self.is_final and self.status.startswith(NOBODY_THERE)
 
 
-def read_bounce(message: EmailMessage) -> Bounce | None:
+def read_bounce(raw: bytes) -> Bounce | None:
     """The bounce in a delivery status notification; None when it is not one."""
+    message = message_from_bytes(raw)
     for part in message.walk():
         if part.get_content_type() == "message/delivery-status":
-            fields = _fields(part)
+            fields, mail_id = _fields(part), _mail_id(message)
             action, status = fields.get("action", "").lower(), fields.get("status", "")
             diagnostic = fields.get("diagnostic-code", "") or f"{action} {status}".strip()
-            is_final = action == "failed" and not status.startswith("4")
-            return Bounce(_mail_id(message), status[:20], " ".join(diagnostic.split())[:TEXT_MAX], is_final)
+            known = [str(mail_id), *(f"{name}:{' '.join(value.split())}" for name, value in sorted(fields.items()))]
+            return Bounce(
+                mail_id,
+                _plain(status, 20),
+                _plain(diagnostic, TEXT_MAX),
+                is_final=action == "failed" and not status.startswith("4"),
+                fingerprint=sha256("\n".join(known).encode(errors="replace")).digest(),
+            )
     return None
+
+
+def _plain(text: str, length_max: int) -> str:
+    """One line that a database takes."""
+    return " ".join(text.replace("\0", " ").encode(errors="replace").decode().split())[:length_max]
 
 
 def _fields(part: Message) -> dict[str, str]:
@@ -41,7 +66,13 @@ def _fields(part: Message) -> dict[str, str]:
     return found
 
 
-def _mail_id(message: EmailMessage) -> UUID | None:
-    """Our own Message-ID in the returned headers; it begins with the mail's id."""
-    ours = MESSAGE_ID.findall(message.as_bytes())
-    return UUID(ours[-1].decode()) if ours else None
+def _mail_id(message: Message) -> UUID | None:
+    """Our own Message-ID in what is returned, whole or its headers alone; it begins with the mail's id."""
+    for part in list(message.walk())[1:]:
+        said = str(part.get("Message-ID", ""))
+        if part.get_content_type() == "text/rfc822-headers":
+            payload = part.get_payload(decode=True)
+            said = payload.decode(errors="replace") if isinstance(payload, bytes) else ""
+        if ours := MESSAGE_ID.search(said):
+            return UUID(ours[1])
+    return None

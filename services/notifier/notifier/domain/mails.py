@@ -16,28 +16,42 @@ class Kind(StrEnum):
 
     TICKET = "ticket"
     REFUSED = "refused"
+    HELD = "held"
+    REFUND = "refund"
+    RETURNED = "returned"
     INVOICE = "invoice"
+    REMINDER = "reminder"
+    CREDIT = "credit"
+    CREDIT_REFUND = "credit_refund"
     RECAP = "recap"
     PLACE = "place"
     CLOSED = "closed"
     RESET = "reset"
     CONFIRM_EMAIL = "confirm_email"
     EMAIL_REPLACED = "email_replaced"
+    NEW_DEVICE = "new_device"
     ANNOUNCEMENT = "announcement"
 
 
-OPTIONAL = frozenset({Kind.INVOICE, Kind.RECAP, Kind.ANNOUNCEMENT})
+OPTIONAL = frozenset({Kind.INVOICE, Kind.REMINDER, Kind.RECAP, Kind.ANNOUNCEMENT})
 """Left with one click; the others are the answer to what somebody did."""
 
 PRIORITY = {
     Kind.RESET: 0,
     Kind.CONFIRM_EMAIL: 0,
     Kind.EMAIL_REPLACED: 0,
+    Kind.NEW_DEVICE: 0,
     Kind.TICKET: 0,
     Kind.REFUSED: 0,
+    Kind.HELD: 0,
+    Kind.REFUND: 0,
+    Kind.RETURNED: 0,
     Kind.PLACE: 0,
     Kind.CLOSED: 1,
     Kind.INVOICE: 1,
+    Kind.REMINDER: 1,
+    Kind.CREDIT: 1,
+    Kind.CREDIT_REFUND: 0,
     Kind.RECAP: 1,
     Kind.ANNOUNCEMENT: 2,
 }

@@ -1,12 +1,20 @@
 """The town hall's messages, and the mails made of them."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
+from chassis.clock import PARIS
 from chassis.database import Transaction
-from contracts.api.notifier import Announcement, AnnouncementView, AnnouncementWish
+from contracts.api.notifier import (
+    Announcement,
+    AnnouncementView,
+    AnnouncementWish,
+    Audience,
+    AudienceActivity,
+    AudienceWish,
+)
 from notifier.domain.announcements import state
 from notifier.domain.mails import PRIORITY, Kind, domain_of
 
@@ -14,21 +22,28 @@ ARCHIVE_MAX = 100
 SHOWN_MAX = 10
 
 
-async def add(tx: Transaction, wish: AnnouncementWish, by: UUID, at: datetime) -> int:
-    """A new message; wakes the job that mails it."""
-    announcement_id: int = await tx.fetchval(
-        "INSERT INTO announcement (markdown, starts_at, ends_at, school, by_mail, saved_by, saved_at) "
-        "VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING announcement_id",
+async def add(tx: Transaction, wish: AnnouncementWish, by: UUID, at: datetime) -> bool:
+    """A new message; wakes the job that mails it. False when nobody ever came to its activity."""
+    label = await tx.fetchval(
+        "SELECT activity_label FROM enrolment WHERE activity_id = $1 ORDER BY version DESC LIMIT 1", wish.activity_id
+    )
+    if wish.activity_id and label is None:
+        return False
+    await tx.execute(
+        "INSERT INTO announcement (markdown, starts_at, ends_at, school, activity_id, activity_label, by_mail, "
+        "saved_by, saved_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
         wish.markdown,
         wish.starts_at,
         wish.ends_at,
         wish.school,
+        wish.activity_id,
+        label,
         wish.by_mail,
         by,
         at,
     )
     await tx.execute("SELECT pg_notify('announcement_saved', '')")
-    return announcement_id
+    return True
 
 
 async def end(tx: Transaction, announcement_id: int, at: datetime) -> bool:
@@ -47,21 +62,21 @@ async def shown_to_all(tx: Transaction, at: datetime) -> str:
     """The message above the sign-in form: the one saved last hides those before."""
     found = await tx.fetchval(
         "SELECT markdown FROM announcement WHERE starts_at <= $1 AND (ends_at IS NULL OR ends_at > $1) "
-        "AND school IS NULL ORDER BY announcement_id DESC LIMIT 1",
+        "AND school IS NULL AND activity_id IS NULL ORDER BY announcement_id DESC LIMIT 1",
         at,
     )
     return found or ""
 
 
 async def shown_to_household(tx: Transaction, household_id: UUID, at: datetime) -> tuple[Announcement, ...]:
-    """What a household's guardians see: messages for all, and for the schools of their children."""
+    """What a household's guardians see: messages for all, and for the schools and activities of their children."""
     rows = await tx.fetch(
         "SELECT markdown FROM announcement WHERE starts_at <= $1 AND (ends_at IS NULL OR ends_at > $1) "
-        "AND (school IS NULL OR school = ANY(SELECT unnest(schools) FROM household WHERE household_id = $2)) "
-        "ORDER BY announcement_id DESC LIMIT $3",
+        "AND is_for($2, school, activity_id, $4) ORDER BY announcement_id DESC LIMIT $3",
         at,
         household_id,
         SHOWN_MAX,
+        _day(at),
     )
     return tuple(Announcement(markdown=row["markdown"]) for row in rows)
 
@@ -84,6 +99,8 @@ def _view(row: Any, at: datetime) -> AnnouncementView:
         starts_at=row["starts_at"],
         ends_at=row["ends_at"],
         school=row["school"],
+        activity_id=row["activity_id"],
+        activity_label=row["activity_label"],
         by_mail=row["by_mail"],
         state=state(row["starts_at"], row["ends_at"], now=at),
         saved_at=row["saved_at"],
@@ -96,6 +113,34 @@ async def schools(tx: Transaction) -> tuple[str, ...]:
     """The schools that some child goes to."""
     rows = await tx.fetch("SELECT DISTINCT unnest(schools) AS school FROM household ORDER BY school LIMIT 200")
     return tuple(row["school"] for row in rows)
+
+
+async def activities(tx: Transaction, at: datetime) -> tuple[AudienceActivity, ...]:
+    """The activities that some child is enrolled or booked in, now or later."""
+    rows = await tx.fetch(
+        "SELECT DISTINCT ON (activity_id) activity_id, activity_label AS label FROM enrolment "
+        "WHERE greatest(last_day, booked_until) >= $1 ORDER BY activity_id, version DESC LIMIT 200",
+        _day(at),
+    )
+    return tuple(sorted((AudienceActivity(**row) for row in rows), key=lambda each: each.label))
+
+
+async def audience(tx: Transaction, wish: AudienceWish, at: datetime) -> Audience:
+    """Whom a message would be for, and how many mails it would make."""
+    row = await tx.fetchrow(
+        "SELECT count(DISTINCT g.household_id) AS households, count(*) FILTER (WHERE g.email IS NOT NULL "
+        "AND coalesce(p.announcements, true)) AS mails FROM guardian g LEFT JOIN preference p USING (guardian_id) "
+        "WHERE g.active AND is_for(g.household_id, $1, $2, $3)",
+        wish.school,
+        wish.activity_id,
+        _day(at),
+    )
+    assert row is not None, "a count is always one row"
+    return Audience(**row)
+
+
+def _day(at: datetime) -> date:
+    return at.astimezone(PARIS).date()
 
 
 async def mail_some(tx: Transaction, at: datetime, limit: int) -> int:
@@ -112,12 +157,14 @@ async def mail_some(tx: Transaction, at: datetime, limit: int) -> int:
         return 0
     rows = await tx.fetch(
         "SELECT g.guardian_id, g.first_name, g.email, (coalesce(p.announcements, true) AND g.active "
-        "AND g.email IS NOT NULL AND ($2::text IS NULL OR $2 = ANY(h.schools))) AS is_reader "
-        "FROM guardian g LEFT JOIN preference p USING (guardian_id) LEFT JOIN household h USING (household_id) "
+        "AND g.email IS NOT NULL AND is_for(g.household_id, $2, $4, $5)) AS is_reader "
+        "FROM guardian g LEFT JOIN preference p USING (guardian_id) "
         "WHERE $1::uuid IS NULL OR g.guardian_id > $1 ORDER BY g.guardian_id LIMIT $3 FOR SHARE OF g",
         waiting["mail_cursor"],
         waiting["school"],
         limit,
+        waiting["activity_id"],
+        _day(at),
     )
     await _add_mails(tx, waiting, [row for row in rows if row["is_reader"]], at)
     await tx.execute(

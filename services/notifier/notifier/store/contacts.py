@@ -1,4 +1,4 @@
-"""Guardians, what they want to be told, and the schools of their children.
+"""Guardians, what they want to be told, and the schools and activities of their children.
 
 Who is written to is read ``FOR SHARE``: an erasure waits for the mails that are being intended, and finds them.
 """
@@ -9,6 +9,7 @@ from uuid import UUID
 from chassis.database import Transaction
 from contracts.api.notifier import Preferences, PreferencesView
 from contracts.events.auth import GuardianChanged, HouseholdChanged
+from contracts.events.planning import BookingsChanged, EnrolmentChanged
 from notifier.domain.mails import Contact, Kind
 
 
@@ -74,6 +75,17 @@ async def who_want_invoices(tx: Transaction, household_id: UUID) -> list[Contact
     return [Contact(**row) for row in rows]
 
 
+async def who_want_reminders(tx: Transaction, household_id: UUID) -> list[Contact]:
+    """Every guardian but those who left them."""
+    rows = await tx.fetch(
+        "SELECT guardian_id AS person_id, first_name, email FROM guardian LEFT JOIN preference USING (guardian_id) "
+        "WHERE household_id = $1 AND active AND email IS NOT NULL AND coalesce(reminders, true) "
+        "FOR SHARE OF guardian",
+        household_id,
+    )
+    return [Contact(**row) for row in rows]
+
+
 async def who_want_recaps(tx: Transaction, household_id: UUID) -> list[Contact]:
     rows = await tx.fetch(
         "SELECT guardian_id AS person_id, first_name, email FROM guardian JOIN preference USING (guardian_id) "
@@ -85,11 +97,12 @@ async def who_want_recaps(tx: Transaction, household_id: UUID) -> list[Contact]:
 
 async def save_preferences(tx: Transaction, guardian_id: UUID, wish: Preferences, at: datetime) -> None:
     await tx.execute(
-        "INSERT INTO preference (guardian_id, invoice_published, booking_recap, announcements, language, saved_at) "
-        "VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (guardian_id) DO UPDATE "
-        "SET invoice_published = $2, booking_recap = $3, announcements = $4, language = $5, saved_at = $6",
+        "INSERT INTO preference (guardian_id, invoice_published, reminders, booking_recap, announcements, language, "
+        "saved_at) VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (guardian_id) DO UPDATE SET invoice_published = $2, "
+        "reminders = $3, booking_recap = $4, announcements = $5, language = $6, saved_at = $7",
         guardian_id,
         wish.invoice_published,
+        wish.reminders,
         wish.booking_recap,
         wish.announcements,
         wish.language,
@@ -99,13 +112,18 @@ async def save_preferences(tx: Transaction, guardian_id: UUID, wish: Preferences
 
 async def preferences(tx: Transaction, guardian_id: UUID) -> PreferencesView:
     """What is saved, or what holds as long as nothing is."""
-    email = await tx.fetchval("SELECT email FROM guardian WHERE guardian_id = $1", guardian_id)
+    person = await tx.fetchrow(
+        "SELECT email, EXISTS (SELECT FROM returned_address WHERE address = lower(email)) AS email_returns "
+        "FROM guardian WHERE guardian_id = $1",
+        guardian_id,
+    )
+    address = dict(person) if person else {"email": None, "email_returns": False}
     row = await tx.fetchrow(
-        "SELECT invoice_published, booking_recap, announcements, language, saved_at FROM preference "
+        "SELECT invoice_published, reminders, booking_recap, announcements, language, saved_at FROM preference "
         "WHERE guardian_id = $1",
         guardian_id,
     )
-    return PreferencesView(email=email, **row) if row else PreferencesView(email=email, saved_at=None)
+    return PreferencesView(**address, **row) if row else PreferencesView(**address, saved_at=None)
 
 
 async def unsubscribe(tx: Transaction, unsubscribe_key: UUID, kind: Kind, at: datetime) -> bool:
@@ -116,6 +134,7 @@ async def unsubscribe(tx: Transaction, unsubscribe_key: UUID, kind: Kind, at: da
     now_wanted = await preferences(tx, guardian_id)
     field = {
         Kind.INVOICE: "invoice_published",
+        Kind.REMINDER: "reminders",
         Kind.RECAP: "booking_recap",
         Kind.ANNOUNCEMENT: "announcements",
     }[kind]
@@ -125,11 +144,42 @@ async def unsubscribe(tx: Transaction, unsubscribe_key: UUID, kind: Kind, at: da
 
 
 async def save_household(tx: Transaction, event: HouseholdChanged) -> None:
-    """Keep the schools of a household's children, unless a newer version was heard before."""
+    """Keep a household's children and their schools, unless a newer version was heard before."""
     await tx.execute(
-        "INSERT INTO household (household_id, version, schools) VALUES ($1, $2, $3) ON CONFLICT (household_id) "
-        "DO UPDATE SET version = $2, schools = $3 WHERE household.version < $2",
+        "INSERT INTO household (household_id, version, schools, children) VALUES ($1, $2, $3, $4) "
+        "ON CONFLICT (household_id) DO UPDATE SET version = $2, schools = $3, children = $4 "
+        "WHERE household.version < $2",
         event.household_id,
         event.version,
         sorted({child.school for child in event.children}),
+        [child.child_id for child in event.children],
+    )
+
+
+async def save_enrolment(tx: Transaction, event: EnrolmentChanged) -> None:
+    """Keep an enrolment, unless a newer version was heard before."""
+    await tx.execute(
+        "INSERT INTO enrolment (household_id, child_id, activity_id, activity_label, last_day, version) "
+        "VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (household_id, child_id, activity_id) DO UPDATE "
+        "SET activity_label = $4, last_day = $5, version = $6 WHERE enrolment.version < $6",
+        event.household_id,
+        event.child_id,
+        event.activity_id,
+        event.activity_label,
+        event.last_day,
+        event.version,
+    )
+
+
+async def save_bookings(tx: Transaction, event: BookingsChanged) -> None:
+    """Keep the last day that the child was ever booked on, activity by activity."""
+    await tx.executemany(
+        "INSERT INTO enrolment AS e (household_id, child_id, activity_id, activity_label, booked_until) "
+        "VALUES ($1, $2, $3, $4, $5) ON CONFLICT (household_id, child_id, activity_id) DO UPDATE "
+        "SET booked_until = greatest(e.booked_until, $5)",
+        [
+            (event.household_id, event.child_id, each.activity_id, each.activity_label, each.day)
+            for each in sorted(event.days, key=lambda each: (each.activity_id, each.day))
+            if each.booked
+        ],
     )

@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from chassis.database import Transaction
-from contracts.api.notifier import Language, MailStatus, MailView
+from contracts.api.notifier import Language, MailStatus, MailView, PaymentMail
 from contracts.events import Event
 from notifier.domain.mails import PRIORITY, Contact, Kind, Mail, domain_of
 
@@ -73,13 +73,23 @@ async def sent(tx: Transaction, mail: Mail, answer: str, at: datetime) -> None:
 
 
 async def not_sent(tx: Transaction, mail_id: UUID, answer: str, try_at: datetime | None) -> None:
-    """Try again at ``try_at``, or never when it is None."""
+    """Try again at ``try_at``, or never when it is None; what was given up meanwhile stays so."""
     await tx.execute(
         "UPDATE mail SET status = CASE WHEN $3::timestamptz IS NULL THEN 'failed' ELSE 'waiting' END, "
-        "try_at = coalesce($3, try_at), last_answer = $2 WHERE mail_id = $1",
+        "try_at = coalesce($3, try_at), last_answer = $2 WHERE mail_id = $1 AND status = 'waiting'",
         mail_id,
         answer,
         try_at,
+    )
+
+
+async def drop_reminders(tx: Transaction, invoice_id: UUID) -> None:
+    """Give up reminders of an invoice that did not leave yet; one that is leaving right now is noted as sent later."""
+    await tx.execute(
+        "UPDATE mail SET status = 'failed', last_answer = 'the invoice is paid' "
+        "WHERE status = 'waiting' AND kind = $1 AND event ->> 'invoice_id' = $2",
+        Kind.REMINDER,
+        str(invoice_id),
     )
 
 
@@ -88,7 +98,9 @@ async def erase(tx: Transaction, person_id: UUID) -> None:
 
     What was not sent yet never will be.
     """
-    await tx.execute("DELETE FROM bounce WHERE mail_id IN (SELECT mail_id FROM mail WHERE person_id = $1)", person_id)
+    for table in ("bounce", "returned_address"):
+        query = f"DELETE FROM {table} WHERE mail_id IN (SELECT mail_id FROM mail WHERE person_id = $1)"  # noqa: S608 - ours
+        await tx.execute(query, person_id)
     await tx.execute(
         "UPDATE mail SET recipient = $2, first_name = $2, domain = '', event = '{}', last_answer = NULL, "
         "status = CASE status WHEN 'waiting' THEN 'failed' ELSE status END WHERE person_id = $1",
@@ -112,38 +124,21 @@ async def pause_domain(tx: Transaction, domain: str, not_before: datetime) -> No
 
 
 async def send_again(tx: Transaction, mail_id: UUID, at: datetime) -> bool:
-    """Put a mail that failed or came back in line once more, to the address known now; False when there is none."""
+    """Put a mail that failed or came back in line once more, to the address known now; False when there is none.
+
+    That address is believed again, whatever came back from it.
+    """
     again = await tx.fetchval(
         "UPDATE mail m SET status = 'waiting', attempts = 0, sent_at = NULL, try_at = $2, "
         "recipient = g.email, domain = lower(substring(g.email FROM '[^@]*$')) FROM guardian g "
         "WHERE m.mail_id = $1 AND m.status IN ('failed', 'bounced') AND g.guardian_id = m.person_id "
-        "AND g.email IS NOT NULL RETURNING true",
+        "AND g.email IS NOT NULL RETURNING g.email",
         mail_id,
         at,
     )
+    await tx.execute("DELETE FROM returned_address WHERE address = lower($1)", again)
     await tx.execute("SELECT pg_notify('mail_waiting', '')")
     return bool(again)
-
-
-async def add_bounce(
-    tx: Transaction, mail_id: UUID | None, *, status: str, diagnostic: str, is_final: bool, raw: bytes, at: datetime
-) -> None:
-    """Keep what came back; a mail that will never arrive is shown as such."""
-    known = await tx.fetchval("SELECT mail_id FROM mail WHERE mail_id = $1", mail_id)
-    await tx.execute(
-        "INSERT INTO bounce (mail_id, status, diagnostic, raw, received_at) VALUES ($1, $2, $3, $4, $5)",
-        known,
-        status,
-        diagnostic,
-        raw,
-        at,
-    )
-    if is_final:
-        await tx.execute(
-            "UPDATE mail SET status = 'bounced', last_answer = $2 WHERE mail_id = $1 AND status = 'sent'",
-            known,
-            diagnostic,
-        )
 
 
 async def latest(tx: Transaction, limit: int, status: MailStatus | None) -> tuple[MailView, ...]:
@@ -155,6 +150,18 @@ async def latest(tx: Transaction, limit: int, status: MailStatus | None) -> tupl
         status,
     )
     return tuple(MailView(**row) for row in rows)
+
+
+async def about_payment(tx: Transaction, household_id: UUID, payment_id: UUID) -> tuple[PaymentMail, ...]:
+    """The mails about a household's payment, oldest first."""
+    rows = await tx.fetch(
+        "SELECT kind, status, created_at, sent_at, recipient, last_answer AS answer FROM mail "
+        "WHERE event ? 'payment_id' AND event ->> 'payment_id' = $2 AND event ->> 'household_id' = $1 "
+        "ORDER BY created_at LIMIT 20",
+        str(household_id),
+        str(payment_id),
+    )
+    return tuple(PaymentMail(**row) for row in rows)
 
 
 async def counts(tx: Transaction) -> dict[MailStatus, int]:

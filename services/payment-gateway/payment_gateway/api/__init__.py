@@ -1,5 +1,5 @@
 """payment-gateway's doors."""
 
-from payment_gateway.api import payments, till, webhooks
+from payment_gateway.api import journal, payments, remittances, till, webhooks
 
-ROUTES = (*payments.routes, *till.routes, *webhooks.routes)
+ROUTES = (*payments.routes, *till.routes, *remittances.routes, *journal.routes, *webhooks.routes)

@@ -1,11 +1,11 @@
 """The till keeper's doors: what wants a decision, the evidence, the decision; and a payment's story."""
 
-from datetime import date, datetime, time, timedelta
+from datetime import date, timedelta
 from uuid import uuid4
 
 from aiohttp import web
 
-from chassis.clock import PARIS, now, today
+from chassis.clock import now, today
 from chassis.database import DATABASE, Transaction
 from chassis.http import idempotency_key, json_response, read_body
 from chassis.idempotency import recall, remember
@@ -21,13 +21,14 @@ from contracts.api.payment_gateway import (
 from contracts.failures import Invalid
 from contracts.identity import Permission
 from payment_gateway.api import refunds
+from payment_gateway.api.journal import paris_day
 from payment_gateway.api.payments import own, shown
 from payment_gateway.banks import BANKS
 from payment_gateway.banks.inquiry import carry_out
 from payment_gateway.domain.payments import Attempt, differences
 from payment_gateway.domain.till import commands, decide_till
 from payment_gateway.settings import SETTINGS
-from payment_gateway.store import journal, payments, till
+from payment_gateway.store import journal, payments, remittances, till
 
 LIST_MAX = 200
 UNKNOWN_DAYS = 7
@@ -41,8 +42,7 @@ async def get_till(request: web.Request) -> web.Response:
     require(request, Permission.READ_PAYMENTS)
     try:
         day = date.fromisoformat(request.query["day"]) if "day" in request.query else today()
-        begins = datetime.combine(day, time(), PARIS)
-        ends = datetime.combine(day + timedelta(days=1), time(), PARIS)
+        begins, ends = paris_day(day)
     except (ValueError, OverflowError):
         raise Invalid("the day cannot be read", errors=[{"field": "day", "message": "want YYYY-MM-DD"}]) from None
     async with request.app[DATABASE].transaction() as tx:
@@ -62,9 +62,8 @@ async def get_timeline(request: web.Request) -> web.Response:
         timeline = await _timeline(tx, attempt)
     if not identity(request).may(Permission.READ_PAYMENTS):
         hidden = {"reason": None, "decided_by": None, "evidence": None}
-        timeline = timeline.model_copy(
-            update={"moves": tuple(move.model_copy(update=hidden) for move in timeline.moves)}
-        )
+        moves = tuple(move.model_copy(update=hidden) for move in timeline.moves)
+        timeline = timeline.model_copy(update={"moves": moves, "remitted": ()})
     return json_response(timeline)
 
 
@@ -73,6 +72,8 @@ async def _timeline(tx: Transaction, attempt: Attempt) -> PaymentTimeline:
         payment=shown(attempt),
         first_notice_at=await journal.first_notice_at(tx, attempt.payment_id),
         moves=await till.moves_of(tx, attempt.payment_id),
+        settled=await till.settled_with(tx, attempt.payment_id),
+        remitted=await remittances.lines_of(tx, attempt.payment_id),
     )
 
 
@@ -86,6 +87,7 @@ async def get_file(request: web.Request) -> web.Response:
     async with request.app[DATABASE].transaction() as tx:
         file = PaymentFile(
             timeline=await _timeline(tx, attempt),
+            household_id=checkout.household_id,
             household_name=checkout.household_name,
             household_reference=checkout.household_reference,
             till=checkout.till,

@@ -97,3 +97,9 @@ class RefundTooHigh(Conflict):
     """More than what is left of the payment; ``left_cents`` in the facts."""
 
     code = "refund_too_high"
+
+
+class NoSuchDifference(Conflict):
+    """Somebody explained this difference already, or its facts are others now."""
+
+    code = "no_such_difference"

@@ -4,10 +4,11 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from chassis.database import Transaction
-from contracts.api.payment_gateway import BankWord, UnknownNotices, Verdict
+from contracts.api.payment_gateway import BankWord, JournalWord, UnknownNotices, Verdict
 
 TEXT_MAX = 4_000
 
@@ -79,19 +80,78 @@ async def unknown_notices(tx: Transaction, since: datetime) -> tuple[UnknownNoti
 async def words_of(tx: Transaction, payment_id: UUID) -> tuple[BankWord, ...]:
     """What the bank said about a payment, oldest first."""
     rows = await tx.fetch(
-        "SELECT received_at, verdict, source, query, body FROM bank_word WHERE payment_id = $1 "
+        "SELECT received_at, verdict, source, query, body, digest, trimmed_at FROM bank_word WHERE payment_id = $1 "
         "ORDER BY word_id LIMIT 200",
         payment_id,
     )
-    return tuple(
-        BankWord(
-            received_at=row["received_at"],
-            verdict=row["verdict"],
-            source=row["source"],
-            text=" ".join(filter(None, (row["query"], row["body"].decode("utf-8", "replace"))))[:TEXT_MAX],
-        )
-        for row in rows
+    return tuple(BankWord(**_shown(row)) for row in rows)
+
+
+def _shown(row: Any) -> dict[str, Any]:
+    """A row as people read it: the bytes as text, the digest in hexadecimal."""
+    query, body, digest = row["query"], row["body"].decode("utf-8", "replace"), row["digest"].hex()
+    rest = {name: value for name, value in row.items() if name not in {"query", "body"}}
+    return {**rest, "text": " ".join(filter(None, (query, body)))[:TEXT_MAX], "digest": digest}
+
+
+@dataclass(frozen=True)
+class Search:
+    """What is looked for; an empty ``reference`` and None are no filter. ``before`` is the oldest word seen so far."""
+
+    reference: str
+    begins: datetime | None
+    ends: datetime | None
+    verdict: Verdict | None
+    before: int
+
+
+_WORDS = (
+    "SELECT w.word_id, w.bank, w.payment_id, p.reference, p.bank_reference, w.headers, w.received_at, w.verdict, "
+    "w.source, w.query, w.body, w.digest, w.trimmed_at FROM bank_word w LEFT JOIN payment p USING (payment_id) "
+    "WHERE w.word_id < $1 AND ($2::timestamptz IS NULL OR w.received_at >= $2) "
+    "AND ($3::timestamptz IS NULL OR w.received_at < $3) AND ($4::text IS NULL OR w.verdict = $4) "
+)
+_NAMED = (
+    "AND w.word_id IN (SELECT word_id FROM bank_word WHERE payment_id IN (SELECT payment_id FROM payment "
+    "WHERE reference = $6 UNION ALL SELECT payment_id FROM payment WHERE bank_reference = $6 "
+    "UNION ALL SELECT payment_id FROM payment WHERE payment_id = $7) UNION ALL SELECT word_id FROM bank_word "
+    "WHERE payment_id IS NULL AND position(convert_to($6, 'UTF8') IN convert_to(query, 'UTF8') || body) > 0) "
+)
+
+
+async def search(tx: Transaction, wish: Search, limit: int) -> tuple[JournalWord, ...]:
+    """Words of the journal, newest first: a reference is a payment's, or any text of a word without a payment."""
+    rows = await tx.fetch(
+        f"{_WORDS}{_NAMED if wish.reference else ''}ORDER BY w.word_id DESC LIMIT $5",
+        *(wish.before, wish.begins, wish.ends, wish.verdict, limit),
+        *((wish.reference, _payment_id(wish.reference)) if wish.reference else ()),
     )
+    return tuple(JournalWord(**_shown(row)) for row in rows)
+
+
+def _payment_id(reference: str) -> UUID | None:
+    try:
+        return UUID(reference)
+    except ValueError:
+        return None
+
+
+async def trim(tx: Transaction, before: datetime, at: datetime, limit: int) -> int:
+    """Forget the bytes of words older than ``before``, never their digest; how many.
+
+    What the till keeper still has to decide keeps its evidence.
+    """
+    rows = await tx.fetch(
+        "UPDATE bank_word SET query = '', headers = '{}', body = '', source = '', trimmed_at = $2 "
+        "WHERE word_id IN (SELECT w.word_id FROM bank_word w WHERE w.received_at < $1 AND w.trimmed_at IS NULL "
+        "AND NOT EXISTS (SELECT FROM payment p WHERE p.payment_id = w.payment_id "
+        "AND p.status IN ('review', 'disputed')) ORDER BY w.received_at LIMIT $3 FOR UPDATE SKIP LOCKED) "
+        "RETURNING word_id",
+        before,
+        at,
+        limit,
+    )
+    return len(rows)
 
 
 async def first_notice_at(tx: Transaction, payment_id: UUID) -> datetime | None:

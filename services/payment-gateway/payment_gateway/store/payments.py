@@ -259,6 +259,17 @@ async def may_ask(tx: Transaction, payment_id: UUID, *, now: datetime, not_since
     return bool(taken)
 
 
+async def trim_emails(tx: Transaction, before: datetime, limit: int) -> int:
+    """Forget the payers' addresses of attempts that have not moved since ``before``; how many."""
+    rows = await tx.fetch(
+        "UPDATE payment SET payer_email = '' WHERE payment_id IN (SELECT payment_id FROM payment WHERE changed_at < $1 "
+        "AND payer_email <> '' AND look_up_at IS NULL LIMIT $2 FOR UPDATE SKIP LOCKED) RETURNING payment_id",
+        before,
+        limit,
+    )
+    return len(rows)
+
+
 def _attempt(row: Any) -> Attempt:
     return Attempt(
         payment_id=row["payment_id"],

@@ -4,7 +4,8 @@ from datetime import datetime
 from uuid import UUID
 
 from chassis.database import Transaction
-from contracts.api.payment_gateway import DayAtBank, PaymentMove, TillDecision, TillException
+from contracts.api.payment_gateway import DayAtBank, PaymentMove, SettledInvoice, TillDecision, TillException
+from contracts.events.billing import InvoiceSettled
 from contracts.identity import Identity
 
 UNANSWERED_TOO_OFTEN = 5
@@ -52,6 +53,26 @@ async def note_surplus(tx: Transaction, payment_id: UUID, surplus_cents: int) ->
     await tx.execute("UPDATE payment SET surplus_cents = $2 WHERE payment_id = $1", payment_id, surplus_cents)
 
 
+async def note_settlement(tx: Transaction, event: InvoiceSettled) -> None:
+    """billing settled an invoice, with a payment of ours or by other means; only ours are kept."""
+    await tx.execute(
+        "INSERT INTO settlement (payment_id, invoice_id, number, settled_at) "
+        "SELECT payment_id, $2, $3, $4 FROM payment WHERE payment_id = $1 ON CONFLICT DO NOTHING",
+        event.payment_id,
+        event.invoice_id,
+        event.number,
+        event.settled_at,
+    )
+
+
+async def settled_with(tx: Transaction, payment_id: UUID) -> tuple[SettledInvoice, ...]:
+    """The invoices that a payment settled."""
+    rows = await tx.fetch(
+        "SELECT number, settled_at FROM settlement WHERE payment_id = $1 ORDER BY settled_at, number", payment_id
+    )
+    return tuple(SettledInvoice(**dict(row)) for row in rows)
+
+
 async def moves_of(tx: Transaction, payment_id: UUID) -> tuple[PaymentMove, ...]:
     """Every move of an attempt, with the decision behind it, oldest first."""
     rows = await tx.fetch(
@@ -79,14 +100,18 @@ async def exceptions(tx: Transaction, limit: int) -> tuple[TillException, ...]:
 
 
 async def days(tx: Transaction, begins: datetime, ends: datetime) -> tuple[DayAtBank, ...]:
-    """What each account confirmed and what went back between two instants."""
+    """What each account confirmed and what went back between two instants; of the confirmed, what it remitted since."""
     rows = await tx.fetch(
         "SELECT p.bank, p.account, p.mode, "
         "count(*) FILTER (WHERE m.to_status = 'confirmed')::int AS confirmed, "
         "coalesce(sum(p.taken_cents) FILTER (WHERE m.to_status = 'confirmed'), 0)::bigint AS confirmed_cents, "
         "count(*) FILTER (WHERE m.amount_cents IS NOT NULL)::int AS returned, "
-        "coalesce(sum(m.amount_cents), 0)::bigint AS returned_cents "
-        "FROM payment_move m JOIN payment p USING (payment_id) WHERE m.at >= $1 AND m.at < $2 "
+        "coalesce(sum(m.amount_cents), 0)::bigint AS returned_cents, "
+        "count(r.cents) FILTER (WHERE m.to_status = 'confirmed')::int AS remitted, "
+        "coalesce(sum(r.cents) FILTER (WHERE m.to_status = 'confirmed'), 0)::bigint AS remitted_cents "
+        "FROM payment_move m JOIN payment p USING (payment_id) LEFT JOIN LATERAL (SELECT sum(l.amount_cents) AS cents "
+        "FROM remittance_line l WHERE l.payment_id = p.payment_id AND l.kind = 'taken') r ON true "
+        "WHERE m.at >= $1 AND m.at < $2 "
         "AND (m.to_status = 'confirmed' AND m.from_status <> 'disputed' "
         "OR m.amount_cents IS NOT NULL AND m.from_status <> 'review') "
         "GROUP BY p.bank, p.account, p.mode ORDER BY p.bank",

@@ -6,12 +6,14 @@ from typing import Any
 
 from aiohttp import web
 
+from chassis import outbox
 from chassis.clock import now, today
 from chassis.database import DATABASE
 from chassis.http import idempotency_key, json_response, path_month, path_uuid, read_body
 from chassis.idempotency import recall, remember
 from chassis.identity import household_in_path, identity
 from contracts.api.planning import BookingWish, ChangeHistory, ChildList, EnrolmentWish, MonthView
+from contracts.events.planning import EnrolmentChanged
 from contracts.failures import Forbidden
 from contracts.identity import Permission
 from planning.api.changing import change, situation_of
@@ -89,8 +91,11 @@ async def put_enrolment(request: web.Request) -> web.Response:
     wish = await read_body(request, EnrolmentWish)
     async with request.app[DATABASE].transaction() as tx:
         await situation_of(request, tx, ids["household_id"], ids["child_id"], (today(), today()))
-        if ids["activity_id"] not in {activity.activity_id for activity in await calendars.activities(tx)}:
+        labels = {activity.activity_id: activity.label for activity in await calendars.activities(tx)}
+        if ids["activity_id"] not in labels:
             raise NoSuchActivity("no such activity")
-        await calendars.save_enrolment(tx, **ids, wish=wish)
+        version = await calendars.save_enrolment(tx, **ids, wish=wish)
         await waiting.leave_days_without_enrolment(tx, ids["household_id"], ids["child_id"])
+        label, days = labels[ids["activity_id"]], wish.model_dump()
+        await outbox.add(tx, EnrolmentChanged(**ids, activity_label=label, version=version, **days))
     return json_response(wish)

@@ -153,13 +153,16 @@ async def closures(tx: Transaction, first: date) -> list[Closure]:
 
 async def save_enrolment(
     tx: Transaction, household_id: UUID, child_id: UUID, activity_id: UUID, wish: EnrolmentWish
-) -> None:
-    await tx.execute(
-        "INSERT INTO enrolment (household_id, child_id, activity_id, first_day, last_day) VALUES ($1, $2, $3, $4, $5) "
-        "ON CONFLICT (household_id, child_id, activity_id) DO UPDATE SET first_day = $4, last_day = $5",
+) -> int:
+    """Keep an enrolment, in place of the one before; its version."""
+    version: int = await tx.fetchval(
+        "INSERT INTO enrolment AS e (household_id, child_id, activity_id, first_day, last_day) "
+        "VALUES ($1, $2, $3, $4, $5) ON CONFLICT (household_id, child_id, activity_id) "
+        "DO UPDATE SET first_day = $4, last_day = $5, version = e.version + 1 RETURNING version",
         household_id,
         child_id,
         activity_id,
         wish.first_day,
         wish.last_day,
     )
+    return version

@@ -1,0 +1,73 @@
+"""payment-gateway: what the bank says it remitted, beside what was confirmed here."""
+
+from datetime import date
+from enum import StrEnum
+from uuid import UUID
+
+from contracts.api.payment_gateway import Sentence
+from contracts.model import Contract, Instant, Label, Reference
+
+
+class Remittance(Contract):
+    """``POST /remittances/{bank}``, the file as raw bytes: what was read of it; the same file again answers the same.
+
+    ``new_lines`` are those that no earlier file had; ``unmatched`` those that name no payment here. A file with a
+    line that cannot be read is refused whole: ``line`` and ``column`` in the errors, the header being line 1.
+    """
+
+    remittance_id: UUID
+    bank: Reference
+    file_name: Label
+    lines: int
+    new_lines: int
+    unmatched: int
+    first_day: date | None
+    last_day: date | None
+    taken_cents: int
+    returned_cents: int
+    imported_by: str
+    imported_at: Instant
+
+
+class DifferenceKind(StrEnum):
+    """How the bank's remittance and what is confirmed here disagree."""
+
+    MISSING = "missing"
+    UNKNOWN = "unknown"
+    UNCONFIRMED = "unconfirmed"
+    AMOUNT = "amount"
+    TWICE = "twice"
+    TAKEN_BACK = "taken_back"
+
+
+class RemittanceDifference(Contract):
+    """One disagreement. ``ours_cents`` is what is confirmed (or noted as returned) here, ``banks_cents`` the bank's.
+
+    ``difference`` names it, with its facts, for a note; ``file_name`` and ``line`` are where the bank says so.
+    """
+
+    difference: str
+    kind: DifferenceKind
+    bank: Reference
+    day: date
+    payment_id: UUID | None
+    reference: str
+    ours_cents: int
+    banks_cents: int
+    file_name: str | None
+    line: int | None
+
+
+class RemittanceReport(Contract):
+    """``GET /remittances``: the differences that nobody explained, oldest first, the latest files, the accounts."""
+
+    differences: tuple[RemittanceDifference, ...]
+    files: tuple[Remittance, ...]
+    banks: tuple[Reference, ...]
+
+
+class RemittanceNote(Contract):
+    """``POST /remittances/notes``: what a difference was; it leaves the list until its facts change."""
+
+    difference: Label
+    reason: Sentence

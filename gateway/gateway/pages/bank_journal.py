@@ -1,0 +1,133 @@
+"""/mairie/paiements/journal and /rapprochement: every word of the banks, and their remittances beside ours."""
+
+import re
+from datetime import date
+from urllib.parse import urlencode
+
+from aiohttp import web
+from pydantic import ValidationError
+
+from contracts.api.payment_gateway import Journal, Verdict
+from contracts.api.remittances import Remittance, RemittanceNote, RemittanceReport
+from contracts.identity import Permission
+from gateway.pages import payment_words as words
+from gateway.pages.rendering import checked_form, page, see
+from gateway.pages.staff import staff
+from gateway.services import SERVICES, Told
+
+FILE_BYTES_MAX = 1_100_000
+ACCOUNT = re.compile(r"[a-z0-9-]{1,40}")
+NO_FILE = "Choisissez un compte et un fichier."
+REFUSALS = {
+    "invalid": "Ce fichier ne peut pas être lu en entier.",
+    "no_such_bank": "Ce compte bancaire n'est pas configuré ici.",
+    "body_too_large": "Ce fichier est trop gros : un mégaoctet au plus. Envoyez-le en plusieurs fois.",
+    "no_such_difference": "Cet écart a déjà une explication, ou il a changé : voici la liste d'aujourd'hui.",
+}
+NO_REASON = "Dites en quelques mots d'où vient cet écart. Rien n'a été enregistré."
+
+routes = web.RouteTableDef()
+
+
+@routes.get("/mairie/paiements/journal")
+async def journal(request: web.Request) -> web.Response:
+    """The journal, by reference, day and verdict; what cannot be read as a filter is left out and said."""
+    session, person = await staff(request, Permission.READ_PAYMENTS)
+    typed = {name: request.query.get(name, "").strip() for name in ("reference", "jour", "verdict", "avant")}
+    day, wrong = _day(typed["jour"])
+    verdict = typed["verdict"] if typed["verdict"] in set(Verdict) else ""
+    wish = {"reference": typed["reference"][:120], "day": day, "verdict": verdict, "before": typed["avant"]}
+    if not typed["avant"].isdecimal() or len(typed["avant"]) > 18:
+        del wish["before"]
+    path = f"/journal?{urlencode({name: value for name, value in wish.items() if value})}"
+    found = await request.app[SERVICES].call(session, "payment-gateway", path, Journal)
+    chosen = {"reference": wish["reference"], "jour": day, "verdict": verdict}
+    more = urlencode({**{name: value for name, value in chosen.items() if value}, "avant": found.before or ""})
+    return page(
+        request,
+        "bank_journal.html",
+        person,
+        found=found,
+        typed={**typed, "verdict": verdict},
+        wrong=wrong,
+        more=more,
+        verdicts=words.VERDICTS,
+    )
+
+
+def _day(typed: str) -> tuple[str, str]:
+    try:
+        return (date.fromisoformat(typed).isoformat() if typed else ""), ""
+    except ValueError:
+        return "", "Ce jour ne peut pas être lu : la recherche se fait sur tous les jours."
+
+
+@routes.get("/mairie/paiements/rapprochement")
+async def remittances(request: web.Request) -> web.Response:
+    return await _remittances(request, done=request.query.get("recu", ""), noted="note" in request.query)
+
+
+async def _remittances(
+    request: web.Request,
+    *,
+    done: str = "",
+    noted: bool = False,
+    refused: str = "",
+    errors: tuple[dict[str, object], ...] = (),
+) -> web.Response:
+    session, person = await staff(request, Permission.READ_PAYMENTS)
+    report = await request.app[SERVICES].call(session, "payment-gateway", "/remittances", RemittanceReport)
+    return page(
+        request,
+        "remittances.html",
+        person,
+        status=422 if refused else 200,
+        report=report,
+        gaps=words.GAPS,
+        done=next((each for each in report.files if str(each.remittance_id) == done), None),
+        noted=noted,
+        refused=refused,
+        errors=errors,
+        may_decide=person.may(Permission.DECIDE_PAYMENTS),
+    )
+
+
+@routes.post("/mairie/paiements/rapprochement")
+async def send(request: web.Request) -> web.Response:
+    """« Envoyer le relevé »: taken in whole, or refused with what is wrong, line by line."""
+    session, _person = await staff(request, Permission.READ_PAYMENTS)
+    try:
+        form = await checked_form(request.clone(client_max_size=FILE_BYTES_MAX))
+    except web.HTTPRequestEntityTooLarge:
+        return await _remittances(request, refused=REFUSALS["body_too_large"])
+    sent, bank = form.get("file"), str(form.get("bank", ""))
+    content = sent.file.read() if isinstance(sent, web.FileField) else b""
+    if not isinstance(sent, web.FileField) or not content or not ACCOUNT.fullmatch(bank):
+        return await _remittances(request, refused=NO_FILE)
+    path, services = f"/remittances/{bank}", request.app[SERVICES]
+    try:
+        taken = await services.send(session, "payment-gateway", path, Remittance, content, sent.filename)
+    except Told as told:
+        if told.told_code not in REFUSALS:
+            raise
+        errors = tuple(told.facts.get("errors", ()))
+        return await _remittances(request, refused=REFUSALS[told.told_code], errors=errors)
+    return see(f"/mairie/paiements/rapprochement?recu={taken.remittance_id}")
+
+
+@routes.post("/mairie/paiements/rapprochement/ecart")
+async def explain(request: web.Request) -> web.Response:
+    """« Classer »: say what a difference was."""
+    form = await checked_form(request)
+    session, _person = await staff(request, Permission.READ_PAYMENTS)
+    try:
+        wish = RemittanceNote(difference=str(form.get("difference", "")), reason=str(form.get("reason", "")))
+    except ValidationError:
+        return await _remittances(request, refused=NO_REASON)
+    try:
+        await request.app[SERVICES].tell(session, "payment-gateway", "/remittances/notes", body=wish)
+    except Told as told:
+        if told.told_code not in REFUSALS:
+            raise
+        return await _remittances(request, refused=REFUSALS[told.told_code])
+    return see("/mairie/paiements/rapprochement?note=1")

@@ -1,0 +1,91 @@
+"""/mairie/relances: when unpaid invoices are reminded of, which are late, and which are left in peace."""
+
+from aiohttp import web
+from pydantic import ValidationError
+
+from chassis.http import path_uuid
+from contracts.api.reminders import STEPS_MAX, ReminderList, ReminderPause, ReminderRule, Waits
+from contracts.identity import Permission
+from gateway.pages.rendering import checked_form, page, see
+from gateway.pages.staff import staff
+from gateway.services import SERVICES
+
+NAMES = tuple(f"step{number}" for number in range(1, STEPS_MAX + 1))
+WRONG_DAYS = "Donnez des nombres de jours entre 1 et 180, chacun plus grand que le précédent. Rien n'a été enregistré."
+WRONG_REASON = "Dites en quelques mots pourquoi cette facture n'est plus rappelée. Rien n'a été enregistré."
+WAITS = {
+    Waits.BEING_PAID: "paiement en cours",
+    Waits.UNDER_REVIEW: "paiement vérifié par la régie",
+    Waits.PAUSED: "rappels suspendus",
+}
+
+routes = web.RouteTableDef()
+
+
+@routes.get("/mairie/relances")
+async def reminders(request: web.Request) -> web.Response:
+    return await _show(request, is_saved="fait" in request.query)
+
+
+async def _show(
+    request: web.Request, *, typed: dict[str, str] | None = None, tried: ReminderRule | None = None, **more: object
+) -> web.Response:
+    """The rule that holds, or what another would do, with every invoice that is late."""
+    session, person = await staff(request, Permission.COLLECT_MONEY)
+    query = "&".join(f"days={each}" for each in tried.days or ("",)) if tried else ""
+    found = await request.app[SERVICES].call(session, "billing", f"/reminders?{query}", ReminderList)
+    known = dict(zip(NAMES, (str(each) for each in found.rule.days), strict=False))
+    values = {"is_saved": False, "wrong": "", **more}
+    return page(
+        request,
+        "reminders.html",
+        person,
+        status=422 if values["wrong"] else 200,
+        found=found,
+        is_tried=tried is not None,
+        typed=typed or {name: known.get(name, "") for name in NAMES},
+        waits=WAITS,
+        **values,
+    )
+
+
+@routes.post("/mairie/relances")
+async def save(request: web.Request) -> web.Response:
+    """« Voir l'effet » shows what a rule would do today; « Enregistrer » saves it."""
+    form = await checked_form(request)
+    session, _person = await staff(request, Permission.COLLECT_MONEY)
+    typed = {name: str(form.get(name, ""))[:10] for name in NAMES}
+    try:
+        rule = ReminderRule(days=tuple(int(each) for each in typed.values() if each.strip()))
+    except (ValueError, ValidationError):
+        return await _show(request, typed=typed, wrong=WRONG_DAYS)
+    if "preview" in form:
+        return await _show(request, typed=typed, tried=rule)
+    await request.app[SERVICES].call(session, "billing", "/reminders/rule", ReminderList, method="PUT", body=rule)
+    return see("/mairie/relances?fait=1")
+
+
+@routes.post("/mairie/relances/{invoice_id}/pause")
+async def pause(request: web.Request) -> web.Response:
+    """« Ne plus rappeler », with a reason."""
+    form = await checked_form(request)
+    session, _person = await staff(request, Permission.COLLECT_MONEY)
+    try:
+        wish = ReminderPause(reason=str(form.get("reason", "")))
+    except ValidationError:
+        return await _show(request, wrong=WRONG_REASON)
+    await request.app[SERVICES].tell(session, "billing", f"/reminders/{_invoice(request)}/pause", body=wish)
+    return see("/mairie/relances")
+
+
+@routes.post("/mairie/relances/{invoice_id}/reprise")
+async def resume(request: web.Request) -> web.Response:
+    """« Rappeler de nouveau »."""
+    await checked_form(request)
+    session, _person = await staff(request, Permission.COLLECT_MONEY)
+    await request.app[SERVICES].tell(session, "billing", f"/reminders/{_invoice(request)}/resume")
+    return see("/mairie/relances")
+
+
+def _invoice(request: web.Request) -> str:
+    return str(path_uuid(request, "invoice_id"))

