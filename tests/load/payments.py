@@ -145,7 +145,7 @@ async def begin(stack: Stack, due: Sequence[Due]) -> None:
         "($1, $2, $3, $4, 'a@b.fr', $5, $6, 'test', $7, $8, 'pending', $9, 'x', now(), now(), $10, $11)",
         [
             (
-                *(each.payment_id, checkout.checkout_id, each.household_id, each.payer_id, BANK, LYRA_SHOP["site_id"]),
+                *(each.payment_id, checkout.checkout_id, each.household_id, each.payer_id, BANK, LYRA_SHOP),
                 *(each.payment_id.hex.upper(), each.cents, each.bank_reference, each.day, each.number),
             )
             for each, checkout in zip(due, checkouts, strict=True)

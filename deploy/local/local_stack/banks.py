@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key as
 
 LYRA_TILL, PAYBOX_TILL, STRIPE_TILL = "REGIE-LYRA", "REGIE-PAYBOX", "REGIE-STRIPE"
 """The tills whose parents do not pay at PayFiP."""
-LYRA_SHOP = {"site_id": "12345678"}
+LYRA_SHOP = "12345678"
 CONTRACT = {"site": "1999888", "rank": "32", "identifier": "107904482"}
 ACCOUNT = {"account": "acct_1DemoTown"}
 WEBHOOKS = ("payfip", "lyra-12345678", "paybox-1999888-32", "stripe-demo")
@@ -30,7 +30,7 @@ def known_at_bank(secrets: dict[str, str], webhooks_url: str) -> dict[str, str]:
     stripe["webhook_url"] = f"{webhooks_url}/{WEBHOOKS[3]}"
     lyra = {"key": secrets["lyra_key"], "rest_password": secrets["lyra_rest"]}
     return {
-        "LYRA_SHOPS": json.dumps([LYRA_SHOP | lyra]),
+        "LYRA_SHOPS": json.dumps([{"site_id": LYRA_SHOP, **lyra}]),
         "PAYBOX_CONTRACTS": json.dumps([CONTRACT | paybox]),
         "STRIPE_ACCOUNTS": json.dumps([ACCOUNT | stripe]),
     }
@@ -53,7 +53,7 @@ def accounts(secrets: dict[str, str], bank_url: str) -> dict[str, str]:
         "PAYFIP_PAYER_URL": f"{bank_url}/tpa/paiementws.web",
         "PAYFIP_NUMCLI": "123456",
         "PAYFIP_SAISIE": "T",
-        "LYRA_ACCOUNTS": json.dumps([LYRA_SHOP | lyra]),
+        "LYRA_ACCOUNTS": json.dumps([{"site_id": LYRA_SHOP, **lyra}]),
         "PAYBOX_ACCOUNTS": json.dumps([CONTRACT | paybox]),
         "STRIPE_ACCOUNTS": json.dumps([ACCOUNT | stripe]),
     }
