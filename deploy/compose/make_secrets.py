@@ -5,6 +5,9 @@ import os
 import secrets
 from pathlib import Path
 
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+
 from chassis.broker_accounts import SET_UP, definitions
 
 ROOT = Path("/secrets")
@@ -22,6 +25,36 @@ def write(program: str, name: str, text: str, *, owner: int = PREAU, mode: int =
     os.chown(file, owner, owner)
     file.chmod(mode)
     file.parent.chmod(0o755)
+
+
+def write_banks() -> None:
+    """Make three more accounts at the stand-in bank: each side gets what it knows of them. See the bank's modules."""
+    bank, browser, webhooks = "http://bank:8090", "http://localhost:8090", "http://gateway:8080/webhooks"
+    mac_key, door = secrets.token_hex(64), secrets.token_hex(16)
+    shop = {"site_id": "12345678", "key": secrets.token_hex(16), "rest_password": secrets.token_hex(16)}
+    contract = {"site": "1999888", "rank": "32", "identifier": "107904482", "key": mac_key}
+    account = {"account": "acct_1DemoTown", "secret_key": f"sk_test_{secrets.token_hex(24)}"}
+    account["webhook_secret"] = f"whsec_{secrets.token_hex(24)}"
+    key = rsa.generate_private_key(public_exponent=65_537, key_size=2_048)
+    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode("ascii")
+    public = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode("ascii")
+    ipn_url = f"{webhooks}/paybox-1999888-32?door={door}"
+    at_bank = {
+        "lyra_shops": shop,
+        "paybox_contracts": {**contract, "private_key": private, "ipn_url": ipn_url},
+        "stripe_accounts": {**account, "webhook_url": f"{webhooks}/stripe-demo", "page_url": browser},
+    }
+    lyra = {"mode": "TEST", "form_url": f"{browser}/vads-payment/", "rest_url": bank, "tills": ["REGIE-LYRA"]}
+    paybox = {"mode": "TEST", "public_key": public, "door": door, "tills": ["REGIE-PAYBOX"]}
+    paybox |= {"form_url": f"{browser}/cgi/FramepagepaiementRWD.cgi", "status_url": f"{bank}/load.html"}
+    here = {
+        "lyra_accounts": {**shop, **lyra},
+        "paybox_accounts": {**contract, **paybox},
+        "stripe_accounts": {**account, "label": "demo", "api_url": bank, "tills": ["REGIE-STRIPE"]},
+    }
+    for program, accounts in (("bank", at_bank), ("payment-gateway", here)):
+        for name, one in accounts.items():
+            write(program, name, json.dumps([one]))
 
 
 def take_given() -> None:
@@ -57,6 +90,8 @@ def main() -> None:
     write("auth", "link_secret", links)
     write("notifier", "link_secret", links)
     write("gateway", "csrf_secret", secrets.token_hex(32))
+    write_banks()
+    take_given()  # again: what the town gives comes before what was made
     done.touch()
 
 

@@ -5,8 +5,11 @@ import inspect
 import json
 import re
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
+
+from pydantic import BaseModel
 
 from chassis.settings import EdgeSettings, ServiceSettings
 
@@ -33,14 +36,24 @@ def configuration() -> str:
     for program in PROGRAMS:
         of = settings_of(program)
         parts += [f"\n## {program}\n\n", _words(of), "\n\n", _table(of, (EdgeSettings, ServiceSettings))]
+        for each in _listed(of):
+            parts += [f"\n### `{each.__name__}`\n\n", _words(each), "\n\n", _table(each, (), names=str)]
     return "".join(parts)
 
 
-def _words(settings: type[EdgeSettings]) -> str:
+def _listed(settings: type[BaseModel]) -> list[type[BaseModel]]:
+    """What the settings that are JSON lists hold."""
+    held = [kind for field in settings.model_fields.values() for kind in get_args(field.annotation)]
+    return [kind for kind in held if isinstance(kind, type) and issubclass(kind, BaseModel)]
+
+
+def _words(settings: type[BaseModel]) -> str:
     return (inspect.getdoc(settings) or "").replace("``", "`")
 
 
-def _table(settings: type[EdgeSettings], known: tuple[type[EdgeSettings], ...]) -> str:
+def _table(
+    settings: type[BaseModel], known: tuple[type[EdgeSettings], ...], names: Callable[[str], str] = str.upper
+) -> str:
     above = {name for each in known for name in each.model_fields}
     properties = settings.model_json_schema()["properties"]
     rows = ["| setting | what | default |\n|---|---|---|\n"]
@@ -48,7 +61,7 @@ def _table(settings: type[EdgeSettings], known: tuple[type[EdgeSettings], ...]) 
         if name in above:
             continue
         default = "**needed**" if field.is_required() else f"`{_plain(field.default)}`"
-        rows.append(f"| `{name.upper()}` | {_what(properties[name])} | {default} |\n")
+        rows.append(f"| `{names(name)}` | {_what(properties[name])} | {default} |\n")
     return "".join(rows)
 
 

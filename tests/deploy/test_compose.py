@@ -1,12 +1,15 @@
 """docker-compose.yml and the Dockerfile, read: who waits for whom, and what an image may hold."""
 
 import importlib.util
+import json
 import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+
+from payment_gateway.settings import LyraAccount, PayboxAccount, StripeAccount
 
 ROOT = Path(__file__).parents[2]
 SERVICES = ("auth", "planning", "billing", "payment-gateway", "notifier")
@@ -54,7 +57,7 @@ def the_script() -> Any:
 def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> set[tuple[str, str]]:
     """The secrets that are made, as program and name; who owns their files is left out, for that takes root."""
     script = the_script()
-    for program in (*SERVICES, "gateway", "postgresql", "rabbitmq", "set-up"):
+    for program in (*SERVICES, "gateway", "bank", "postgresql", "rabbitmq", "set-up"):
         (tmp_path / program).mkdir()
     monkeypatch.setattr(script, "ROOT", tmp_path)
     monkeypatch.setattr(script, "GIVEN", ROOT / "deploy/compose/none")
@@ -112,6 +115,26 @@ def test_each_image_has_its_lock_with_hashes_and_no_address(name: str) -> None:
     assert lock.count("==") <= lock.count("--hash=sha256:")
     assert "://" not in lock
     assert "pytest" not in lock
+
+
+def test_each_account_made_for_the_demo_has_settings_that_are_taken_and_a_bank_that_knows_it(
+    compose: dict[str, Any], tmp_path: Path, made: set[tuple[str, str]]
+) -> None:
+    def kept(program: str, name: str) -> Any:
+        assert (program, name) in made
+        (one,) = json.loads((tmp_path / program / name).read_text(encoding="utf-8"))
+        return one
+
+    accounts = {"lyra_accounts": LyraAccount, "paybox_accounts": PayboxAccount, "stripe_accounts": StripeAccount}
+    tills = [kind.model_validate(kept("payment-gateway", name)).tills for name, kind in accounts.items()]
+    assert len(frozenset().union(*tills)) == len(accounts)
+    known = [kept("bank", name) for name in ("lyra_shops", "paybox_contracts", "stripe_accounts")]
+    for there, name in zip(known, accounts, strict=True):
+        here = kept("payment-gateway", name)
+        assert {field: there[field] for field in there.keys() & here.keys()} == {
+            field: here[field] for field in there.keys() & here.keys()
+        }
+    assert "secrets-bank:/run/secrets:ro" in compose["services"]["bank"]["volumes"]
 
 
 def test_a_towns_own_portal_has_nothing_of_the_demo_and_every_setting_it_names() -> None:

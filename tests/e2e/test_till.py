@@ -9,8 +9,9 @@ from playwright.async_api import Browser, Page, expect
 
 from chassis.clock import today
 from chassis.testing import eventually
+from local_stack.banks import LYRA_TILL
 from local_stack.demo import SECRET
-from local_stack.stack import LYRA_TILL, Stack
+from local_stack.stack import Stack
 
 TILL = LYRA_TILL
 

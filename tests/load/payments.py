@@ -34,16 +34,17 @@ from chassis.broker_accounts import EVENTS_EXCHANGE
 from chassis.clock import now
 from contracts.events.billing import CheckoutInvoice, CheckoutOpened
 from local_stack import demo
+from local_stack.banks import LYRA_SHOP, LYRA_TILL
 from local_stack.ports import any_free
 from local_stack.processes import Program
-from local_stack.stack import LYRA_SHOP, LYRA_TILL, Stack
+from local_stack.stack import Stack
 
 RATE = 20
 SECONDS = int(os.environ.get("SECONDS", "12"))
 NOTICES = int(os.environ.get("NOTICES", "2000"))
 COPIES = int(os.environ.get("COPIES", "10000"))
 AT_ONCE, FAMILIES, CENTS = 16, 12, 345
-BANK = f"lyra-{LYRA_SHOP}"
+BANK = f"lyra-{LYRA_SHOP['site_id']}"
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 STATEMENTS = Path(__file__).with_name("payments.sql")
 

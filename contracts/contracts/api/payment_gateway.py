@@ -213,7 +213,8 @@ class TillDecision(Contract):
 class PaymentFile(Contract):
     """``GET /payments/{payment_id}/file``: all that staff need to decide, with the evidence.
 
-    ``taken_cents`` is what the bank says it took, where it said so; ``commands`` what may be decided now.
+    ``taken_cents`` is what the bank says it took, where it said so; ``commands`` what may be decided now. A bank that
+    ``refunds`` makes a refund that is decided here; elsewhere it was made there before.
     """
 
     timeline: PaymentTimeline
@@ -229,6 +230,8 @@ class PaymentFile(Contract):
     surplus_cents: int
     differences: tuple[Difference, ...]
     words: tuple[BankWord, ...]
+    bank_can_be_asked: bool
+    bank_refunds: bool
     commands: tuple[TillCommand, ...]
 
 

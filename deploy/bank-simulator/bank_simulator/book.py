@@ -5,17 +5,56 @@ import secrets
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import Path
+from typing import NamedTuple
 from uuid import uuid4
 from zoneinfo import ZoneInfo
 
 PARIS = ZoneInfo("Europe/Paris")
 
 
+class Names(NamedTuple):
+    """What a protocol calls what every operation has; ``ends`` by result, P for all others."""
+
+    amount: str
+    reference: str
+    title: str
+    label: str
+    ends: dict[str, str]
+
+
+PRODUCT = "line_items[0][price_data]"
+FIELDS = {
+    "payfip": Names("montant", "refdet", "", "objet", {"P": "urlredirect"}),
+    "lyra": Names(
+        "vads_amount",
+        "vads_order_id",
+        "Boutique ",
+        "vads_site_id",
+        {"": "vads_url_return", "P": "vads_url_success", "A": "vads_url_cancel"}
+        | dict.fromkeys("RZ", "vads_url_refused"),
+    ),
+    "paybox": Names(
+        "PBX_TOTAL",
+        "PBX_CMD",
+        "Commerce ",
+        "PBX_SITE",
+        {"P": "PBX_EFFECTUE", "A": "PBX_ANNULE"} | dict.fromkeys("RZ", "PBX_REFUSE"),
+    ),
+    "stripe": Names(
+        f"{PRODUCT}[unit_amount]",
+        "client_reference_id",
+        "",
+        f"{PRODUCT}[product_data][name]",
+        {"": "cancel_url", "P": "success_url"},
+    ),
+}
+
+
 @dataclass
 class Operation:
     """One payment asked for. ``result`` is the bank's letter: P, V, R, Z or A; times are ISO 8601.
 
-    ``asked`` holds the fields of its ``protocol`` as they came: ``payfip`` or ``lyra``.
+    ``asked`` holds the fields of its ``protocol``, a key of ``FIELDS``, as they came; ``refunds`` are cents by key.
     """
 
     id_op: str
@@ -28,33 +67,33 @@ class Operation:
     authorisation: str | None = None
     notices: list[str] = field(default_factory=list)
     protocol: str = "payfip"
-
-    @property
-    def is_lyra(self) -> bool:
-        return self.protocol == "lyra"
+    refunds: dict[str, int] = field(default_factory=dict)
 
     @property
     def cents(self) -> int:
         """What was asked for."""
-        return int(self.asked["vads_amount" if self.is_lyra else "montant"])
+        return int(self.asked[FIELDS[self.protocol].amount])
+
+    @property
+    def refunded_cents(self) -> int:
+        """What was given back until now."""
+        return sum(self.refunds.values())
 
     @property
     def reference(self) -> str:
         """The town's own reference."""
-        return self.asked["vads_order_id" if self.is_lyra else "refdet"]
+        return self.asked[FIELDS[self.protocol].reference]
 
     @property
     def label(self) -> str:
         """What the payer reads."""
-        return f"Boutique {self.asked['vads_site_id']}" if self.is_lyra else self.asked["objet"]
+        return f"{FIELDS[self.protocol].title}{self.asked[FIELDS[self.protocol].label]}"
 
     @property
     def back_url(self) -> str:
         """Where the payer's browser goes afterwards."""
-        if not self.is_lyra:
-            return self.asked["urlredirect"]
-        end = {None: "return", "A": "cancel", "R": "refused", "Z": "refused"}.get(self.result, "success")
-        return self.asked.get(f"vads_url_{end}") or self.asked["vads_url_return"]
+        ends = FIELDS[self.protocol].ends
+        return self.asked.get(ends.get(self.result or "", ends["P"])) or self.asked[ends.get("", ends["P"])]
 
     @property
     def result_is_told(self) -> bool:

@@ -11,9 +11,10 @@ LABELS = {
     "late_seconds": "Retard, si tardive (s)",
     "amount_offset_cents": "Écart de montant (cents)",
     "differs": "Dit un autre…",
-    "forged": "Signature fausse (Lyra)",
+    "forged": "Signature fausse (sauf PayFiP)",
+    "stale_seconds": "Signature vieille de (s) (Stripe)",
     "service_down": "Service indisponible",
-    "answer_in_pieces": "Réponse en morceaux (PayFiP)",
+    "answer_in_pieces": "Réponse en morceaux (PayFiP, Stripe)",
     "answer_delay_seconds": "Résultat connu après (s)",
     "slow_seconds": "Service lent (s)",
 }
@@ -28,6 +29,7 @@ class Faults:
     amount_offset_cents: int = 0
     differs: str = "nothing"
     forged: bool = False
+    stale_seconds: float = 0.0
     service_down: bool = False
     answer_in_pieces: bool = False
     answer_delay_seconds: float = 0.0

@@ -16,12 +16,6 @@ from bank_simulator.book import Book, Operation
 from bank_simulator.faults import Faults
 
 Shop = Mapping[str, str]
-
-
-class Shops(dict[str, Shop]):
-    """The shops by their site_id."""
-
-
 WANTED = {
     "vads_action_mode": r"INTERACTIVE",
     "vads_amount": r"[1-9]\d{0,11}",
@@ -102,34 +96,46 @@ def notice(operation: Operation, shop: Shop, faults: Faults) -> bytes:
     return urlencode({**fields, "signature": signature}).encode("ascii")
 
 
+def error(code: str, message: str) -> dict[str, Any]:
+    """The envelope of an error; it comes with the HTTP status 200 as all others do."""
+    answer = {"errorCode": code, "errorMessage": message, "_type": "V4/WebService/WebServiceError"}
+    return {"webService": "Order/Get", "version": "V4", "status": "ERROR", "answer": answer}
+
+
 def order(order_id: str, shop: Shop, operations: Sequence[Operation], faults: Faults) -> dict[str, Any]:
     """REST Order/Get: the transactions of an order of this shop, or the error that says that there is none."""
-    mine = [each for each in operations if each.is_lyra and each.asked["vads_site_id"] == shop["site_id"]]
-    found = [_transaction(each, shop, faults) for each in mine if each.reference == order_id]
+    mine = [each for each in operations if each.protocol == "lyra" and each.asked["vads_site_id"] == shop["site_id"]]
+    found = [_transaction(each, faults) for each in mine if each.reference == order_id]
     if not found:
-        error = {"errorCode": "PSP_010", "errorMessage": "Transaction non trouvée"}
-        return {"webService": "Order/Get", "status": "ERROR", "answer": error}
-    return {"webService": "Order/Get", "status": "SUCCESS", "answer": {"orderId": order_id, "transactions": found}}
-
-
-def _transaction(operation: Operation, shop: Shop, faults: Faults) -> dict[str, Any]:
-    status = STATUS[operation.result] if operation.result and operation.result_is_told else "INITIAL"
+        return error("PSP_010", "transaction not found")
     other = {"TEST": "PRODUCTION", "PRODUCTION": "TEST"}[shop["mode"]]
+    answer = {
+        "shopId": "99999999" if faults.differs == "account" else shop["site_id"],
+        "orderDetails": {
+            "orderId": "AUTRE" if faults.differs == "reference" else order_id,
+            "mode": other if faults.differs == "mode" else shop["mode"],
+        },
+        "transactions": found,
+        "_type": "V4/OrderTransactions",
+    }
+    return {"webService": "Order/Get", "version": "V4", "status": "SUCCESS", "answer": answer}
+
+
+def _transaction(operation: Operation, faults: Faults) -> dict[str, Any]:
+    """A transaction; one without a card has no card's details, and a refused card no authorisation."""
+    status = STATUS[operation.result] if operation.result and operation.result_is_told else "INITIAL"
     at = datetime.fromisoformat(operation.result_at or operation.opened_at)
+    number = {"authorizationNumber": operation.authorisation} if operation.took_money else None
     return {
         "uuid": hashlib.sha256(operation.id_op.encode()).hexdigest()[:32],
-        "shopId": "99999999" if faults.differs == "account" else shop["site_id"],
         "amount": operation.cents + faults.amount_offset_cents,
         "currency": "USD" if faults.differs == "currency" else "EUR",
         "detailedStatus": status,
         "operationType": "DEBIT",
         "paymentMethodType": "SDD" if operation.result == "V" else "CARD",
         "creationDate": at.astimezone(UTC).isoformat(timespec="seconds"),
-        "orderDetails": {
-            "orderId": "AUTRE" if faults.differs == "reference" else operation.reference,
-            "mode": other if faults.differs == "mode" else shop["mode"],
-        },
         "transactionDetails": {
-            "cardDetails": {"authorizationResponse": {"authorizationNumber": operation.authorisation or ""}}
+            "cardDetails": None if operation.result == "V" else {"authorizationResponse": number},
         },
+        "_type": "V4/PaymentTransaction",
     }

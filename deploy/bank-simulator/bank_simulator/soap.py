@@ -71,7 +71,7 @@ def _open(fields: dict[str, str], book: Book, _faults: Faults) -> dict[str, str]
 
 def _detail(fields: dict[str, str], book: Book, faults: Faults) -> dict[str, str]:
     operation = book.operations.get(fields.get("idOp", ""))
-    if operation is None or operation.is_lyra or not operation.page_shown:
+    if operation is None or operation.protocol != "payfip" or not operation.page_shown:
         raise Refused("FonctionnelleErreur", "P1", "Opération inconnue")
     if not operation.result_is_told:
         raise Refused("FonctionnelleErreur", "P5", "Résultat de l'opération non connu")

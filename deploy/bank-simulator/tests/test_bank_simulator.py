@@ -83,7 +83,8 @@ async def test_switches(bank: TestClient[Any, Any]) -> None:
 
 async def test_switches_by_the_page(bank: TestClient[Any, Any]) -> None:
     page = await (await bank.get("/")).text()
-    form = dict.fromkeys(("late_seconds", "amount_offset_cents", "answer_delay_seconds", "slow_seconds"), "0")
+    numbers = ("late_seconds", "amount_offset_cents", "stale_seconds", "answer_delay_seconds", "slow_seconds")
+    form = dict.fromkeys(numbers, "0")
     form |= {"notice": "twice", "differs": "mode", "service_down": "on"}
     assert all(f'name="{name}"' in page for name in form)
     assert (await bank.post("/pannes", data={**form, "late_seconds": "soon"})).status == 422

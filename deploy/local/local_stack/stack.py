@@ -12,7 +12,7 @@ from typing import Any
 
 import aiohttp
 
-from local_stack import packages
+from local_stack import banks, packages
 from local_stack.ports import choosing_ports, next_free
 from local_stack.postgres import PostgresServer, ensure_database
 from local_stack.processes import Program
@@ -46,7 +46,6 @@ TILL = {
     "TILL_ADDRESS": "Régie enfance, 1 place de la Mairie, le mardi et le jeudi de 9 h à 12 h",
 }
 EXAMPLES = Path(__file__).parents[3] / "contracts" / "examples"
-LYRA_SHOP, LYRA_TILL = "12345678", "REGIE-LYRA"
 
 Say = Callable[[str], None]
 
@@ -55,7 +54,7 @@ class Stack:
     """Starts, restarts and stops everything; ``folder`` keeps its data, secrets and logs.
 
     ``database_url`` and ``amqp_url`` name servers that run already; without them private ones are started.
-    ``till`` collects the invoices; at ``REGIE-LYRA`` parents pay by Lyra's form, at any other at PayFiP.
+    ``till`` collects the invoices; parents pay at the bank of that till, see ``banks``, at any other at PayFiP.
     """
 
     def __init__(
@@ -184,19 +183,17 @@ class Stack:
             "amqp_url": self.amqp_url,
             "databases": self.databases,
             "services": {name: {"url": self.url(name), "pid": self.programs[name].pid} for name in PROGRAMS},
-            "webhooks": {
-                name: {"url": f"{self.gateway_url}/webhooks/{name}"} for name in ("payfip", f"lyra-{LYRA_SHOP}")
-            },
+            "webhooks": {name: {"url": f"{self.gateway_url}/webhooks/{name}"} for name in banks.WEBHOOKS},
             "demo": demo,
         }
 
     def _kept_secrets(self) -> dict[str, str]:
         file = self.folder / "secrets.json"
-        names = ["postgresql", "rabbitmq", "auth_key", "link", "csrf", "lyra_key", "lyra_rest"]
+        names = ["postgresql", "rabbitmq", "auth_key", "link", "csrf", "paybox_bank", *banks.SECRETS]
         names += [*(f"db_{name}" for name in SERVICES), *(f"amqp_{name}" for name in PROGRAMS)]
         kept: dict[str, str] = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
         if any(name not in kept for name in names):
-            kept = {**{name: secrets.token_hex(24) for name in names}, **kept}
+            kept = {**{name: secrets.token_hex(32) for name in names}, "paybox_bank": banks.bank_key(), **kept}
             file.touch(mode=0o600)
             file.write_text(json.dumps(kept), encoding="utf-8")
         return kept
@@ -247,20 +244,8 @@ class Stack:
         return Program(name, [sys.executable, "-m", module], base, self.folder / "log" / f"{name}.log")
 
     def _bank(self) -> Program:
-        shop = {"site_id": LYRA_SHOP, "key": self.secrets["lyra_key"], "rest_password": self.secrets["lyra_rest"]}
-        folder = str(self.folder / "bank")
-        return self._stand_in("bank", "bank_simulator", DATA_FOLDER=folder, LYRA_SHOPS=json.dumps([shop]))
-
-    def _lyra_account(self) -> dict[str, Any]:
-        return {
-            "site_id": LYRA_SHOP,
-            "mode": "TEST",
-            "key": self.secrets["lyra_key"],
-            "rest_password": self.secrets["lyra_rest"],
-            "form_url": f"{self.url('bank')}/vads-payment/",
-            "rest_url": self.url("bank"),
-            "tills": [LYRA_TILL],
-        }
+        known = banks.known_at_bank(self.secrets, f"{self.gateway_url}/webhooks")
+        return self._stand_in("bank", "bank_simulator", DATA_FOLDER=str(self.folder / "bank"), **known)
 
     def _program(self, name: str, words: list[str]) -> Program:
         command = [sys.executable, "-m", name.replace("-", "_"), *words]
@@ -281,13 +266,7 @@ class Stack:
             "auth": {"AUTH_KEY_SECRET": self.secrets["auth_key"], "LINK_SECRET": self.secrets["link"]},
             "planning": {"SCHOOL_ZONE": "B"},
             "billing": {**TILL, "TILL_REFERENCE": self.till},
-            "payment-gateway": {
-                "PAYFIP_SERVICE_URL": f"{self.url('bank')}/tpa/services/securite",
-                "PAYFIP_PAYER_URL": f"{self.url('bank')}/tpa/paiementws.web",
-                "PAYFIP_NUMCLI": "123456",
-                "PAYFIP_SAISIE": "T",
-                "LYRA_ACCOUNTS": json.dumps([self._lyra_account()]),
-            },
+            "payment-gateway": banks.accounts(self.secrets, self.url("bank")),
             "notifier": {
                 "MAIL_FROM": "portail@saint-aubin.example",
                 "SMTP_HOST": "127.0.0.1",

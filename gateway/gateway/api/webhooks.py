@@ -8,7 +8,7 @@ from gateway.pages.rendering import client_address
 from gateway.services import SERVICES, Told
 
 NOTICE_BYTES_MAX = 16_384
-HANDED_ON = ("Content-Type", "User-Agent")
+HANDED_ON = ("Content-Type", "User-Agent", "Stripe-Signature")
 SOURCE_HEADER = "X-Notice-Source"
 
 routes = web.RouteTableDef()
@@ -34,4 +34,4 @@ async def take_notice(request: web.Request) -> web.StreamResponse:
         return await problem_json(request, told.problem)
     except Unavailable as away:
         return await problem_json(request, Problem(status=503, code=away.code, detail=away.detail, facts=away.facts))
-    return web.Response(text="OK")
+    return web.Response()

@@ -20,7 +20,9 @@ REFUSALS = {
     "refund_too_high": "C'est plus que ce qui reste de ce paiement. Rien n'a été enregistré.",
     "not_for_this_payment": "Ce paiement a changé entre-temps : cette décision n'est plus possible.",
     "idempotency_key_reused": "Cette page a déjà servi : rechargez-la, puis recommencez.",
-    "bank_unreachable": "La banque ne répond pas. Rien n'a changé.",
+    "bank_unreachable": "La banque ne répond pas. Vous pouvez recommencer : rien ne se fera deux fois.",
+    "bank_refused": "La banque refuse ce remboursement. Rien n'a changé ; son espace en ligne dit pourquoi.",
+    "bank_cannot": "Cette banque ne se laisse pas interroger : regardez dans son espace en ligne.",
     "no_account": "Le compte bancaire de ce paiement n'est plus configuré.",
 }
 

@@ -17,7 +17,9 @@ from payment_gateway.api import ROUTES
 from payment_gateway.banks import BANKS, Bank
 from payment_gateway.banks.checking import check
 from payment_gateway.banks.lyra import Lyra
+from payment_gateway.banks.paybox import Paybox
 from payment_gateway.banks.payfip import PayFiP
+from payment_gateway.banks.stripe import Stripe
 from payment_gateway.jobs import jobs
 from payment_gateway.listeners import listeners
 from payment_gateway.settings import NAME, SETTINGS, Settings
@@ -30,12 +32,22 @@ def build(settings: Settings) -> web.Application:
     use_database(app, settings)
     use_broker(app, settings)
     use_identity(app, settings, audience=NAME)
-    _use_banks(app, PayFiP(settings), *(Lyra(settings, account) for account in settings.lyra_accounts))
+    _use_banks(app, *accounts(settings))
     use_outbox(app, settings)
     use_listeners(app, listeners, settings)
     use_jobs(app, jobs)
     app.add_routes(ROUTES)
     return app
+
+
+def accounts(settings: Settings) -> tuple[Bank, ...]:
+    """Every account that is configured, the town's first contract first."""
+    return (
+        PayFiP(settings),
+        *(Lyra(settings, account) for account in settings.lyra_accounts),
+        *(Paybox(settings, account) for account in settings.paybox_accounts),
+        *(Stripe(settings, account) for account in settings.stripe_accounts),
+    )
 
 
 def _use_banks(app: web.Application, *banks: Bank) -> None:

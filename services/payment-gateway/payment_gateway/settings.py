@@ -1,10 +1,11 @@
 """What the payment gateway needs to know at start."""
 
+import re
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
 from aiohttp import web
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
 from chassis.settings import ServiceSettings
 
@@ -30,13 +31,79 @@ class LyraAccount(BaseModel):
     tills: frozenset[str] = Field(min_length=1)
 
 
+class PayboxAccount(BaseModel):
+    """One contract at Paybox, also sold as Up2Pay e-Transactions. ``tills`` name whose money it takes.
+
+    ``key`` is the hexadecimal HMAC key and ``public_key`` the bank's own key (PEM); ``status_url`` is where the bank
+    says that it takes payments, ``/load.html`` beside the form. ``door`` is a secret of 24 to 64
+    letters and digits: the bank's back office holds ``…/webhooks/paybox-<site>-<rank>?door=<door>`` as the address to
+    notify, and nothing else says that a notification is about this account.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    site: str = Field(pattern=r"^\d{7}$")
+    rank: str = Field(pattern=r"^\d{2,3}$")
+    identifier: str = Field(pattern=r"^\d{1,9}$")
+    mode: Literal["TEST", "PRODUCTION"]
+    key: SecretStr
+    public_key: str = Field(pattern=r"^-----BEGIN PUBLIC KEY-----")
+    door: SecretStr
+    form_url: str = Field(pattern=r"^https?://")
+    status_url: str = Field(pattern=r"^https?://")
+    tills: frozenset[str] = Field(min_length=1)
+
+    @property
+    def account(self) -> str:
+        """The contract as the bank writes it."""
+        return f"{self.site}-{self.rank}-{self.identifier}"
+
+    @field_validator("key")
+    @classmethod
+    def _hexadecimal(cls, key: SecretStr) -> SecretStr:
+        if not re.fullmatch(r"([0-9A-Fa-f]{2}){32,}", key.get_secret_value()):
+            raise ValueError("want 64 hexadecimal digits or more")
+        return key
+
+    @field_validator("door")
+    @classmethod
+    def _unguessable(cls, door: SecretStr) -> SecretStr:
+        if not re.fullmatch(r"[A-Za-z0-9]{24,64}", door.get_secret_value()):
+            raise ValueError("want 24 to 64 letters and digits")
+        return door
+
+
+class StripeAccount(BaseModel):
+    """One account at Stripe. ``label`` ends the webhook's address; ``tills`` name whose money it takes.
+
+    ``secret_key`` says the mode; ``webhook_secret`` is that of the webhook ``…/webhooks/stripe-<label>``.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    label: str = Field(pattern=r"^[a-z0-9-]{1,20}$")
+    account: str = Field(pattern=r"^acct_\w{1,40}$")
+    secret_key: SecretStr
+    webhook_secret: SecretStr = Field(min_length=16)
+    api_url: str = Field(default="https://api.stripe.com", pattern=r"^https?://[^/]+$")
+    tills: frozenset[str] = Field(min_length=1)
+
+    @field_validator("secret_key")
+    @classmethod
+    def _of_a_mode(cls, key: SecretStr) -> SecretStr:
+        if not re.fullmatch(r"[sr]k_(test|live)_\w+", key.get_secret_value()):
+            raise ValueError("want sk_test_…, sk_live_…, or a restricted key")
+        return key
+
+
 class Settings(ServiceSettings):
     """``PUBLIC_URL`` is the portal as the bank and the parent reach it; ``PAYFIP_*`` is the town's first contract.
 
     ``NOTICES_URL`` is where banks call when they reach the portal by another address than parents do.
     ``PAYFIP_SAISIE``: T for tests, X to activate the account, W for real payments. ``LYRA_ACCOUNTS`` is a JSON list of
-    ``LyraAccount``. A till that no account names pays at PayFiP. A bank's door keeps so many notifications a payment,
-    and so many an hour that name no payment; what comes beyond is counted only. ``WEBHOOK_CHECK`` has the service call
+    ``LyraAccount``, ``PAYBOX_ACCOUNTS`` of ``PayboxAccount``, ``STRIPE_ACCOUNTS`` of ``StripeAccount``. A till that no
+    account names pays at PayFiP. A bank's door keeps so many notifications a payment, and so many an hour that name no
+    payment; what comes beyond is counted only. ``WEBHOOK_CHECK`` has the service call
     its own webhooks by ``PUBLIC_URL`` at start and say in its log whether they answer. What was confirmed
     ``REMITTANCE_DAYS`` ago should be in a remittance by now. After ``JOURNAL_DAYS`` the bytes of the banks' words and
     the payers' addresses are forgotten: thirteen months is as long as a payer may contest (Code monétaire et
@@ -51,6 +118,8 @@ class Settings(ServiceSettings):
     payfip_numcli: str = Field(pattern=r"^\d{6}$")
     payfip_saisie: Literal["T", "X", "W"]
     lyra_accounts: tuple[LyraAccount, ...] = ()
+    paybox_accounts: tuple[PayboxAccount, ...] = ()
+    stripe_accounts: tuple[StripeAccount, ...] = ()
     webhook_check: bool = False
     bank_seconds_max: float = Field(default=8, gt=0)
     open_seconds: int = Field(default=3_600, ge=960)
@@ -60,6 +129,19 @@ class Settings(ServiceSettings):
     unknown_notices_kept_an_hour: int = Field(default=60, gt=0)
     remittance_days: int = Field(default=5, ge=1)
     journal_days: int = Field(default=427, ge=30)
+
+    @model_validator(mode="after")
+    def _one_account_each(self) -> Self:
+        """Two accounts of one name would share a webhook, and of one till its money would go to either."""
+        named = [f"lyra-{each.site_id}" for each in self.lyra_accounts]
+        named += [f"paybox-{each.site}-{each.rank}" for each in self.paybox_accounts]
+        named += [f"stripe-{each.label}" for each in self.stripe_accounts]
+        with_tills: tuple[LyraAccount | PayboxAccount | StripeAccount, ...]
+        with_tills = (*self.lyra_accounts, *self.paybox_accounts, *self.stripe_accounts)
+        for once in (named, [till for each in with_tills for till in each.tills]):
+            if twice := {each for each in once if once.count(each) > 1}:
+                raise ValueError(f"named by two accounts: {', '.join(sorted(twice))}")
+        return self
 
     @property
     def webhooks_url(self) -> str:

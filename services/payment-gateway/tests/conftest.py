@@ -1,7 +1,10 @@
 """payment-gateway with a real database, a real broker and the stand-in bank as a program."""
 
 import asyncio
+import functools
 import json
+import re
+import subprocess
 import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -28,14 +31,26 @@ from payment_gateway.settings import Settings
 
 AUDIENCE = "payment-gateway"
 SHOP = {"site_id": "12345678", "key": "a-key-for-tests-only", "rest_password": "testpassword_x"}
-LYRA_TILL = "REGIE-L"
-BANKS = ["payfip", f"lyra-{SHOP['site_id']}"]
+CONTRACT = {"site": "1999888", "rank": "32", "identifier": "107904482", "key": "0123456789ABCDEF" * 8}
+DOOR = "nobodyguessesthisaddress"
+ACCOUNT = {"account": "acct_1PreauTest", "secret_key": "sk_test_for_tests", "webhook_secret": "whsec_for_tests_only"}
+TILLS = {"payfip": "REGIE-1", "lyra-12345678": "REGIE-L", "paybox-1999888-32": "REGIE-P", "stripe-asso": "REGIE-S"}
+BANKS = list(TILLS)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """A story marked ``every_bank`` is told of each."""
-    if metafunc.definition.get_closest_marker("every_bank"):
-        metafunc.parametrize("till", BANKS, indirect=True)
+    """A story marked ``every_bank`` is told of each, ``but`` of those for whom it goes another way."""
+    if mark := metafunc.definition.get_closest_marker("every_bank"):
+        other = mark.kwargs.get("but", ())
+        metafunc.parametrize("till", [each for each in BANKS if each.partition("-")[0] not in other], indirect=True)
+
+
+@functools.cache
+def bank_keys() -> tuple[str, str]:
+    """The key with which the bank signs, and the public one that it gives away; by the openssl command."""
+    made = subprocess.run(["openssl", "genrsa", "2048"], capture_output=True, check=True).stdout
+    public = subprocess.run(["openssl", "rsa", "-pubout"], input=made, capture_output=True, check=True).stdout
+    return made.decode(), public.decode()
 
 
 class Bank:
@@ -64,9 +79,22 @@ class Bank:
 
 
 @pytest.fixture
-async def bank(tmp_path: Path) -> AsyncIterator[Bank]:
-    port = unused_port()
-    environment = {"HTTP_PORT": str(port), "DATA_FOLDER": str(tmp_path / "bank"), "LYRA_SHOPS": json.dumps([SHOP])}
+def portal_port() -> int:
+    """Where payment-gateway will answer; two banks hold its address in their back office."""
+    return unused_port()
+
+
+@pytest.fixture
+async def bank(tmp_path: Path, portal_port: int) -> AsyncIterator[Bank]:
+    port, webhooks = unused_port(), f"http://127.0.0.1:{portal_port}/webhooks"
+    contract = {**CONTRACT, "private_key": bank_keys()[0], "ipn_url": f"{webhooks}/paybox-1999888-32?door={DOOR}"}
+    environment = {
+        "HTTP_PORT": str(port),
+        "DATA_FOLDER": str(tmp_path / "bank"),
+        "LYRA_SHOPS": json.dumps([SHOP]),
+        "PAYBOX_CONTRACTS": json.dumps([contract]),
+        "STRIPE_ACCOUNTS": json.dumps([{**ACCOUNT, "webhook_url": f"{webhooks}/stripe-asso"}]),
+    }
     program = await asyncio.create_subprocess_exec(sys.executable, "-m", "bank_simulator", env=environment)
     async with aiohttp.ClientSession() as http:
 
@@ -103,6 +131,14 @@ class Till:
     def webhook(self) -> str:
         return f"/webhooks/{self.bank_name}"
 
+    @property
+    def has_form(self) -> bool:
+        return self.bank_name.startswith(("lyra", "paybox"))
+
+    @property
+    def can_be_asked(self) -> bool:
+        return not self.bank_name.startswith("paybox")
+
     def parent(self, household: UUID | None = None, **more: Any) -> dict[str, str]:
         return Tokens.headers(self.tokens.parent(household or self.household, audience=AUDIENCE, **more))
 
@@ -115,7 +151,7 @@ class Till:
                 household_id=self.household,
                 household_name="Famille Exemple",
                 household_reference="F001",
-                till="REGIE-1" if self.bank_name == "payfip" else LYRA_TILL,
+                till=TILLS[self.bank_name],
                 amount_cents=4250,
                 invoices=(invoice,),
                 opened_at=now(),
@@ -135,22 +171,24 @@ class Till:
         assert begun["bank"] == self.bank_name
         path = f"/payments/{begun['payment_id']}/form"
         form = await self.client.get(path, headers=self.parent())
-        assert form.status == (404 if self.bank_name == "payfip" else 200)
+        assert form.status == (200 if self.has_form else 404)
         self.forms[begun["payment_id"]] = await form.json()
         return begun
 
     async def opens_page(self, payment: dict[str, Any]) -> None:
         """The parent's browser arrives at the bank; it may do so after the attempt was given up here."""
         form = self.forms[payment["payment_id"]]
-        if self.bank_name == "payfip":
-            await self.bank.shows(payment["payer_url"])
-        else:
+        if self.has_form:
             await self.bank.shows(form["action"], dict(form["fields"]))
+        else:
+            await self.bank.shows(payment["payer_url"])
 
     def id_op(self, payment: dict[str, Any]) -> str:
-        if self.bank_name == "payfip":
-            return str(payment["payer_url"].partition("idop=")[2])
+        if not self.has_form:
+            return str(re.split(r"idop=|/pay/", payment["payer_url"])[1])
         fields = dict(self.forms[payment["payment_id"]]["fields"])
+        if "PBX_CMD" in fields:
+            return f"{fields['PBX_SITE']}-{fields['PBX_RANG']}-{fields['PBX_CMD']}"
         return f"{fields['vads_site_id']}-{fields['vads_trans_date'][:8]}-{fields['vads_trans_id']}"
 
     async def at_bank(self, payment: dict[str, Any], action: str) -> None:
@@ -240,10 +278,13 @@ async def till(
     tokens: Tokens,
     probe: Probe,
     bank: Bank,
+    portal_port: int,
 ) -> AsyncIterator[Till]:
-    port = unused_port()
-    lyra = {**SHOP, "mode": "TEST", "tills": [LYRA_TILL]}
+    port = portal_port
+    lyra = {**SHOP, "mode": "TEST", "tills": ["REGIE-L"]}
     lyra |= {"form_url": f"{bank.url}/vads-payment/", "rest_url": bank.url}
+    paybox = {**CONTRACT, "mode": "TEST", "tills": ["REGIE-P"], "public_key": bank_keys()[1], "door": DOOR}
+    paybox |= {"form_url": f"{bank.url}/cgi/FramepagepaiementRWD.cgi", "status_url": f"{bank.url}/load.html"}
     settings = Settings(
         database_url=database.url,
         amqp_url=broker.url,
@@ -256,6 +297,8 @@ async def till(
         payfip_numcli="123456",
         payfip_saisie="T",
         lyra_accounts=[lyra],
+        paybox_accounts=[paybox],
+        stripe_accounts=[{**ACCOUNT, "label": "asso", "api_url": bank.url, "tills": ["REGIE-S"]}],
         parent_look_up_seconds=0,
         unknown_notices_kept_an_hour=5,
         notices_kept_a_payment=8,

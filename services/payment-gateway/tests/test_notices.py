@@ -85,7 +85,7 @@ def test_a_value_computed_elsewhere_once() -> None:
 
 
 def test_a_signed_notification_is_read_with_fields_unknown_and_empty() -> None:
-    notice = LYRA.read_notice("", signed(PAID))
+    notice = LYRA.read_notice("", signed(PAID), {})
     assert notice.answer is not None
     assert (notice.reference, notice.answer.word, notice.answer.amount_cents) == ("ABC", Word.PAID, 4250)
     assert notice.answer.authorisation is None
@@ -107,7 +107,7 @@ def test_one_changed_field_breaks_the_signature(change: dict[str, str]) -> None:
         parts = [part for part in body.split("&") if not part.startswith(f"{name}=")]
         body = "&".join([*parts, f"{name}={quote_plus(value)}"])
     with pytest.raises(Forged):
-        LYRA.read_notice("", body.encode())
+        LYRA.read_notice("", body.encode(), {})
 
 
 @pytest.mark.parametrize(
@@ -122,22 +122,22 @@ def test_one_changed_field_breaks_the_signature(change: dict[str, str]) -> None:
 )
 def test_signed_but_of_another_shop_or_unreadable(fields: dict[str, str]) -> None:
     with pytest.raises(Forged):
-        LYRA.read_notice("", signed({**PAID, **fields}))
+        LYRA.read_notice("", signed({**PAID, **fields}), {})
 
 
 def test_a_field_twice_and_another_key_are_refused() -> None:
     for query, body in (("", signed(PAID) + b"&vads_amount=1"), ("x=1", signed(PAID)), ("", signed(PAID, "other"))):
         with pytest.raises(Forged):
-            LYRA.read_notice(query, body)
+            LYRA.read_notice(query, body, {})
 
 
 def test_a_refund_at_the_bank_is_only_a_hint() -> None:
-    assert LYRA.read_notice("", signed({**PAID, "vads_operation_type": "CREDIT"})) == Notice("ABC")
+    assert LYRA.read_notice("", signed({**PAID, "vads_operation_type": "CREDIT"}), {}) == Notice("ABC")
 
 
 def heard(bank: Any, query: str, body: bytes) -> Notice | None:
     try:
-        notice: Notice = bank.read_notice(query, body)
+        notice: Notice = bank.read_notice(query, body, {})
     except Forged:
         return None
     return notice
@@ -161,4 +161,4 @@ GOOD = signed(PAID)
 @given(st.integers(0, len(GOOD) - 1), st.binary(min_size=0, max_size=3))
 def test_a_notification_altered_anywhere_says_the_same_or_nothing(place: int, bytes_: bytes) -> None:
     notice = heard(LYRA, "", GOOD[:place] + bytes_ + GOOD[place + 1 :])
-    assert notice is None or notice == LYRA.read_notice("", GOOD)
+    assert notice is None or notice == LYRA.read_notice("", GOOD, {})

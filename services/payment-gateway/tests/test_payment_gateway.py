@@ -7,14 +7,13 @@ from uuid import UUID, uuid4
 import asyncpg
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
-from pydantic import SecretStr
+from pydantic import SecretStr, ValidationError
 
 from chassis.testing import Tokens, eventually
 from contracts.identity import Role
-from payment_gateway.app import build
+from payment_gateway.app import accounts, build
 from payment_gateway.banks.checking import check
-from payment_gateway.banks.lyra import Lyra
-from payment_gateway.banks.payfip import PayFiP
+from payment_gateway.settings import Settings
 
 AUDIENCE = "payment-gateway"
 
@@ -48,7 +47,7 @@ async def test_a_double_tap_opens_one_attempt(till: Any) -> None:
     assert again["payer_url"].startswith(till.bank.url)
 
 
-@pytest.mark.every_bank
+@pytest.mark.every_bank(but=("paybox",))
 async def test_no_notification_and_the_return_looks_up(till: Any) -> None:
     await till.bank.faults(notice="never")
     payment = await till.begin()
@@ -63,7 +62,7 @@ async def test_an_answer_in_many_pieces_is_read_to_its_end(till: Any) -> None:
     assert (await till.act(payment, "look-up"))["status"] == "confirmed"
 
 
-@pytest.mark.every_bank
+@pytest.mark.every_bank(but=("paybox", "stripe"))
 async def test_nobody_gives_up_while_somebody_is_on_the_banks_page(till: Any) -> None:
     payment = await till.begin()
     await till.opens_page(payment)
@@ -94,6 +93,7 @@ async def test_a_refusal_ends_the_checkout(till: Any) -> None:
     assert (await till.post(UUID(payment["checkout_id"]))).status == 409
 
 
+@pytest.mark.every_bank
 async def test_a_wrong_amount_is_reviewed(till: Any) -> None:
     await till.bank.faults(amount_offset_cents=-1)
     payment = await till.begin()
@@ -102,7 +102,7 @@ async def test_a_wrong_amount_is_reviewed(till: Any) -> None:
     await till.probe.none("payment.confirmed")
 
 
-@pytest.mark.every_bank
+@pytest.mark.every_bank(but=("paybox", "stripe"))
 async def test_given_up_then_paid_after_all(till: Any) -> None:
     await till.bank.faults(notice="never")
     payment = await till.begin()
@@ -138,6 +138,9 @@ async def test_the_bank_is_down(till: Any) -> None:
         ("/webhooks/payfip?idop=abcdef&idop=ghijkl", b"", 400),
         ("/webhooks/lyra-12345678", b"idop=abcdef", 400),
         ("/webhooks/lyra-12345678", b"vads_order_id=A&signature=AAAA", 400),
+        ("/webhooks/paybox-1999888-32", b"amount=1&ref=A&error=00000&sign=AAAA", 400),
+        ("/webhooks/paybox-1999888-32?door=nobodyguessesthisaddress", b"amount=1&ref=A&error=00000&sign=AAAA", 400),
+        ("/webhooks/stripe-asso", b"{}", 400),
     ],
 )
 async def test_bad_notifications(till: Any, path: str, body: bytes, status: int) -> None:
@@ -265,15 +268,20 @@ async def test_a_refusal_after_the_confirmation_is_journalled_only(till: Any) ->
     await till.bank.faults(amount_offset_cents=-100)
     await till.at_bank(payment, "notify")
     await till.client.post(f"/payments/{payment['payment_id']}/look-up", headers=till.keeper())
+    await eventually(lambda: till.sql("SELECT count(*) > $1 FROM bank_word", words))
     assert (await till.get(payment))["status"] == "confirmed"
-    assert await till.sql("SELECT count(*) FROM bank_word") > words
 
 
-@pytest.mark.every_bank
-@pytest.mark.parametrize("differs", ["mode", "account", "reference", "currency"])
+@pytest.mark.parametrize(
+    ("till", "differs"),
+    [
+        *(("payfip", differs) for differs in ("mode", "account", "reference")),
+        *(("lyra-12345678", differs) for differs in ("mode", "account", "reference", "currency")),
+        *(("stripe-asso", differs) for differs in ("mode", "reference", "currency")),
+    ],
+    indirect=["till"],
+)
 async def test_what_differs_is_held_and_never_confirmed(till: Any, differs: str) -> None:
-    if differs == "currency" and till.bank_name == "payfip":
-        return  # PayFiP knows euros only
     await till.bank.faults(notice="never", differs=differs)
     payment = await till.begin()
     await till.at_bank(payment, "pay")
@@ -286,7 +294,7 @@ async def test_what_differs_is_held_and_never_confirmed(till: Any, differs: str)
     assert (kind, held) == ("review", payment["payment_id"])
 
 
-@pytest.mark.parametrize("till", ["lyra-12345678"], indirect=True)
+@pytest.mark.every_bank(but=("payfip",))
 @pytest.mark.parametrize("fault", [{"forged": True}, {"differs": "mode"}, {"differs": "account"}])
 async def test_a_forged_or_misdirected_notification_changes_nothing(till: Any, fault: dict[str, Any]) -> None:
     await till.bank.faults(**fault)
@@ -301,7 +309,7 @@ async def test_a_forged_or_misdirected_notification_changes_nothing(till: Any, f
     assert await till.answered() == "400"
 
 
-@pytest.mark.parametrize("till", ["lyra-12345678"], indirect=True)
+@pytest.mark.every_bank(but=("payfip", "stripe"))
 async def test_a_signed_notification_about_nothing_known_is_kept_and_asked_again(till: Any) -> None:
     await till.bank.faults(differs="reference")
     payment = await till.begin()
@@ -369,16 +377,35 @@ async def test_a_bank_that_never_answers_well_comes_to_the_list(till: Any) -> No
 @pytest.mark.every_bank
 async def test_the_self_test_says_what_is_wrong(till: Any) -> None:
     settings = till.settings.model_copy(update={"webhook_check": True})
-    (account,) = settings.lyra_accounts
-    bank = PayFiP(settings) if till.bank_name == "payfip" else Lyra(settings, account)
+    bank = next(each for each in accounts(settings) if each.name == till.bank_name)
     await bank.start()
     assert await check(settings, bank) == []
     await till.bank.faults(service_down=True)
     assert await check(settings, bank) == ["account"]
     await bank.stop()
     assert await till.sql("SELECT count(*) FROM unknown_notice") == 0
-    await till.bank.faults(service_down=False)
-    stranger = Lyra(settings, account.model_copy(update={"rest_password": SecretStr("wrong")}))
-    await stranger.start()
-    assert await check(settings, stranger) == ["account"]
-    await stranger.stop()
+
+
+async def test_a_till_pays_at_one_account_only(till: Any) -> None:
+    (account,) = till.settings.stripe_accounts
+    told = till.settings.model_dump()
+    for other in ({"label": "other"}, {"tills": {"REGIE-T"}}, {"label": "other", "tills": {"REGIE-L"}}):
+        told["stripe_accounts"] = [account, account.model_copy(update=other)]
+        with pytest.raises(ValidationError, match="two accounts"):
+            Settings.model_validate(told)
+    told["stripe_accounts"] = [account, account.model_copy(update={"label": "other", "tills": frozenset({"REGIE-T"})})]
+    assert len(accounts(Settings.model_validate(told))) == 5
+
+
+async def test_the_self_test_finds_a_wrong_password(till: Any) -> None:
+    (shop,), (account,) = till.settings.lyra_accounts, till.settings.stripe_accounts
+    wrong = {
+        "lyra_accounts": (shop.model_copy(update={"rest_password": SecretStr("wrong")}),),
+        "stripe_accounts": (account.model_copy(update={"secret_key": SecretStr("sk_test_wrong")}),),
+    }
+    settings = till.settings.model_copy(update=wrong)
+    for stranger in accounts(settings):
+        await stranger.start()
+        kind = stranger.name.partition("-")[0]
+        assert await check(settings, stranger) == (["account"] if kind in {"lyra", "stripe"} else [])
+        await stranger.stop()

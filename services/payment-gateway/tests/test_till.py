@@ -16,10 +16,10 @@ AUDIENCE = "payment-gateway"
 
 @pytest.mark.every_bank
 async def test_the_till_keeper_confirms_what_the_bank_took(till: Any) -> None:
-    await till.bank.faults(notice="never", amount_offset_cents=-1)
+    await till.bank.faults(amount_offset_cents=-1)
     payment = await till.begin()
     await till.at_bank(payment, "pay")
-    assert (await till.act(payment, "look-up"))["status"] == "review"
+    await till.becomes(payment, "review")
     key = uuid4().hex
     first, again = await till.decides(payment, "confirm", key=key), await till.decides(payment, "confirm", key=key)
     assert (first.status, again.status) == (201, 201)

@@ -17,6 +17,7 @@ from documents import ticket
 from payment_gateway.banks import bank_for_till, bank_of
 from payment_gateway.banks.inquiry import carry_out, look_up
 from payment_gateway.domain.failures import (
+    BankCannot,
     BankRefused,
     BankUnreachable,
     CheckoutNotReady,
@@ -160,8 +161,10 @@ async def post_look_up(request: web.Request) -> web.Response:
 
     Staff may ask whatever the state: what ended unpaid may have been paid since.
     """
-    attempt, at = await own(request), now()
-    is_worth_it = attempt.status in LOOKED_UP or identity(request).may(Permission.READ_PAYMENTS)
+    attempt, at, is_staff = await own(request), now(), identity(request).may(Permission.READ_PAYMENTS)
+    if is_staff and not bank_of(request.app, attempt).can_be_asked:
+        raise BankCannot("this bank cannot be asked; its back office knows")
+    is_worth_it = attempt.status in LOOKED_UP or is_staff
     seconds = timedelta(seconds=request.app[SETTINGS].parent_look_up_seconds)
     async with request.app[DATABASE].transaction() as tx:
         my_turn = await payments.may_ask(tx, attempt.payment_id, now=at, not_since=at - seconds)
@@ -176,9 +179,11 @@ async def post_abandon(request: web.Request) -> web.Response:
     attempt = await own(request)
     if identity(request).household_id != attempt.checkout.household_id:
         raise Forbidden("only the household gives up its payment")
+    bank = bank_of(request.app, attempt)
     if attempt.status in OPEN:
+        await bank.close(attempt)
         attempt = await look_up(request.app, attempt.payment_id)
-    if attempt.may_be_given_up:
+    if attempt.may_be_given_up and bank.can_be_asked:
         given_up = Move(PaymentStatus.CANCELLED, "given up by the household")
         attempt = await _end(request.app, attempt.payment_id, given_up, said_by=Speaker.PARENT)
     elif attempt.status in OPEN:

@@ -7,7 +7,7 @@ from aiohttp import web
 
 from chassis.clock import now, today
 from chassis.database import DATABASE, Transaction
-from chassis.http import idempotency_key, json_response, path_uuid, read_body
+from chassis.http import idempotency_key, json_response, read_body
 from chassis.idempotency import recall, remember
 from chassis.identity import identity, require
 from contracts.api.payment_gateway import (
@@ -20,8 +20,10 @@ from contracts.api.payment_gateway import (
 )
 from contracts.failures import Invalid
 from contracts.identity import Permission
+from payment_gateway.api import refunds
 from payment_gateway.api.journal import paris_day
 from payment_gateway.api.payments import own, shown
+from payment_gateway.banks import BANKS
 from payment_gateway.banks.inquiry import carry_out
 from payment_gateway.domain.payments import Attempt, differences
 from payment_gateway.domain.till import commands, decide_till
@@ -81,7 +83,7 @@ async def get_file(request: web.Request) -> web.Response:
     person = require(request, Permission.READ_PAYMENTS)
     attempt = await own(request)
     checkout, said = attempt.checkout, attempt.said
-    found = differences(attempt, said) if said else []
+    found, bank = differences(attempt, said) if said else [], request.app[BANKS].get(attempt.bank)
     async with request.app[DATABASE].transaction() as tx:
         file = PaymentFile(
             timeline=await _timeline(tx, attempt),
@@ -97,6 +99,8 @@ async def get_file(request: web.Request) -> web.Response:
             surplus_cents=attempt.surplus_cents,
             differences=tuple(Difference(name=name, frozen=str(mine), said=str(said)) for name, mine, said in found),
             words=await journal.words_of(tx, attempt.payment_id),
+            bank_can_be_asked=bank is not None and bank.can_be_asked,
+            bank_refunds=bank is not None and bank.can_refund,
             commands=commands(attempt) if person.may(Permission.DECIDE_PAYMENTS) else (),
         )
     return json_response(file)
@@ -106,8 +110,10 @@ async def get_file(request: web.Request) -> web.Response:
 async def post_decision(request: web.Request) -> web.Response:
     """Decide, with a reason and the place of the proof; the same key decides once."""
     person, key = require(request, Permission.DECIDE_PAYMENTS), idempotency_key(request)
-    await own(request)
-    payment_id, wish, at = path_uuid(request, "payment_id"), await read_body(request, TillDecision), now()
+    known, wish, at = await own(request), await read_body(request, TillDecision), now()
+    payment_id = known.payment_id
+    if refunds.are_made_by(request.app, known, wish):
+        return await refunds.make(request, known, wish, person, key)
     async with request.app[DATABASE].transaction() as tx:
         answer = await recall(tx, f"decisions/{payment_id}", key, await request.read())
         if answer is None:

@@ -1,5 +1,6 @@
 """Where banks call. A word is kept before anything is made of it; without a signature it is a hint to ask."""
 
+import re
 from datetime import timedelta
 from uuid import UUID
 
@@ -16,8 +17,10 @@ from payment_gateway.domain.failures import NoSuchBank, UnknownNotice, UnknownSi
 from payment_gateway.settings import SETTINGS
 from payment_gateway.store import journal, payments
 
-KEPT_HEADERS = ("Content-Type", "User-Agent")
+KEPT_HEADERS = ("Content-Type", "User-Agent", "Stripe-Signature")
 SOURCE_HEADER = "X-Notice-Source"
+DOOR = re.compile(r"(?<![^&])door=[^&]*")
+"""The secret end of a bank's address, never kept."""
 
 log = structlog.get_logger()
 routes = web.RouteTableDef()
@@ -35,20 +38,20 @@ async def take_notice(request: web.Request) -> web.Response:
     if not body and not query:
         raise web.HTTPBadRequest(reason="this notification is empty")
     try:
-        notice = bank.read_notice(query, body)
+        notice = bank.read_notice(query, body, request.headers)
         verdict = Verdict.VERIFIED if notice.answer else Verdict.HINT
     except Forged as forged:
         notice, verdict = None, Verdict.FORGED
         log.warning("notification refused", bank=bank.name, reason=str(forged), source=_source(request))
     headers = {name: _printable(request.headers[name])[:200] for name in KEPT_HEADERS if name in request.headers}
-    word = journal.Word(bank.name, "notice", verdict, body, query, headers, _source(request))
+    word = journal.Word(bank.name, "notice", verdict, body, DOOR.sub("door", query), headers, _source(request))
     async with request.app[DATABASE].transaction() as tx:
         known = await _act(request.app, tx, notice, word)
     if notice is None:
         raise web.HTTPBadRequest(reason="this notification is not the bank's, or cannot be read")
     if not known:
         raise (UnknownSignedNotice if notice.answer else UnknownNotice)("no such payment here")
-    return web.Response(text="OK")
+    return web.Response()  # empty, as Paybox wants it; the others look at the status only
 
 
 async def _body(request: web.Request) -> bytes:
@@ -75,13 +78,13 @@ async def _act(app: web.Application, tx: Transaction, notice: Notice | None, wor
     """Keep the word within the limits, and do what it asks; whether it speaks of a payment of ours."""
     settings, at = app[SETTINGS], now()
     payment_id: UUID | None = None
-    if notice:
+    if notice and notice.reference:
         payment_id = await payments.payment_id_of(tx, word.bank, notice.reference)
     if notice is None or payment_id is None:
         if await journal.count_unknown(tx, word.bank, at) <= settings.unknown_notices_kept_an_hour:
             unknown = word if notice is None else word.as_unknown()
             await journal.add_word(tx, unknown, payment_id=None, at=at)
-        return False
+        return notice is not None and notice.reference is None
     await payments.attempt_for_update(tx, payment_id)  # before the journal, whose rows refer to it
     if await journal.may_keep(tx, payment_id, words_max=settings.notices_kept_a_payment):
         await journal.add_word(tx, word, payment_id=payment_id, at=at)

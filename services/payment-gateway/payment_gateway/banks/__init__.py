@@ -4,17 +4,21 @@ A driver speaks for one account, under a name of its own that is also the end of
 is one module here, one settings class and one entry in ``app``.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 from uuid import UUID
 
+import aiohttp
 from aiohttp import web
 
 from contracts.api.payment_gateway import PayerForm
 from contracts.events.billing import CheckoutOpened
 from contracts.events.payment import Mode
-from payment_gateway.domain.failures import NoAccount
+from payment_gateway.domain.failures import BankUnreachable, NoAccount
 from payment_gateway.domain.payments import Answer, Attempt
+
+ANSWER_BYTES_MAX = 262_144
 
 
 @dataclass(frozen=True)
@@ -35,9 +39,12 @@ class Heard:
 
 @dataclass(frozen=True)
 class Notice:
-    """A notification: the reference it names, the bank's or ours, and its answer when its signature proves it."""
+    """A notification: the reference it names, the bank's or ours, and its answer when its signature proves it.
 
-    reference: str
+    Without a reference it is the bank's, and about nothing that is followed here.
+    """
+
+    reference: str | None
     answer: Answer | None = None
 
 
@@ -46,12 +53,17 @@ class Forged(Exception):  # noqa: N818 - what it is
 
 
 class Bank(Protocol):
-    """A driver: it speaks the bank's protocol and stores nothing."""
+    """A driver: it speaks the bank's protocol and stores nothing.
+
+    ``can_be_asked`` and ``can_refund`` say what services the bank has; ``ask`` and ``refund`` are called only then.
+    """
 
     name: str
     account: str
     mode: Mode
     tills: frozenset[str]
+    can_be_asked: bool
+    can_refund: bool
 
     async def start(self) -> None:
         """Open the HTTP client."""
@@ -74,8 +86,24 @@ class Bank(Protocol):
     async def ask(self, attempt: Attempt) -> Heard:
         """Ask for the authoritative result; ``BankUnreachable`` when there is no answer to rely on."""
 
-    def read_notice(self, query: str, body: bytes) -> Notice:
+    async def close(self, attempt: Attempt) -> None:
+        """Close the bank's page where the bank lets us, so that nobody pays on it any more; ``BankUnreachable``."""
+
+    async def refund(self, attempt: Attempt, amount_cents: int, key: str) -> Heard:
+        """Give money back, once for the same ``key``; all that is back then. ``BankRefused`` or ``BankUnreachable``."""
+
+    def read_notice(self, query: str, body: bytes, headers: Mapping[str, str]) -> Notice:
         """What a notification says, read from its raw bytes; ``Forged`` unless it can be the bank's."""
+
+
+async def whole(response: aiohttp.ClientResponse) -> bytes:
+    """A bank's answer to its end, in however many pieces it comes; ``BankUnreachable`` when it is too long."""
+    body = bytearray()
+    async for piece in response.content.iter_any():
+        body += piece
+        if len(body) > ANSWER_BYTES_MAX:
+            raise BankUnreachable("the bank's answer is too long", retry_after_seconds=10)
+    return bytes(body)
 
 
 BANKS = web.AppKey("banks", dict[str, Bank])

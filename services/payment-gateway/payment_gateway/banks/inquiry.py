@@ -1,7 +1,7 @@
 """Asking a bank, hearing what it says, and the one function by which an attempt moves, whoever says so."""
 
 from datetime import datetime, timedelta
-from uuid import UUID, uuid4
+from uuid import UUID, uuid5
 
 from aiohttp import web
 
@@ -14,6 +14,7 @@ from payment_gateway.banks import bank_of
 from payment_gateway.domain.failures import BankUnreachable, NoAccount
 from payment_gateway.domain.payments import (
     LOOKED_UP,
+    OPEN,
     Answer,
     Attempt,
     Move,
@@ -22,6 +23,7 @@ from payment_gateway.domain.payments import (
     facts,
     next_look_up,
     ticket_of,
+    unasked,
 )
 from payment_gateway.domain.transitions import may_move
 from payment_gateway.settings import SETTINGS, Settings
@@ -29,14 +31,20 @@ from payment_gateway.store import journal, payments
 
 
 async def look_up(app: web.Application, payment_id: UUID) -> Attempt:
-    """Ask the bank, with no transaction open meanwhile; then journal, move and event are one transaction."""
+    """Ask the bank, with no transaction open meanwhile; then journal, move and event are one transaction.
+
+    Where the bank cannot be asked, only the clock has its word.
+    """
     async with app[DATABASE].transaction() as tx:
         asked = await payments.attempt_for_update(tx, payment_id)
     if asked.bank_reference is None:
         return asked
     asked_at = now()
     try:
-        heard = await bank_of(app, asked).ask(asked)
+        bank = bank_of(app, asked)
+        if not bank.can_be_asked:
+            return await _wait(app, payment_id)
+        heard = await bank.ask(asked)
     except (BankUnreachable, NoAccount):
         async with app[DATABASE].transaction() as tx:
             await payments.note_unanswered(tx, payment_id)
@@ -48,11 +56,22 @@ async def look_up(app: web.Application, payment_id: UUID) -> Attempt:
         return await hear(tx, app[SETTINGS], payment_id, heard.answer, asked_at=asked_at, at=at)
 
 
+async def _wait(app: web.Application, payment_id: UUID) -> Attempt:
+    """Give an attempt up when its bank was silent for too long, else come back to it."""
+    async with app[DATABASE].transaction() as tx:
+        attempt, at = await payments.attempt_for_update(tx, payment_id), now()
+        if move := unasked(attempt, now=at):
+            attempt = await carry_out(tx, app[SETTINGS], attempt, move, said_by=Speaker.CLOCK, at=at)
+        again = next_look_up(attempt.created_at, now=at) if attempt.status in OPEN else None
+        await payments.schedule_look_up(tx, payment_id, again)
+        return attempt
+
+
 async def hear(
     tx: Transaction, settings: Settings, payment_id: UUID, answer: Answer, *, asked_at: datetime, at: datetime
 ) -> Attempt:
     """Act on an authoritative answer, given to our question or in a notification whose signature is the bank's."""
-    await payments.note_word(tx, payment_id, answer.word)
+    await payments.note_word(tx, payment_id, answer)
     attempt = await payments.attempt_for_update(tx, payment_id)
     if attempt.status is PaymentStatus.REVIEW and answer.word is Word.PAID:
         await payments.keep_said(tx, payment_id, answer)
@@ -87,7 +106,9 @@ async def carry_out(
     await payments.move(
         tx, attempt, move, said_by=said_by, ticket=ticket, answer=answer, decision_id=decision_id, at=at
     )
-    await outbox.add(tx, *facts(attempt, move, ticket, now=at, decision_id=decision_id or uuid4()))
+    back_cents = attempt.refunded_cents + (move.amount_cents or 0)
+    refund_id = decision_id or uuid5(attempt.payment_id, f"{back_cents} cents are back")
+    await outbox.add(tx, *facts(attempt, move, ticket, now=at, decision_id=refund_id))
     return await payments.attempt_for_update(tx, attempt.payment_id)
 
 

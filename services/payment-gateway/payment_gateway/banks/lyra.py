@@ -19,8 +19,8 @@ import aiohttp
 from contracts.api.payment_gateway import PayerForm
 from contracts.events.billing import CheckoutOpened
 from contracts.events.payment import Means, Mode
-from payment_gateway.banks import Forged, Heard, Notice, Opened
-from payment_gateway.domain.failures import BankRefused, BankUnreachable
+from payment_gateway.banks import Forged, Heard, Notice, Opened, whole
+from payment_gateway.domain.failures import BankCannot, BankRefused, BankUnreachable
 from payment_gateway.domain.payments import Answer, Attempt, Word
 from payment_gateway.settings import LyraAccount, Settings
 
@@ -29,7 +29,6 @@ NUMBERS_A_DAY = 899_999
 """900000 to 999999 are the bank's own."""
 NO_SUCH_ORDER = "PSP_010"
 FIELDS_MAX = 200
-ANSWER_BYTES_MAX = 262_144
 WORDS = {
     "AUTHORISED": Word.PAID,
     "CAPTURED": Word.PAID,
@@ -58,6 +57,8 @@ def signature(fields: Iterable[tuple[str, str]], key: str) -> str:
 
 class Lyra:
     """The driver of one shop (site_id) in one mode."""
+
+    can_be_asked, can_refund = True, False
 
     def __init__(self, settings: Settings, account: LyraAccount) -> None:
         self.name = f"lyra-{account.site_id}"
@@ -126,7 +127,14 @@ class Lyra:
         signed = (*fields.items(), ("signature", signature(fields.items(), self._ours.key.get_secret_value())))
         return PayerForm(action=self._ours.form_url, fields=signed)
 
-    def read_notice(self, query: str, body: bytes) -> Notice:
+    async def close(self, _attempt: Attempt) -> None:
+        """The bank's page closes by itself only."""
+
+    async def refund(self, _attempt: Attempt, _amount_cents: int, _key: str) -> Heard:
+        """Refunds are made in the bank's back office."""
+        raise BankCannot("this bank refunds in its back office only")
+
+    def read_notice(self, query: str, body: bytes, _headers: Mapping[str, str]) -> Notice:
         """A form whose signature covers every ``vads_`` field that came, known or not, empty or not."""
         try:
             pairs = parse_qsl(body.decode("ascii"), keep_blank_values=True, max_num_fields=FIELDS_MAX, errors="strict")
@@ -171,20 +179,22 @@ class Lyra:
         answer, body = await self._order(attempt.reference)
         try:
             if answer["status"] == "SUCCESS":
-                return Heard(self._best(answer["answer"]["transactions"]), body)
+                return Heard(self._best(answer["answer"]), body)
             code = answer["answer"]["errorCode"]
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise BankUnreachable(f"the bank's answer cannot be read: {error!r}") from error
         if code == NO_SUCH_ORDER:
             return Heard(Answer(Word.UNKNOWN), body)
         raise BankUnreachable("the bank says that it cannot", bank_code=code, retry_after_seconds=10)
 
-    def _best(self, transactions: list[dict[str, Any]]) -> Answer:
-        debits = [self._debit(each) for each in transactions if each["operationType"] == "DEBIT"]
+    def _best(self, order: Mapping[str, Any]) -> Answer:
+        """What a transaction does not say of its shop and order, the order says."""
+        told = {"shopId": order.get("shopId"), "orderDetails": order.get("orderDetails")}
+        debits = [self._debit({**told, **each}) for each in order["transactions"] if each["operationType"] == "DEBIT"]
         return min(debits, key=lambda each: _WEIGHT.index(each.word), default=Answer(Word.UNKNOWN))
 
-    def _debit(self, said: dict[str, Any]) -> Answer:
-        card = said.get("transactionDetails", {}).get("cardDetails", {})
+    def _debit(self, said: Mapping[str, Any]) -> Answer:
+        card = (said.get("transactionDetails") or {}).get("cardDetails") or {}
         word, created_at = WORDS[said["detailedStatus"]], datetime.fromisoformat(said["creationDate"])
         return Answer(
             word=word,
@@ -193,27 +203,24 @@ class Lyra:
             mode=_mode(said["orderDetails"]["mode"]),
             reference=said["orderDetails"]["orderId"],
             means=Means.DEBIT if said.get("paymentMethodType") == "SDD" else Means.CARD,
-            authorisation=card.get("authorizationResponse", {}).get("authorizationNumber") or None,
+            authorisation=(card.get("authorizationResponse") or {}).get("authorizationNumber") or None,
             at=created_at if word is Word.PAID else None,
             currency=str(said["currency"]),
         )
 
     async def _order(self, order_id: str) -> tuple[dict[str, Any], bytes]:
+        """The envelope, whose ``status`` says all: the service answers 200 to a wrong password and an unknown order."""
         assert self._http is not None, "the bank is asked before the start"
         try:
             url = f"{self._ours.rest_url}/api-payment/V4/Order/Get"
-            async with self._http.post(url, json={"orderId": order_id}) as response:
-                body = bytearray()
-                async for piece in response.content.iter_any():
-                    body += piece
-                    if len(body) > ANSWER_BYTES_MAX:
-                        raise BankUnreachable("the bank's answer is too long", retry_after_seconds=10)
-            answer = json.loads(bytes(body))
+            async with self._http.post(url, json={"orderId": order_id, "operationType": "DEBIT"}) as response:
+                body = await whole(response)
+            answer = json.loads(body)
         except (TimeoutError, aiohttp.ClientError, ValueError) as error:
             raise BankUnreachable("the bank does not answer", retry_after_seconds=10) from error
         if not isinstance(answer, dict):
             raise BankUnreachable("the bank's answer is not one", retry_after_seconds=10)
-        return answer, bytes(body)
+        return answer, body
 
 
 def _mode(text: str) -> Mode:

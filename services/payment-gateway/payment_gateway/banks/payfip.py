@@ -15,8 +15,8 @@ from chassis.clock import PARIS, now
 from contracts.api.payment_gateway import PayerForm
 from contracts.events.billing import CheckoutOpened
 from contracts.events.payment import Means, Mode
-from payment_gateway.banks import Forged, Heard, Notice, Opened
-from payment_gateway.domain.failures import BankRefused, BankUnreachable
+from payment_gateway.banks import Forged, Heard, Notice, Opened, whole
+from payment_gateway.domain.failures import BankCannot, BankRefused, BankUnreachable
 from payment_gateway.domain.payments import Answer, Attempt, Word
 from payment_gateway.settings import Settings
 
@@ -28,7 +28,6 @@ SERVICE = (
 NO_RESULT_YET, UNKNOWN_OPERATION = "P5", "P1"
 WORDS = {"P": Word.PAID, "V": Word.PAID, "A": Word.ABANDONED, "R": Word.REFUSED, "Z": Word.REFUSED}
 MEANS = {"P": Means.CARD, "V": Means.DEBIT}
-ANSWER_BYTES_MAX = 262_144
 
 
 class Fault(Exception):  # noqa: N818 - the bank's own word for it
@@ -43,6 +42,7 @@ class PayFiP:
     """The driver of one account (numcli)."""
 
     name = "payfip"
+    can_be_asked, can_refund = True, False
 
     def __init__(self, settings: Settings) -> None:
         self.account = settings.payfip_numcli
@@ -115,7 +115,14 @@ class PayFiP:
         except (KeyError, ValueError) as error:
             raise BankUnreachable(f"the bank's answer cannot be read: {error}") from error
 
-    def read_notice(self, query: str, body: bytes) -> Notice:
+    async def close(self, _attempt: Attempt) -> None:
+        """The bank's page closes by itself only."""
+
+    async def refund(self, _attempt: Attempt, _amount_cents: int, _key: str) -> Heard:
+        """Refunds are made in the bank's back office."""
+        raise BankCannot("this bank refunds in its back office only")
+
+    def read_notice(self, query: str, body: bytes, _headers: Mapping[str, str]) -> Notice:
         """``idop``, also seen as ``idOp``, in the query or in a form: never more than a hint."""
         try:
             given = parse_qs(query, max_num_fields=50), parse_qs(body.decode("ascii"), max_num_fields=50)
@@ -133,20 +140,10 @@ class PayFiP:
             async with self._http.post(
                 self._settings.payfip_service_url, data=envelope(operation, arguments), headers=headers
             ) as response:
-                body = await _whole(response)
+                body = await whole(response)
         except (TimeoutError, aiohttp.ClientError) as error:
             raise BankUnreachable("the bank does not answer", retry_after_seconds=10) from error
         return read(body), body
-
-
-async def _whole(response: aiohttp.ClientResponse) -> bytes:
-    """The body to its end, in however many pieces it comes."""
-    body = bytearray()
-    async for piece in response.content.iter_any():
-        body += piece
-        if len(body) > ANSWER_BYTES_MAX:
-            raise BankUnreachable("the bank's answer is too long", retry_after_seconds=10)
-    return bytes(body)
 
 
 def _mode(saisie: str) -> Mode:

@@ -69,6 +69,12 @@ class BankRefused(Conflict):
     code = "bank_refused"
 
 
+class BankCannot(Conflict):
+    """This bank offers no such service: its own back office has to be asked."""
+
+    code = "bank_cannot"
+
+
 class NoForm(NotFound):
     """This attempt's page is not a form to post, or can no longer be opened."""
 

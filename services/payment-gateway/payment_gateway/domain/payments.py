@@ -34,6 +34,8 @@ PAGE_OPENS_FOR = timedelta(minutes=15)
 NEVER_OPENED_AFTER = timedelta(minutes=16)
 ABANDONED_IS_FINAL_AFTER = timedelta(minutes=2)
 OPENING_TAKES_AT_MOST = timedelta(minutes=1)
+UNASKED_ENDS_AFTER = timedelta(minutes=30)
+"""When an attempt at a bank that cannot be asked ends without its notification: its page closes after 15 minutes."""
 
 
 class Word(StrEnum):
@@ -44,11 +46,19 @@ class Word(StrEnum):
     ABANDONED = "abandoned"
     IN_PROGRESS = "in_progress"
     UNKNOWN = "unknown"
+    GIVEN_BACK = "given_back"
+    CONTESTED = "contested"
+    CONTEST_WON = "contest_won"
+    CONTEST_LOST = "contest_lost"
 
 
 @dataclass(frozen=True)
 class Answer:
-    """A bank's authoritative answer about one attempt; the fields after ``word`` are set on a result."""
+    """A bank's authoritative answer about one attempt; the fields after ``word`` are set on a result.
+
+    ``amount_cents`` of a ``GIVEN_BACK`` is all that was given back until now, this time included. ``bank_payment`` is
+    the bank's name for the money itself where that is another than the one of its page.
+    """
 
     word: Word
     amount_cents: int | None = None
@@ -59,6 +69,7 @@ class Answer:
     authorisation: str | None = None
     at: datetime | None = None
     currency: str = "EUR"
+    bank_payment: str | None = None
 
 
 @dataclass(frozen=True)
@@ -86,6 +97,7 @@ class Attempt:
     refunded_cents: int = 0
     surplus_cents: int = 0
     said: Answer | None = None
+    bank_payment: str | None = None
 
     @property
     def kept_cents(self) -> int:
@@ -124,7 +136,7 @@ def decide(attempt: Attempt, answer: Answer, *, now: datetime, open_for: timedel
 def _wanted(attempt: Attempt, answer: Answer, now: datetime, open_for: timedelta) -> Move | None:
     age = now - attempt.created_at
     match answer.word:
-        case Word.PAID:
+        case Word.PAID if attempt.status in LOOKED_UP:
             different = ", ".join(name for name, _, _ in differences(attempt, answer))
             paid = Move(S.CONFIRMED, "the bank took the money")
             return Move(S.REVIEW, f"the bank's {different} differs") if different else paid
@@ -138,7 +150,36 @@ def _wanted(attempt: Attempt, answer: Answer, now: datetime, open_for: timedelta
             late = Move(S.EXPIRED, "the bank still has no result")
             return late if age >= open_for else Move(S.PROCESSING, "the bank has no result yet")
         case Word.UNKNOWN:
-            return Move(S.EXPIRED, "the bank's page was never opened") if age >= NEVER_OPENED_AFTER else None
+            return Move(S.EXPIRED, "the bank knows of no payment") if age >= NEVER_OPENED_AFTER else None
+    return _wanted_later(attempt, answer)
+
+
+def _wanted_later(attempt: Attempt, answer: Answer) -> Move | None:
+    """What becomes of money that was taken. A dispute lost for a part only is left to the till keeper."""
+    match answer.word:
+        case Word.GIVEN_BACK:
+            return given_back(attempt, answer.amount_cents or 0)
+        case Word.CONTESTED if attempt.last_word is not Word.CONTEST_WON:
+            return Move(S.DISPUTED, "the payer's bank contests it")
+        case Word.CONTEST_WON if attempt.status is S.DISPUTED:
+            return Move(S.PARTIALLY_REFUNDED if attempt.refunded_cents else S.CONFIRMED, "the dispute is won")
+        case Word.CONTEST_LOST if answer.amount_cents == attempt.kept_cents:
+            return Move(S.CHARGED_BACK, "the dispute is lost", attempt.kept_cents)
+    return None
+
+
+def given_back(attempt: Attempt, total_cents: int) -> Move | None:
+    """The move by which ``total_cents`` are back in all; None when that was known, or a dispute comes first."""
+    more, all_of_it = total_cents - attempt.refunded_cents, total_cents >= (attempt.taken_cents or 0)
+    if attempt.status not in (S.CONFIRMED, S.PARTIALLY_REFUNDED) or not 0 < more <= attempt.kept_cents:
+        return None
+    return Move(S.REFUNDED if all_of_it else S.PARTIALLY_REFUNDED, "the bank gave it back", more)
+
+
+def unasked(attempt: Attempt, *, now: datetime) -> Move | None:
+    """What the clock makes of an attempt whose bank says nothing and cannot be asked."""
+    late = attempt.status in (S.PENDING, S.PROCESSING) and now - attempt.created_at >= UNASKED_ENDS_AFTER
+    return Move(S.EXPIRED, "the bank said nothing, and cannot be asked") if late else None
 
 
 def next_look_up(created_at: datetime, *, now: datetime) -> datetime | None:

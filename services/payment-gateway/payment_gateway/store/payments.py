@@ -113,7 +113,10 @@ async def latest(tx: Transaction, limit: int) -> list[Attempt]:
 async def payment_id_of(tx: Transaction, bank: str, reference: str) -> UUID | None:
     """The attempt that a bank's reference, or ours, names at that account."""
     found: UUID | None = await tx.fetchval(
-        "SELECT payment_id FROM payment WHERE bank = $1 AND (bank_reference = $2 OR reference = $2)", bank, reference
+        "SELECT payment_id FROM payment "
+        "WHERE bank = $1 AND (bank_reference = $2 OR reference = $2 OR bank_payment = $2)",
+        bank,
+        reference,
     )
     return found
 
@@ -222,9 +225,16 @@ async def schedule_after_answer(
     )
 
 
-async def note_word(tx: Transaction, payment_id: UUID, word: Word) -> None:
-    """Keep what the bank said last."""
-    await tx.execute("UPDATE payment SET last_word = $2, unanswered = 0 WHERE payment_id = $1", payment_id, word)
+async def note_word(tx: Transaction, payment_id: UUID, answer: Answer) -> None:
+    """Keep what the bank said last, and the name it gave to the money; a dispute that was won is not new any more."""
+    await tx.execute(
+        "UPDATE payment SET last_word = CASE WHEN last_word = 'contest_won' AND $2 = 'contested' THEN last_word "
+        "ELSE $2 END, unanswered = 0, bank_payment = coalesce(bank_payment, $3) "
+        "WHERE payment_id = $1",
+        payment_id,
+        answer.word,
+        answer.bank_payment,
+    )
 
 
 async def keep_said(tx: Transaction, payment_id: UUID, answer: Answer) -> None:
@@ -283,6 +293,7 @@ def _attempt(row: Any) -> Attempt:
         refunded_cents=row["refunded_cents"],
         surplus_cents=row["surplus_cents"],
         said=_answer(row["said"]) if row["said"] else None,
+        bank_payment=row["bank_payment"],
     )
 
 

@@ -62,6 +62,7 @@ async def _add_lines(tx: Transaction, remittance_id: UUID, bank: str, lines: lis
         "(SELECT payment_id FROM payment p WHERE p.bank = $2 AND p.reference = s.reference), "
         "(SELECT payment_id FROM payment p WHERE p.bank = $2 AND p.bank_reference = s.bank_reference), "
         "(SELECT payment_id FROM payment p WHERE p.bank = $2 AND p.bank_reference = s.reference), "
+        "(SELECT payment_id FROM payment p WHERE p.bank = $2 AND p.bank_payment = s.bank_reference), "
         "(SELECT (array_agg(payment_id))[1] FROM payment p WHERE p.bank = $2 AND s.authorisation <> '' "
         "AND s.reference = '' AND s.bank_reference = '' AND p.ticket ->> 'authorisation' = s.authorisation "
         "AND p.taken_cents = s.amount_cents HAVING count(*) = 1)) "

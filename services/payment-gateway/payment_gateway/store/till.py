@@ -12,11 +12,18 @@ UNANSWERED_TOO_OFTEN = 5
 
 
 async def add_decision(
-    tx: Transaction, decision_id: UUID, payment_id: UUID, wish: TillDecision, by: Identity, at: datetime
+    tx: Transaction,
+    decision_id: UUID,
+    payment_id: UUID,
+    wish: TillDecision,
+    by: Identity,
+    at: datetime,
+    *,
+    bank_key: str | None = None,
 ) -> None:
     await tx.execute(
         "INSERT INTO till_decision (decision_id, payment_id, command, amount_cents, reason, evidence, decided_by, "
-        "decided_by_name, decided_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+        "decided_by_name, decided_at, bank_key) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
         decision_id,
         payment_id,
         wish.command,
@@ -26,7 +33,14 @@ async def add_decision(
         by.subject_id,
         by.name,
         at,
+        bank_key,
     )
+
+
+async def refund_asked(tx: Transaction, decision_id: UUID) -> tuple[int, str] | None:
+    """The amount of a refund that the bank was asked for, and under which key; None when it was not."""
+    row = await tx.fetchrow("SELECT amount_cents, bank_key FROM till_decision WHERE decision_id = $1", decision_id)
+    return (row["amount_cents"], row["bank_key"]) if row else None
 
 
 async def acknowledge(tx: Transaction, payment_id: UUID) -> None:

@@ -26,6 +26,7 @@ from payment_gateway.domain.payments import (
     page_can_open,
     paid_invoices,
     ticket_of,
+    unasked,
 )
 from payment_gateway.domain.transitions import WAYS, drawing
 
@@ -69,13 +70,16 @@ def moved(attempt: Attempt, answer: Answer, minutes: float = 5) -> S | None:
 
 
 def test_the_database_knows_the_same_table() -> None:
-    sql = (Path(__file__).parents[2] / "migrations" / "0001_payments.sql").read_text(encoding="utf-8")
-    known = re.findall(r"\('(\w+)', '(\w+)', '(\w+)'\)", sql.split("known_move")[1].split(";")[0])
+    folder = Path(__file__).parents[2] / "migrations"
+    sql = "".join(file.read_text(encoding="utf-8") for file in sorted(folder.iterdir()))
+    known = re.findall(r"\('(\w+)', '(\w+)', '(\w+)'\)", sql.split("CONSTRAINT known_move")[-1].split(";")[0])
     ours = [(origin, way.to, speaker) for way in WAYS for origin in way.origins for speaker in way.said_by]
     assert sorted(known) == sorted(ours)
     assert len(set(ours)) == len(ours), "two rows allow the same move"
     statuses = sql.split("status         text")[1].split("))")[0]
     assert set(re.findall(r"'(\w+)'", statuses)) == set(S)
+    words = sql.split("last_word_check CHECK")[-1].split(";")[0]
+    assert set(re.findall(r"'(\w+)'", words)) == set(Word)
 
 
 def test_the_drawing_in_the_docs_is_not_stale() -> None:
@@ -97,9 +101,12 @@ def test_what_differs_is_reviewed_and_never_confirmed(wrong: dict[str, object]) 
     assert moved(ATTEMPT, replace(PAID, **wrong)) is S.REVIEW  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("word", list(Word))
-@pytest.mark.parametrize("status", [S.CONFIRMED, S.REVIEW, S.FAILED])
-def test_nothing_leaves_an_end(status: S, word: Word) -> None:
+RESULTS = [Word.PAID, Word.REFUSED, Word.ABANDONED, Word.IN_PROGRESS, Word.UNKNOWN]
+
+
+@pytest.mark.parametrize("word", RESULTS)
+@pytest.mark.parametrize("status", [S.CONFIRMED, S.DISPUTED, S.REVIEW, S.FAILED])
+def test_no_word_about_the_result_leaves_an_end(status: S, word: Word) -> None:
     assert moved(replace(ATTEMPT, status=status), replace(PAID, word=word), minutes=9_000) is None
 
 
@@ -152,3 +159,47 @@ def test_a_ticket_spreads_what_was_taken_over_the_invoices(taken: int, parts: li
 def test_the_banks_page_opens_for_a_quarter_of_an_hour() -> None:
     assert page_can_open(ATTEMPT, now=START + timedelta(minutes=14))
     assert not page_can_open(ATTEMPT, now=START + timedelta(minutes=15))
+
+
+TAKEN = replace(ATTEMPT, status=S.CONFIRMED, taken_cents=4250)
+
+
+@pytest.mark.parametrize(
+    ("known_cents", "total_cents", "to", "more"),
+    [
+        (0, 1000, S.PARTIALLY_REFUNDED, 1000),
+        (1000, 1000, None, None),
+        (1000, 4250, S.REFUNDED, 3250),
+        (1000, 500, None, None),
+        (0, 4251, None, None),
+    ],
+)
+def test_a_bank_says_how_much_is_back_in_all(
+    known_cents: int, total_cents: int, to: S | None, more: int | None
+) -> None:
+    attempt = replace(TAKEN, refunded_cents=known_cents)
+    move = decide(attempt, Answer(Word.GIVEN_BACK, total_cents), now=START, open_for=OPEN_FOR)
+    assert (move.to, move.amount_cents) == (to, more) if move else to is None
+
+
+@pytest.mark.parametrize(
+    ("word", "cents", "to"),
+    [
+        (Word.PAID, 4250, None),
+        (Word.GIVEN_BACK, 1000, None),
+        (Word.CONTEST_WON, 4250, S.CONFIRMED),
+        (Word.CONTEST_LOST, 4250, S.CHARGED_BACK),
+        (Word.CONTEST_LOST, 1000, None),
+    ],
+)
+def test_only_its_end_ends_a_dispute(word: Word, cents: int, to: S | None) -> None:
+    disputed = replace(TAKEN, status=S.DISPUTED)
+    assert moved(disputed, replace(PAID, word=word, amount_cents=cents)) is to
+    assert moved(replace(TAKEN, last_word=Word.CONTEST_WON), replace(PAID, word=Word.CONTESTED)) is None
+
+
+def test_an_attempt_nobody_can_ask_about_ends_after_half_an_hour() -> None:
+    for minutes, to in ((29, None), (30, S.EXPIRED)):
+        move = unasked(ATTEMPT, now=START + timedelta(minutes=minutes))
+        assert (move.to if move else None) is to
+    assert unasked(TAKEN, now=START + timedelta(days=1)) is None

@@ -1,0 +1,74 @@
+"""Refunds at a bank that makes them: decided and kept, made there, then true here. Any step may be repeated."""
+
+from uuid import UUID, uuid5
+
+from aiohttp import web
+
+from chassis.clock import now
+from chassis.database import DATABASE, Transaction
+from chassis.idempotency import recall, remember
+from contracts.api.payment_gateway import PaymentStatus, Speaker, TillCommand, TillDecision, Verdict
+from contracts.identity import Identity
+from payment_gateway.api.payments import shown
+from payment_gateway.banks import BANKS, Heard, bank_of
+from payment_gateway.banks.inquiry import carry_out
+from payment_gateway.domain.payments import Attempt, Move, given_back
+from payment_gateway.domain.till import decide_till
+from payment_gateway.settings import SETTINGS
+from payment_gateway.store import journal, payments, till
+
+COUNTED = (PaymentStatus.CONFIRMED, PaymentStatus.PARTIALLY_REFUNDED, PaymentStatus.REFUNDED)
+
+
+def are_made_by(app: web.Application, attempt: Attempt, wish: TillDecision) -> bool:
+    """Whether the attempt's bank makes this refund itself; elsewhere the till keeper says that it was made."""
+    bank = app[BANKS].get(attempt.bank)
+    is_refund = wish.command is TillCommand.REFUND and attempt.status in COUNTED
+    return is_refund and bank is not None and bank.can_refund
+
+
+async def make(request: web.Request, known: Attempt, wish: TillDecision, person: Identity, key: str) -> web.Response:
+    """Refund at the bank; the same key does it once, and so does another for the same amount until it is known here."""
+    app, scope, body = request.app, f"decisions/{known.payment_id}", await request.read()
+    decision_id = uuid5(known.payment_id, key)
+    async with app[DATABASE].transaction() as tx:
+        answer = await recall(tx, scope, key, body)
+        if answer is None:
+            attempt, cents, bank_key = await _decided(tx, known.payment_id, decision_id, wish, person)
+    if answer is None:
+        heard = await bank_of(app, attempt).refund(attempt, cents, bank_key)
+        async with app[DATABASE].transaction() as tx:
+            attempt = await _made(app, tx, attempt, heard, decision_id, wish.reason)
+            answer = shown(attempt).model_dump_json().encode()
+            await remember(tx, scope, key, answer)
+    return web.Response(body=answer, status=201, content_type="application/json", charset="utf-8")
+
+
+async def _decided(
+    tx: Transaction, payment_id: UUID, decision_id: UUID, wish: TillDecision, person: Identity
+) -> tuple[Attempt, int, str]:
+    """The attempt, the amount and the bank's key, of a decision that is kept now or was before."""
+    attempt = await payments.attempt_for_update(tx, payment_id)
+    if asked := await till.refund_asked(tx, decision_id):
+        return attempt, *asked
+    move = decide_till(attempt, wish.command, wish.amount_cents, wish.reason)
+    assert move is not None, "a refund moves"
+    assert move.amount_cents is not None, "a refund has its amount"
+    cents, bank_key = move.amount_cents, f"{payment_id}-{attempt.refunded_cents}-{move.amount_cents}"
+    whole = wish.model_copy(update={"amount_cents": cents})
+    await till.add_decision(tx, decision_id, payment_id, whole, person, now(), bank_key=bank_key)
+    return attempt, cents, bank_key
+
+
+async def _made(
+    app: web.Application, tx: Transaction, asked: Attempt, heard: Heard, decision_id: UUID, reason: str
+) -> Attempt:
+    """Believe the bank's answer, unless its notification was faster."""
+    attempt, at = await payments.attempt_for_update(tx, asked.payment_id), now()
+    word = journal.Word(attempt.bank, "answer", Verdict.ANSWER, body=heard.body)
+    await journal.add_word(tx, word, payment_id=attempt.payment_id, at=at)
+    back = given_back(attempt, heard.answer.amount_cents or 0)
+    if back is None:
+        return attempt
+    move, keeper = Move(back.to, reason, back.amount_cents), Speaker.TILL_KEEPER
+    return await carry_out(tx, app[SETTINGS], attempt, move, said_by=keeper, at=at, decision_id=decision_id)

@@ -1,0 +1,182 @@
+"""Paybox, also sold as Up2Pay e-Transactions: a form signed by us, a notification signed by the bank. See PAYMENTS, 3.
+
+The bank signs every merchant's notifications with one key, and they name no merchant. So ours come to an address that
+only this account's back office holds: its ``door``, a secret. The bank cannot be asked about a payment whose
+notification is lost.
+"""
+
+import base64
+import binascii
+import hashlib
+import hmac
+import re
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from urllib.parse import parse_qs, unquote_to_bytes
+from uuid import UUID
+
+import aiohttp
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from cryptography.hazmat.primitives.hashes import SHA1
+from cryptography.hazmat.primitives.serialization import load_pem_public_key
+
+from chassis.clock import PARIS
+from contracts.api.payment_gateway import PayerForm
+from contracts.events.billing import CheckoutOpened
+from contracts.events.payment import Means, Mode
+from payment_gateway.banks import Forged, Heard, Notice, Opened
+from payment_gateway.domain.failures import BankCannot, BankUnreachable
+from payment_gateway.domain.payments import Answer, Attempt, Word
+from payment_gateway.settings import PayboxAccount, Settings
+
+EURO = "978"
+REQUIRED = {"amount", "ref", "error", "sign"}
+VARIABLES = {"amount": "M", "ref": "R", "auth": "A", "error": "E", "call": "T", "trans": "S", "day": "W", "hour": "Q"}
+"""What the bank is asked to tell, and its letter for each; ``sign`` comes last. Some come on a success only."""
+WANTED = ";".join(f"{name}:{letter}" for name, letter in VARIABLES.items()) + ";sign:K"
+WORDS = {"00000": Word.PAID, "00001": Word.ABANDONED, "00030": Word.ABANDONED, "99999": Word.IN_PROGRESS}
+PAID_BEFORE = "00015"
+
+
+def signature(fields: Iterable[tuple[str, str]], key: str) -> str:
+    """PBX_HMAC: upper-case hex of HMAC-SHA-512 over ``name=value`` in the form's order; ``key`` is in hex."""
+    text = "&".join(f"{name}={value}" for name, value in fields).encode()
+    return hmac.new(bytes.fromhex(key), text, hashlib.sha512).hexdigest().upper()
+
+
+class Paybox:
+    """The driver of one contract: site, rank and identifier, in one mode."""
+
+    can_be_asked, can_refund = False, False
+
+    def __init__(self, settings: Settings, account: PayboxAccount) -> None:
+        self.name = f"paybox-{account.site}-{account.rank}"
+        self.account, self.tills = account.account, account.tills
+        self.mode = Mode.TEST if account.mode == "TEST" else Mode.PRODUCTION
+        self._ours, self._public_url = account, settings.public_url
+        self._bank_key = bank_key(account.public_key)
+        self._timeout = aiohttp.ClientTimeout(total=settings.bank_seconds_max)
+        self._http: aiohttp.ClientSession | None = None
+
+    async def start(self) -> None:
+        """Open the HTTP client."""
+        self._http = aiohttp.ClientSession(timeout=self._timeout)
+
+    async def stop(self) -> None:
+        """Close the HTTP client."""
+        if self._http:
+            await self._http.close()
+
+    async def check(self) -> None:
+        """The payment server's own page says that it takes payments; the account shows with the first form only."""
+        assert self._http is not None, "the bank is asked before the start"
+        try:
+            async with self._http.get(self._ours.status_url) as response:
+                page = await response.content.read(4_096)
+        except (TimeoutError, aiohttp.ClientError) as error:
+            raise BankUnreachable("the bank does not answer", retry_after_seconds=10) from error
+        if not re.search(rb"server_status[^>]*>\s*OK\s*<", page):
+            raise BankUnreachable("the bank takes no payments now", retry_after_seconds=60)
+
+    def reference(self, _checkout: CheckoutOpened, payment_id: UUID) -> str:
+        """PBX_CMD: up to 250 characters."""
+        return payment_id.hex.upper()
+
+    async def open(self, attempt: Attempt) -> Opened:
+        """Nothing is asked of the bank: the parent's browser brings it the form."""
+        return Opened(attempt.reference, f"{self._public_url}/paiements/{attempt.payment_id}/banque")
+
+    def form(self, attempt: Attempt) -> PayerForm | None:
+        """The form of an attempt, the same each time; where the bank notifies is set in its back office, unseen."""
+        back = f"{self._public_url}/paiements/{attempt.payment_id}/retour"
+        count = len(attempt.checkout.invoices)
+        fields = (
+            ("PBX_SITE", self._ours.site),
+            ("PBX_RANG", self._ours.rank),
+            ("PBX_IDENTIFIANT", self._ours.identifier),
+            ("PBX_TOTAL", str(attempt.amount_cents)),
+            ("PBX_DEVISE", EURO),
+            ("PBX_CMD", attempt.reference),
+            ("PBX_PORTEUR", attempt.payer_email),
+            ("PBX_RETOUR", WANTED),
+            ("PBX_EFFECTUE", back),
+            ("PBX_REFUSE", back),
+            ("PBX_ANNULE", back),
+            ("PBX_ATTENTE", back),
+            ("PBX_RUF1", "POST"),
+            ("PBX_LANGUE", "FRA"),
+            ("PBX_SHOPPINGCART", f"<shoppingcart><total><totalQuantity>{count}</totalQuantity></total></shoppingcart>"),
+            ("PBX_HASH", "SHA512"),
+            ("PBX_TIME", attempt.created_at.astimezone(PARIS).isoformat(timespec="seconds")),
+        )
+        made = signature(fields, self._ours.key.get_secret_value())
+        return PayerForm(action=self._ours.form_url, fields=(*fields, ("PBX_HMAC", made)))
+
+    async def ask(self, _attempt: Attempt) -> Heard:
+        """Never called: see ``can_be_asked``."""
+        raise BankCannot("this bank tells its results in its notifications and its back office only")
+
+    async def close(self, _attempt: Attempt) -> None:
+        """The bank's page closes by itself only."""
+
+    async def refund(self, _attempt: Attempt, _amount_cents: int, _key: str) -> Heard:
+        """Refunds are made in the bank's back office."""
+        raise BankCannot("this bank refunds in its back office only")
+
+    def read_notice(self, query: str, body: bytes, _headers: Mapping[str, str]) -> Notice:
+        """The variables asked for, in their order, signed as they came; in the body, or in the query by GET."""
+        raw_query = query.encode("utf-8", "surrogateescape")
+        if not self._is_our_door(raw_query):
+            raise Forged("not at this account's own address")
+        parts = (body or raw_query).split(b"&")
+        names = [part.partition(b"=")[0].decode("latin-1") for part in parts]
+        told = [name for name in names if name != "door"]
+        if not ({*told} >= REQUIRED and told == [name for name in (*VARIABLES, "sign") if name in told]):
+            raise Forged("not the variables that were asked for")
+        signed = b"&".join(part for part, name in zip(parts, names, strict=True) if name in VARIABLES)
+        try:
+            made = base64.b64decode(unquote_to_bytes(parts[names.index("sign")].partition(b"=")[2]), validate=True)
+            self._bank_key.verify(made, signed, PKCS1v15(), SHA1())  # noqa: S303 - the bank's own choice
+        except (binascii.Error, InvalidSignature) as error:
+            raise Forged("the signature is not the bank's") from error
+        try:
+            return self._read({name: values[0] for name, values in parse_qs(signed.decode("ascii"), True).items()})
+        except (KeyError, ValueError) as error:
+            raise Forged(f"signed, but cannot be read: {error!r}") from error
+
+    def _is_our_door(self, query: bytes) -> bool:
+        doors = [part[5:] for part in query.split(b"&") if part.startswith(b"door=")]
+        return len(doors) == 1 and hmac.compare_digest(doors[0], self._ours.door.get_secret_value().encode())
+
+    def _read(self, given: Mapping[str, str]) -> Notice:
+        if not re.fullmatch(r"\d{5}", given["error"]):
+            raise ValueError("no code")
+        if given["error"] == PAID_BEFORE:
+            return Notice(given["ref"])  # says what another notification said; nothing moved this time
+        word = WORDS.get(given["error"], Word.REFUSED)
+        answer = Answer(
+            word=word,
+            amount_cents=int(given["amount"]),
+            account=self.account,
+            mode=self.mode,
+            reference=given["ref"],
+            means=Means.CARD,
+            authorisation=given.get("auth") or None,
+            at=_instant(given["day"], given["hour"]) if word is Word.PAID else None,
+        )
+        return Notice(given["ref"], answer)
+
+
+def bank_key(pem: str) -> RSAPublicKey:
+    """The bank's public key; ``ValueError`` when it is none."""
+    key = load_pem_public_key(pem.encode())
+    if not isinstance(key, RSAPublicKey):
+        raise ValueError("not an RSA key")  # noqa: TRY004 - a setting's value, not a caller's mistake
+    return key
+
+
+def _instant(day: str, hour: str) -> datetime:
+    """``W`` is DDMMYYYY and ``Q`` HH:MM:SS, in Paris."""
+    return datetime.strptime(f"{day} {hour}", "%d%m%Y %H:%M:%S").replace(tzinfo=PARIS)

@@ -1,0 +1,236 @@
+"""Stripe Checkout: a session is opened by an API, notifications are JSON signed in a header. See PAYMENTS facts, 4."""
+
+import hashlib
+import hmac
+import json
+import re
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import aiohttp
+
+from chassis.clock import now
+from contracts.api.payment_gateway import PayerForm
+from contracts.events.billing import CheckoutOpened
+from contracts.events.payment import Means, Mode
+from payment_gateway.banks import Forged, Heard, Notice, Opened, whole
+from payment_gateway.domain.failures import BankRefused, BankUnreachable
+from payment_gateway.domain.payments import Answer, Attempt, Word
+from payment_gateway.settings import Settings, StripeAccount
+
+VERSION = "2024-06-20"
+TOLERANCE_SECONDS = 300
+PAGE_SECONDS = 31 * 60
+"""How long the bank's page stays open: it takes no less than 30 minutes from its own clock."""
+OURS = re.compile(r"[0-9A-F]{32}")
+SIGNATURE_HEADER = "Stripe-Signature"
+
+
+def signature(instant: str, body: bytes, secret: str) -> str:
+    """``v1``: hex of HMAC-SHA-256 over the instant, a point, and the raw body."""
+    return hmac.new(secret.encode(), instant.encode() + b"." + body, hashlib.sha256).hexdigest()
+
+
+def is_signed(header: str, body: bytes, secret: str, at: datetime) -> bool:
+    """Whether any ``v1`` of the header is ours, and its instant near enough to ``at``, before or after."""
+    pairs = [pair.partition("=")[::2] for pair in header.split(",")]
+    instants = [value for name, value in pairs if name.strip() == "t"]
+    if len(instants) != 1 or not re.fullmatch(r"[0-9]{1,12}", instants[0]):
+        return False
+    ours = signature(instants[0], body, secret).encode()
+    given = [value.encode("utf-8", "surrogateescape") for name, value in pairs if name.strip() == "v1"]
+    is_ours = any(hmac.compare_digest(ours, each) for each in given)
+    return is_ours and abs(at.timestamp() - int(instants[0])) <= TOLERANCE_SECONDS
+
+
+class Stripe:
+    """The driver of one account in one mode; ``account`` is Stripe's ``acct_…``."""
+
+    can_be_asked, can_refund = True, True
+
+    def __init__(self, settings: Settings, account: StripeAccount) -> None:
+        self.name = f"stripe-{account.label}"
+        self.account, self.tills = account.account, account.tills
+        self.mode = _mode("_live_" in account.secret_key.get_secret_value())
+        self._ours, self._public_url = account, settings.public_url
+        self._timeout = aiohttp.ClientTimeout(total=settings.bank_seconds_max)
+        self._http: aiohttp.ClientSession | None = None
+
+    async def start(self) -> None:
+        """Open the HTTP client."""
+        key = self._ours.secret_key.get_secret_value()
+        headers = {"Authorization": f"Bearer {key}", "Stripe-Version": VERSION}
+        self._http = aiohttp.ClientSession(timeout=self._timeout, headers=headers)
+
+    async def stop(self) -> None:
+        """Close the HTTP client."""
+        if self._http:
+            await self._http.close()
+
+    async def check(self) -> None:
+        """The key is that of the account."""
+        said, _body = await self._call("GET", "/v1/account")
+        if said.get("id") != self.account:
+            raise BankRefused("the key is not that account's")
+
+    def reference(self, _checkout: CheckoutOpened, payment_id: UUID) -> str:
+        """client_reference_id: up to 200 letters, digits, dashes and underscores."""
+        return payment_id.hex.upper()
+
+    async def open(self, attempt: Attempt) -> Opened:
+        """A session for one amount; asked twice for the same attempt, the bank answers the same."""
+        back = f"{self._public_url}/paiements/{attempt.payment_id}/retour"
+        numbers = ", ".join(invoice.number for invoice in attempt.checkout.invoices)
+        fields = {
+            "mode": "payment",
+            "locale": "fr",
+            "client_reference_id": attempt.reference,
+            "customer_email": attempt.payer_email,
+            "success_url": back,
+            "cancel_url": back,
+            "expires_at": str(int(attempt.created_at.timestamp()) + PAGE_SECONDS),
+            "line_items[0][quantity]": "1",
+            "line_items[0][price_data][currency]": "eur",
+            "line_items[0][price_data][unit_amount]": str(attempt.amount_cents),
+            "line_items[0][price_data][product_data][name]": f"Factures {numbers}"[:250],
+            "payment_intent_data[metadata][reference]": attempt.reference,
+        }
+        said, _body = await self._call("POST", "/v1/checkout/sessions", fields, key=f"open-{attempt.payment_id}")
+        if not (isinstance(said.get("id"), str) and isinstance(said.get("url"), str)):
+            raise BankUnreachable("the bank gave no reference")
+        return Opened(said["id"], said["url"])
+
+    def form(self, _attempt: Attempt) -> PayerForm | None:
+        """The bank's page is an address, not a form."""
+        return None
+
+    async def ask(self, attempt: Attempt) -> Heard:
+        """The session with its payment; a session open at the bank may be paid at any moment."""
+        path = f"/v1/checkout/sessions/{attempt.bank_reference}?expand[]=payment_intent.latest_charge"
+        try:
+            said, body = await self._call("GET", path)
+        except BankRefused as refusal:
+            if refusal.facts.get("bank_code") != "resource_missing":
+                raise BankUnreachable("the bank says that it cannot", **refusal.facts) from refusal
+            return Heard(Answer(Word.UNKNOWN), b"")
+        return Heard(_readable(lambda: self._looked_up(said)), body)
+
+    def _looked_up(self, session: Mapping[str, Any]) -> Answer:
+        intent = session["payment_intent"] or {}
+        charge = intent.get("latest_charge") or {}
+        word = _word(session)
+        if word is Word.IN_PROGRESS and session["status"] == "complete" and intent.get("status") in _FAILED:
+            word = Word.REFUSED
+        kind = charge.get("payment_method_details", {}).get("type", "card")
+        at = datetime.fromtimestamp(charge.get("created", session["created"]), UTC)
+        return self._answer(session, word, intent.get("id"), Means.DEBIT if kind == "sepa_debit" else Means.CARD, at)
+
+    def _answer(
+        self, session: Mapping[str, Any], word: Word, payment: str | None, means: Means, at: datetime
+    ) -> Answer:
+        return Answer(
+            word=word,
+            amount_cents=int(session["amount_total"]),
+            account=self.account,
+            mode=_mode(session["livemode"]),
+            reference=str(session["client_reference_id"]),
+            means=means,
+            authorisation=payment,
+            at=at if word is Word.PAID else None,
+            currency=str(session["currency"]).upper(),
+            bank_payment=payment if word is Word.PAID else None,
+        )
+
+    async def close(self, attempt: Attempt) -> None:
+        """Have the bank's page expire; one that is over already stays what it is."""
+        if attempt.bank_reference:
+            try:
+                await self._call("POST", f"/v1/checkout/sessions/{attempt.bank_reference}/expire")
+            except BankRefused:
+                return  # it was paid or over: the look-up that follows says which
+
+    async def refund(self, attempt: Attempt, amount_cents: int, key: str) -> Heard:
+        """A part or all of the payment; the answer is all that is back by then."""
+        fields = {"payment_intent": attempt.bank_payment or "", "amount": str(amount_cents), "expand[]": "charge"}
+        said, body = await self._call("POST", "/v1/refunds", fields, key=f"refund-{key}")
+        if said.get("status") not in {"succeeded", "pending"}:
+            raise BankRefused("the bank made no refund", bank_code=str(said.get("failure_reason")))
+        return Heard(_readable(lambda: Answer(Word.GIVEN_BACK, int(said["charge"]["amount_refunded"]))), body)
+
+    def read_notice(self, _query: str, body: bytes, headers: Mapping[str, str]) -> Notice:
+        """An event whose signature covers the raw body and its instant; of another kind than ours, about nothing."""
+        secret = self._ours.webhook_secret.get_secret_value()
+        if not is_signed(headers.get(SIGNATURE_HEADER, ""), body, secret, now()):
+            raise Forged("no signature, not the bank's, or not of now")
+        try:
+            event = json.loads(body)
+            if _mode(event["livemode"]) is not self.mode:
+                raise Forged("of the other mode")
+            return self._read(event["type"], event["data"]["object"], datetime.fromtimestamp(event["created"], UTC))
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError) as error:
+            raise Forged(f"signed, but cannot be read: {error!r}") from error
+
+    def _read(self, kind: str, said: Mapping[str, Any], at: datetime) -> Notice:
+        if kind.startswith("checkout.session.") and not OURS.fullmatch(str(said["client_reference_id"])):
+            return Notice(None)  # the account may sell other things too
+        match kind:
+            case "checkout.session.completed" | "checkout.session.expired" | "checkout.session.async_payment_failed":
+                word = Word.REFUSED if kind.endswith("failed") else _word(said)
+                return Notice(str(said["id"]), self._answer(said, word, said["payment_intent"], Means.CARD, at))
+            case "checkout.session.async_payment_succeeded":
+                return Notice(str(said["id"]), self._answer(said, _word(said), said["payment_intent"], Means.DEBIT, at))
+            case "charge.refunded" if OURS.fullmatch(str(said["metadata"].get("reference"))):
+                return Notice(str(said["payment_intent"]), Answer(Word.GIVEN_BACK, int(said["amount_refunded"])))
+            case "charge.dispute.created" | "charge.dispute.closed" if said["status"] in _DISPUTE:
+                return Notice(str(said["payment_intent"]), Answer(_DISPUTE[said["status"]], int(said["amount"])))
+        return Notice(None)
+
+    async def _call(
+        self, method: str, path: str, fields: Mapping[str, str] | None = None, *, key: str = ""
+    ) -> tuple[dict[str, Any], bytes]:
+        """The API's answer; ``BankRefused`` with the bank's code, ``BankUnreachable`` when it may be tried again."""
+        assert self._http is not None, "the bank is asked before the start"
+        headers = {"Idempotency-Key": key} if key else {}
+        try:
+            async with self._http.request(method, self._ours.api_url + path, data=fields, headers=headers) as response:
+                body = await whole(response)
+            said = json.loads(body)
+        except (TimeoutError, aiohttp.ClientError, ValueError) as error:
+            raise BankUnreachable("the bank does not answer", retry_after_seconds=10) from error
+        if not isinstance(said, dict) or response.status >= 500 or response.status in {409, 429}:
+            raise BankUnreachable("the bank says that it cannot", retry_after_seconds=10)
+        if response.status >= 400:
+            why = said.get("error") or {}
+            raise BankRefused("the bank would not", bank_code=str(why.get("code") or why.get("type")))
+        return said, body
+
+
+_FAILED = ("requires_payment_method", "canceled")
+_DISPUTE = {
+    "needs_response": Word.CONTESTED,
+    "under_review": Word.CONTESTED,
+    "won": Word.CONTEST_WON,
+    "lost": Word.CONTEST_LOST,
+}
+
+
+def _word(session: Mapping[str, Any]) -> Word:
+    """A session that is complete without being paid waits for a slow means of payment."""
+    if session["payment_status"] == "paid":
+        return Word.PAID
+    return Word.ABANDONED if session["status"] == "expired" else Word.IN_PROGRESS
+
+
+def _mode(is_live: object) -> Mode:
+    if not isinstance(is_live, bool):
+        raise TypeError("livemode is true or false")
+    return Mode.PRODUCTION if is_live else Mode.TEST
+
+
+def _readable(read: Callable[[], Answer]) -> Answer:
+    try:
+        return read()
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise BankUnreachable(f"the bank's answer cannot be read: {error!r}") from error
