@@ -159,7 +159,7 @@ class World:
             return None
         query = "SELECT bank_reference FROM payment WHERE payment_id = $1"
         reference = await self.sql("payment-gateway", query, payment_id)
-        id_op = f"{LYRA_SHOP['site_id']}-{reference}" if self.is_lyra else reference
+        id_op = f"{LYRA_SHOP}-{reference}" if self.is_lyra else reference
         attempt = Attempt(payment_id, id_op, family, invoice)
         self.attempts.append(attempt)
         return attempt
@@ -191,7 +191,7 @@ class World:
 
     async def forge(self, attempt: Attempt) -> None:
         """Somebody who knows the bank's number of a payment says that it is paid."""
-        webhook = f"lyra-{LYRA_SHOP['site_id']}" if self.is_lyra else "payfip"
+        webhook = f"lyra-{LYRA_SHOP}" if self.is_lyra else "payfip"
         body = {"idop": attempt.id_op, "vads_trans_status": "AUTHORISED", "signature": "AAAA"}
         async with self.families[0].post(f"{self.stack.gateway_url}/webhooks/{webhook}", data=body) as response:
             assert response.status in {200, 400, 404, 503}

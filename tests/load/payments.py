@@ -44,7 +44,7 @@ SECONDS = int(os.environ.get("SECONDS", "12"))
 NOTICES = int(os.environ.get("NOTICES", "2000"))
 COPIES = int(os.environ.get("COPIES", "10000"))
 AT_ONCE, FAMILIES, CENTS = 16, 12, 345
-BANK = f"lyra-{LYRA_SHOP['site_id']}"
+BANK = f"lyra-{LYRA_SHOP}"
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 STATEMENTS = Path(__file__).with_name("payments.sql")
 

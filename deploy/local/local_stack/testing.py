@@ -17,7 +17,7 @@ from chassis.migrations import migrate
 from local_stack.postgres import PostgresServer
 from local_stack.rabbit import RabbitServer
 
-VHOSTS = 240
+VHOSTS = 150
 
 FreshDatabase = Callable[[Path], Awaitable[str]]
 
@@ -31,7 +31,7 @@ class Servers:
         self._postgres: PostgresServer | None = None
         self._rabbit: RabbitServer | None = None
         self.templates: dict[Path, str] = {}
-        self._vhosts: Iterator[str] = iter(f"t{number}" for number in range(VHOSTS))
+        self._unused_hosts: list[str] = []
 
     @property
     def postgres(self) -> PostgresServer:
@@ -41,18 +41,17 @@ class Servers:
             self._postgres = server
         return self._postgres
 
-    @property
-    def rabbit(self) -> RabbitServer:
-        if self._rabbit is None:
+    def amqp_url(self) -> str:
+        """A broker host that no other test has used; a new broker takes over when one has no more."""
+        if not self._unused_hosts:
+            if self._rabbit:
+                self._loop.run_until_complete(self._rabbit.stop())
             names = [f"t{number}" for number in range(VHOSTS)]
-            server = RabbitServer(self._folder / "rabbitmq", password=secrets.token_hex(16), vhosts=names)
-            self._loop.run_until_complete(server.start())
-            self._rabbit = server
-        return self._rabbit
-
-    def next_vhost(self) -> str:
-        """A broker host that no other test has used."""
-        return next(self._vhosts)
+            folder = self._folder / f"rabbitmq-{secrets.token_hex(4)}"
+            self._rabbit = RabbitServer(folder, password=secrets.token_hex(16), vhosts=names)
+            self._loop.run_until_complete(self._rabbit.start())
+            self._unused_hosts = [self._rabbit.url(name) for name in names]
+        return self._unused_hosts.pop()
 
     def stop(self) -> None:
         for server in (self._rabbit, self._postgres):
@@ -144,7 +143,7 @@ def postgres(servers: Servers) -> PostgresServer:
 @pytest.fixture
 def amqp_url(servers: Servers) -> str:
     """A broker host of the test's own, empty."""
-    return servers.rabbit.url(servers.next_vhost())
+    return servers.amqp_url()
 
 
 @contextlib.asynccontextmanager

@@ -125,6 +125,7 @@ class Till:
     database_url: str
     household: UUID
     bank_name: str = "payfip"
+    door: str = DOOR
     forms: dict[str, Any] = field(default_factory=dict)
 
     @property

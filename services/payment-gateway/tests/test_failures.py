@@ -45,9 +45,12 @@ async def raw_notice(till: Any, payment: dict[str, Any]) -> tuple[str, dict[str,
         payment_id,
     )
     headers = dict(line.partition("=")[::2] for line in (names or "").splitlines())
+    if query == "door":  # the journal keeps no secret; whoever copied the notification has it
+        query = f"door={till.door}"
     return query, headers, body
 
 
+@pytest.mark.every_bank(but=("paybox",))
 async def test_the_notification_never_comes(till: Any) -> None:
     await till.bank.faults(notice="never")
     payment = await till.begin()
