@@ -30,6 +30,7 @@ from chassis.testing import Probe, Tokens, eventually
 from contracts.events.auth import HouseholdChanged, HouseholdChild
 from contracts.events.billing import CheckoutInvoice, CheckoutOpened
 from contracts.identity import Identity, Role
+from local_stack.banks import bank_key
 from local_stack.stack import SERVICES, Stack
 
 FILE = Path(__file__).parents[2] / "docs" / "access.md"
@@ -103,7 +104,7 @@ def _settings(name: str, database_url: str, amqp_url: str, auth_url: str) -> dic
     """What `make run` gives the service, but for the servers of the test and neighbours that are away."""
     stack = Stack(Path("unused"))
     stack.ports = dict.fromkeys((*SERVICES, "gateway", "bank", "mail", "smtp"), 9)
-    stack.secrets = defaultdict(lambda: "x" * 48)
+    stack.secrets = defaultdict(lambda: "a" * 64, paybox_bank=bank_key())
     values = {
         key.lower(): json.loads(value) if value.startswith(("[", "{")) else value
         for key, value in stack._environment(name).items()

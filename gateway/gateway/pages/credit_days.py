@@ -8,7 +8,7 @@ from aiohttp import web
 from chassis.http import path_uuid
 from contracts.api.billing import CreditNote, CreditNoteWish, DayKey, Invoice, InvoicedDay, InvoicedDays
 from contracts.failures import Invalid
-from contracts.identity import Permission
+from contracts.identity import Identity, Permission
 from gateway.pages.rendering import checked_form, page, see
 from gateway.pages.staff import staff
 from gateway.services import SERVICES, Told
@@ -31,13 +31,20 @@ def _invoice_id(text: object) -> UUID:
 @routes.get("/mairie/encaissements/{household_id}/jours")
 async def days(request: web.Request) -> web.Response:
     """The days that an invoice charges, to choose from."""
-    return await _days(request, _invoice_id(request.query.get("facture")))
+    who = await staff(request, Permission.PUBLISH_INVOICES)
+    return await _days(request, who, _invoice_id(request.query.get("facture")))
 
 
 async def _days(
-    request: web.Request, invoice_id: UUID, *, wrong: str = "", chosen: tuple[str, ...] = (), reason: str = ""
+    request: web.Request,
+    who: tuple[str, Identity],
+    invoice_id: UUID,
+    *,
+    wrong: str = "",
+    chosen: tuple[str, ...] = (),
+    reason: str = "",
 ) -> web.Response:
-    session, person = await staff(request, Permission.PUBLISH_INVOICES)
+    session, person = who
     household_id, services = path_uuid(request, "household_id"), request.app[SERVICES]
     path = f"/households/{household_id}/invoices/{invoice_id}"
     invoice = await services.call(session, "billing", path, Invoice)
@@ -67,7 +74,7 @@ async def _days(
 async def give_back(request: web.Request) -> web.Response:
     """Publish a credit note of the chosen days, once for a form."""
     form = await checked_form(request)
-    session, _person = await staff(request, Permission.PUBLISH_INVOICES)
+    who = await staff(request, Permission.PUBLISH_INVOICES)
     household_id, invoice_id = path_uuid(request, "household_id"), _invoice_id(form.get("facture"))
     typed = tuple(str(each) for each in form.getall("jour", []))
     reason = str(form.get("reason", "")).strip()
@@ -77,12 +84,12 @@ async def give_back(request: web.Request) -> web.Response:
         wish = CreditNoteWish(days=keys, reason=reason)
     except ValueError:
         wrong = "Choisissez au moins un jour, et donnez le motif."
-        return await _days(request, invoice_id, wrong=wrong, chosen=typed, reason=reason)
+        return await _days(request, who, invoice_id, wrong=wrong, chosen=typed, reason=reason)
     path, key = f"/households/{household_id}/invoices/{invoice_id}/credit-notes", str(form.get("key", ""))
     try:
-        await request.app[SERVICES].call(session, "billing", path, CreditNote, method="POST", body=wish, key=key)
+        await request.app[SERVICES].call(who[0], "billing", path, CreditNote, method="POST", body=wish, key=key)
     except Told as told:
         if told.told_code not in WRONG:
             raise
-        return await _days(request, invoice_id, wrong=WRONG[told.told_code], chosen=typed, reason=reason)
+        return await _days(request, who, invoice_id, wrong=WRONG[told.told_code], chosen=typed, reason=reason)
     return see(f"/mairie/encaissements/{household_id}?fait=avoir")
