@@ -1,10 +1,12 @@
 """Programs that no wheel ships: found on the machine, else installed from Debian's packages when that is allowed."""
 
 import contextlib
+import fcntl
 import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -73,7 +75,7 @@ def _install(package: str, title: str) -> None:
     sys.stdout.write(f"préau: installing {package} with apt\n")
     sys.stdout.flush()
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    with _no_service_started(prefix):
+    with _alone(), _no_service_started(prefix):
         for command in (["update", "-q"], ["install", "-y", "-q", "--no-install-recommends", package]):
             done = subprocess.run(
                 [
@@ -100,6 +102,14 @@ def _succeeds(command: list[str]) -> bool:
         return subprocess.run(command, capture_output=True, timeout=20, check=False).returncode == 0
     except (OSError, subprocess.TimeoutExpired):
         return False
+
+
+@contextlib.contextmanager
+def _alone() -> Iterator[None]:
+    """One installation at a time: two of them would find apt's lists locked."""
+    with (Path(tempfile.gettempdir()) / f"preau-apt-{os.geteuid()}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 @contextlib.contextmanager
