@@ -7,6 +7,7 @@ from ``payment.confirmed`` on the broker to the mail accepted, at twenty a secon
 import asyncio
 import json
 import os
+import secrets
 import shutil
 import sys
 import tempfile
@@ -215,6 +216,7 @@ async def main(folder: Path) -> None:
             **{"DATABASE_URL": database_url, "AMQP_URL": rabbit.url(), "AUTH_URL": "http://127.0.0.1:9"},
             **{"HTTP_PORT": str(any_free()), "TOWN_NAME": "Saint-Aubin", "PUBLIC_URL": "http://127.0.0.1:9"},
             **{"MAIL_FROM": "portail@ville.example", "SMTP_HOST": "127.0.0.1", "SMTP_PORT": str(sink.port)},
+            "LINK_SECRET": secrets.token_hex(32),
             **{"SMTP_TLS": "none", "MAILS_A_MINUTE_A_DOMAIN": "100000"},
         }
         command = [sys.executable, "-m", "notifier"]
