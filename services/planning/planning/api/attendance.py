@@ -10,7 +10,7 @@ from chassis.clock import now, today
 from chassis.database import DATABASE, Transaction
 from chassis.http import json_response, path_day, path_uuid, read_body
 from chassis.identity import require
-from contracts.api.planning import AttendanceMarks, AttendanceSheet
+from contracts.api.attendance import AttendanceMarks, AttendanceSheet
 from contracts.events.planning import AttendanceRecorded
 from contracts.identity import Permission
 from planning.domain.attendance import check

@@ -2,7 +2,7 @@
 
 from datetime import date
 
-from contracts.api.planning import AttendanceMark, AttendanceRow
+from contracts.api.attendance import AttendanceMark, AttendanceRow
 from contracts.events.planning import Presence
 from planning.domain.failures import DayToCome, IsBooked, NotBooked
 

@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from chassis.database import Transaction
-from contracts.api.planning import AttendanceMark, AttendanceRow
+from contracts.api.attendance import AttendanceMark, AttendanceRow
 
 SHEET_MAX = 2000
 

@@ -7,10 +7,9 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from contracts.api.attendance import AttendanceMark, AttendanceRow
 from contracts.api.planning import (
     ActivityView,
-    AttendanceMark,
-    AttendanceRow,
     BookingLine,
     BookingWish,
     CellState,
