@@ -4,8 +4,6 @@ import argparse
 import asyncio
 import os
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from uuid import UUID
 
@@ -21,7 +19,7 @@ from auth.store.vitals import VITALS
 from chassis import outbox
 from chassis.clock import now
 from chassis.command import Service, main
-from chassis.database import Database, Transaction
+from chassis.database import Database, Transaction, opened
 from contracts.api.auth import ImportStatus, ImportView
 from contracts.events.auth import SessionEnded
 from contracts.identity import Role
@@ -29,16 +27,6 @@ from contracts.identity import Role
 BATCH = 200
 BY_COMMAND = UUID(int=0)
 SIGNS = {"added": "+", "changed": "~", "gone": "-"}
-
-
-@asynccontextmanager
-async def _database(settings: Settings) -> AsyncIterator[Database]:
-    database = Database(settings.database_url, connections_max=3)
-    await database.start()
-    try:
-        yield database
-    finally:
-        await database.stop()
 
 
 async def create_staff(settings: Settings, arguments: list[str]) -> int:
@@ -55,7 +43,7 @@ async def create_staff(settings: Settings, arguments: list[str]) -> int:
         return 2
     secret_hash = await Hasher(settings).hash(secret)
     roles, email = [Role(name) for name in wish.role], checked_email(wish.email) if wish.email else None
-    async with _database(settings) as database, database.transaction() as tx:
+    async with opened(settings.database_url) as database, database.transaction() as tx:
         renewed = await accounts.replace_staff(
             tx, identifier=wish.identifier, secret_hash=secret_hash, name=wish.name, email=email, roles=roles
         )
@@ -83,7 +71,7 @@ async def close_staff(settings: Settings, arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m auth close-staff", description=close_staff.__doc__)
     parser.add_argument("--identifier", required=True)
     wish = parser.parse_args(arguments)
-    async with _database(settings) as database, database.transaction() as tx:
+    async with opened(settings.database_url) as database, database.transaction() as tx:
         account = await accounts.account_by_identifier(tx, wish.identifier)
         if account is None or account.household_id is not None:
             sys.stderr.write("nobody of the town hall signs in with this identifier\n")
@@ -104,7 +92,7 @@ async def republish(settings: Settings, arguments: list[str]) -> int:
     if arguments:
         sys.stderr.write("republish takes no argument\n")
         return 2
-    async with _database(settings) as database:
+    async with opened(settings.database_url) as database:
         async with database.transaction() as tx:
             ids = await registry.household_ids(tx)
         for start in range(0, len(ids), BATCH):
@@ -121,7 +109,7 @@ async def rotate_keys(settings: Settings, arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m auth rotate-keys", description=rotate_keys.__doc__)
     parser.add_argument("--now", action="store_true")
     wish = parser.parse_args(arguments)
-    async with _database(settings) as database, database.transaction() as tx:
+    async with opened(settings.database_url) as database, database.transaction() as tx:
         key_id = await OwnKeys(database, settings).rotate(tx, at_once=wish.now)
         await accounts.add_fact(tx, f"signing key {key_id} drawn", None, "")
     print(key_id)
@@ -136,7 +124,7 @@ async def import_families(settings: Settings, arguments: list[str]) -> int:
     parser.add_argument("--close-missing", action="store_true", help="close the households that the file lacks")
     wish = parser.parse_args(arguments)
     content = await asyncio.to_thread(wish.file.read_bytes)
-    async with _database(settings) as database:
+    async with opened(settings.database_url) as database:
         async with database.transaction() as tx:
             import_id = await imports.add(tx, BY_COMMAND, wish.file.name, content, now())
         view = await _worked_on(database, import_id)
@@ -193,7 +181,7 @@ async def export_families(settings: Settings, arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m auth export", description=export_families.__doc__)
     parser.add_argument("file", type=Path)
     wish = parser.parse_args(arguments)
-    async with _database(settings) as database, database.transaction() as tx:
+    async with opened(settings.database_url) as database, database.transaction() as tx:
         known = await registry.load(tx)
     content = families_file.write(each for each in known.values() if each.active)
     await asyncio.to_thread(wish.file.write_bytes, content)

@@ -2,8 +2,7 @@
 
 import argparse
 import sys
-from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+from collections.abc import Iterable
 from datetime import date
 from uuid import UUID
 
@@ -17,22 +16,11 @@ from billing.store.proof import prove
 from billing.store.rebuild import rebuild_usage
 from billing.store.vitals import VITALS
 from chassis.command import OwnCommand, Service, main
-from chassis.database import Database, Transaction
+from chassis.database import Transaction, opened
 from chassis.replay import read
 from contracts.api.billing import InvoiceRunWish
 
 OPERATOR = UUID(int=0)
-
-
-@asynccontextmanager
-async def opened(settings: Settings) -> AsyncIterator[Database]:
-    """The database for a command."""
-    database = Database(settings.database_url, connections_max=2)
-    await database.start()
-    try:
-        yield database
-    finally:
-        await database.stop()
 
 
 async def publish(settings: Settings, arguments: list[str]) -> int:
@@ -42,7 +30,7 @@ async def publish(settings: Settings, arguments: list[str]) -> int:
     parser.add_argument("--due", required=True, type=date.fromisoformat)
     given = parser.parse_args(arguments)
     wish = InvoiceRunWish(month=given.month, due_on=given.due, straight=True)
-    async with opened(settings) as database:
+    async with opened(settings.database_url) as database:
         async with database.transaction() as tx:
             run_id = await begin_run(tx, wish, by=OPERATOR)
         await work_off_runs(database, settings)
@@ -56,7 +44,7 @@ async def publish(settings: Settings, arguments: list[str]) -> int:
 async def verify(settings: Settings, arguments: list[str]) -> int:
     """Prove that published documents say what was published, that no number is missing and that the ledger balances."""
     argparse.ArgumentParser(prog="python -m billing verify", description=verify.__doc__).parse_args(arguments)
-    async with opened(settings) as database:
+    async with opened(settings.database_url) as database:
         proof = await prove(database)
     for each in proof.wrong:
         sys.stdout.write(f"{each}\n")
@@ -85,7 +73,7 @@ async def rebuild(settings: Settings, arguments: list[str]) -> int:
     given = parser.parse_args(arguments)
     try:
         with given.file as lines:
-            async with opened(settings) as database, database.transaction() as tx:
+            async with opened(settings.database_url) as database, database.transaction() as tx:
                 await _rebuild(tx, lines, is_check=given.check)
     except Undone as undone:
         sys.stdout.write(f"{undone}\n")
