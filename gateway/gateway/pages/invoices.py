@@ -49,7 +49,7 @@ async def save_preferences(request: web.Request) -> web.Response:
             reminders="reminders" in form,
             booking_recap="booking_recap" in form,
             announcements="announcements" in form,
-            language=str(form.get("language", "")),
+            language=str(form.get("language", "")) or None,
         )
     except ValidationError as error:
         raise Invalid("no such language", errors=[]) from error

@@ -10,7 +10,7 @@ from uuid import UUID
 import pytest
 from pydantic import SecretStr
 
-from contracts.api.notifier import Language
+from contracts.model import Language
 from notifier.channels import languages, letters
 from notifier.channels.examples import event_of, mail_of
 from notifier.domain.mails import OPTIONAL, Kind

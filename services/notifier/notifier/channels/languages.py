@@ -10,7 +10,7 @@ from babel.dates import format_date, format_time
 from babel.messages.pofile import read_po
 from babel.numbers import format_decimal
 
-from contracts.api.notifier import Language
+from contracts.model import Language
 from documents import french
 
 CATALOGUES = Path(__file__).parent.parent / "templates" / "languages"
