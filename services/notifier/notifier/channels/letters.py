@@ -132,7 +132,7 @@ def _words(language: Language, *, is_html: bool) -> dict[str, Any]:
     catalogue = languages.catalogue(language)
 
     def translate(french: str, **values: object) -> str:
-        said = catalogue.get(french, french)
+        said = catalogue.said(french)
         return Markup(said).format(**values) if is_html else said.format(**values)  # noqa: S704 - said is ours
 
     return {
