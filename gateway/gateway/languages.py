@@ -5,6 +5,7 @@ The language is that of the request being answered, so that no function between 
 
 from contextvars import ContextVar
 from datetime import date, datetime
+from decimal import Decimal
 from functools import lru_cache
 from pathlib import Path
 
@@ -81,6 +82,22 @@ def euros(cents: int) -> str:
 def written(cents: int) -> str:
     """An amount as it is typed in a form: « 42,50 », “42.50”."""
     return f"{cents // 100}{',' if language() is Language.FR else '.'}{cents % 100:02d}"
+
+
+def quotient(cents: int) -> str:
+    """A family quotient as people write it: « 845 », « 845,50 », “845.50”."""
+    return euros(cents).removeprefix("€").removesuffix(f"{NO_BREAK}€").removesuffix(",00").removesuffix(".00")
+
+
+def number(value: Decimal) -> str:
+    """A number with its decimals, as many as it has: « 0,565 », “0.565”."""
+    text = f"{value.normalize():f}"
+    return text.replace(".", ",") if language() is Language.FR else text
+
+
+def dotted_day(value: date) -> str:
+    """A day inside a sentence: « 01/09/2026 », “1 Sept 2026”."""
+    return f"{value:%d/%m/%Y}" if language() is Language.FR else _date(value, "", "d MMM y", language())
 
 
 def month(value: date) -> str:

@@ -24,6 +24,7 @@ from contracts.api.planning import (
 )
 from contracts.failures import Invalid
 from gateway.pages.planning_words import CHANNELS, cell_words, known
+from gateway.pages.price_words import by_attendance, made_by
 from gateway.pages.recaps import household_of, price_list, recap
 from gateway.pages.rendering import checked_form, page, see
 from gateway.services import SERVICES
@@ -110,6 +111,8 @@ async def planning(request: web.Request) -> web.Response:
         view=view,
         words=cell_words(),
         known=known,
+        made_by=made_by,
+        by_attendance=by_attendance,
         columns=[column for column in view.activities if column.activity_id in about],
         weekdays=_weekdays(view),
         children=children.children,

@@ -60,7 +60,8 @@ DAYS_OFF = {
 
 def known(text: str | None) -> str:
     """The name of a holiday in the page's language; what the town hall wrote of a closure, as it wrote it."""
-    return _(text) if text in DAYS_OFF else text or ""
+    names = (text or "").split("; ")  # two on one day
+    return "; ".join(map(_, names)) if set(names) <= DAYS_OFF else text or ""
 
 
 def cell_words() -> dict[str, Any]:

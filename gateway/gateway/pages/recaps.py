@@ -7,8 +7,8 @@ from uuid import UUID
 
 from aiohttp import web
 
-from contracts.api.billing import Price, PriceList
 from contracts.api.planning import BookingOutcome, LineOutcome, LineRefusal
+from contracts.api.tariffs import Price, PriceList
 from contracts.failures import Forbidden, Unavailable
 from contracts.identity import Identity
 from gateway.pages.planning_words import why

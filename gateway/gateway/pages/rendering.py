@@ -27,11 +27,6 @@ DEVICE_SECONDS = 400 * 86_400
 _MARKDOWN = MarkdownIt("commonmark", {"html": False, "linkify": False}).disable("image")
 
 
-def quotient(cents: int) -> str:
-    """A family quotient as people write it: « 845 », « 845,50 »."""
-    return languages.euros(cents).removesuffix("\u00a0€").removesuffix(",00")
-
-
 def markdown(text: str) -> Markup:
     """Markdown as HTML, with raw HTML and images left out."""
     return Markup(_MARKDOWN.render(text))  # noqa: S704 - the renderer escapes, html is off
@@ -48,7 +43,7 @@ templates.globals.update(asset=asset_url, _=languages.marked, ngettext=languages
 templates.globals.update(language=languages.language, weekday=languages.weekday)
 templates.filters.update(
     euros=languages.euros,
-    quotient=quotient,
+    quotient=languages.quotient,
     month=languages.month,
     long_day=languages.long_day,
     brief_day=languages.brief_day,
