@@ -19,6 +19,7 @@ from gateway.pages import (
     home,
     household,
     invoices,
+    language,
     mails,
     messages,
     payments,
@@ -41,13 +42,13 @@ def build(settings: Settings) -> web.Application:
     """The application of the gateway."""
     app = application(NAME, settings, render=problem)
     app[SETTINGS] = settings
-    app.middlewares.extend((one_host, signed_out))
+    app.middlewares.extend((one_host, language.in_language, signed_out))
     app.on_response_prepare.extend((with_security_headers, v1.tell_limits))
     app[limits.LIMITS] = limits.Limits(settings.api_requests_a_minute)
     use_services(app)
     use_hub(app)
     for part in (
-        *(sign_in, first_time, account, calendar_feed, home, plans, planning, invoices, payments),
+        *(language, sign_in, first_time, account, calendar_feed, home, plans, planning, invoices, payments),
         *(town_hall, families, household, messages, mails, town_calendar, attendance),
         *(runs, tariffs, till, credit_days, reminders, bank_payments, bank_journal, webhooks, api_guide, assets),
     ):

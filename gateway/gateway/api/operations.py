@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pydantic import BaseModel, Field, SecretStr
 
 from contracts.api.auth import AccountView, SignedIn
-from contracts.api.billing import Checkout, CheckoutWish, Invoice, InvoiceList, PriceList
+from contracts.api.billing import Checkout, CheckoutWish, Invoice, InvoiceList
 from contracts.api.notifier import Announcements, Preferences, PreferencesView
 from contracts.api.payment_gateway import Payment, PaymentTimeline, PaymentWish
 from contracts.api.planning import (
@@ -18,6 +18,7 @@ from contracts.api.planning import (
     PlanWish,
     UndoWish,
 )
+from contracts.api.tariffs import PriceList
 from contracts.identity import Identity
 from contracts.model import Contract
 

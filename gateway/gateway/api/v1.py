@@ -109,7 +109,7 @@ async def sign_out(request: web.Request) -> web.Response:
 
 async def who_am_i(request: web.Request) -> web.Response:
     """The person of the session."""
-    person: Identity = await request.app[SERVICES].who(session_of(request))
+    person: Identity = (await request.app[SERVICES].token(session_of(request), "planning")).identity
     return json_response(person, headers=PRIVATE)
 
 
