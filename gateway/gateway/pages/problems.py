@@ -12,6 +12,7 @@ SENTENCES = {
     "not_found": ("Page introuvable", "Cette page n'existe pas, ou elle n'est pas à vous."),
     "forbidden": ("Ce n'est pas permis", "Rechargez la page, puis recommencez."),
     "invalid": ("Il manque quelque chose", "Ce qui a été envoyé n'a pas pu être lu. Rien n'a été enregistré."),
+    "unreadable": ("Un caractère ne se lit pas", "Retapez le texte au lieu de le coller. Rien n'a été enregistré."),
     "too_many": ("Un peu trop vite", "Attendez un instant, puis recommencez."),
     "body_too_large": ("C'est trop long", "Ce qui a été envoyé est trop volumineux. Rien n'a été enregistré."),
     "unavailable": ("Le service est momentanément indisponible", "Rien n'est perdu. Réessayez dans une minute."),

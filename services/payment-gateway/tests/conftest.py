@@ -53,6 +53,12 @@ def bank_keys() -> tuple[str, str]:
     return made.decode(), public.decode()
 
 
+@pytest.fixture
+def bank_private_key() -> str:
+    """What the stand-in bank signs with, for a test that signs in its place."""
+    return bank_keys()[0]
+
+
 class Bank:
     """The stand-in bank, spoken to over HTTP as a payer or a test would."""
 

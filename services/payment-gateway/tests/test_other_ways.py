@@ -223,3 +223,19 @@ async def test_an_old_event_sent_again_by_somebody_changes_nothing(till: Any) ->
     await eventually(lambda: till.sql("SELECT count(*) FROM bank_word WHERE verdict = 'forged'"))
     assert (await till.get(payment))["status"] == "pending"
     assert await till.answered() == "400"
+
+
+@stripe
+async def test_the_money_of_another_attempt_pays_nothing_and_goes_to_a_person(till: Any) -> None:
+    paid, unpaid = await confirmed(till), await till.begin()
+    money = await till.sql("SELECT bank_payment FROM payment WHERE payment_id = $1", UUID(paid["payment_id"]))
+    said = {"id": till.id_op(unpaid), "client_reference_id": unpaid["payment_id"].replace("-", "").upper()}
+    said |= {"amount_total": 4250, "currency": "eur", "livemode": False, "payment_intent": money}
+    said |= {"payment_status": "paid", "status": "complete"}
+    event = {"livemode": False, "created": int(time.time()), "type": "checkout.session.completed"}
+    body = json.dumps({**event, "data": {"object": said}}).encode()
+    assert (await till.client.post(till.webhook, data=body, headers=signed(till, body))).status == 200
+    await till.becomes(unpaid, "review")
+    file = await till.staff_reads(f"/payments/{unpaid['payment_id']}/file")
+    assert [(each["name"], each["said"]) for each in file["differences"]] == [("reference", money)]
+    assert (await till.get(paid))["status"] == "confirmed"

@@ -50,7 +50,7 @@ async def take_notice(request: web.Request) -> web.Response:
     if notice is None:
         raise web.HTTPBadRequest(reason="this notification is not the bank's, or cannot be read")
     if not known:
-        raise (UnknownSignedNotice if notice.answer else UnknownNotice)("no such payment here")
+        raise (UnknownSignedNotice if notice.is_signed else UnknownNotice)("no such payment here")
     return web.Response()  # empty, as Paybox wants it; the others look at the status only
 
 

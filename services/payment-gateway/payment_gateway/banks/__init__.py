@@ -4,6 +4,7 @@ A driver speaks for one account, under a name of its own that is also the end of
 is one module here, one settings class and one entry in ``app``.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
@@ -16,7 +17,7 @@ from contracts.api.payment_gateway import PayerForm
 from contracts.events.billing import CheckoutOpened
 from contracts.events.payment import Mode
 from payment_gateway.domain.failures import BankUnreachable, NoAccount
-from payment_gateway.domain.payments import Answer, Attempt
+from payment_gateway.domain.payments import Answer, Attempt, is_name
 
 ANSWER_BYTES_MAX = 262_144
 
@@ -41,11 +42,18 @@ class Heard:
 class Notice:
     """A notification: the reference it names, the bank's or ours, and its answer when its signature proves it.
 
-    Without a reference it is the bank's, and about nothing that is followed here.
+    One that ``is_signed`` may be a hint too, where it says nothing about the result. Without a reference it is the
+    bank's, and about nothing that is followed here. ``ValueError`` when the reference
+    cannot be one.
     """
 
     reference: str | None
     answer: Answer | None = None
+    is_signed: bool = True
+
+    def __post_init__(self) -> None:
+        if self.reference is not None and not is_name(self.reference):
+            raise ValueError("the reference is not one")
 
 
 class Forged(Exception):  # noqa: N818 - what it is
@@ -94,6 +102,13 @@ class Bank(Protocol):
 
     def read_notice(self, query: str, body: bytes, headers: Mapping[str, str]) -> Notice:
         """What a notification says, read from its raw bytes; ``Forged`` unless it can be the bank's."""
+
+
+def cents(text: str) -> int:
+    """Cents as banks write them, digits and nothing else; ``ValueError``."""
+    if not re.fullmatch(r"[0-9]{1,11}", text):
+        raise ValueError("not an amount in cents")
+    return int(text)
 
 
 async def whole(response: aiohttp.ClientResponse) -> bytes:

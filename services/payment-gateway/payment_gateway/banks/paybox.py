@@ -26,7 +26,7 @@ from chassis.clock import PARIS
 from contracts.api.payment_gateway import PayerForm
 from contracts.events.billing import CheckoutOpened
 from contracts.events.payment import Means, Mode
-from payment_gateway.banks import Forged, Heard, Notice, Opened
+from payment_gateway.banks import Forged, Heard, Notice, Opened, cents
 from payment_gateway.domain.failures import BankCannot, BankUnreachable
 from payment_gateway.domain.payments import Answer, Attempt, Word
 from payment_gateway.settings import PayboxAccount, Settings
@@ -151,14 +151,14 @@ class Paybox:
         return len(doors) == 1 and hmac.compare_digest(doors[0], self._ours.door.get_secret_value().encode())
 
     def _read(self, given: Mapping[str, str]) -> Notice:
-        if not re.fullmatch(r"\d{5}", given["error"]):
+        if not re.fullmatch(r"[0-9]{5}", given["error"]):
             raise ValueError("no code")
         if given["error"] == PAID_BEFORE:
             return Notice(given["ref"])  # says what another notification said; nothing moved this time
         word = WORDS.get(given["error"], Word.REFUSED)
         answer = Answer(
             word=word,
-            amount_cents=int(given["amount"]),
+            amount_cents=cents(given["amount"]),
             account=self.account,
             mode=self.mode,
             reference=given["ref"],
@@ -179,4 +179,6 @@ def bank_key(pem: str) -> RSAPublicKey:
 
 def _instant(day: str, hour: str) -> datetime:
     """``W`` is DDMMYYYY and ``Q`` HH:MM:SS, in Paris."""
-    return datetime.strptime(f"{day} {hour}", "%d%m%Y %H:%M:%S").replace(tzinfo=PARIS)
+    if not re.fullmatch(r"[0-9]{8} [0-9]{2}:[0-9]{2}:[0-9]{2}", text := f"{day} {hour}"):
+        raise ValueError("not an instant")
+    return datetime.strptime(text, "%d%m%Y %H:%M:%S").replace(tzinfo=PARIS)

@@ -1,5 +1,6 @@
 """An attempt at the bank, what the bank says of it, and the one transition function."""
 
+import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -34,6 +35,10 @@ PAGE_OPENS_FOR = timedelta(minutes=15)
 NEVER_OPENED_AFTER = timedelta(minutes=16)
 ABANDONED_IS_FINAL_AFTER = timedelta(minutes=2)
 OPENING_TAKES_AT_MOST = timedelta(minutes=1)
+CENTS_MAX = 100_000_000_00
+FIRST_YEAR, LAST_YEAR = 2000, 2100
+NAME = re.compile(r"[!-~]([ -~]{0,198}[!-~])?")
+"""What banks and we call something: ASCII that can be kept and shown, no space at its ends."""
 UNASKED_ENDS_AFTER = timedelta(minutes=30)
 """When an attempt at a bank that cannot be asked ends without its notification: its page closes after 15 minutes."""
 
@@ -52,12 +57,17 @@ class Word(StrEnum):
     CONTEST_LOST = "contest_lost"
 
 
+_HAS_AMOUNT = (Word.PAID, Word.GIVEN_BACK, Word.CONTESTED, Word.CONTEST_LOST)
+
+
 @dataclass(frozen=True)
 class Answer:
     """A bank's authoritative answer about one attempt; the fields after ``word`` are set on a result.
 
     ``amount_cents`` of a ``GIVEN_BACK`` is all that was given back until now, this time included. ``bank_payment`` is
     the bank's name for the money itself where that is another than the one of its page.
+
+    Whatever a signature proves, what is no amount, no name or no instant of a payment is a ``ValueError``.
     """
 
     word: Word
@@ -70,6 +80,23 @@ class Answer:
     at: datetime | None = None
     currency: str = "EUR"
     bank_payment: str | None = None
+
+    def __post_init__(self) -> None:
+        amount, at = self.amount_cents, self.at
+        if amount is None and self.word in _HAS_AMOUNT:
+            raise ValueError("money without its amount")
+        if amount is not None and not (type(amount) is int and 0 <= amount <= CENTS_MAX):
+            raise ValueError("the amount is not one")
+        for name in (self.account, self.reference, self.authorisation, self.currency, self.bank_payment):
+            if name is not None and not is_name(name):
+                raise ValueError("a name is not one")
+        if at is not None and not (at.tzinfo and FIRST_YEAR <= at.year <= LAST_YEAR):
+            raise ValueError("the instant is not one of a payment")
+
+
+def is_name(text: object) -> bool:
+    """Whether a bank's or our name for something can be kept and shown."""
+    return isinstance(text, str) and NAME.fullmatch(text) is not None
 
 
 @dataclass(frozen=True)
