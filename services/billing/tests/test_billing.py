@@ -35,6 +35,7 @@ async def test_a_month_is_invoiced_paid_and_settled(town: Any) -> None:
     checkout = await town.opened(household, invoice["invoice_id"])
     told = await town.probe.next("billing.checkout.opened")
     assert told.data["amount_cents"] == checkout["amount_cents"] == 3 * PRICE
+    assert told.data["household_address"] == ["1 rue de l'École"]
     event = town.confirmed(household, checkout["checkout_id"], 3 * PRICE)
     await town.probe.publish(event)
     settled = await town.probe.next("billing.invoice.settled")

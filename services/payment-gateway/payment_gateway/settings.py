@@ -37,7 +37,8 @@ class PayboxAccount(BaseModel):
     ``key`` is the hexadecimal HMAC key and ``public_key`` the bank's own key (PEM); ``status_url`` is where the bank
     says that it takes payments, ``/load.html`` beside the form. ``door`` is a secret of 24 to 64
     letters and digits: the bank's back office holds ``…/webhooks/paybox-<site>-<rank>?door=<door>`` as the address to
-    notify, and nothing else says that a notification is about this account.
+    notify, and nothing else says that a notification is about this account. 3-D Secure wants where a payer lives:
+    ``zip_code`` and ``city`` are the town's own, told for a household whose address has no French postal code.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -51,6 +52,8 @@ class PayboxAccount(BaseModel):
     door: SecretStr
     form_url: str = Field(pattern=r"^https?://")
     status_url: str = Field(pattern=r"^https?://")
+    zip_code: str = Field(pattern=r"^[0-9]{5}$")
+    city: str = Field(pattern=r"[A-Za-z]", max_length=50)
     tills: frozenset[str] = Field(min_length=1)
 
     @property

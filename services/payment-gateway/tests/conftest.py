@@ -158,6 +158,7 @@ class Till:
                 household_id=self.household,
                 household_name="Famille Exemple",
                 household_reference="F001",
+                household_address=("12 rue de l'Œuvre", "01000 Bourg-en-Bresse"),
                 till=TILLS[self.bank_name],
                 amount_cents=4250,
                 invoices=(invoice,),
@@ -291,6 +292,7 @@ async def till(
     lyra = {**SHOP, "mode": "TEST", "tills": ["REGIE-L"]}
     lyra |= {"form_url": f"{bank.url}/vads-payment/", "rest_url": bank.url}
     paybox = {**CONTRACT, "mode": "TEST", "tills": ["REGIE-P"], "public_key": bank_keys()[1], "door": DOOR}
+    paybox |= {"zip_code": "01999", "city": "Saint-Aubin"}
     paybox |= {"form_url": f"{bank.url}/cgi/FramepagepaiementRWD.cgi", "status_url": f"{bank.url}/load.html"}
     settings = Settings(
         database_url=database.url,

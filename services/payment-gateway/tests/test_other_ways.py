@@ -51,6 +51,18 @@ async def test_a_bank_that_cannot_be_asked_has_half_an_hour_to_speak(till: Any) 
 
 
 @paybox
+async def test_paybox_is_told_who_pays_and_where_they_live_and_no_other_bank_is(till: Any) -> None:
+    payment = await till.begin()
+    told = dict(till.forms[payment["payment_id"]]["fields"])
+    assert "<Address1>12 rue de l Oeuvre</Address1><ZipCode>01000</ZipCode>" in told["PBX_BILLING"]
+    assert "<CountryCode>250</CountryCode>" in told["PBX_BILLING"]
+    assert "<totalQuantity>1</totalQuantity>" in told["PBX_SHOPPINGCART"]
+    till.bank_name = "lyra-12345678"
+    other = await till.begin()
+    assert "01000" not in json.dumps(till.forms[other["payment_id"]])
+
+
+@paybox
 async def test_staff_are_told_that_the_bank_cannot_be_asked(till: Any) -> None:
     payment = await till.begin()
     answer = await till.client.post(f"/payments/{payment['payment_id']}/look-up", headers=till.keeper())

@@ -187,10 +187,20 @@ async def test_after_the_retention_time_only_the_digest_is_left(till: Any) -> No
     assert (after["text"], after["source"], after["headers"]) == ("", "", {})
     assert after["digest"] == before["digest"]
     assert after["trimmed_at"]
-    assert await till.sql("SELECT payer_email FROM payment WHERE payment_id = $1", UUID(payment["payment_id"])) == ""
+    who = "SELECT payer_email || payer_name FROM payment WHERE payment_id = $1"
+    assert await till.sql(who, UUID(payment["payment_id"])) == ""
+    assert await till.sql(who, UUID(fresh["payment_id"])) != ""
     (kept, *_) = (await till.staff_reads(f"/journal?reference={fresh['payment_id']}"))["words"]
     assert kept["text"]
     assert kept["trimmed_at"] is None
+
+
+async def test_where_a_household_lives_is_forgotten_once_its_checkout_is_over(till: Any) -> None:
+    over, fresh = await till.checkout(minutes=-16), await till.checkout(minutes=-14)
+    await till.run_job("trim")
+    home = "SELECT opened ->> 'household_address' FROM checkout WHERE checkout_id = $1"
+    assert await till.sql(home, over) == "[]"
+    assert "Bourg" in await till.sql(home, fresh)
 
 
 async def test_whoever_holds_the_bytes_can_prove_them_by_the_digest(till: Any) -> None:

@@ -28,10 +28,12 @@ from contracts.events.billing import CheckoutOpened
 from contracts.events.payment import Means, Mode
 from payment_gateway.banks import Forged, Heard, Notice, Opened, cents
 from payment_gateway.domain.failures import BankCannot, BankUnreachable
+from payment_gateway.domain.payers import Payer, payer_of
 from payment_gateway.domain.payments import Answer, Attempt, Word
 from payment_gateway.settings import PayboxAccount, Settings
 
-EURO = "978"
+EURO, FRANCE = "978", "250"
+XML = '<?xml version="1.0" encoding="utf-8"?>'
 REQUIRED = {"amount", "ref", "error", "sign"}
 VARIABLES = {"amount": "M", "ref": "R", "auth": "A", "error": "E", "call": "T", "trans": "S", "day": "W", "hour": "Q"}
 """What the bank is asked to tell, and its letter for each; ``sign`` comes last. Some come on a success only."""
@@ -44,6 +46,20 @@ def signature(fields: Iterable[tuple[str, str]], key: str) -> str:
     """PBX_HMAC: upper-case hex of HMAC-SHA-512 over ``name=value`` in the form's order; ``key`` is in hex."""
     text = "&".join(f"{name}={value}" for name, value in fields).encode()
     return hmac.new(bytes.fromhex(key), text, hashlib.sha512).hexdigest().upper()
+
+
+def cart(invoices: int) -> str:
+    """PBX_SHOPPINGCART: how many things are bought, 1 to 99."""
+    return f"{XML}<shoppingcart><total><totalQuantity>{min(invoices, 99)}</totalQuantity></total></shoppingcart>"
+
+
+def billing(payer: Payer) -> str:
+    """PBX_BILLING: who pays and where they live, for the bank's 3-D Secure; letters that need no escape."""
+    told = {"FirstName": payer.first_name, "LastName": payer.last_name, "Address1": payer.street}
+    told |= {"Address2": payer.more} if payer.more else {}
+    told |= {"ZipCode": payer.zip_code, "City": payer.city, "CountryCode": FRANCE}
+    fields = "".join(f"<{name}>{value}</{name}>" for name, value in told.items())
+    return f"{XML}<Billing><Address>{fields}</Address></Billing>"
 
 
 class Paybox:
@@ -91,7 +107,6 @@ class Paybox:
     def form(self, attempt: Attempt) -> PayerForm | None:
         """The form of an attempt, the same each time; where the bank notifies is set in its back office, unseen."""
         back = f"{self._public_url}/paiements/{attempt.payment_id}/retour"
-        count = len(attempt.checkout.invoices)
         fields = (
             ("PBX_SITE", self._ours.site),
             ("PBX_RANG", self._ours.rank),
@@ -107,12 +122,17 @@ class Paybox:
             ("PBX_ATTENTE", back),
             ("PBX_RUF1", "POST"),
             ("PBX_LANGUE", "FRA"),
-            ("PBX_SHOPPINGCART", f"<shoppingcart><total><totalQuantity>{count}</totalQuantity></total></shoppingcart>"),
+            ("PBX_SHOPPINGCART", cart(len(attempt.checkout.invoices))),
+            ("PBX_BILLING", self._billing(attempt)),
             ("PBX_HASH", "SHA512"),
             ("PBX_TIME", attempt.created_at.astimezone(PARIS).isoformat(timespec="seconds")),
         )
         made = signature(fields, self._ours.key.get_secret_value())
         return PayerForm(action=self._ours.form_url, fields=(*fields, ("PBX_HMAC", made)))
+
+    def _billing(self, attempt: Attempt) -> str:
+        address = attempt.checkout.household_address
+        return billing(payer_of(attempt.payer_name, address, zip_code=self._ours.zip_code, city=self._ours.city))
 
     async def ask(self, _attempt: Attempt) -> Heard:
         """Never called: see ``can_be_asked``."""

@@ -125,6 +125,7 @@ class Attempt:
     surplus_cents: int = 0
     said: Answer | None = None
     bank_payment: str | None = None
+    payer_name: str = ""
 
     @property
     def kept_cents(self) -> int:

@@ -40,6 +40,7 @@ async def add_attempt(
     payment_id: UUID,
     payer_id: UUID,
     payer_email: str,
+    payer_name: str,
     bank: str,
     account: str,
     mode: Mode,
@@ -57,8 +58,8 @@ async def add_attempt(
     )
     await tx.execute(
         "INSERT INTO payment (payment_id, checkout_id, household_id, payer_id, payer_email, bank, account, mode, "
-        "reference, amount_cents, status, created_at, changed_at, look_up_at, day, number) "
-        "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 'created', $11, $11, $12, $13, $14)",
+        "reference, amount_cents, status, created_at, changed_at, look_up_at, day, number, payer_name) "
+        "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 'created', $11, $11, $12, $13, $14, $15)",
         payment_id,
         checkout.checkout_id,
         checkout.household_id,
@@ -73,6 +74,7 @@ async def add_attempt(
         look_up_at,
         day,
         number,
+        payer_name,
     )
 
 
@@ -259,11 +261,24 @@ async def may_ask(tx: Transaction, payment_id: UUID, *, now: datetime, not_since
     return bool(taken)
 
 
-async def trim_emails(tx: Transaction, before: datetime, limit: int) -> int:
-    """Forget the payers' addresses of attempts that have not moved since ``before``; how many."""
+async def trim_homes(tx: Transaction, before: datetime, limit: int) -> int:
+    """Forget where the households live whose checkout was over ``before``: no bank's page opens for it any more."""
     rows = await tx.fetch(
-        "UPDATE payment SET payer_email = '' WHERE payment_id IN (SELECT payment_id FROM payment WHERE changed_at < $1 "
-        "AND payer_email <> '' AND look_up_at IS NULL LIMIT $2 FOR UPDATE SKIP LOCKED) RETURNING payment_id",
+        "UPDATE checkout SET opened = jsonb_set(opened, '{household_address}', '[]') WHERE checkout_id IN "
+        "(SELECT checkout_id FROM checkout WHERE opened -> 'household_address' <> '[]' AND expires_at < $1 "
+        "LIMIT $2 FOR UPDATE SKIP LOCKED) RETURNING checkout_id",
+        before,
+        limit,
+    )
+    return len(rows)
+
+
+async def trim_payers(tx: Transaction, before: datetime, limit: int) -> int:
+    """Forget the payers' names and addresses of attempts that have not moved since ``before``; how many."""
+    rows = await tx.fetch(
+        "UPDATE payment SET payer_email = '', payer_name = '' WHERE payment_id IN "
+        "(SELECT payment_id FROM payment WHERE changed_at < $1 AND payer_email <> '' AND look_up_at IS NULL LIMIT $2 "
+        "FOR UPDATE SKIP LOCKED) RETURNING payment_id",
         before,
         limit,
     )
@@ -294,6 +309,7 @@ def _attempt(row: Any) -> Attempt:
         surplus_cents=row["surplus_cents"],
         said=_answer(row["said"]) if row["said"] else None,
         bank_payment=row["bank_payment"],
+        payer_name=row["payer_name"],
     )
 
 
