@@ -142,12 +142,15 @@ class Verdict(StrEnum):
 class BankWord(Contract):
     """One word of a bank as it was kept: raw, as text where it is text.
 
+    ``is_elsewhere``: it came from outside the addresses that the bank announced, which proves nothing either way.
+
     After the retention time only ``digest`` is left of it: the SHA-256 of payment id, query and body, joined by NUL.
     """
 
     received_at: Instant
     verdict: Verdict
     source: str
+    is_elsewhere: bool = False
     text: str
     digest: str
     trimmed_at: Instant | None = None

@@ -1,6 +1,7 @@
 """What the payment gateway needs to know at start."""
 
 import re
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Literal, Self
 
@@ -11,6 +12,10 @@ from chassis.settings import ServiceSettings
 
 NAME = "payment-gateway"
 MIGRATIONS = Path(__file__).parent.parent / "migrations"
+
+
+Networks = tuple[IPv4Network | IPv6Network, ...]
+"""The addresses a bank says that it calls from, ``192.0.2.0/24`` or one alone; none means that nothing is compared."""
 
 
 class LyraAccount(BaseModel):
@@ -29,6 +34,7 @@ class LyraAccount(BaseModel):
     form_url: str = Field(pattern=r"^https?://")
     rest_url: str = Field(pattern=r"^https?://")
     tills: frozenset[str] = Field(min_length=1)
+    sources: Networks = ()
 
 
 class PayboxAccount(BaseModel):
@@ -55,6 +61,7 @@ class PayboxAccount(BaseModel):
     zip_code: str = Field(pattern=r"^[0-9]{5}$")
     city: str = Field(pattern=r"[A-Za-z]", max_length=50)
     tills: frozenset[str] = Field(min_length=1)
+    sources: Networks = ()
 
     @property
     def account(self) -> str:
@@ -90,6 +97,7 @@ class StripeAccount(BaseModel):
     webhook_secret: SecretStr = Field(min_length=16)
     api_url: str = Field(default="https://api.stripe.com", pattern=r"^https?://[^/]+$")
     tills: frozenset[str] = Field(min_length=1)
+    sources: Networks = ()
 
     @field_validator("secret_key")
     @classmethod
@@ -105,12 +113,14 @@ class Settings(ServiceSettings):
     ``NOTICES_URL`` is where banks call when they reach the portal by another address than parents do.
     ``PAYFIP_SAISIE``: T for tests, X to activate the account, W for real payments. ``LYRA_ACCOUNTS`` is a JSON list of
     ``LyraAccount``, ``PAYBOX_ACCOUNTS`` of ``PayboxAccount``, ``STRIPE_ACCOUNTS`` of ``StripeAccount``. A till that no
-    account names pays at PayFiP. A bank's door keeps so many notifications a payment, and so many an hour that name no
-    payment; what comes beyond is counted only. ``WEBHOOK_CHECK`` has the service call
-    its own webhooks by ``PUBLIC_URL`` at start and say in its log whether they answer. What was confirmed
-    ``REMITTANCE_DAYS`` ago should be in a remittance by now. After ``JOURNAL_DAYS`` the bytes of the banks' words and
-    the payers' addresses are forgotten: thirteen months is as long as a payer may contest (Code monétaire et
-    financier, L133-24), and one more to answer.
+    account names pays at PayFiP. ``sources`` (``PAYFIP_SOURCES``) are the addresses a bank says that it calls from: a
+    notification from elsewhere is marked and warned of, never refused, for an address proves nothing.
+
+    A bank's door keeps so many notifications a payment, and so many an hour that name no payment; what comes beyond is
+    counted only. ``WEBHOOK_CHECK`` has the service call its own webhooks by ``PUBLIC_URL`` at start and say in its log
+    whether they answer. What was confirmed ``REMITTANCE_DAYS`` ago should be in a remittance by now. After
+    ``JOURNAL_DAYS`` the bytes of the banks' words and the payers' names and addresses are forgotten: thirteen months is
+    as long as a payer may contest (Code monétaire et financier, L133-24), and one more to answer.
     """
 
     public_url: str = Field(pattern=r"^https?://[^/]+$", max_length=150)
@@ -120,6 +130,7 @@ class Settings(ServiceSettings):
     payfip_payer_url: str = Field(pattern=r"^https?://")
     payfip_numcli: str = Field(pattern=r"^\d{6}$")
     payfip_saisie: Literal["T", "X", "W"]
+    payfip_sources: Networks = ()
     lyra_accounts: tuple[LyraAccount, ...] = ()
     paybox_accounts: tuple[PayboxAccount, ...] = ()
     stripe_accounts: tuple[StripeAccount, ...] = ()

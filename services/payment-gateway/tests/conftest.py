@@ -288,10 +288,18 @@ async def till(
     bank: Bank,
     portal_port: int,
 ) -> AsyncIterator[Till]:
-    port = portal_port
-    lyra = {**SHOP, "mode": "TEST", "tills": ["REGIE-L"]}
+    port, announced = portal_port, request.node.get_closest_marker("announced")
+    sources = list(announced.args) if announced else []
+    lyra = {**SHOP, "mode": "TEST", "tills": ["REGIE-L"], "sources": sources}
     lyra |= {"form_url": f"{bank.url}/vads-payment/", "rest_url": bank.url}
-    paybox = {**CONTRACT, "mode": "TEST", "tills": ["REGIE-P"], "public_key": bank_keys()[1], "door": DOOR}
+    paybox = {
+        **CONTRACT,
+        "mode": "TEST",
+        "tills": ["REGIE-P"],
+        "sources": sources,
+        "public_key": bank_keys()[1],
+        "door": DOOR,
+    }
     paybox |= {"zip_code": "01999", "city": "Saint-Aubin"}
     paybox |= {"form_url": f"{bank.url}/cgi/FramepagepaiementRWD.cgi", "status_url": f"{bank.url}/load.html"}
     settings = Settings(
@@ -307,7 +315,8 @@ async def till(
         payfip_saisie="T",
         lyra_accounts=[lyra],
         paybox_accounts=[paybox],
-        stripe_accounts=[{**ACCOUNT, "label": "asso", "api_url": bank.url, "tills": ["REGIE-S"]}],
+        stripe_accounts=[{**ACCOUNT, "label": "asso", "api_url": bank.url, "tills": ["REGIE-S"], "sources": sources}],
+        payfip_sources=sources,
         parent_look_up_seconds=0,
         unknown_notices_kept_an_hour=5,
         notices_kept_a_payment=8,

@@ -7,6 +7,7 @@ is one module here, one settings class and one entry in ``app``.
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from ipaddress import IPv6Address, ip_address
 from typing import Protocol
 from uuid import UUID
 
@@ -18,6 +19,7 @@ from contracts.events.billing import CheckoutOpened
 from contracts.events.payment import Mode
 from payment_gateway.domain.failures import BankUnreachable, NoAccount
 from payment_gateway.domain.payments import Answer, Attempt, is_name
+from payment_gateway.settings import Networks
 
 ANSWER_BYTES_MAX = 262_144
 
@@ -70,6 +72,7 @@ class Bank(Protocol):
     account: str
     mode: Mode
     tills: frozenset[str]
+    sources: Networks
     can_be_asked: bool
     can_refund: bool
 
@@ -109,6 +112,22 @@ def cents(text: str) -> int:
     if not re.fullmatch(r"[0-9]{1,11}", text):
         raise ValueError("not an amount in cents")
     return int(text)
+
+
+def is_elsewhere(source: str, announced: Networks) -> bool:
+    """Whether a notification comes from outside the addresses that its bank announced; False where it announced none.
+
+    It is a reason to look at the bank's announcements, and no reason to believe or refuse anything.
+    """
+    if not announced:
+        return False
+    try:
+        address = ip_address(source)
+    except ValueError:
+        return True
+    if isinstance(address, IPv6Address) and address.ipv4_mapped:
+        address = address.ipv4_mapped
+    return not any(address in network for network in announced)
 
 
 async def whole(response: aiohttp.ClientResponse) -> bytes:

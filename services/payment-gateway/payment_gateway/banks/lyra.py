@@ -63,7 +63,7 @@ class Lyra:
 
     def __init__(self, settings: Settings, account: LyraAccount) -> None:
         self.name = f"lyra-{account.site_id}"
-        self.account, self.tills = account.site_id, account.tills
+        self.sources, self.account, self.tills = account.sources, account.site_id, account.tills
         self.mode = _mode(account.mode)
         self._ours, self._public_url, self._webhooks_url = account, settings.public_url, settings.webhooks_url
         self._seconds_max = settings.bank_seconds_max

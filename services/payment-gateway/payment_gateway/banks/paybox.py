@@ -69,7 +69,7 @@ class Paybox:
 
     def __init__(self, settings: Settings, account: PayboxAccount) -> None:
         self.name = f"paybox-{account.site}-{account.rank}"
-        self.account, self.tills = account.account, account.tills
+        self.sources, self.account, self.tills = account.sources, account.account, account.tills
         self.mode = Mode.TEST if account.mode == "TEST" else Mode.PRODUCTION
         self._ours, self._public_url = account, settings.public_url
         self._bank_key = bank_key(account.public_key)

@@ -48,6 +48,7 @@ class PayFiP:
         self.account = settings.payfip_numcli
         self.mode = _mode(settings.payfip_saisie)
         self.tills: frozenset[str] = frozenset()
+        self.sources = settings.payfip_sources
         self._settings = settings
         self._http: aiohttp.ClientSession | None = None
 

@@ -54,7 +54,7 @@ class Stripe:
 
     def __init__(self, settings: Settings, account: StripeAccount) -> None:
         self.name = f"stripe-{account.label}"
-        self.account, self.tills = account.account, account.tills
+        self.sources, self.account, self.tills = account.sources, account.account, account.tills
         self.mode = _mode("_live_" in account.secret_key.get_secret_value())
         self._ours, self._public_url = account, settings.public_url
         self._timeout = aiohttp.ClientTimeout(total=settings.bank_seconds_max)
