@@ -79,13 +79,17 @@ class Speaker(StrEnum):
 
 
 class PaymentMove(Contract):
-    """One move of an attempt. Who decided, the reason and the evidence are told to staff only."""
+    """One move of an attempt. Who decided, the reason and the evidence are told to staff only.
+
+    ``amount_cents`` went back with it; ``undone_cents`` counts again, because a refund failed.
+    """
 
     from_status: PaymentStatus
     to_status: PaymentStatus
     said_by: Speaker
     at: Instant
     amount_cents: PositiveCents | None = None
+    undone_cents: PositiveCents | None = None
     reason: str | None = None
     decided_by: str | None = None
     evidence: str | None = None
@@ -196,13 +200,16 @@ class TillCommand(StrEnum):
     CHARGE_BACK = "charge_back"
     REVERSE = "reverse"
     ACKNOWLEDGE = "acknowledge"
+    UNDO_REFUND = "undo_refund"
+    REMADE = "remade"
 
 
 Sentence = Annotated[str, StringConstraints(strip_whitespace=True, min_length=3, max_length=500)]
 
 
 class TillDecision(Contract):
-    """``POST /payments/{payment_id}/decisions`` with an ``Idempotency-Key``; ``amount_cents`` for a refund.
+    """``POST /payments/{payment_id}/decisions`` with an ``Idempotency-Key``; ``amount_cents`` for a refund, or for the
+    part of a payment for which a dispute is lost.
 
     ``evidence`` is where the proof is: the number of the bank's slip, of the letter, of the transfer.
     """
@@ -216,6 +223,7 @@ class TillDecision(Contract):
 class PaymentFile(Contract):
     """``GET /payments/{payment_id}/file``: all that staff need to decide, with the evidence.
 
+    ``failed_refund_cents`` are of refunds that failed at the bank after they were counted, and wait for a decision.
     ``taken_cents`` is what the bank says it took, where it said so; ``commands`` what may be decided now. A bank that
     ``refunds`` makes a refund that is decided here; elsewhere it was made there before.
     """
@@ -231,6 +239,7 @@ class PaymentFile(Contract):
     bank_reference: str | None
     taken_cents: int | None
     surplus_cents: int
+    failed_refund_cents: int = 0
     differences: tuple[Difference, ...]
     words: tuple[BankWord, ...]
     bank_can_be_asked: bool
@@ -244,6 +253,7 @@ class ExceptionKind(StrEnum):
     REVIEW = "review"
     DISPUTED = "disputed"
     SURPLUS = "surplus"
+    REFUND_FAILED = "refund_failed"
     UNANSWERED = "unanswered"
 
 

@@ -182,6 +182,92 @@ async def test_a_refund_made_at_the_banks_own_desk_is_heard_of_once(till: Any) -
     await till.probe.none("payment.refunded")
 
 
+async def refund_that_failed(till: Any, payment: dict[str, Any], cents: int) -> None:
+    """A refund is made, counted, and given up by the bank days later, which says so ten times."""
+    await till.decides(payment, "refund", cents)
+    await till.probe.next("payment.refunded")
+    await till.bank.faults(notice="ten_times")
+    await till.bank.act(till.id_op(payment), "refund_fails")
+    await eventually(lambda: till.sql("SELECT failed_refund_cents FROM payment"))
+
+
+@stripe
+async def test_a_refund_that_fails_later_waits_for_the_till_keeper_with_its_evidence(till: Any) -> None:
+    payment = await confirmed(till)
+    await refund_that_failed(till, payment, 1_000)
+    (line,) = (await till.staff_reads("/till"))["exceptions"]
+    assert (line["kind"], line["amount_cents"]) == ("refund_failed", 1_000)
+    file = await till.staff_reads(f"/payments/{payment['payment_id']}/file")
+    assert (file["failed_refund_cents"], file["commands"][:2]) == (1_000, ["remade", "undo_refund"])
+    assert any("lost_or_stolen_card" in each["text"] for each in file["words"])
+    assert file["timeline"]["payment"]["status"] == "partially_refunded"
+
+
+@stripe
+@pytest.mark.parametrize(("cents", "was"), [(1_000, "partially_refunded"), (4_250, "refunded")])
+async def test_a_refund_that_failed_counts_as_paid_again_when_the_till_keeper_says_so(
+    till: Any, cents: int, was: str
+) -> None:
+    payment = await confirmed(till)
+    await refund_that_failed(till, payment, cents)
+    assert (await till.get(payment))["status"] == was
+    for _ in range(2):
+        answer = await till.decides(payment, "undo_refund", key="the-same-key")
+        assert (await answer.json())["refunded_cents"] == 0
+    assert (await till.get(payment))["status"] == "confirmed"
+    event = await till.probe.next("payment.refund.undone")
+    assert (event.data["amount_cents"], event.data["refunded_cents"]) == (cents, 0)
+    await till.probe.none("payment.refund.undone")
+    report = await till.staff_reads("/till")
+    assert report["exceptions"] == []
+    (day,) = report["days"]
+    assert (day["confirmed"], day["confirmed_cents"], day["returned_cents"]) == (1, 4_250, 0)
+
+
+@stripe
+async def test_money_that_came_back_to_the_town_may_be_refunded_anew(till: Any) -> None:
+    payment = await confirmed(till)
+    await refund_that_failed(till, payment, 1_000)
+    await till.decides(payment, "undo_refund")
+    for _ in range(2):
+        await till.decides(payment, "refund", 1_000, key="another-try")
+    assert (await till.becomes(payment, "partially_refunded"))["refunded_cents"] == 1_000
+    (operation,) = await till.bank.book()
+    assert (len(operation["refunds"]), len(operation["failed"])) == (2, 1)
+    assert (await till.probe.next("payment.refunded")).data["amount_cents"] == 1_000
+    await till.probe.none("payment.refunded")
+
+
+@stripe
+async def test_a_refund_that_failed_and_was_made_in_another_way_leaves_the_list_and_the_ledger_as_they_are(
+    till: Any,
+) -> None:
+    payment = await confirmed(till)
+    await refund_that_failed(till, payment, 1_000)
+    assert (await (await till.decides(payment, "remade")).json())["refunded_cents"] == 1_000
+    assert (await till.staff_reads("/till"))["exceptions"] == []
+    assert (await till.decides(payment, "undo_refund")).status == 409
+    await till.probe.none("payment.refund.undone")
+
+
+@stripe
+async def test_a_dispute_about_a_part_waits_for_the_till_keeper_who_says_which_part_is_lost(till: Any) -> None:
+    payment = await confirmed(till)
+    await till.bank.act(till.id_op(payment), "dispute?cents=1000")
+    await till.becomes(payment, "disputed")
+    await till.bank.act(till.id_op(payment), "lose?cents=1000")
+    await eventually(lambda: till.sql("SELECT last_word = 'contest_lost' FROM payment"))
+    (line,) = (await till.staff_reads("/till"))["exceptions"]
+    assert line["kind"] == "disputed"
+    file = await till.staff_reads(f"/payments/{payment['payment_id']}/file")
+    assert any('"lost"' in each["text"] and "1000" in each["text"] for each in file["words"])
+    assert (await (await till.decides(payment, "charge_back", 5_000)).json())["code"] == "refund_too_high"
+    assert (await (await till.decides(payment, "charge_back", 1_000)).json())["status"] == "partially_refunded"
+    event = await till.probe.next("payment.refunded")
+    assert (event.data["amount_cents"], event.data["refunded_cents"]) == (1_000, 1_000)
+    await till.probe.none("payment.returned")
+
+
 @stripe
 @pytest.mark.parametrize(("ends", "status"), [("win", "confirmed"), ("lose", "charged_back")])
 async def test_a_dispute_and_its_end(till: Any, ends: str, status: str) -> None:

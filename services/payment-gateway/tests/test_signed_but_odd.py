@@ -35,7 +35,8 @@ VALUES: tuple[Any, ...] = (
 PAID_KINDS = tuple(f"checkout.session.{end}" for end in ("completed", "async_payment_succeeded"))
 LATER_KINDS = (
     *(f"checkout.session.{end}" for end in ("expired", "async_payment_failed")),
-    *("charge.refunded", "charge.dispute.created", "charge.dispute.closed", "payment_intent.created"),
+    *("charge.refunded", "refund.failed", "charge.refund.updated", "charge.dispute.created"),
+    *("charge.dispute.closed", "payment_intent.created"),
 )
 
 Call = tuple[str, bytes, dict[str, str]]

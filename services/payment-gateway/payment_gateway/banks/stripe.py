@@ -184,6 +184,9 @@ class Stripe:
         match kind:
             case "charge.refunded" if OURS.fullmatch(str(said["metadata"].get("reference"))):
                 return Notice(_named(said["payment_intent"]), Answer(Word.GIVEN_BACK, _number(said["amount_refunded"])))
+            case "refund.failed" | "refund.updated" | "charge.refund.updated" if said["status"] in _GIVEN_UP:
+                failed = Answer(Word.REFUND_FAILED, _number(said["amount"]), refund=_named(said["id"]))
+                return Notice(_named(said["payment_intent"]), failed)
             case "charge.dispute.created" | "charge.dispute.closed" if said["status"] in _DISPUTE:
                 word = _DISPUTE[said["status"]]
                 return Notice(_named(said["payment_intent"]), Answer(word, _number(said["amount"])))
@@ -221,6 +224,7 @@ class Stripe:
 
 
 _FAILED = ("requires_payment_method", "canceled")
+_GIVEN_UP = ("failed", "canceled")
 _RESULTS = {
     "completed": (Word.PAID, Word.IN_PROGRESS),
     "expired": (Word.ABANDONED,),

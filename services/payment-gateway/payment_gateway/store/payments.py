@@ -141,7 +141,7 @@ async def move(
         taken = wanted.amount_cents
     await tx.execute(
         "UPDATE payment SET status = $2, ticket_number = coalesce($3, ticket_number), ticket = coalesce($4, ticket), "
-        "taken_cents = coalesce($5, taken_cents), refunded_cents = refunded_cents + $6, "
+        "taken_cents = coalesce($5, taken_cents), refunded_cents = refunded_cents + $6 - $9, "
         "surplus_cents = greatest(0, surplus_cents - $6), said = coalesce($7, said), changed_at = $8 "
         "WHERE payment_id = $1",
         moved.payment_id,
@@ -152,6 +152,7 @@ async def move(
         wanted.amount_cents or 0,
         _said(answer) if answer and under_review else None,
         at,
+        wanted.undone_cents or 0,
     )
     await _add_move(tx, moved, wanted, said_by=said_by, decision_id=decision_id, at=at)
 
@@ -160,8 +161,8 @@ async def _add_move(
     tx: Transaction, moved: Attempt, wanted: Move, *, said_by: str, decision_id: UUID | None, at: datetime
 ) -> None:
     await tx.execute(
-        "INSERT INTO payment_move (payment_id, from_status, to_status, said_by, reason, amount_cents, decision_id, at) "
-        "VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+        "INSERT INTO payment_move (payment_id, from_status, to_status, said_by, reason, amount_cents, decision_id, at, "
+        "undone_cents) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
         moved.payment_id,
         moved.status,
         wanted.to,
@@ -170,6 +171,7 @@ async def _add_move(
         wanted.amount_cents,
         decision_id,
         at,
+        wanted.undone_cents,
     )
 
 
@@ -310,6 +312,8 @@ def _attempt(row: Any) -> Attempt:
         said=_answer(row["said"]) if row["said"] else None,
         bank_payment=row["bank_payment"],
         payer_name=row["payer_name"],
+        failed_refunds=row["failed_refunds"],
+        failed_refund_cents=row["failed_refund_cents"],
     )
 
 
