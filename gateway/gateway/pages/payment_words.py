@@ -63,14 +63,29 @@ COMMANDS = {
     TillCommand.REFUND: ("Rembourser", "La somme est rendue, ou n'est pas pour nous."),
     TillCommand.DISPUTE: ("Noter une contestation", "La banque du payeur conteste le paiement."),
     TillCommand.WIN: ("Contestation gagnée", "La banque nous laisse la somme."),
-    TillCommand.CHARGE_BACK: ("Contestation perdue", "La banque a repris la somme : les factures sont à régler."),
+    TillCommand.CHARGE_BACK: ("Contestation perdue", "La banque a repris la somme, ou la part dite ci-dessous."),
     TillCommand.REVERSE: ("Noter un rejet", "Le prélèvement est revenu impayé : les factures sont à régler."),
     TillCommand.ACKNOWLEDGE: ("Laisser en avoir", "Le trop-perçu reste au crédit de la famille."),
+    TillCommand.REMADE: (
+        "Rendu autrement",
+        "La famille a eu son argent par virement ou en espèces : rien ne change ici.",
+    ),
+    TillCommand.UNDO_REFUND: (
+        "Annuler le remboursement",
+        "L'argent est resté à la mairie : il règle de nouveau les factures. Vous pourrez rembourser à nouveau.",
+    ),
 }
 KINDS = {
     ExceptionKind.REVIEW: ("À vérifier", "La banque dit autre chose que ce qui était attendu : confirmez ou rendez."),
-    ExceptionKind.DISPUTED: ("Contesté", "Répondez à la banque, puis dites comment cela a fini."),
+    ExceptionKind.DISPUTED: (
+        "Contesté",
+        "Répondez à la banque, puis dites comment cela a fini ; perdu pour une part seulement, dites laquelle.",
+    ),
     ExceptionKind.SURPLUS: ("Trop-perçu", "Aucune facture n'attendait cet argent : rendez-le ou laissez-le en avoir."),
+    ExceptionKind.REFUND_FAILED: (
+        "Remboursement échoué",
+        "La banque n'a pas pu rendre l'argent, il est revenu : rendez-le autrement, ou annulez le remboursement.",
+    ),
     ExceptionKind.UNANSWERED: ("Sans réponse", "La banque ne répond pas : réinterrogez-la, appelez-la si cela dure."),
 }
 VERDICTS = {
@@ -183,14 +198,21 @@ def is_told_whole(timeline: PaymentTimeline, mails: Iterable[PaymentMail]) -> bo
 
 def _staff_step(move: PaymentMove) -> Step:
     amount = f" : {euros(move.amount_cents)}" if move.amount_cents else ""
+    amount += f" (remboursement échoué : {euros(move.undone_cents)})" if move.undone_cents else ""
     by = f"par {move.decided_by or SPEAKERS[move.said_by]}"
     why = f". Motif : {move.reason}. Preuve : {move.evidence}" if move.decided_by else ""
     return Step(move.at, STATES[move.to_status].capitalize() + amount, by + why)
 
 
 def _step(move: PaymentMove) -> str:
-    if move.from_status is S.DISPUTED and move.to_status in {S.CONFIRMED, S.PARTIALLY_REFUNDED}:
+    if (
+        move.from_status is S.DISPUTED
+        and move.to_status in {S.CONFIRMED, S.PARTIALLY_REFUNDED}
+        and not move.amount_cents
+    ):
         return "La contestation est close : le paiement reste valable"
+    if move.undone_cents:
+        return f"Un remboursement n'a pas abouti : {euros(move.undone_cents)} comptent de nouveau"
     if (move.from_status, move.to_status) == (S.REVIEW, S.CONFIRMED):
         return "La mairie a vérifié : c'est payé"
     amount = f" ({euros(move.amount_cents)})" if move.amount_cents else ""
