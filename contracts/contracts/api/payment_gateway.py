@@ -109,9 +109,17 @@ class RemittanceKind(StrEnum):
     RETURNED = "returned"
 
 
-class RemittedLine(Contract):
-    """Where a bank's remittance speaks of a payment."""
+class StatementSource(StrEnum):
+    """Whose file speaks of money: the bank that says it sent it, or the treasury that says it arrived."""
 
+    BANK = "bank"
+    TREASURY = "treasury"
+
+
+class RemittedLine(Contract):
+    """Where a bank's remittance, or the treasury's statement, speaks of a payment."""
+
+    source: StatementSource = StatementSource.BANK
     kind: RemittanceKind
     day: date
     amount_cents: PositiveCents
@@ -269,7 +277,10 @@ class TillException(Contract):
 
 
 class DayAtBank(Contract):
-    """One account on one day: what was confirmed, what went back; ``remitted`` of the confirmed, as the bank says."""
+    """One account on one day: what was confirmed, what went back.
+
+    Of the confirmed, ``remitted`` as the bank says, and ``arrived`` as the treasury says.
+    """
 
     bank: Reference
     account: Label
@@ -280,6 +291,8 @@ class DayAtBank(Contract):
     returned_cents: int
     remitted: int
     remitted_cents: int
+    arrived: int = 0
+    arrived_cents: int = 0
 
 
 class UnknownNotices(Contract):

@@ -12,6 +12,7 @@ from contracts.api.payment_gateway import (
     PaymentTimeline,
     RemittanceKind,
     RemittedLine,
+    StatementSource,
     TillCommand,
     Verdict,
 )
@@ -121,6 +122,33 @@ GAPS = {
         "Ouvrez le paiement et notez-y le remboursement, la contestation ou le rejet.",
     ),
 }
+SOURCES = {
+    StatementSource.BANK: ("la banque", "relevé de la banque"),
+    StatementSource.TREASURY: ("le Trésor", "relevé du Trésor"),
+}
+GAPS_AT_TREASURY = {
+    **GAPS,
+    DifferenceKind.MISSING: (
+        "Confirmé ici, pas arrivé au Trésor",
+        "Regardez si la banque l'a versé : sinon, demandez-le-lui ; si oui, montrez son relevé au Trésor.",
+    ),
+    DifferenceKind.UNKNOWN: (
+        "Au Trésor, inconnu ici",
+        "Ni un paiement, ni la somme d'un jour de la banque : cherchez d'où vient cet argent, dites-le ci-dessous.",
+    ),
+    DifferenceKind.UNCONFIRMED: (
+        "Arrivé au Trésor, pas confirmé ici",
+        "Ouvrez le paiement : « Réinterroger la banque », ou décidez s'il est à vérifier.",
+    ),
+    DifferenceKind.TWICE: (
+        "Arrivé deux fois au Trésor",
+        "Comparez avec le relevé de la banque : la famille a peut-être payé deux fois, rendez ce qui est en trop.",
+    ),
+    DifferenceKind.TAKEN_BACK: (
+        "Débité au Trésor, pas noté ici",
+        "Ouvrez le paiement et notez-y le remboursement, la contestation ou le rejet.",
+    ),
+}
 _MAILED = {
     MailStatus.SENT: "Votre ticket est parti par email",
     MailStatus.FAILED: "Votre ticket n'a pas pu être envoyé par email : téléchargez-le ici",
@@ -179,7 +207,11 @@ def _mail_proof(mail: PaymentMail) -> str:
 def _remitted(line: RemittedLine) -> Step:
     """The bank's own word that the money came; the day is the bank's, the instant that of the file."""
     what = "Versé" if line.kind is RemittanceKind.TAKEN else "Repris"
-    text = f"{what} par la banque le {line.day:%d-%m-%Y} : {euros(line.amount_cents)}"
+    if line.source is StatementSource.TREASURY:
+        what = "Arrivé au Trésor" if line.kind is RemittanceKind.TAKEN else "Débité au Trésor"
+        text = f"{what} le {line.day:%d-%m-%Y} : {euros(line.amount_cents)}"
+    else:
+        text = f"{what} par la banque le {line.day:%d-%m-%Y} : {euros(line.amount_cents)}"
     return Step(line.imported_at, text, f"relevé « {line.file_name} », ligne {line.line}")
 
 

@@ -75,11 +75,11 @@ class Odd:
         said |= {"currency": "eur", "livemode": False, "payment_intent": f"pi_{draw.randrange(10**6)}"}
         said |= {"payment_status": "paid", "status": draw.choice(["complete", "open", "expired"])}
         said |= {"amount": 4250, "amount_refunded": 4250, "metadata": {"reference": self.reference}}
-        said[draw.choice(["amount_total", "client_reference_id", "currency", "livemode", "payment_status"])] = deep(
-            draw
-        )
         for _ in range(draw.randrange(3)):
             said[draw.choice(list(said))] = deep(draw)
+        wrong = draw.choice(["amount_total", "client_reference_id", "currency", "livemode", "payment_status"])
+        value = deep(draw)
+        said[wrong] = True if value is False else value  # "livemode" is rightly false
         for name in draw.sample(list(said), draw.choice([0, 0, 1, 2])):
             del said[name]
         event = {"created": int(time.time()), "livemode": False, "type": kind, "data": {"object": said}}

@@ -127,7 +127,7 @@ async def exceptions(tx: Transaction, limit: int) -> tuple[TillException, ...]:
 
 
 async def days(tx: Transaction, begins: datetime, ends: datetime) -> tuple[DayAtBank, ...]:
-    """What each account confirmed and what went back between two instants; of the confirmed, what it remitted since."""
+    """What each account confirmed and what went back between two instants; of the confirmed, what is there since."""
     rows = await tx.fetch(
         "SELECT p.bank, p.account, p.mode, "
         "count(*) FILTER (WHERE is_paid)::int AS confirmed, "
@@ -135,11 +135,14 @@ async def days(tx: Transaction, begins: datetime, ends: datetime) -> tuple[DayAt
         "count(*) FILTER (WHERE m.amount_cents IS NOT NULL)::int AS returned, "
         "(coalesce(sum(m.amount_cents), 0) - coalesce(sum(m.undone_cents), 0))::bigint AS returned_cents, "
         "count(r.cents) FILTER (WHERE is_paid)::int AS remitted, "
-        "coalesce(sum(r.cents) FILTER (WHERE is_paid), 0)::bigint AS remitted_cents "
+        "coalesce(sum(r.cents) FILTER (WHERE is_paid), 0)::bigint AS remitted_cents, "
+        "count(t.payment_id) FILTER (WHERE is_paid)::int AS arrived, "
+        "coalesce(sum(p.taken_cents) FILTER (WHERE is_paid AND t.payment_id IS NOT NULL), 0)::bigint AS arrived_cents "
         "FROM (SELECT *, to_status = 'confirmed' AND from_status NOT IN ('disputed', 'refunded', "
         "'partially_refunded') AS is_paid FROM payment_move) m JOIN payment p USING (payment_id) "
         "LEFT JOIN LATERAL (SELECT sum(l.amount_cents) AS cents FROM remittance_line l "
-        "WHERE l.payment_id = p.payment_id AND l.kind = 'taken') r ON true "
+        "WHERE l.payment_id = p.payment_id AND l.kind = 'taken' AND l.source = 'bank') r ON true "
+        "LEFT JOIN arrived_at_treasury t ON t.payment_id = p.payment_id "
         "WHERE m.at >= $1 AND m.at < $2 "
         "AND (m.is_paid OR m.undone_cents IS NOT NULL OR m.amount_cents IS NOT NULL AND m.from_status <> 'review') "
         "GROUP BY p.bank, p.account, p.mode ORDER BY p.bank",
