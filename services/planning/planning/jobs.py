@@ -27,13 +27,16 @@ async def keep_holidays(app: web.Application) -> None:
     await fill_holidays(app[DATABASE], app[SETTINGS])
 
 
-@jobs.every(seconds=3600, wake_on="household_erased")
+@jobs.every(seconds=3600, wake_on="household_left")
 async def leave_places(app: web.Application) -> None:
-    """Free the days to come of households that were erased."""
+    """Free the days to come of households that were closed or erased, and of children who left theirs."""
+    while days := await _free_some(app):
+        log.info("days of those who left freed", days=days)
+
+
+async def _free_some(app: web.Application) -> int:
     async with app[DATABASE].transaction() as tx:
-        days = await places.free_erased(tx, app[SETTINGS].school_zone, today(), at=now())
-    if days:
-        log.info("days of erased households freed", days=days)
+        return await places.free_leaving(tx, app[SETTINGS].school_zone, today(), at=now())
 
 
 async def prepare(settings: Settings) -> None:

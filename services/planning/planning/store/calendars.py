@@ -1,4 +1,4 @@
-"""Activities, holidays, closures and enrolments."""
+"""Activities, holidays and closures."""
 
 from collections.abc import Sequence
 from datetime import date
@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from chassis.database import Transaction
-from contracts.api.planning import ActivityView, ActivityWish, Closure, ClosureWish, EnrolmentWish, SchoolDayWish
+from contracts.api.planning import ActivityView, ActivityWish, Closure, ClosureWish, SchoolDayWish
 from planning.domain.calendar import Calendar
 
 KEPT_MAX = 4
@@ -149,20 +149,3 @@ async def closures(tx: Transaction, first: date) -> list[Closure]:
         Closure(day=row["day"], reason=row["reason"], activity_id=row["activity_id"], school=row["school"])
         for row in rows
     ]
-
-
-async def save_enrolment(
-    tx: Transaction, household_id: UUID, child_id: UUID, activity_id: UUID, wish: EnrolmentWish
-) -> int:
-    """Keep an enrolment, in place of the one before; its version."""
-    version: int = await tx.fetchval(
-        "INSERT INTO enrolment AS e (household_id, child_id, activity_id, first_day, last_day) "
-        "VALUES ($1, $2, $3, $4, $5) ON CONFLICT (household_id, child_id, activity_id) "
-        "DO UPDATE SET first_day = $4, last_day = $5, version = e.version + 1 RETURNING version",
-        household_id,
-        child_id,
-        activity_id,
-        wish.first_day,
-        wish.last_day,
-    )
-    return version

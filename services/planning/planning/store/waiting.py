@@ -78,17 +78,6 @@ async def leave(tx: Transaction, child_id: UUID, slots: Collection[Slot]) -> Non
     )
 
 
-async def leave_days_without_enrolment(tx: Transaction, household_id: UUID, child_id: UUID) -> None:
-    """Take a child off the lists of days that its enrolments no longer cover."""
-    await tx.execute(
-        "DELETE FROM waiting w WHERE household_id = $1 AND child_id = $2 AND NOT EXISTS (SELECT FROM enrolment e "
-        "WHERE e.household_id = $1 AND e.child_id = $2 AND e.activity_id = w.activity_id "
-        "AND w.day BETWEEN e.first_day AND e.last_day)",
-        household_id,
-        child_id,
-    )
-
-
 async def close(tx: Transaction, day: date, activity_id: UUID | None, school: str | None) -> None:
     """Nobody waits for a closed day."""
     await tx.execute(
@@ -105,7 +94,7 @@ async def heads(tx: Transaction, wanted: Mapping[Slot, int]) -> list[Waiter]:
     """The first of each list: as many as ``wanted`` and a few to spare, in case the first may not have the place.
 
     Where schools have places of their own, all who wait: the first may be of a full one.
-    Left out are children who are no longer the household's, or have the day by their other household.
+    Left out are children of closed households or no longer the household's, and who have the day by their other one.
     """
     rows = await tx.fetch(
         "SELECT * FROM (SELECT w.*, n.wanted, "
@@ -113,6 +102,7 @@ async def heads(tx: Transaction, wanted: Mapping[Slot, int]) -> list[Waiter]:
         "FROM unnest($1::uuid[], $2::date[], $3::int[]) AS n (activity_id, day, wanted) "
         "JOIN waiting w USING (activity_id, day) "
         "JOIN household_child c ON c.household_id = w.household_id AND c.child_id = w.child_id AND c.present "
+        "JOIN household h ON h.household_id = w.household_id AND h.active "
         "WHERE NOT EXISTS (SELECT FROM booking b WHERE b.child_id = w.child_id AND b.activity_id = w.activity_id "
         "AND b.day = w.day AND b.booked)) r JOIN activity a USING (activity_id) "
         "WHERE rank <= wanted + $4 OR a.school_capacities <> '{}' ORDER BY r.activity_id, day, rank",
