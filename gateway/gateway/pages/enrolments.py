@@ -93,7 +93,7 @@ def refused(typed: Typed, told: Told) -> None:
             typed.booked, typed.booked_from = told.facts["bookings"], date.fromisoformat(told.facts["day"])
         case "enrolment_moved":
             days = [short_day(date.fromisoformat(told.facts[name])) for name in ("first_day", "last_day") if told.facts]
-            typed.wrong["activity"] = MOVED.format(now=" : du {} au {}".format(*days) if days else "")
+            typed.wrong["activity"] = MOVED.format(now=" : elle va du {} au {}".format(*days) if days else "")
         case "no_such_child":
             typed.wrong["activity"] = NOT_KNOWN_YET
         case "not_for_the_school":
