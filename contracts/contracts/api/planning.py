@@ -75,7 +75,8 @@ class ActivityWish(Contract):
     ``days`` are those of an explicit period, and of no other. ``schools`` restricts the activity to children of those
     schools; none means all. From ``opens_at`` on a family may book; absent, it always may. ``capacity`` is for each
     day, ``school_capacities`` for the children of a school, within it; past either there is a waiting list, by arrival;
-    with ``siblings_first``, siblings of a booked child come before.
+    with ``siblings_first``, siblings of a booked child come before; with ``residents_first``, those who live in the
+    town on that day come before all others.
     """
 
     label: Label
@@ -92,6 +93,7 @@ class ActivityWish(Contract):
     schools: frozenset[Label] = Field(default=frozenset(), max_length=100)
     opens_at: Instant | None = None
     siblings_first: bool = False
+    residents_first: bool = False
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:

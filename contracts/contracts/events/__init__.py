@@ -25,6 +25,7 @@ EVENTS: dict[str, type[Event]] = {
         billing.CreditRefunded,
         billing.InvoiceSettled,
         billing.PaymentUnmatched,
+        billing.ResidenceChanged,
         payment.PaymentConfirmed,
         payment.PaymentRefused,
         payment.PaymentExpired,

@@ -252,6 +252,7 @@ def _wish(form: Any) -> ActivityWish:
             "position": text("position") or 0,
             "opens_at": opens_at,
             "siblings_first": form.get("siblings_first") == "1",
+            "residents_first": form.get("residents_first") == "1",
             "booking_notice": _notice(form, BOOK),
             "cancelling_notice": _notice(form, CANCEL),
         }
@@ -299,6 +300,7 @@ def _typed(found: ActivityView) -> dict[str, Any]:
         "position": str(found.position),
         "opens_at": _local(found.opens_at),
         "siblings_first": "1" if found.siblings_first else "",
+        "residents_first": "1" if found.residents_first else "",
         **_typed_notices(found.booking_notice, found.cancelling_notice),
     }
 

@@ -15,8 +15,12 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
 from chassis.clock import now
+from chassis.testing import eventually
+from contracts.events.billing import ResidenceChanged, ResidenceFrom
 from planning.app import build
 
+OUTSIDER = 0
+"""Which of the families of the model lives elsewhere."""
 NOTICE = {"days_before": 1, "counting": "calendar_days", "at": "18:00"}
 
 
@@ -78,7 +82,7 @@ class Days(RuleBasedStateMachine):
         self.activity, self.loop = uuid4(), loop
         self.families = [replace(each, activity=self.activity) for each in families]
         self.days = days
-        self.capacity, self.is_over = 1, False
+        self.capacity, self.is_over, self.residents_first = 1, False, False
         self.booked: dict[date, list[int]] = {day: [] for day in self.days}
         self.waiting: dict[date, list[int]] = {day: [] for day in self.days}
         self.closed: set[date] = set()
@@ -98,6 +102,7 @@ class Days(RuleBasedStateMachine):
             first_day=str(self.days[0]),
             last_day=str(self.days[1]),
             booking_notice=notice,
+            residents_first=self.residents_first,
         )
         self.wait(self.families[0].put(f"/activities/{self.activity}", wish))
         self.promote()
@@ -105,7 +110,12 @@ class Days(RuleBasedStateMachine):
     def promote(self) -> None:
         for day in self.days:
             while not self.is_over and self.waiting[day] and len(self.booked[day]) < self.capacity:
-                self.booked[day].append(self.waiting[day].pop(0))
+                self.booked[day].append(self.line(day)[0])
+                self.waiting[day].remove(self.booked[day][-1])
+
+    def line(self, day: date) -> list[int]:
+        """Who waits, in order: by arrival, but the outsider after the others where the town wants it."""
+        return sorted(self.waiting[day], key=lambda who: self.residents_first and who == OUTSIDER)
 
     def asked(self, who: int, day: int, wish: bool, *, or_wait: bool) -> str | None:
         recap = self.wait(self.families[who].asks((self.days[day], wish), wait=or_wait))
@@ -151,9 +161,9 @@ class Days(RuleBasedStateMachine):
         self.closed.add(key)
         self.booked[key], self.waiting[key] = [], []
 
-    @rule(capacity=st.integers(1, 3), is_over=st.booleans())
-    def change_the_rules(self, capacity: int, is_over: bool) -> None:
-        self.capacity, self.is_over = capacity, is_over
+    @rule(capacity=st.integers(1, 3), is_over=st.booleans(), residents_first=st.booleans())
+    def change_the_rules(self, capacity: int, is_over: bool, residents_first: bool) -> None:
+        self.capacity, self.is_over, self.residents_first = capacity, is_over, residents_first
         self.save()
 
     @invariant()
@@ -161,7 +171,7 @@ class Days(RuleBasedStateMachine):
         for who, family in enumerate(self.families):
             for day in self.days:
                 cell = self.wait(family.cell(day))
-                waits = self.waiting[day]
+                waits = self.line(day)
                 if day in self.closed:
                     assert cell["state"] == "closed"
                 elif who in self.booked[day]:
@@ -176,5 +186,12 @@ class Days(RuleBasedStateMachine):
 async def test_whatever_is_booked_cancelled_closed_and_changed_the_days_agree_with_a_simple_model(town: Any) -> None:
     families, loop = [town, await town.neighbour(), await town.neighbour()], asyncio.get_running_loop()
     days = await town.weekly(2)
+    elsewhere = (ResidenceFrom(first_day=days[0], resident=False),)
+    await town.probe.publish(
+        ResidenceChanged(household_id=families[OUTSIDER].household, version=1, residences=elsewhere)
+    )
+    connection = await asyncpg.connect(town.settings.database_url)
+    await eventually(lambda: connection.fetchval("SELECT true FROM residence_from"))
+    await connection.close()
     limits = hypothesis_settings(max_examples=8, stateful_step_count=12, deadline=None, derandomize=True)
     await asyncio.to_thread(run_state_machine_as_test, lambda: Days(families, days, loop), settings=limits)

@@ -32,6 +32,7 @@ def activity_of(row: Any) -> ActivityView:
         schools=frozenset(row["schools"]),
         opens_at=row["opens_at"],
         siblings_first=row["siblings_first"],
+        residents_first=row["residents_first"],
     )
 
 
@@ -44,11 +45,12 @@ async def save_activity(tx: Transaction, activity_id: UUID, wish: ActivityWish) 
     """Keep an activity as wished; with a capacity, its booked days get their rows of places."""
     await tx.execute(
         "INSERT INTO activity (activity_id, label, period, weekdays, first_day, last_day, booking_notice, "
-        "cancelling_notice, capacity, position, days, schools, opens_at, siblings_first, school_capacities) "
-        "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) "
+        "cancelling_notice, capacity, position, days, schools, opens_at, siblings_first, school_capacities, "
+        "residents_first) "
+        "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16) "
         "ON CONFLICT (activity_id) DO UPDATE SET label = $2, period = $3, weekdays = $4, first_day = $5, "
         "last_day = $6, booking_notice = $7, cancelling_notice = $8, capacity = $9, position = $10, days = $11, "
-        "schools = $12, opens_at = $13, siblings_first = $14, school_capacities = $15",
+        "schools = $12, opens_at = $13, siblings_first = $14, school_capacities = $15, residents_first = $16",
         activity_id,
         wish.label,
         wish.period,
@@ -64,6 +66,7 @@ async def save_activity(tx: Transaction, activity_id: UUID, wish: ActivityWish) 
         wish.opens_at,
         wish.siblings_first,
         wish.school_capacities,
+        wish.residents_first,
     )
     if wish.capacity is not None or wish.school_capacities:
         await tx.execute(

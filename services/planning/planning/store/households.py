@@ -88,7 +88,7 @@ async def erase(tx: Transaction, household_id: UUID) -> None:
         household_id,
         ERASED,
     )
-    for table in ("enrolment", "waiting", "feed"):
+    for table in ("enrolment", "waiting", "feed", "residence_from"):
         await tx.execute(f"DELETE FROM {table} WHERE household_id = $1", household_id)  # noqa: S608 - our names
     await tx.execute(
         "DELETE FROM idempotency_key WHERE scope = ANY($1)",

@@ -1,6 +1,7 @@
 """Waiting lists: who comes next when a place frees. All of it under the lock of the day's places.
 
-The order is: siblings of booked children where the activity wants it, then by arrival.
+The order is that of the view ``waiting_list``: residents where the activity wants it, then siblings of booked children
+where it wants that, then by arrival.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -27,9 +28,9 @@ class Waiter:
 async def ranks(tx: Transaction, household_id: UUID, child_id: UUID, first: date, last: date) -> dict[Slot, int]:
     """The child's places in the lists of some days: 1 is next."""
     rows = await tx.fetch(
-        "SELECT w.activity_id, w.day, (SELECT count(*) FROM waiting o WHERE o.activity_id = w.activity_id "
-        "AND o.day = w.day AND (NOT o.has_sibling, o.position) <= (NOT w.has_sibling, w.position)) AS rank "
-        "FROM waiting w WHERE w.household_id = $1 AND w.child_id = $2 AND w.day BETWEEN $3 AND $4",
+        "SELECT w.activity_id, w.day, (SELECT count(*) FROM waiting_list o WHERE o.activity_id = w.activity_id AND "
+        "o.day = w.day AND (o.is_outsider, o.is_alone, o.position) <= (w.is_outsider, w.is_alone, w.position)) AS rank "
+        "FROM waiting_list w WHERE w.household_id = $1 AND w.child_id = $2 AND w.day BETWEEN $3 AND $4",
         household_id,
         child_id,
         first,
@@ -55,10 +56,12 @@ async def join(
 ) -> None:
     """Put a child at the end of the lists."""
     await tx.execute(
-        "INSERT INTO waiting (activity_id, day, child_id, household_id, has_sibling, waits_by, waits_since) "
+        "INSERT INTO waiting (activity_id, day, child_id, household_id, has_sibling, is_resident, waits_by, "
+        "waits_since) "
         "SELECT s.activity_id, s.day, $2, $1, a.siblings_first AND EXISTS (SELECT FROM booking b "
         "WHERE b.activity_id = s.activity_id AND b.day = s.day AND b.booked "
-        "AND b.household_id = $1 AND b.child_id <> $2), $5, $6 "
+        "AND b.household_id = $1 AND b.child_id <> $2), "
+        "is_resident($1, s.day), $5, $6 "
         "FROM unnest($3::uuid[], $4::date[]) AS s (activity_id, day) JOIN activity a USING (activity_id)",
         household_id,
         child_id,
@@ -98,9 +101,9 @@ async def heads(tx: Transaction, wanted: Mapping[Slot, int]) -> list[Waiter]:
     """
     rows = await tx.fetch(
         "SELECT * FROM (SELECT w.*, n.wanted, "
-        "row_number() OVER (PARTITION BY w.activity_id, w.day ORDER BY NOT w.has_sibling, w.position) AS rank "
+        "row_number() OVER (PARTITION BY w.activity_id, w.day ORDER BY w.is_outsider, w.is_alone, w.position) AS rank "
         "FROM unnest($1::uuid[], $2::date[], $3::int[]) AS n (activity_id, day, wanted) "
-        "JOIN waiting w USING (activity_id, day) "
+        "JOIN waiting_list w USING (activity_id, day) "
         "JOIN household_child c ON c.household_id = w.household_id AND c.child_id = w.child_id AND c.present "
         "JOIN household h ON h.household_id = w.household_id AND h.active "
         "WHERE NOT EXISTS (SELECT FROM booking b WHERE b.child_id = w.child_id AND b.activity_id = w.activity_id "
