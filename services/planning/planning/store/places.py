@@ -10,7 +10,7 @@ from chassis.database import Transaction
 from contracts.events.planning import BookedDay, BookingsChanged, Channel
 from planning.domain.bookings import booked_day, granted, may_grant, told
 from planning.domain.situation import Slot
-from planning.store import bookings, calendars, history, households, waiting
+from planning.store import bookings, calendars, history, households, situations, waiting
 from planning.store.households import DayLeft
 
 NOBODY = UUID(int=0)
@@ -22,7 +22,7 @@ async def grant(tx: Transaction, zone: str, slots: Collection[Slot], *, at: date
     free = await waiting.free_places(tx, slots)
     for waiter in await waiting.heads(tx, free):
         slot, day = waiter.slot, waiter.slot[1]
-        found = await bookings.situation(tx, zone, waiter.household_id, waiter.child_id, day, day)
+        found = await situations.situation(tx, zone, waiter.household_id, waiter.child_id, day, day)
         if found is None or not free[slot] or not may_grant(found, slot, now=at):
             continue
         free[slot] -= 1
@@ -64,7 +64,7 @@ async def free(
             days=tuple(_cancelled(each) for each in days if not each.waits),
         )
         await bookings.save_changes(tx, event)
-        await history.add(tx, event, [_cancelled(each) for each in days if each.waits], waiting=True)
+        await history.add_waiting(tx, event, [_cancelled(each) for each in days if each.waits])
         await waiting.leave(tx, child_id, [(each.activity_id, each.day) for each in days if each.waits])
         if event.days:
             await outbox.add(tx, event)
