@@ -76,7 +76,8 @@ class ActivityWish(Contract):
     schools; none means all. From ``opens_at`` on a family may book; absent, it always may. ``capacity`` is for each
     day, ``school_capacities`` for the children of a school, within it; past either there is a waiting list, by arrival;
     with ``siblings_first``, siblings of a booked child come before; with ``residents_first``, those who live in the
-    town on that day come before all others.
+    town on that day come before all others. A place that comes free is theirs at once, or with ``offer_hours`` offered
+    for that long, and then to the next.
     """
 
     label: Label
@@ -94,6 +95,7 @@ class ActivityWish(Contract):
     opens_at: Instant | None = None
     siblings_first: bool = False
     residents_first: bool = False
+    offer_hours: int | None = Field(default=None, ge=1, le=168)
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:
@@ -259,7 +261,8 @@ class Cell(Contract):
     """One activity on one day. ``changeable`` says whether ticking is possible now, ``until`` until when it was or is.
 
     A full day that is changeable has a waiting list to join; ``rank`` is the child's place in it. ``opens_at`` is set
-    while booking has not begun. ``reason`` is set for closed cells.
+    while booking has not begun. ``reason`` is set for closed cells. ``offered_until`` is set while a place is held for
+    who waits: booking the day takes it, leaving the list refuses it.
     """
 
     activity_id: UUID
@@ -269,6 +272,7 @@ class Cell(Contract):
     reason: Label | None = None
     rank: int | None = Field(default=None, ge=1)
     opens_at: Instant | None = None
+    offered_until: Instant | None = None
 
 
 class Day(Contract):
@@ -286,10 +290,20 @@ class ActivityColumn(Contract):
     label: Label
 
 
+class PlaceOnOffer(Contract):
+    """A place that is held for a child until an instant."""
+
+    activity_id: UUID
+    activity_label: Label
+    day: date
+    until: Instant
+
+
 class MonthView(Contract):
     """``GET /households/{household_id}/children/{child_id}/months/{month}``.
 
     ``version`` is what the parent saw: it goes back with the changes, so that an edit made elsewhere is told.
+    ``offers`` are all that are open to the child, whatever the month.
     """
 
     child: ChildView
@@ -299,6 +313,7 @@ class MonthView(Contract):
     version: int = Field(ge=0)
     activities: tuple[ActivityColumn, ...]
     days: tuple[Day, ...]
+    offers: tuple[PlaceOnOffer, ...] = ()
 
 
 class BookingLine(Contract):
@@ -333,6 +348,7 @@ class LineRefusal(StrEnum):
     CHANGED_ELSEWHERE = "changed_elsewhere"
     OTHER_HOUSEHOLD = "other_household"
     NOT_FOR_ALL = "not_for_all"
+    OFFER_OVER = "offer_over"
 
 
 class LineOutcome(Contract):

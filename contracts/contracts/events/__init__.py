@@ -16,6 +16,7 @@ EVENTS: dict[str, type[Event]] = {
         planning.BookingsChanged,
         planning.EnrolmentChanged,
         planning.PlaceGranted,
+        planning.PlaceOffered,
         planning.AttendanceRecorded,
         billing.CheckoutOpened,
         billing.RunProgressed,

@@ -23,6 +23,7 @@ KINDS = {
     "credit_refund": "crédit rendu",
     "recap": "modifications du planning",
     "place": "place en liste d'attente",
+    "offer": "place proposée",
     "closed": "jour fermé",
     "reset": "codes oubliés",
     "confirm_email": "adresse à confirmer",

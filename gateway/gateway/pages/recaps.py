@@ -24,6 +24,7 @@ REFUSALS = {
     LineRefusal.CHANGED_ELSEWHERE: "ce jour a été changé entre-temps, depuis un autre écran",
     LineRefusal.OTHER_HOUSEHOLD: "jour de l'autre foyer",
     LineRefusal.NOT_FOR_ALL: "pas possible pour tous les enfants choisis",
+    LineRefusal.OFFER_OVER: "la place n'est plus proposée, elle va à la famille suivante",
 }
 
 Lines = dict[str, list[LineOutcome]]

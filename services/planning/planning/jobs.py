@@ -11,7 +11,7 @@ from chassis.clock import now, today
 from chassis.database import DATABASE, Database
 from chassis.jobs import Jobs
 from planning.settings import SETTINGS, Settings
-from planning.store import calendars, places
+from planning.store import calendars, places, waiting
 
 ZONES = ("A", "B", "C")
 YEARS_BEFORE, YEARS_AFTER = 1, 2
@@ -25,6 +25,17 @@ jobs = Jobs()
 async def keep_holidays(app: web.Application) -> None:
     """Keep the holiday tables ahead of the calendar."""
     await fill_holidays(app[DATABASE], app[SETTINGS])
+
+
+@jobs.every(seconds=10)
+async def lapse_offers(app: web.Application) -> None:
+    """Give on the places whose offers are over; of several replicas the first to lock a day finds them, once."""
+    async with app[DATABASE].transaction() as tx:
+        slots = await waiting.slots_of_lapsed(tx, now())
+    for slot in slots:
+        async with app[DATABASE].transaction() as tx:
+            over = await places.lapse(tx, app[SETTINGS].school_zone, slot, at=now())
+        log.info("offers are over", activity_id=str(slot[0]), day=str(slot[1]), offers=over)
 
 
 @jobs.every(seconds=3600, wake_on="household_left")

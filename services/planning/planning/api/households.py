@@ -46,6 +46,7 @@ async def get_month(request: web.Request) -> web.Response:
         version=found.version,
         activities=tuple(found.columns()),
         days=found.days(dates, now=now(), on_behalf=on_behalf),
+        offers=found.open_offers(now=now()),
     )
     return json_response(answer)
 
@@ -60,9 +61,11 @@ async def post_bookings(request: web.Request) -> web.Response:
     wish, scope, body = await read_body(request, BookingWish), f"bookings/{household_id}", await request.read()
     async with request.app[TURNS].of([(line.activity_id, line.day) for line in wish.lines]):
         async with request.app[DATABASE].reading() as look:
+            told = await unchanged(request, look, household_id, wish)
+            # Asked after the look: a change that the look has seen was committed together with its answer.
             if answer := await recalled(look, scope, key, body):
                 return _json(answer)
-            if told := await unchanged(request, look, household_id, wish):
+            if told:
                 return json_response(told)
         async with request.app[DATABASE].transaction() as tx:
             if answer := await recall(tx, scope, key, body):

@@ -44,6 +44,7 @@ def activity_of(row: Any) -> ActivityView:
         opens_at=row["opens_at"],
         siblings_first=row["siblings_first"],
         residents_first=row["residents_first"],
+        offer_hours=row["offer_hours"],
     )
 
 
@@ -57,11 +58,12 @@ async def save_activity(tx: Transaction, activity_id: UUID, wish: ActivityWish) 
     await tx.execute(
         "INSERT INTO activity (activity_id, label, period, weekdays, first_day, last_day, booking_notice, "
         "cancelling_notice, capacity, position, days, schools, opens_at, siblings_first, school_capacities, "
-        "residents_first) "
-        "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16) "
+        "residents_first, offer_hours) "
+        "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17) "
         "ON CONFLICT (activity_id) DO UPDATE SET label = $2, period = $3, weekdays = $4, first_day = $5, "
         "last_day = $6, booking_notice = $7, cancelling_notice = $8, capacity = $9, position = $10, days = $11, "
-        "schools = $12, opens_at = $13, siblings_first = $14, school_capacities = $15, residents_first = $16",
+        "schools = $12, opens_at = $13, siblings_first = $14, school_capacities = $15, residents_first = $16, "
+        "offer_hours = $17",
         activity_id,
         wish.label,
         wish.period,
@@ -78,6 +80,7 @@ async def save_activity(tx: Transaction, activity_id: UUID, wish: ActivityWish) 
         wish.siblings_first,
         wish.school_capacities,
         wish.residents_first,
+        wish.offer_hours,
     )
     if wish.capacity is not None or wish.school_capacities:
         await tx.execute(

@@ -88,7 +88,8 @@ async def erase(tx: Transaction, household_id: UUID) -> None:
         household_id,
         ERASED,
     )
-    for table in ("enrolment", "waiting", "feed", "residence_from"):
+    await tx.execute("DELETE FROM waiting WHERE household_id = $1 AND offered_until IS NULL", household_id)
+    for table in ("enrolment", "feed", "residence_from"):
         await tx.execute(f"DELETE FROM {table} WHERE household_id = $1", household_id)  # noqa: S608 - our names
     await tx.execute(
         "DELETE FROM idempotency_key WHERE scope = ANY($1)",

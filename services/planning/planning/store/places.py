@@ -8,7 +8,7 @@ from uuid import UUID
 from chassis import outbox
 from chassis.database import Transaction
 from contracts.events.planning import BookedDay, BookingsChanged, Channel
-from planning.domain.bookings import booked_day, granted, may_grant, told
+from planning.domain.bookings import booked_day, granted, may_grant, offered, told
 from planning.domain.situation import Slot
 from planning.store import bookings, calendars, history, households, situations, waiting
 from planning.store.households import DayLeft
@@ -18,7 +18,8 @@ NOBODY = UUID(int=0)
 
 
 async def grant(tx: Transaction, zone: str, slots: Collection[Slot], *, at: datetime) -> None:
-    """Give free places to who waits for them, under the lock of their days, unless it is too late for the kitchen."""
+    """Give or offer free places to who waits for them, under the lock of their days, unless it is too late for the
+    kitchen."""
     free = await waiting.free_places(tx, slots)
     for waiter in await waiting.heads(tx, free):
         slot, day = waiter.slot, waiter.slot[1]
@@ -26,6 +27,11 @@ async def grant(tx: Transaction, zone: str, slots: Collection[Slot], *, at: date
         if found is None or not free[slot] or not may_grant(found, slot, now=at):
             continue
         free[slot] -= 1
+        if hours := found.activities[slot[0]].offer_hours:
+            offer = offered(found, slot, waiter.position, hours=hours, at=at)
+            await waiting.offer(tx, waiter, offer.offered_until)
+            await outbox.add(tx, offer)
+            continue
         version = await households.next_version(tx, waiter.household_id, waiter.child_id)
         days = (booked_day(found.activities[slot[0]], day, booked=True),)
         event = told(found, days, version, channel=Channel.WAITING_LIST, by=waiter.waits_by, at=at)
@@ -46,7 +52,8 @@ async def grant_waited(tx: Transaction, zone: str, activity_id: UUID, first: dat
 async def free(
     tx: Transaction, zone: str, left: Sequence[DayLeft], *, channel: Channel, by: UUID, at: datetime
 ) -> None:
-    """Cancel days and leave lists, child by child, and give the places on; the calendar is held, so nobody books."""
+    """Cancel days and leave lists, child by child, and give the places on; nobody books meanwhile:
+    the calendar is held, or nothing but one slot is touched, whose places are locked."""
     slots = {(each.activity_id, each.day) for each in left}
     await bookings.lock_occupation(tx, sorted(slots))
     heads = await waiting.heads(tx, dict.fromkeys(slots, len(left)))
@@ -73,6 +80,15 @@ async def free(
 
 def _cancelled(left: DayLeft) -> BookedDay:
     return BookedDay(activity_id=left.activity_id, activity_label=left.activity_label, day=left.day, booked=False)
+
+
+async def lapse(tx: Transaction, zone: str, slot: Slot, *, at: datetime) -> int:
+    """Take off the list who let an offer pass, and offer the place to the next; how many there were."""
+    await bookings.share_calendar(tx)
+    await bookings.lock_occupation(tx, [slot])
+    left = await waiting.lapsed(tx, slot, at)
+    await free(tx, zone, left, channel=Channel.WAITING_LIST, by=NOBODY, at=at)
+    return len(left)
 
 
 async def free_leaving(tx: Transaction, zone: str, today: date, *, at: datetime) -> int:
