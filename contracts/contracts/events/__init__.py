@@ -32,6 +32,7 @@ EVENTS: dict[str, type[Event]] = {
         payment.PaymentExpired,
         payment.PaymentHeld,
         payment.PaymentRefunded,
+        payment.PaymentRefundUndone,
         payment.PaymentReturned,
     )
 }

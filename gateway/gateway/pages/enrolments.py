@@ -8,7 +8,7 @@ from uuid import UUID
 from aiohttp import web
 
 from contracts.api.planning import ChildEnrolments, EnrolmentBook, EnrolmentWish
-from gateway.pages.rendering import short_day
+from gateway.languages import short_day
 from gateway.pages.staff import typed_day
 from gateway.services import SERVICES, Told, or_none
 

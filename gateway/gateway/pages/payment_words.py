@@ -1,4 +1,4 @@
-"""A payment in plain French: what each state is called, and its story step by step."""
+"""A payment in plain words: what each state is called, and its story step by step."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -12,12 +12,13 @@ from contracts.api.payment_gateway import (
     PaymentTimeline,
     RemittanceKind,
     RemittedLine,
+    StatementSource,
     TillCommand,
     Verdict,
 )
 from contracts.api.payment_gateway import PaymentStatus as S
 from contracts.api.remittances import DifferenceKind
-from gateway.pages.rendering import euros
+from gateway.languages import N_, _, euros
 
 STATES = {
     S.CREATED: "commencé",
@@ -36,19 +37,19 @@ STATES = {
     S.REVERSED: "prélèvement rejeté",
 }
 _STEPS = {
-    S.PENDING: "Vous êtes parti sur la page de la banque",
-    S.PROCESSING: "La banque n'a pas encore de résultat définitif",
-    S.CONFIRMED: "La banque a confirmé : c'est payé",
-    S.REFUSED: "La banque a refusé ; rien n'a été pris",
-    S.CANCELLED: "Le paiement a été abandonné ; rien n'a été pris",
-    S.EXPIRED: "Le délai est passé sans paiement",
-    S.FAILED: "La banque n'a pas pu ouvrir le paiement",
-    S.REVIEW: "La réponse de la banque est à vérifier par la mairie",
-    S.PARTIALLY_REFUNDED: "Une partie vous a été rendue",
-    S.REFUNDED: "La somme vous a été rendue",
-    S.DISPUTED: "Le paiement est contesté auprès de la banque",
-    S.CHARGED_BACK: "La banque a repris la somme : les factures sont de nouveau à régler",
-    S.REVERSED: "Le prélèvement a été rejeté : les factures sont de nouveau à régler",
+    S.PENDING: N_("Vous êtes parti sur la page de la banque"),
+    S.PROCESSING: N_("La banque n'a pas encore de résultat définitif"),
+    S.CONFIRMED: N_("La banque a confirmé : c'est payé"),
+    S.REFUSED: N_("La banque a refusé ; rien n'a été pris"),
+    S.CANCELLED: N_("Le paiement a été abandonné ; rien n'a été pris"),
+    S.EXPIRED: N_("Le délai est passé sans paiement"),
+    S.FAILED: N_("La banque n'a pas pu ouvrir le paiement"),
+    S.REVIEW: N_("La réponse de la banque est à vérifier par la mairie"),
+    S.PARTIALLY_REFUNDED: N_("Une partie vous a été rendue"),
+    S.REFUNDED: N_("La somme vous a été rendue"),
+    S.DISPUTED: N_("Le paiement est contesté auprès de la banque"),
+    S.CHARGED_BACK: N_("La banque a repris la somme : les factures sont de nouveau à régler"),
+    S.REVERSED: N_("Le prélèvement a été rejeté : les factures sont de nouveau à régler"),
 }
 SPEAKERS = {"bank": "la banque", "parent": "la famille", "clock": "l'horloge", "till_keeper": "la régie"}
 DIFFERENCES = {
@@ -63,14 +64,29 @@ COMMANDS = {
     TillCommand.REFUND: ("Rembourser", "La somme est rendue, ou n'est pas pour nous."),
     TillCommand.DISPUTE: ("Noter une contestation", "La banque du payeur conteste le paiement."),
     TillCommand.WIN: ("Contestation gagnée", "La banque nous laisse la somme."),
-    TillCommand.CHARGE_BACK: ("Contestation perdue", "La banque a repris la somme : les factures sont à régler."),
+    TillCommand.CHARGE_BACK: ("Contestation perdue", "La banque a repris la somme, ou la part dite ci-dessous."),
     TillCommand.REVERSE: ("Noter un rejet", "Le prélèvement est revenu impayé : les factures sont à régler."),
     TillCommand.ACKNOWLEDGE: ("Laisser en avoir", "Le trop-perçu reste au crédit de la famille."),
+    TillCommand.REMADE: (
+        "Rendu autrement",
+        "La famille a eu son argent par virement ou en espèces : rien ne change ici.",
+    ),
+    TillCommand.UNDO_REFUND: (
+        "Annuler le remboursement",
+        "L'argent est resté à la mairie : il règle de nouveau les factures. Vous pourrez rembourser à nouveau.",
+    ),
 }
 KINDS = {
     ExceptionKind.REVIEW: ("À vérifier", "La banque dit autre chose que ce qui était attendu : confirmez ou rendez."),
-    ExceptionKind.DISPUTED: ("Contesté", "Répondez à la banque, puis dites comment cela a fini."),
+    ExceptionKind.DISPUTED: (
+        "Contesté",
+        "Répondez à la banque, puis dites comment cela a fini ; perdu pour une part seulement, dites laquelle.",
+    ),
     ExceptionKind.SURPLUS: ("Trop-perçu", "Aucune facture n'attendait cet argent : rendez-le ou laissez-le en avoir."),
+    ExceptionKind.REFUND_FAILED: (
+        "Remboursement échoué",
+        "La banque n'a pas pu rendre l'argent, il est revenu : rendez-le autrement, ou annulez le remboursement.",
+    ),
     ExceptionKind.UNANSWERED: ("Sans réponse", "La banque ne répond pas : réinterrogez-la, appelez-la si cela dure."),
 }
 VERDICTS = {
@@ -106,10 +122,37 @@ GAPS = {
         "Ouvrez le paiement et notez-y le remboursement, la contestation ou le rejet.",
     ),
 }
+SOURCES = {
+    StatementSource.BANK: ("la banque", "relevé de la banque"),
+    StatementSource.TREASURY: ("le Trésor", "relevé du Trésor"),
+}
+GAPS_AT_TREASURY = {
+    **GAPS,
+    DifferenceKind.MISSING: (
+        "Confirmé ici, pas arrivé au Trésor",
+        "Regardez si la banque l'a versé : sinon, demandez-le-lui ; si oui, montrez son relevé au Trésor.",
+    ),
+    DifferenceKind.UNKNOWN: (
+        "Au Trésor, inconnu ici",
+        "Ni un paiement, ni la somme d'un jour de la banque : cherchez d'où vient cet argent, dites-le ci-dessous.",
+    ),
+    DifferenceKind.UNCONFIRMED: (
+        "Arrivé au Trésor, pas confirmé ici",
+        "Ouvrez le paiement : « Réinterroger la banque », ou décidez s'il est à vérifier.",
+    ),
+    DifferenceKind.TWICE: (
+        "Arrivé deux fois au Trésor",
+        "Comparez avec le relevé de la banque : la famille a peut-être payé deux fois, rendez ce qui est en trop.",
+    ),
+    DifferenceKind.TAKEN_BACK: (
+        "Débité au Trésor, pas noté ici",
+        "Ouvrez le paiement et notez-y le remboursement, la contestation ou le rejet.",
+    ),
+}
 _MAILED = {
-    MailStatus.SENT: "Votre ticket est parti par email",
-    MailStatus.FAILED: "Votre ticket n'a pas pu être envoyé par email : téléchargez-le ici",
-    MailStatus.BOUNCED: "Votre email est revenu : vérifiez votre adresse, et téléchargez le ticket ici",
+    MailStatus.SENT: N_("Votre ticket est parti par email"),
+    MailStatus.FAILED: N_("Votre ticket n'a pas pu être envoyé par email : téléchargez-le ici"),
+    MailStatus.BOUNCED: N_("Votre email est revenu : vérifiez votre adresse, et téléchargez le ticket ici"),
 }
 _MAILED_STAFF = {
     MailStatus.WAITING: "Email en attente",
@@ -131,11 +174,16 @@ class Step:
 
 def steps(timeline: PaymentTimeline, mails: Iterable[PaymentMail] = ()) -> list[Step]:
     """The story of a payment, oldest first, in the words of who paid."""
-    begun = Step(timeline.payment.created_at, f"Vous avez demandé à payer {euros(timeline.payment.amount_cents)}")
+    begun = Step(
+        timeline.payment.created_at,
+        _("Vous avez demandé à payer {amount}", amount=euros(timeline.payment.amount_cents)),
+    )
     moved = [Step(move.at, _step(move)) for move in timeline.moves]
-    settled = [Step(each.settled_at, f"Votre facture {each.number} est soldée") for each in timeline.settled]
+    settled = [
+        Step(each.settled_at, _("Votre facture {number} est soldée", number=each.number)) for each in timeline.settled
+    ]
     mailed = [
-        Step(each.sent_at or each.created_at, _MAILED[each.status])
+        Step(each.sent_at or each.created_at, _(_MAILED[each.status]))
         for each in mails
         if each.kind == TICKET and each.status in _MAILED
     ]
@@ -164,13 +212,17 @@ def _mail_proof(mail: PaymentMail) -> str:
 def _remitted(line: RemittedLine) -> Step:
     """The bank's own word that the money came; the day is the bank's, the instant that of the file."""
     what = "Versé" if line.kind is RemittanceKind.TAKEN else "Repris"
-    text = f"{what} par la banque le {line.day:%d-%m-%Y} : {euros(line.amount_cents)}"
+    if line.source is StatementSource.TREASURY:
+        what = "Arrivé au Trésor" if line.kind is RemittanceKind.TAKEN else "Débité au Trésor"
+        text = f"{what} le {line.day:%d-%m-%Y} : {euros(line.amount_cents)}"
+    else:
+        text = f"{what} par la banque le {line.day:%d-%m-%Y} : {euros(line.amount_cents)}"
     return Step(line.imported_at, text, f"relevé « {line.file_name} », ligne {line.line}")
 
 
 def _in_order(timeline: PaymentTimeline, *told: list[Step]) -> list[Step]:
     notice_at = timeline.first_notice_at
-    notified = [Step(notice_at, "La banque a prévenu le portail")] if notice_at else []
+    notified = [Step(notice_at, _("La banque a prévenu le portail"))] if notice_at else []
     begun, *rest = told
     found = [*begun, *notified, *(step for each in rest for step in each)]
     return sorted(found, key=lambda step: step.at)  # of one instant, the notice comes first
@@ -183,18 +235,25 @@ def is_told_whole(timeline: PaymentTimeline, mails: Iterable[PaymentMail]) -> bo
 
 def _staff_step(move: PaymentMove) -> Step:
     amount = f" : {euros(move.amount_cents)}" if move.amount_cents else ""
+    amount += f" (remboursement échoué : {euros(move.undone_cents)})" if move.undone_cents else ""
     by = f"par {move.decided_by or SPEAKERS[move.said_by]}"
     why = f". Motif : {move.reason}. Preuve : {move.evidence}" if move.decided_by else ""
     return Step(move.at, STATES[move.to_status].capitalize() + amount, by + why)
 
 
 def _step(move: PaymentMove) -> str:
-    if move.from_status is S.DISPUTED and move.to_status in {S.CONFIRMED, S.PARTIALLY_REFUNDED}:
-        return "La contestation est close : le paiement reste valable"
+    if (
+        move.from_status is S.DISPUTED
+        and move.to_status in {S.CONFIRMED, S.PARTIALLY_REFUNDED}
+        and not move.amount_cents
+    ):
+        return _("La contestation est close : le paiement reste valable")
+    if move.undone_cents:
+        return _("Un remboursement n'a pas abouti : {amount} comptent de nouveau", amount=euros(move.undone_cents))
     if (move.from_status, move.to_status) == (S.REVIEW, S.CONFIRMED):
-        return "La mairie a vérifié : c'est payé"
+        return _("La mairie a vérifié : c'est payé")
     amount = f" ({euros(move.amount_cents)})" if move.amount_cents else ""
-    return _STEPS[move.to_status] + amount
+    return _(_STEPS[move.to_status]) + amount
 
 
 def balance_cents(days: tuple[DayAtBank, ...]) -> int:

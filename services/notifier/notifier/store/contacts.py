@@ -147,16 +147,20 @@ _NOT_ERASED = "WHERE NOT EXISTS (SELECT FROM household WHERE household_id = $1 A
 
 
 async def save_household(tx: Transaction, event: HouseholdChanged) -> None:
-    """Keep a household's children and their schools, unless a newer version was heard before; of one that was erased,
-    forget what they came to."""
+    """Keep a household's children, their schools, and its language, unless a newer version was heard before.
+
+    Of one that was erased, forget what they came to.
+    """
     await tx.execute(
-        "INSERT INTO household (household_id, version, schools, children, erased) VALUES ($1, $2, $3, $4, $5) "
-        "ON CONFLICT (household_id) DO UPDATE SET version = $2, schools = $3, children = $4, erased = $5 "
+        "INSERT INTO household (household_id, version, schools, children, locale, erased) "
+        "VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (household_id) "
+        "DO UPDATE SET version = $2, schools = $3, children = $4, locale = $5, erased = $6 "
         "WHERE household.version < $2",
         event.household_id,
         event.version,
         sorted({child.school for child in event.children}),
         [child.child_id for child in event.children],
+        event.locale,
         event.erased,
     )
     if event.erased:
