@@ -146,3 +146,12 @@ async def test_an_offer_is_kept_when_the_town_takes_places_away(town: Any) -> No
             await connection.execute("UPDATE occupation SET held = held + 1 WHERE day = $1", day)
     finally:
         await connection.close()
+
+
+async def test_an_offer_of_a_school_is_kept_when_the_town_takes_its_places_away(town: Any) -> None:
+    day, (first,) = await offering(town, 1, capacity=None, school_capacities={"Prévert": 1})
+    await town.asks((day, False))
+    fewer = town.every_day_activity(capacity=None, offer_hours=24, school_capacities={"Prévert": 0})
+    await town.put(f"/activities/{town.activity}", fewer)
+    await first.asks((day, True))
+    assert await states(day, [first]) == [("booked", False)]

@@ -265,3 +265,25 @@ async def test_siblings_come_after_those_who_live_in_the_town_where_both_go_firs
     assert (await town.asks((day, True), child_id=str(sibling)))["lines"][0]["rank"] == 1
     assert (await other.asks((day, True)))["lines"][0]["rank"] == 1
     assert (await town.cell(day, sibling))["rank"] == 2
+
+
+async def test_the_database_refuses_a_place_beyond_those_of_a_school_whatever_asks_for_it(town: Any) -> None:
+    (day, _), (other_day, _), *_ = await town.open_days()
+    limited = town.every_day_activity(capacity=None, school_capacities={"Prévert": 1})
+    await town.put(f"/activities/{town.activity}", limited)
+    same, elsewhere = await town.neighbour(), await town.neighbour(school="Curie")
+    await town.asks((day, True))
+    insert = (
+        "INSERT INTO booking (household_id, child_id, activity_id, day, booked, version) VALUES ($1, $2, $3, $4, $5, 1)"
+    )
+    connection = await asyncpg.connect(town.settings.database_url)
+    try:
+        with pytest.raises(asyncpg.CheckViolationError, match=r"full on .* for Prévert"):
+            await connection.execute(insert, same.household, same.child, same.activity, day, True)
+        await connection.execute(insert, same.household, same.child, same.activity, day, False)
+        with pytest.raises(asyncpg.CheckViolationError, match=r"full on .* for Prévert"):
+            await connection.execute("UPDATE booking SET booked = true WHERE child_id = $1", same.child)
+        await connection.execute(insert, same.household, same.child, same.activity, other_day, True)
+        await connection.execute(insert, elsewhere.household, elsewhere.child, elsewhere.activity, day, True)
+    finally:
+        await connection.close()
