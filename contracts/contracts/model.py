@@ -1,6 +1,7 @@
 """The ground every contract stands on: strict, frozen values that cross a boundary as JSON."""
 
 from datetime import date
+from enum import StrEnum
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
@@ -10,6 +11,13 @@ class Contract(BaseModel):
     """A value that crosses a boundary. Unknown fields are refused: a typing mistake is never silently dropped."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+
+class Language(StrEnum):
+    """The languages that people are written to in, on pages and by mail; French is the source of every word."""
+
+    FR = "fr"
+    EN = "en"
 
 
 def _first_of_month(value: date) -> date:

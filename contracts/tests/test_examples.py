@@ -7,6 +7,8 @@ import pytest
 from pydantic import ValidationError
 
 from contracts.events import EVENTS, FIRST_WORDS
+from contracts.events.auth import HouseholdChanged
+from contracts.model import Language
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 
@@ -33,6 +35,12 @@ def test_a_field_added_by_a_newer_speaker_is_ignored_but_a_missing_one_is_not(ev
         if model.is_required():
             with pytest.raises(ValidationError):
                 EVENTS[event_type].model_validate({key: value for key, value in written.items() if key != name})
+
+
+def test_a_household_told_before_it_had_a_language_reads_french() -> None:
+    written = json.loads((EXAMPLES / "auth.household.changed.json").read_text(encoding="utf-8"))
+    del written["locale"]
+    assert HouseholdChanged.model_validate(written).locale is Language.FR
 
 
 def test_every_event_begins_with_the_word_of_a_program() -> None:

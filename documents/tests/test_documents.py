@@ -23,6 +23,7 @@ from contracts.api.billing import (
     Issuer,
 )
 from contracts.events.payment import Mode, PaymentConfirmed, Ticket
+from contracts.model import Language
 from documents import french
 from local_stack.packages import pdf_tools
 
@@ -246,6 +247,20 @@ def test_each_letter_is_one_page_with_the_codes_of_its_guardian_alone(tmp_path: 
     assert "h4tn-8wkc-qz33" not in first
     assert "h4tn-8wkc-qz33" in second
     assert "24 novembre 2026" in second
+
+
+def test_a_letter_is_in_the_language_of_its_household(tmp_path: Path) -> None:
+    about = {"town": "V", "portal": "p", "reference": "F-1", "name": "N", "address": ("1 rue",)}
+    letters = [
+        Letter(**about, identifier=f"id{each}", secret="abc", locale=each) for each in (Language.EN, Language.FR)
+    ]
+    made_at = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
+    english, french_one, _ = text_of(documents.access_letters(letters, made_at), tmp_path).split("\f")
+    assert "Your access codes to the family portal" in english
+    assert "V, 24 November 2026" in english.replace(french.NO_BREAK, " ")
+    assert "Code secret" not in english
+    assert "Vos codes d’accès au portail des familles" in french_one
+    assert "Secret code" not in french_one
 
 
 def test_every_code_can_be_copied_from_its_letter(tmp_path: Path) -> None:

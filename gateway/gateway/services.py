@@ -16,7 +16,6 @@ from chassis.http import Problem
 from chassis.logs import correlation_id
 from contracts.api.auth import SessionKey, SignedIn, SignIn, Token, TokenWish
 from contracts.failures import Refusal, Unavailable
-from contracts.identity import Identity
 from gateway.settings import SETTINGS, Settings
 
 Answer = TypeVar("Answer", bound=BaseModel)
@@ -120,10 +119,6 @@ class Services:
             self._tokens.clear()
         self._tokens[(session, audience)] = (token, time.monotonic() + TOKEN_KEPT_SECONDS)
         return token
-
-    async def who(self, session: str) -> Identity:
-        """Who is signed in."""
-        return (await self.token(session, "planning")).identity
 
     async def call(
         self,

@@ -33,6 +33,7 @@ def sent(**changed: str) -> dict[str, str]:
     """The form of the household as a browser sends it back, some fields typed anew."""
     form = household_form.shown(VIEW)
     fields = {"version": form.version, "name": form.name, "address": form.address.replace("\n", "\r\n")}
+    fields["locale"] = form.locale
     for letter, rows in (("g", form.guardians), ("c", form.children)):
         fields |= {f"{letter}{n}_{name}": value for n, row in enumerate(rows) for name, value in row.items()}
     return {**fields, **changed}
@@ -54,6 +55,8 @@ def test_a_form_sent_back_untouched_wishes_what_is_there() -> None:
         ("name", ""),
         ("address", "\n\n"),
         ("address", "\n".join("123456")),
+        ("locale", ""),
+        ("locale", "de"),
         ("g0_email", "ana@"),
         ("g0_gone", "1"),
         ("g1_first_name", "Paul"),

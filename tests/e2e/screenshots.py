@@ -13,6 +13,9 @@ from pathlib import Path
 
 from playwright.async_api import Page, async_playwright
 
+from chassis.languages import catalogue
+from contracts.model import Language
+from gateway.languages import FOLDER
 from local_stack import demo
 from local_stack.packages import chromium
 from local_stack.stack import Stack
@@ -20,6 +23,12 @@ from local_stack.stack import Stack
 IMAGES = Path(__file__).parents[2] / "docs" / "images"
 README = ("planning-phone", "planning-desk")
 SIZES = {"phone": (390, 844), "desk": (1280, 900)}
+TOURS = (
+    ("phone", "demo01", Language.FR),
+    ("desk", "demo03", Language.FR),
+    ("phone", "demo04", Language.EN),
+    ("desk", "demo08", Language.EN),
+)
 ARGUMENTS = ("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update")
 TOWN_HALL = {
     "families": "familles",
@@ -41,28 +50,33 @@ REMITTANCE = "Date;Montant;Refdet\n24/11/2026;42,50;A1B2C3D4E5\n24/11/2026;7,00;
 Shoot = Callable[[str, Page], Awaitable[None]]
 
 
-async def sign_in(page: Page, stack: Stack, identifier: str) -> None:
+async def sign_in(page: Page, stack: Stack, identifier: str, language: Language = Language.FR) -> None:
     """With the demo's codes."""
+    say = catalogue(FOLDER, language).said
     await page.goto(f"{stack.gateway_url}/connexion")
-    await page.get_by_label("Identifiant").fill(identifier)
-    await page.get_by_label("Code secret").fill(demo.SECRET)
-    await page.get_by_role("button", name="Connexion", exact=True).click()
+    await page.get_by_label(say("Identifiant")).fill(identifier)
+    await page.get_by_label(say("Code secret")).fill(demo.SECRET)
+    await page.get_by_role("button", name=say("Connexion"), exact=True).click()
     await page.wait_for_load_state()
 
 
-async def tour(page: Page, stack: Stack, identifier: str, shoot: Shoot) -> None:
-    """A parent's way through the portal, a picture a page."""
+async def tour(page: Page, stack: Stack, identifier: str, shoot: Shoot, language: Language = Language.FR) -> None:
+    """A parent's way through the portal, a picture a page, in the language that the parent chooses first."""
+    say = catalogue(FOLDER, language).said
+    await page.goto(f"{stack.gateway_url}/connexion")
+    if await page.locator("html").get_attribute("lang") != language:
+        await page.locator(f".foot button[lang={language}]").click()
     await page.goto(f"{stack.gateway_url}/codes-oublies")
     await shoot("forgotten", page)
     await page.goto(f"{stack.gateway_url}/connexion")
     await shoot("sign-in", page)
-    await sign_in(page, stack, identifier)
+    await sign_in(page, stack, identifier, language)
     await shoot("home", page)
-    await page.get_by_role("link", name="Mon compte").click()
+    await page.get_by_role("link", name=say("Mon compte")).click()
     await shoot("account", page)
-    await page.get_by_role("button", name="Créer une adresse").click()
+    await page.get_by_role("button", name=say("Créer une adresse")).click()
     await shoot("calendar-feed", page)
-    await page.get_by_role("link", name="Planning", exact=True).click()
+    await page.get_by_role("link", name=say("Planning"), exact=True).click()
     await shoot("children", page)
     await page.locator(".cards a").first.click()
     while await page.locator("input[data-was='0']").count() < 40:
@@ -72,21 +86,21 @@ async def tour(page: Page, stack: Stack, identifier: str, shoot: Shoot) -> None:
         await page.locator("input[data-was='0']").nth(number).check()
     await page.evaluate("scrollTo(0, 0)")
     await shoot("planning", page)
-    await page.get_by_role("button", name="Valider mes modifications").click()
+    await page.get_by_role("button", name=say("Valider mes modifications")).click()
     await page.wait_for_load_state()
     await shoot("recap", page)
-    await page.get_by_role("link", name="Voir mes dernières modifications").click()
+    await page.get_by_role("link", name=say("Voir mes dernières modifications")).click()
     await shoot("changes", page)
-    await page.get_by_role("link", name="Factures").click()
+    await page.get_by_role("link", name=say("Factures")).click()
     await shoot("invoices", page)
-    await page.get_by_role("button", name="Régler les factures choisies").click()
+    await page.get_by_role("button", name=say("Régler les factures choisies")).click()
     await shoot("invoice-recap", page)
-    await page.get_by_role("button", name="Payer en ligne").click()
+    await page.get_by_role("button", name=say("Payer en ligne")).click()
     await page.get_by_label("Numéro de carte").fill("4970 1000 0000 0022")
     await shoot("bank", page)
     await page.get_by_role("button", name="Payer").click()
     await shoot("waiting", page)
-    await page.get_by_role("heading", name="Confirmation de paiement").wait_for(timeout=60_000)
+    await page.get_by_role("heading", name=say("Confirmation de paiement")).wait_for(timeout=60_000)
     await shoot("confirmation", page)
 
 
@@ -151,18 +165,20 @@ async def take(stack: Stack, folder: Path, wanted: tuple[str, ...]) -> None:
     path = await asyncio.to_thread(chromium)
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=str(path), args=ARGUMENTS)
-        for size, identifier in (("phone", "demo01"), ("desk", "demo03")):
+        for size, identifier, language in TOURS[: 2 if wanted else None]:
+            ending = size if language is Language.FR else f"{size}-{language}"
 
-            async def shoot(name: str, page: Page, size: str = size) -> None:
-                if not wanted or f"{name}-{size}" in wanted:
-                    await page.screenshot(path=folder / f"{name}-{size}.png", full_page=not wanted)
+            async def shoot(name: str, page: Page, ending: str = ending) -> None:
+                if not wanted or f"{name}-{ending}" in wanted:
+                    await page.screenshot(path=folder / f"{name}-{ending}.png", full_page=not wanted)
 
             width, height = SIZES[size]
             context = await browser.new_context(viewport={"width": width, "height": height}, locale="fr-FR")
             page = await context.new_page()
-            await tour(page, stack, identifier, shoot)
+            await tour(page, stack, identifier, shoot, language)
             await context.clear_cookies()
-            await town_hall(page, stack, shoot)
+            if language is Language.FR:
+                await town_hall(page, stack, shoot)
             await context.close()
         await browser.close()
 

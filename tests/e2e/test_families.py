@@ -39,6 +39,8 @@ async def ask(stack: Stack, service: str, query: str, *arguments: Any) -> Any:
 async def test_staff_change_a_household_and_what_is_typed_wrong_is_named(phone: Page, stack: Stack) -> None:
     await sign_in(phone, stack, "mairie")
     await open_household(phone, stack, "SA002")
+    await expect(phone.get_by_label("Langue")).to_have_value("fr")
+    await phone.get_by_label("Langue").select_option(label="Anglais")
     await phone.get_by_label("Classe").first.fill("CM2")
     await phone.get_by_label("Jours de ce foyer").first.select_option(label="Semaines paires")
     await phone.get_by_text("Garde par dates").first.click()
@@ -56,6 +58,9 @@ async def test_staff_change_a_household_and_what_is_typed_wrong_is_named(phone: 
     await expect(phone.get_by_role("status")).to_contain_text("C'est enregistré")
     await expect(phone.get_by_label("Classe").first).to_have_value("CM2")
     await expect(phone.get_by_label("Prénom").nth(1)).to_have_value("Sacha")
+    await expect(phone.get_by_label("Langue")).to_have_value("en")
+    in_english = "SELECT EXISTS (SELECT FROM household WHERE locale = 'en')"
+    await eventually(lambda: ask(stack, "notifier", in_english))
 
     async def planning_knows() -> bool:
         query = "SELECT EXISTS (SELECT FROM household_child WHERE class_name = 'CM2' AND custody = 'even_weeks' "

@@ -90,7 +90,9 @@ async def test_a_full_day_offers_its_waiting_list(phone: Page, stack: Stack) -> 
 
 
 async def test_the_planning_fills_and_the_list_is_joined_without_scripts(browser: Browser, stack: Stack) -> None:
-    context = await browser.new_context(viewport={"width": 390, "height": 844}, java_script_enabled=False)
+    context = await browser.new_context(
+        viewport={"width": 390, "height": 844}, locale="fr-FR", java_script_enabled=False
+    )
     page = await context.new_page()
     await sign_in(page, stack, "demo06")
     await page.get_by_role("link", name="Planning", exact=True).click()
@@ -204,7 +206,9 @@ async def test_another_households_pages_are_not_found(phone: Page, stack: Stack)
 
 
 async def test_the_whole_story_without_scripts(browser: Browser, stack: Stack) -> None:
-    context = await browser.new_context(viewport={"width": 390, "height": 844}, java_script_enabled=False)
+    context = await browser.new_context(
+        viewport={"width": 390, "height": 844}, locale="fr-FR", java_script_enabled=False
+    )
     page = await context.new_page()
     await sign_in(page, stack, "demo09")
     await page.get_by_role("link", name="Planning", exact=True).click()

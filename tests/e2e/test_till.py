@@ -67,7 +67,9 @@ async def test_a_parent_pays_by_a_form_that_sends_itself(phone: Page, stack: Sta
 
 
 async def test_without_scripts_the_form_has_a_button(browser: Browser, stack: Stack) -> None:
-    context = await browser.new_context(viewport={"width": 390, "height": 844}, java_script_enabled=False)
+    context = await browser.new_context(
+        viewport={"width": 390, "height": 844}, locale="fr-FR", java_script_enabled=False
+    )
     page = await context.new_page()
     await goes_to_pay(page, stack, "demo02")
     await page.get_by_role("button", name="Continuer vers la banque").click()

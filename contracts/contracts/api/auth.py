@@ -9,7 +9,7 @@ from pydantic import Field, SecretStr, StringConstraints
 
 from contracts.events.auth import Custody, HouseholdChild, Span
 from contracts.identity import Identity, Role
-from contracts.model import Contract, Instant, Label, Reference, Version
+from contracts.model import Contract, Instant, Label, Language, Reference, Version
 
 Key = Annotated[str, StringConstraints(min_length=20, max_length=200)]
 """A session or the token of a link: opaque."""
@@ -58,6 +58,7 @@ class SessionState(Contract):
     identifier: str
     name: str
     email: str | None
+    locale: Language = Language.FR
 
 
 class FirstSecret(Contract):
@@ -91,11 +92,12 @@ class TokenWish(Contract):
 
 
 class Token(Contract):
-    """An EdDSA token and the person it speaks for."""
+    """An EdDSA token and the person it speaks for; ``locale`` is the household's, French for staff."""
 
     token: str
     expires_at: Instant
     identity: Identity
+    locale: Language = Language.FR
 
 
 class ResetWish(Contract):
@@ -214,6 +216,7 @@ class HouseholdWish(Contract):
     reference: Reference
     name: Label
     address: tuple[Label, ...] = Field(min_length=1, max_length=5)
+    locale: Language = Language.FR
     guardians: tuple[GuardianWish, ...] = Field(min_length=1, max_length=8)
     children: tuple[ChildWish, ...] = Field(default=(), max_length=20)
 
@@ -236,6 +239,7 @@ class HouseholdUpdate(Contract):
     seen_version: Version
     name: Label
     address: tuple[Label, ...] = Field(min_length=1, max_length=5)
+    locale: Language
     guardians: tuple[GuardianUpdate, ...] = Field(min_length=1, max_length=8)
     children: tuple[ChildWish, ...] = Field(default=(), max_length=20)
 
@@ -270,6 +274,7 @@ class HouseholdView(Contract):
     address: tuple[Label, ...]
     active: bool = True
     erased: bool = False
+    locale: Language = Language.FR
     guardians: tuple[GuardianView, ...]
     children: tuple[HouseholdChild, ...]
 
@@ -297,13 +302,14 @@ class LettersWish(Contract):
 
 
 class Letter(Contract):
-    """The letter of one guardian: where it goes and the two codes."""
+    """The letter of one guardian: where it goes and the two codes; ``locale`` is the household's."""
 
     town: Label
     portal: str
     reference: Reference
     name: Label
     address: tuple[Label, ...]
+    locale: Language = Language.FR
     identifier: str
     secret: str
 

@@ -14,24 +14,6 @@ Explanation = Annotated[str, StringConstraints(strip_whitespace=True, min_length
 """Which rule made a price, from which quotient, with which reductions; in French, for parents and auditors."""
 
 
-class Price(Contract):
-    """What a day costs a child of this household, and why; ``attendance`` says what who came may make of it."""
-
-    activity_id: UUID
-    unit_price_cents: int
-    explanation: Explanation
-    tariff_id: UUID | None = None
-    quotient_cents: int | None = None
-    quotient_from: date | None = None
-    attendance: Explanation | None = None
-
-
-class PriceList(Contract):
-    """``GET /households/{household_id}/prices?child_id=…&day=…``: today's, for the eldest child, unless told."""
-
-    prices: tuple[Price, ...]
-
-
 class InvoiceRunWish(Contract):
     """``POST /invoice-runs`` with an ``Idempotency-Key``: prepare the invoices of a month.
 

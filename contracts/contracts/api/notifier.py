@@ -6,24 +6,20 @@ from uuid import UUID
 
 from pydantic import Field, model_validator
 
-from contracts.model import Contract, Instant, Label
-
-
-class Language(StrEnum):
-    """The languages that mails are written in."""
-
-    FR = "fr"
-    EN = "en"
+from contracts.model import Contract, Instant, Label, Language
 
 
 class Preferences(Contract):
-    """``GET`` and ``PUT /preferences``: which mails the signed-in guardian wants; payment mails are always sent."""
+    """``GET`` and ``PUT /preferences``: which mails the signed-in guardian wants; payment mails are always sent.
+
+    ``language`` is the guardian's own choice, for pages and mails; without one, the household's holds.
+    """
 
     invoice_published: bool = False
     reminders: bool = True
     booking_recap: bool = False
     announcements: bool = True
-    language: Language = Language.FR
+    language: Language | None = None
 
 
 class PreferencesView(Preferences):

@@ -5,13 +5,14 @@ A quotient is the family quotient (QF) in cents: ``84_500`` is a quotient of 845
 
 from datetime import date
 from decimal import Decimal
+from enum import StrEnum
 from itertools import pairwise
 from typing import Annotated, Literal, Self
 from uuid import UUID
 
 from pydantic import Field, StringConstraints, model_validator
 
-from contracts.api.billing import Price
+from contracts.api.billing import Explanation
 from contracts.model import Contract, Label
 
 UnitCents = Annotated[int, Field(strict=True, ge=0, le=1_000_00)]
@@ -87,6 +88,59 @@ class AttendanceRules(Contract):
     free_absences: Annotated[int, Field(strict=True, ge=0, le=31)] = 0
     extra_cents: UnitCents = 0
     late_pickup_cents: UnitCents = 0
+
+
+class ReasonKind(StrEnum):
+    """What may have made a price, and the fields that go with it."""
+
+    QUOTIENT = "quotient"
+    """``cents`` of the quotient, ``since`` a day."""
+    QUOTIENT_UNKNOWN = "quotient_unknown"
+    EVERY_BRACKET = "every_bracket"
+    BRACKET_UP_TO = "bracket_up_to"
+    """``cents``, as for ``BRACKET_ABOVE``."""
+    BRACKET_ABOVE = "bracket_above"
+    RATE = "rate"
+    """``percent`` of the quotient."""
+    FLOOR = "floor"
+    CEILING = "ceiling"
+    RESIDENTS = "residents"
+    NON_RESIDENTS = "non_residents"
+    SIBLING = "sibling"
+    """``percent`` less for the child of that ``rank``."""
+
+
+class PriceReason(Contract):
+    """A fact that made a price, for whoever words it."""
+
+    kind: ReasonKind
+    cents: int | None = None
+    percent: Decimal | None = None
+    rank: int | None = None
+    since: date | None = None
+
+
+class Price(Contract):
+    """What a day costs a child of this household, and why; ``attendance`` is what who came may make of it.
+
+    ``explanation`` says ``rule`` and ``reasons`` as an invoice does, in French.
+    """
+
+    activity_id: UUID
+    unit_price_cents: int
+    rule: ShortLabel
+    reasons: tuple[PriceReason, ...] = ()
+    explanation: Explanation
+    tariff_id: UUID | None = None
+    quotient_cents: int | None = None
+    quotient_from: date | None = None
+    attendance: AttendanceRules | None = None
+
+
+class PriceList(Contract):
+    """``GET /households/{household_id}/prices?child_id=…&day=…``: today's, for the eldest child, unless told."""
+
+    prices: tuple[Price, ...]
 
 
 class TariffWish(Contract):

@@ -7,7 +7,7 @@ from uuid import UUID
 from pydantic import Field, model_validator
 
 from contracts.events.event import Event
-from contracts.model import Contract, Instant, Label, Reference, Version
+from contracts.model import Contract, Instant, Label, Language, Reference, Version
 
 
 class Custody(StrEnum):
@@ -48,7 +48,10 @@ class HouseholdChild(Contract):
 
 
 class HouseholdChanged(Event):
-    """A household as it is now, children included; of one that was ``erased`` nobody keeps names."""
+    """A household as it is now, children included; of one that was ``erased`` nobody keeps names.
+
+    ``locale`` is what it is written to in, as long as a guardian has not chosen.
+    """
 
     type = "auth.household.changed"
 
@@ -59,6 +62,7 @@ class HouseholdChanged(Event):
     address: tuple[Label, ...]
     active: bool
     erased: bool = False
+    locale: Language = Language.FR
     children: tuple[HouseholdChild, ...]
 
     @property

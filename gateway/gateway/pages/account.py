@@ -21,17 +21,20 @@ from contracts.api.planning import FeedView
 from contracts.failures import Forbidden, NotFound
 from contracts.identity import Identity
 from contracts.user_agents import browser_and_system
+from gateway.languages import N_, _
 from gateway.pages.first_time import sentence
 from gateway.pages.rendering import checked_form, keep_session, page, see, signed_in
 from gateway.services import SERVICES, Told, or_none
 
 DONE = {
-    "secret": "Votre code secret est changé. Toutes vos autres sessions sont fermées.",
-    "email": "Un message est parti à votre nouvelle adresse. Ouvrez-le pour la confirmer ; l'ancienne sert d'ici là.",
-    "session": "La session est fermée.",
-    "sessions": "Toutes vos autres sessions sont fermées.",
-    "calendrier": "L'adresse de votre calendrier ne montre plus rien.",
-    "codes": "Les codes à usage unique ne sont plus demandés.",
+    "secret": N_("Votre code secret est changé. Toutes vos autres sessions sont fermées."),
+    "email": N_(
+        "Un message est parti à votre nouvelle adresse. Ouvrez-le pour la confirmer ; l'ancienne sert d'ici là."
+    ),
+    "session": N_("La session est fermée."),
+    "sessions": N_("Toutes vos autres sessions sont fermées."),
+    "calendrier": N_("L'adresse de votre calendrier ne montre plus rien."),
+    "codes": N_("Les codes à usage unique ne sont plus demandés."),
 }
 routes = web.RouteTableDef()
 
@@ -39,8 +42,8 @@ routes = web.RouteTableDef()
 def device(user_agent: str) -> str:
     """« Firefox sur Android », as far as the browser says it."""
     browser, system = browser_and_system(user_agent)
-    browser = browser or "Navigateur inconnu"
-    return f"{browser} sur {system}" if system else browser
+    browser = browser or _("Navigateur inconnu")
+    return _("{browser} sur {system}", browser=browser, system=system) if system else browser
 
 
 async def _show(
@@ -57,7 +60,7 @@ async def _show(
         "feed": feed,
         "view": view,
         "devices": devices,
-        "done": done,
+        "done": _(done) if done else "",
         "part": part,
         "wrong": wrong,
         "email": email,
@@ -105,7 +108,7 @@ async def change_email(request: web.Request) -> web.Response:
 async def close_sessions(request: web.Request) -> web.Response:
     """Close the session that the form names, or all the others."""
     form = await checked_form(request)
-    session, _ = await signed_in(request)
+    session, _person = await signed_in(request)
     named = str(form.get("session_id", ""))
     try:
         path = f"/account/sessions/{UUID(named)}" if named else "/account/sessions"
@@ -169,6 +172,6 @@ async def data(request: web.Request) -> web.Response:
     if person.household_id is None:
         raise Forbidden("only families have data of their own")
     path = f"/households/{person.household_id}/export"
-    _, raw = await request.app[SERVICES].file(session, "auth", path)
+    _disposition, raw = await request.app[SERVICES].file(session, "auth", path)
     headers = {"Content-Disposition": 'attachment; filename="mes-donnees.json"', "Cache-Control": "no-store"}
     return web.Response(body=raw, content_type="application/json", headers=headers)

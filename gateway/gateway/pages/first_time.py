@@ -16,19 +16,23 @@ from contracts.api.auth import (
     SignedIn,
     Stage,
 )
-from gateway.pages.rendering import checked_form, client_address, keep_session, page, see, session_of
+from gateway.languages import N_, _
+from gateway.pages.language import in_language_of
+from gateway.pages.rendering import checked_form, client_address, keep_session, page, see, session_of, speak_to
 from gateway.pages.sign_in import locked
 from gateway.services import SERVICES, SignedOut, Told
 
 REFUSED = {
-    "too_short": "Ce code secret est trop court : il en faut 10 caractères au moins.",
-    "common": "Ce code secret est de ceux que tout le monde essaie. Choisissez-en un autre, par exemple trois mots.",
-    "personal": "Ce code secret reprend votre nom, votre adresse ou votre identifiant. Choisissez-en un autre.",
+    "too_short": N_("Ce code secret est trop court : il en faut 10 caractères au moins."),
+    "common": N_(
+        "Ce code secret est de ceux que tout le monde essaie. Choisissez-en un autre, par exemple trois mots."
+    ),
+    "personal": N_("Ce code secret reprend votre nom, votre adresse ou votre identifiant. Choisissez-en un autre."),
 }
-EMAIL_WRONG = "Cette adresse email n'est pas complète. Elle ressemble à prenom.nom@exemple.fr."
-CODE_WRONG = "Ce code n'est pas le bon, ou il a déjà servi. Attendez le suivant sur votre téléphone."
-SENT_OFTEN = "Plusieurs messages sont déjà partis. Regardez aussi dans vos courriers indésirables."
-LINK_OVER = "Ce lien a déjà servi, ou il est trop ancien. Demandez-en un autre."
+EMAIL_WRONG = N_("Cette adresse email n'est pas complète. Elle ressemble à prenom.nom@exemple.fr.")
+CODE_WRONG = N_("Ce code n'est pas le bon, ou il a déjà servi. Attendez le suivant sur votre téléphone.")
+SENT_OFTEN = N_("Plusieurs messages sont déjà partis. Regardez aussi dans vos courriers indésirables.")
+LINK_OVER = N_("Ce lien a déjà servi, ou il est trop ancien. Demandez-en un autre.")
 
 routes = web.RouteTableDef()
 
@@ -36,30 +40,33 @@ routes = web.RouteTableDef()
 def sentence(told: Told) -> str:
     """What was refused, in words; what nobody could type is shown as a problem."""
     if told.told_code == "secret_refused":
-        return REFUSED[told.facts["reason"]]
+        reason = REFUSED[told.facts["reason"]]
+        return _(reason)
     if told.told_code == "sign_in_locked":
         return locked(told)
     known = {
         "email_wrong": EMAIL_WRONG,
         "wrong_one_time_code": CODE_WRONG,
         "too_many": SENT_OFTEN,
-        "wrong_secret": "Ce n'est pas votre code secret actuel.",
-        "invalid": "Il manque quelque chose.",
+        "wrong_secret": N_("Ce n'est pas votre code secret actuel."),
+        "invalid": N_("Il manque quelque chose."),
     }
     if told.told_code not in known:
         raise told
-    return known[told.told_code]
+    return _(known[told.told_code])
 
 
 async def _state(request: web.Request) -> tuple[str, SessionState]:
     session = session_of(request)
     try:
         wish = SessionKey(session=session)
-        return session, await request.app[SERVICES].open("/sessions/state", wish, SessionState)
+        state = await request.app[SERVICES].open("/sessions/state", wish, SessionState)
     except ValidationError as error:
         raise SignedOut from error
     except Told as told:
         raise SignedOut from told
+    speak_to(request, state.locale)
+    return session, state
 
 
 async def _show(
@@ -86,7 +93,7 @@ async def _show(
 @routes.get("/premiere-connexion")
 async def first_time(request: web.Request) -> web.Response:
     """Whatever the session still wants; the portal when it wants nothing."""
-    _, state = await _state(request)
+    _session, state = await _state(request)
     return see("/") if state.stage is Stage.OPEN else await _show(request, state, sent="envoye" in request.query)
 
 
@@ -132,7 +139,7 @@ async def give_code(request: web.Request) -> web.Response:
         opened = await request.app[SERVICES].open("/sessions/one-time-code", wish, SignedIn)
     except Told as told:
         return await _show(request, state, wrong=sentence(told))
-    return keep_session(request, see("/"), opened.session)
+    return await in_language_of(request, keep_session(request, see("/"), opened.session), opened)
 
 
 @routes.get("/email/confirmation")
@@ -150,7 +157,7 @@ async def confirm(request: web.Request) -> web.Response:
     except (ValidationError, Told) as refusal:
         if isinstance(refusal, Told) and refusal.told_code != "link_over":
             raise
-        return page(request, "email_link.html", status=409, token="", email="", wrong=LINK_OVER)
+        return page(request, "email_link.html", status=409, token="", email="", wrong=_(LINK_OVER))
     return page(request, "email_link.html", token="", email=done.email, wrong="")
 
 
@@ -165,7 +172,7 @@ async def ask_link(request: web.Request) -> web.Response:
     form = await checked_form(request)
     email = str(form.get("email", "")).strip()[:254]
     if "@" not in email:
-        return page(request, "forgotten.html", status=422, sent=False, wrong=EMAIL_WRONG, email=email)
+        return page(request, "forgotten.html", status=422, sent=False, wrong=_(EMAIL_WRONG), email=email)
     wish = ResetWish(email=email, client_address=client_address(request)[:64])
     try:
         await request.app[SERVICES].raw("auth", "POST", "/resets", json=wish.model_dump())
@@ -188,9 +195,9 @@ async def save_new_secret(request: web.Request) -> web.Response:
         ResetUse.model_validate(body)
         await request.app[SERVICES].raw("auth", "POST", "/resets/used", json=body)
     except ValidationError:
-        return page(request, "new_secret.html", status=409, token="", wrong=LINK_OVER, over=True)
+        return page(request, "new_secret.html", status=409, token="", wrong=_(LINK_OVER), over=True)
     except Told as told:
         over = told.told_code == "link_over"
-        wrong = LINK_OVER if over else sentence(told)
+        wrong = _(LINK_OVER) if over else sentence(told)
         return page(request, "new_secret.html", status=told.status, token=token, wrong=wrong, over=over)
     return see("/connexion?nouveau=1")

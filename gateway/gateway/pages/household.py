@@ -35,6 +35,7 @@ async def _show(
         "view": view,
         "form": form or household_form.shown(view),
         "custodies": household_form.CUSTODIES,
+        "languages": household_form.LANGUAGES,
         "may_write": person.may(Permission.WRITE_HOUSEHOLDS) and view.active,
         "may_erase": person.may(Permission.ERASE_HOUSEHOLDS),
         "may_collect": person.may(Permission.COLLECT_MONEY),

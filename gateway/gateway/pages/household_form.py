@@ -8,6 +8,7 @@ from uuid import UUID
 
 from contracts.api.auth import ChildWish, GuardianUpdate, HouseholdList, HouseholdUpdate, HouseholdView
 from contracts.events.auth import Custody, Span
+from contracts.model import Language
 
 GUARDIANS_MAX, CHILDREN_MAX, LINES_MAX, LABEL_MAX = 8, 20, 5, 200
 CUSTODIES = {
@@ -15,6 +16,7 @@ CUSTODIES = {
     Custody.EVEN_WEEKS: "Semaines paires",
     Custody.ODD_WEEKS: "Semaines impaires",
 }
+LANGUAGES: dict[str, str] = {Language.FR: "Français", Language.EN: "Anglais"}
 GUARDIAN = ("id", "first_name", "last_name", "email", "gone")
 CHILD = ("id", "first_name", "last_name", "birth_date", "school", "class_name", "custody", "days", "other", "gone")
 _DAY = re.compile(r"\b(\d{1,2})/(\d{1,2})/(\d{4})\b")
@@ -30,6 +32,7 @@ class Form:
     version: str
     name: str
     address: str
+    locale: str
     guardians: list[Row]
     children: list[Row]
     wrong: dict[str, str] = field(default_factory=dict)
@@ -77,7 +80,7 @@ def shown(view: HouseholdView) -> Form:
         }
         for each in view.children
     ]
-    return Form(str(view.version), view.name, "\n".join(view.address), guardians, children)
+    return Form(str(view.version), view.name, "\n".join(view.address), view.locale.value, guardians, children)
 
 
 def read(sent: Mapping[str, object]) -> Form:
@@ -93,6 +96,7 @@ def read(sent: Mapping[str, object]) -> Form:
         version=str(sent.get("version", "")),
         name=str(sent.get("name", "")).strip(),
         address=str(sent.get("address", "")).replace("\r", "").strip(),
+        locale=str(sent.get("locale", "")),
         guardians=rows("g", GUARDIAN, GUARDIANS_MAX),
         children=rows("c", CHILD, CHILDREN_MAX),
     )
@@ -122,6 +126,8 @@ def wish(form: Form) -> HouseholdUpdate | None:
     _want(form, "name", form.name, "Il manque le nom du foyer.")
     if not 1 <= len(address) <= LINES_MAX or any(len(line) > LABEL_MAX for line in address):
         form.wrong["address"] = "L'adresse tient sur une à cinq lignes."
+    if form.locale not in set(Language):
+        form.wrong["locale"] = "Choisissez la langue du foyer."
     guardians = [each for row, each in enumerate(form.guardians) if _guardian_is_right(form, row, each)]
     if not guardians and not any(name.startswith("g") for name in form.wrong):
         form.wrong["g0_first_name"] = "Un foyer a au moins un responsable."
@@ -132,6 +138,7 @@ def wish(form: Form) -> HouseholdUpdate | None:
         seen_version=int(form.version),
         name=form.name,
         address=address,
+        locale=Language(form.locale),
         guardians=tuple(
             GuardianUpdate(
                 guardian_id=UUID(each["id"]) if each["id"] else None,
@@ -141,19 +148,20 @@ def wish(form: Form) -> HouseholdUpdate | None:
             )
             for each in guardians
         ),
-        children=tuple(
-            ChildWish(
-                child_id=UUID(each["id"]) if each["id"] else None,
-                first_name=each["first_name"],
-                last_name=each["last_name"],
-                birth_date=date.fromisoformat(each["birth_date"]),
-                school=each["school"],
-                class_name=each["class_name"],
-                custody=Custody(each["custody"] or Custody.FREE),
-                custody_days=spans(each["days"]),
-            )
-            for each in children
-        ),
+        children=tuple(_child_wish(each) for each in children),
+    )
+
+
+def _child_wish(row: Row) -> ChildWish:
+    return ChildWish(
+        child_id=UUID(row["id"]) if row["id"] else None,
+        first_name=row["first_name"],
+        last_name=row["last_name"],
+        birth_date=date.fromisoformat(row["birth_date"]),
+        school=row["school"],
+        class_name=row["class_name"],
+        custody=Custody(row["custody"] or Custody.FREE),
+        custody_days=spans(row["days"]),
     )
 
 
@@ -220,7 +228,11 @@ def differences(now: HouseholdView, typed: Form) -> list[tuple[str, str]]:
 
 def _sentences(form: Form) -> dict[str, str]:
     """A household in sentences, by what each is about."""
-    lines = {"name": f"Nom : {form.name}", "address": f"Adresse : {', '.join(form.address.splitlines())}"}
+    lines = {
+        "name": f"Nom : {form.name}",
+        "address": f"Adresse : {', '.join(form.address.splitlines())}",
+        "locale": f"Langue : {LANGUAGES.get(form.locale, form.locale)}",
+    }
     for number, row in enumerate(form.guardians):
         if not row["gone"]:
             name = f"{row['first_name']} {row['last_name']}"

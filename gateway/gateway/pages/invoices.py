@@ -11,7 +11,8 @@ from chassis.http import path_uuid
 from contracts.api.billing import Invoice, InvoiceList
 from contracts.api.notifier import Preferences, PreferencesView
 from contracts.failures import Forbidden, Invalid, Unavailable
-from gateway.pages.rendering import checked_form, page, see, signed_in, written
+from gateway.languages import written
+from gateway.pages.rendering import checked_form, keep_language, page, see, signed_in
 from gateway.services import SERVICES, Told
 
 routes = web.RouteTableDef()
@@ -49,12 +50,14 @@ async def save_preferences(request: web.Request) -> web.Response:
             reminders="reminders" in form,
             booking_recap="booking_recap" in form,
             announcements="announcements" in form,
-            language=str(form.get("language", "")),
+            language=str(form.get("language", "")) or None,
         )
     except ValidationError as error:
         raise Invalid("no such language", errors=[]) from error
     await request.app[SERVICES].call(session, "notifier", "/preferences", PreferencesView, method="PUT", body=wish)
-    return see("/factures?enregistre=1#avertissement")
+    response = see("/factures?enregistre=1#avertissement")
+    keep_language(request, response, wish.language, of_account=True)
+    return response
 
 
 @routes.get("/factures/recapitulatif")

@@ -7,28 +7,29 @@ from chassis.http import path_uuid
 from contracts.api.notifier import MailLog, MailStatus, Unsubscription
 from contracts.failures import NotFound
 from contracts.identity import Permission
+from gateway.languages import N_
 from gateway.pages.rendering import checked_form, page, see
 from gateway.pages.staff import staff
 from gateway.services import SERVICES
 
 KINDS = {
-    "ticket": "ticket de paiement",
-    "refused": "paiement refusé",
-    "held": "paiement vérifié par la mairie",
-    "refund": "remboursement",
-    "returned": "paiement repris par la banque",
-    "invoice": "facture en ligne",
-    "reminder": "rappel de facture",
-    "credit": "avoir",
-    "credit_refund": "crédit rendu",
-    "recap": "modifications du planning",
-    "place": "place en liste d'attente",
-    "closed": "jour fermé",
-    "reset": "codes oubliés",
-    "confirm_email": "adresse à confirmer",
-    "email_replaced": "adresse remplacée",
-    "new_device": "nouvel appareil",
-    "announcement": "messages de la mairie",
+    "ticket": N_("ticket de paiement"),
+    "refused": N_("paiement refusé"),
+    "held": N_("paiement vérifié par la mairie"),
+    "refund": N_("remboursement"),
+    "returned": N_("paiement repris par la banque"),
+    "invoice": N_("facture en ligne"),
+    "reminder": N_("rappel de facture"),
+    "credit": N_("avoir"),
+    "credit_refund": N_("crédit rendu"),
+    "recap": N_("modifications du planning"),
+    "place": N_("place en liste d'attente"),
+    "closed": N_("jour fermé"),
+    "reset": N_("codes oubliés"),
+    "confirm_email": N_("adresse à confirmer"),
+    "email_replaced": N_("adresse remplacée"),
+    "new_device": N_("nouvel appareil"),
+    "announcement": N_("messages de la mairie"),
 }
 STATUSES = {
     MailStatus.WAITING: "en attente",

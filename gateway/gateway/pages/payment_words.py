@@ -1,4 +1,4 @@
-"""A payment in plain French: what each state is called, and its story step by step."""
+"""A payment in plain words: what each state is called, and its story step by step."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from contracts.api.payment_gateway import (
 )
 from contracts.api.payment_gateway import PaymentStatus as S
 from contracts.api.remittances import DifferenceKind
-from gateway.pages.rendering import euros
+from gateway.languages import N_, _, euros
 
 STATES = {
     S.CREATED: "commencé",
@@ -37,19 +37,19 @@ STATES = {
     S.REVERSED: "prélèvement rejeté",
 }
 _STEPS = {
-    S.PENDING: "Vous êtes parti sur la page de la banque",
-    S.PROCESSING: "La banque n'a pas encore de résultat définitif",
-    S.CONFIRMED: "La banque a confirmé : c'est payé",
-    S.REFUSED: "La banque a refusé ; rien n'a été pris",
-    S.CANCELLED: "Le paiement a été abandonné ; rien n'a été pris",
-    S.EXPIRED: "Le délai est passé sans paiement",
-    S.FAILED: "La banque n'a pas pu ouvrir le paiement",
-    S.REVIEW: "La réponse de la banque est à vérifier par la mairie",
-    S.PARTIALLY_REFUNDED: "Une partie vous a été rendue",
-    S.REFUNDED: "La somme vous a été rendue",
-    S.DISPUTED: "Le paiement est contesté auprès de la banque",
-    S.CHARGED_BACK: "La banque a repris la somme : les factures sont de nouveau à régler",
-    S.REVERSED: "Le prélèvement a été rejeté : les factures sont de nouveau à régler",
+    S.PENDING: N_("Vous êtes parti sur la page de la banque"),
+    S.PROCESSING: N_("La banque n'a pas encore de résultat définitif"),
+    S.CONFIRMED: N_("La banque a confirmé : c'est payé"),
+    S.REFUSED: N_("La banque a refusé ; rien n'a été pris"),
+    S.CANCELLED: N_("Le paiement a été abandonné ; rien n'a été pris"),
+    S.EXPIRED: N_("Le délai est passé sans paiement"),
+    S.FAILED: N_("La banque n'a pas pu ouvrir le paiement"),
+    S.REVIEW: N_("La réponse de la banque est à vérifier par la mairie"),
+    S.PARTIALLY_REFUNDED: N_("Une partie vous a été rendue"),
+    S.REFUNDED: N_("La somme vous a été rendue"),
+    S.DISPUTED: N_("Le paiement est contesté auprès de la banque"),
+    S.CHARGED_BACK: N_("La banque a repris la somme : les factures sont de nouveau à régler"),
+    S.REVERSED: N_("Le prélèvement a été rejeté : les factures sont de nouveau à régler"),
 }
 SPEAKERS = {"bank": "la banque", "parent": "la famille", "clock": "l'horloge", "till_keeper": "la régie"}
 DIFFERENCES = {
@@ -150,9 +150,9 @@ GAPS_AT_TREASURY = {
     ),
 }
 _MAILED = {
-    MailStatus.SENT: "Votre ticket est parti par email",
-    MailStatus.FAILED: "Votre ticket n'a pas pu être envoyé par email : téléchargez-le ici",
-    MailStatus.BOUNCED: "Votre email est revenu : vérifiez votre adresse, et téléchargez le ticket ici",
+    MailStatus.SENT: N_("Votre ticket est parti par email"),
+    MailStatus.FAILED: N_("Votre ticket n'a pas pu être envoyé par email : téléchargez-le ici"),
+    MailStatus.BOUNCED: N_("Votre email est revenu : vérifiez votre adresse, et téléchargez le ticket ici"),
 }
 _MAILED_STAFF = {
     MailStatus.WAITING: "Email en attente",
@@ -174,11 +174,16 @@ class Step:
 
 def steps(timeline: PaymentTimeline, mails: Iterable[PaymentMail] = ()) -> list[Step]:
     """The story of a payment, oldest first, in the words of who paid."""
-    begun = Step(timeline.payment.created_at, f"Vous avez demandé à payer {euros(timeline.payment.amount_cents)}")
+    begun = Step(
+        timeline.payment.created_at,
+        _("Vous avez demandé à payer {amount}", amount=euros(timeline.payment.amount_cents)),
+    )
     moved = [Step(move.at, _step(move)) for move in timeline.moves]
-    settled = [Step(each.settled_at, f"Votre facture {each.number} est soldée") for each in timeline.settled]
+    settled = [
+        Step(each.settled_at, _("Votre facture {number} est soldée", number=each.number)) for each in timeline.settled
+    ]
     mailed = [
-        Step(each.sent_at or each.created_at, _MAILED[each.status])
+        Step(each.sent_at or each.created_at, _(_MAILED[each.status]))
         for each in mails
         if each.kind == TICKET and each.status in _MAILED
     ]
@@ -217,7 +222,7 @@ def _remitted(line: RemittedLine) -> Step:
 
 def _in_order(timeline: PaymentTimeline, *told: list[Step]) -> list[Step]:
     notice_at = timeline.first_notice_at
-    notified = [Step(notice_at, "La banque a prévenu le portail")] if notice_at else []
+    notified = [Step(notice_at, _("La banque a prévenu le portail"))] if notice_at else []
     begun, *rest = told
     found = [*begun, *notified, *(step for each in rest for step in each)]
     return sorted(found, key=lambda step: step.at)  # of one instant, the notice comes first
@@ -242,13 +247,13 @@ def _step(move: PaymentMove) -> str:
         and move.to_status in {S.CONFIRMED, S.PARTIALLY_REFUNDED}
         and not move.amount_cents
     ):
-        return "La contestation est close : le paiement reste valable"
+        return _("La contestation est close : le paiement reste valable")
     if move.undone_cents:
-        return f"Un remboursement n'a pas abouti : {euros(move.undone_cents)} comptent de nouveau"
+        return _("Un remboursement n'a pas abouti : {amount} comptent de nouveau", amount=euros(move.undone_cents))
     if (move.from_status, move.to_status) == (S.REVIEW, S.CONFIRMED):
-        return "La mairie a vérifié : c'est payé"
+        return _("La mairie a vérifié : c'est payé")
     amount = f" ({euros(move.amount_cents)})" if move.amount_cents else ""
-    return _STEPS[move.to_status] + amount
+    return _(_STEPS[move.to_status]) + amount
 
 
 def balance_cents(days: tuple[DayAtBank, ...]) -> int:

@@ -13,10 +13,11 @@ from contracts.api.billing import Checkout, CheckoutWish
 from contracts.api.notifier import PaymentMail, PaymentMails
 from contracts.api.payment_gateway import PayerForm, Payment, PaymentList, PaymentStatus, PaymentTimeline, PaymentWish
 from contracts.failures import Invalid, Unavailable
+from gateway.languages import _, euros, written
 from gateway.live import stream
 from gateway.pages.invoices import household_of, recap_page
 from gateway.pages.payment_words import is_told_whole, steps
-from gateway.pages.rendering import checked_form, euros, page, see, signed_in
+from gateway.pages.rendering import checked_form, page, see, signed_in
 from gateway.pages.staff import typed_cents
 from gateway.services import SERVICES, Told
 
@@ -41,7 +42,9 @@ async def pay(request: web.Request) -> web.Response:
     try:
         amount = typed_cents(typed) if typed else None
     except ValueError:
-        return await recap_page(request, wanted, wrong="Le montant s'écrit comme 42,50.", typed=typed)
+        return await recap_page(
+            request, wanted, wrong=_("Le montant s'écrit comme {example}.", example=written(4250)), typed=typed
+        )
     try:
         wish = CheckoutWish(invoice_ids=wanted, amount_cents=amount)
     except ValueError as error:
@@ -55,7 +58,7 @@ async def pay(request: web.Request) -> web.Response:
         if told.told_code != "checkout_open":
             raise
         checkout = await services.call(session, "billing", f"{path}/{told.facts['checkout_id']}", Checkout)
-    payment = await _begin(request, session, str(checkout.checkout_id))
+    payment = await begin(request, session, str(checkout.checkout_id))
     held = {each.invoice_id for each in checkout.invoices}
     is_that = (
         held <= set(wish.invoice_ids) and checkout.amount_cents == amount if amount else held == set(wish.invoice_ids)
@@ -69,15 +72,20 @@ def _part(facts: dict[str, Any]) -> str:
     """What can be paid, when it is not what was typed."""
     due = euros(facts["due_cents"])
     if "minimum_cents" not in facts:
-        return f"Ces factures se règlent en une fois : {due}."
+        return _("Ces factures se règlent en une fois : {amount}.", amount=due)
     least, most = euros(facts["minimum_cents"]), euros(facts["maximum_cents"])
-    return f"Vous pouvez payer le total de {due}, ou une partie entre {least} et {most}."
+    return _(
+        "Vous pouvez payer le total de {amount}, ou une partie entre {least} et {most}.",
+        amount=due,
+        least=least,
+        most=most,
+    )
 
 
-async def _begin(request: web.Request, session: str, checkout_id: str) -> Payment:
+async def begin(request: web.Request, session: str, checkout_id: str) -> Payment:
     """The attempt of a checkout, as soon as payment-gateway has heard of it."""
     services, wish = request.app[SERVICES], PaymentWish(checkout_id=checkout_id)
-    for _ in range(READY_TRIES):
+    for _attempt in range(READY_TRIES):
         try:
             return await services.call(session, "payment-gateway", "/payments", Payment, method="POST", body=wish)
         except Told as told:

@@ -22,19 +22,12 @@ from contracts.api.planning import (
     Day,
     MonthView,
 )
-from contracts.events.planning import Channel
 from contracts.failures import Invalid
+from gateway.pages.planning_words import CHANNELS, cell_words, known
+from gateway.pages.price_words import by_attendance, made_by
 from gateway.pages.recaps import household_of, price_list, recap
 from gateway.pages.rendering import checked_form, page, see
 from gateway.services import SERVICES
-
-CHANNELS = {
-    Channel.INTERNET: "par internet",
-    Channel.TOWN_HALL: "par la mairie",
-    Channel.IMPORT: "import",
-    Channel.AUTOMATIC: "automatique",
-    Channel.WAITING_LIST: "liste d'attente",
-}
 
 routes = web.RouteTableDef()
 
@@ -116,6 +109,10 @@ async def planning(request: web.Request) -> web.Response:
         "planning.html",
         person,
         view=view,
+        words=cell_words(),
+        known=known,
+        made_by=made_by,
+        by_attendance=by_attendance,
         columns=[column for column in view.activities if column.activity_id in about],
         weekdays=_weekdays(view),
         children=children.children,

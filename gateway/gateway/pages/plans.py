@@ -11,7 +11,8 @@ from chassis.clock import today
 from chassis.http import path_month, path_uuid
 from contracts.api.planning import BookingOutcome, LineRefusal, PlanChild, PlanOutcome, PlanWish, UndoWish, WeekSlot
 from contracts.failures import Invalid
-from gateway.pages.recaps import REFUSALS, by_activity, household_of, price_list, recap
+from gateway.pages.planning_words import why
+from gateway.pages.recaps import by_activity, household_of, price_list, recap
 from gateway.pages.rendering import checked_form, page
 from gateway.services import SERVICES
 
@@ -51,7 +52,7 @@ async def preview(request: web.Request) -> web.Response:
         has_full=not (plan and plan.together)
         and any(line.refusal is LineRefusal.FULL for outcome in outcomes for line in outcome.lines),
         fields=_fields(request.query),
-        refusals=REFUSALS,
+        why=why,
     )
 
 

@@ -1,52 +1,91 @@
 """What people read when something cannot be done, and the headers of every answer."""
 
+from http import HTTPStatus
+
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from chassis.http import Problem
+from chassis.http import Problem, problem_json
+from gateway.languages import N_, _
 from gateway.pages.rendering import page, see
 from gateway.services import SignedOut, SignInUnfinished, Told
 from gateway.settings import SETTINGS
 
 SENTENCES = {
-    "not_found": ("Page introuvable", "Cette page n'existe pas, ou elle n'est pas à vous."),
-    "forbidden": ("Ce n'est pas permis", "Rechargez la page, puis recommencez."),
-    "invalid": ("Il manque quelque chose", "Ce qui a été envoyé n'a pas pu être lu. Rien n'a été enregistré."),
-    "unreadable": ("Un caractère ne se lit pas", "Retapez le texte au lieu de le coller. Rien n'a été enregistré."),
-    "too_many": ("Un peu trop vite", "Attendez un instant, puis recommencez."),
-    "body_too_large": ("C'est trop long", "Ce qui a été envoyé est trop volumineux. Rien n'a été enregistré."),
-    "unavailable": ("Le service est momentanément indisponible", "Rien n'est perdu. Réessayez dans une minute."),
-    "bank_unreachable": ("La banque ne répond pas", "Aucun paiement n'a commencé. Réessayez dans quelques minutes."),
-    "bank_refused": ("La banque n'a pas ouvert le paiement", "Aucun paiement n'a commencé. Contactez la mairie."),
-    "payer_email_missing": ("Il manque votre adresse email", "La banque en a besoin. Donnez-la à la mairie."),
-    "already_paid": ("Cette facture est déjà réglée", "Il n'y a plus rien à payer."),
-    "checkout_over": ("Ce paiement est terminé", "Retournez à vos factures pour voir ce qui reste à régler."),
+    "not_found": (N_("Page introuvable"), N_("Cette page n'existe pas, ou elle n'est pas à vous.")),
+    "forbidden": (N_("Ce n'est pas permis"), N_("Rechargez la page, puis recommencez.")),
+    "invalid": (N_("Il manque quelque chose"), N_("Ce qui a été envoyé n'a pas pu être lu. Rien n'a été enregistré.")),
+    "unreadable": (
+        N_("Un caractère ne se lit pas"),
+        N_("Retapez le texte au lieu de le coller. Rien n'a été enregistré."),
+    ),
+    "too_many": (N_("Un peu trop vite"), N_("Attendez un instant, puis recommencez.")),
+    "body_too_large": (N_("C'est trop long"), N_("Ce qui a été envoyé est trop volumineux. Rien n'a été enregistré.")),
+    "unavailable": (
+        N_("Le service est momentanément indisponible"),
+        N_("Rien n'est perdu. Réessayez dans une minute."),
+    ),
+    "bank_unreachable": (
+        N_("La banque ne répond pas"),
+        N_("Aucun paiement n'a commencé. Réessayez dans quelques minutes."),
+    ),
+    "bank_refused": (
+        N_("La banque n'a pas ouvert le paiement"),
+        N_("Aucun paiement n'a commencé. Contactez la mairie."),
+    ),
+    "payer_email_missing": (N_("Il manque votre adresse email"), N_("La banque en a besoin. Donnez-la à la mairie.")),
+    "already_paid": (N_("Cette facture est déjà réglée"), N_("Il n'y a plus rien à payer.")),
+    "checkout_over": (N_("Ce paiement est terminé"), N_("Retournez à vos factures pour voir ce qui reste à régler.")),
     "payment_unresolved": (
-        "Ce paiement est en cours à la banque",
-        "Terminez-le ou abandonnez-le sur la page de la banque : vos factures seront libres dès qu'elle l'aura dit.",
+        N_("Ce paiement est en cours à la banque"),
+        N_(
+            "Terminez-le ou abandonnez-le sur la page de la banque : vos factures seront libres dès qu'elle l'aura dit."
+        ),
     ),
-    "idempotency_key_reused": ("Cette page a déjà servi", "Rechargez la page, puis recommencez."),
-    "tariff_missing": ("Il manque un tarif", "Rien n'a été publié. Sans tarif : {activities}."),
-    "not_booked": ("Cet enfant n'est pas inscrit", "Marquez-le présent sans réservation. Rien n'a été enregistré."),
-    "is_booked": ("Cet enfant est inscrit", "Marquez-le présent. Rien n'a été enregistré."),
-    "day_to_come": ("Ce jour n'est pas encore venu", "On ne marque une présence que le jour même, ou après."),
-    "nothing_to_undo": ("Il n'y a rien à annuler", "Cette modification n'existe pas, ou elle n'a plus d'effet."),
-    "tariff_used": ("Ce tarif a déjà servi", "Il a fait une facture : il ne peut que prendre fin, un autre le suivra."),
-    "run_moved": ("Ces factures ont avancé entre-temps", "Rechargez la page pour voir où elles en sont."),
-    "no_such_certificate": ("Pas d'attestation", "Rien n'a été payé pour la garde de cet enfant cette année-là."),
-    "wrong_period": ("Cette période ne se lit pas", "Elle commence avant de finir et dure trois mois au plus."),
-    "no_account": ("Ce compte bancaire n'est plus là", "Il n'est plus configuré ici. Contactez la mairie."),
-    "link_over": ("Ce lien ne sert plus", "Il a déjà servi, ou il est trop ancien. Demandez-en un autre."),
-    "codes_on_already": (
-        "Ces codes sont déjà en service",
-        "Mettez-les d'abord hors service.",
+    "idempotency_key_reused": (N_("Cette page a déjà servi"), N_("Rechargez la page, puis recommencez.")),
+    "tariff_missing": (N_("Il manque un tarif"), N_("Rien n'a été publié. Sans tarif : {activities}.")),
+    "not_booked": (
+        N_("Cet enfant n'est pas inscrit"),
+        N_("Marquez-le présent sans réservation. Rien n'a été enregistré."),
     ),
-    "household_moved": ("Ce foyer a changé", "Quelqu'un l'a modifié entre-temps. Rechargez la page."),
-    "import_not_ready": ("Ce fichier n'est pas prêt", "Il est en cours de lecture, ou il a été refusé."),
-    "no_ticket": ("Pas encore de ticket", "Le ticket existe dès que la banque a confirmé le paiement."),
+    "is_booked": (N_("Cet enfant est inscrit"), N_("Marquez-le présent. Rien n'a été enregistré.")),
+    "day_to_come": (N_("Ce jour n'est pas encore venu"), N_("On ne marque une présence que le jour même, ou après.")),
+    "nothing_to_undo": (
+        N_("Il n'y a rien à annuler"),
+        N_("Cette modification n'existe pas, ou elle n'a plus d'effet."),
+    ),
+    "tariff_used": (
+        N_("Ce tarif a déjà servi"),
+        N_("Il a fait une facture : il ne peut que prendre fin, un autre le suivra."),
+    ),
+    "run_moved": (N_("Ces factures ont avancé entre-temps"), N_("Rechargez la page pour voir où elles en sont.")),
+    "no_such_certificate": (
+        N_("Pas d'attestation"),
+        N_("Rien n'a été payé pour la garde de cet enfant cette année-là."),
+    ),
+    "wrong_period": (N_("Cette période ne se lit pas"), N_("Elle commence avant de finir et dure trois mois au plus.")),
+    "no_account": (N_("Ce compte bancaire n'est plus là"), N_("Il n'est plus configuré ici. Contactez la mairie.")),
+    "link_over": (N_("Ce lien ne sert plus"), N_("Il a déjà servi, ou il est trop ancien. Demandez-en un autre.")),
+    "codes_on_already": (N_("Ces codes sont déjà en service"), N_("Mettez-les d'abord hors service.")),
+    "household_moved": (N_("Ce foyer a changé"), N_("Quelqu'un l'a modifié entre-temps. Rechargez la page.")),
+    "import_not_ready": (N_("Ce fichier n'est pas prêt"), N_("Il est en cours de lecture, ou il a été refusé.")),
+    "no_ticket": (N_("Pas encore de ticket"), N_("Le ticket existe dès que la banque a confirmé le paiement.")),
 }
 BY_STATUS = {403: "forbidden", 404: "not_found", 413: "body_too_large", 422: "invalid", 429: "too_many"}
-DEFECT = ("Quelque chose n'a pas marché", "L'incident est noté. Rien n'est perdu ; réessayez dans une minute.")
+DEFECT = (
+    N_("Quelque chose n'a pas marché"),
+    N_("L'incident est noté. Rien n'est perdu ; réessayez dans une minute."),
+)
+
+
+async def problem(request: web.Request, problem: Problem) -> web.StreamResponse:
+    """What a program reads, or what a person does."""
+    if not request.path.startswith("/api/v1/"):
+        return await problem_page(request, problem)
+    response = await problem_json(request, problem)
+    if problem.status == HTTPStatus.UNAUTHORIZED:
+        response.headers["WWW-Authenticate"] = "Bearer"
+    return response
 
 
 async def problem_page(request: web.Request, problem: Problem) -> web.StreamResponse:
@@ -54,8 +93,8 @@ async def problem_page(request: web.Request, problem: Problem) -> web.StreamResp
     named = SENTENCES.get(problem.code) or SENTENCES.get(BY_STATUS.get(problem.status, ""))
     title, text = named or (SENTENCES["unavailable"] if problem.status == 503 else DEFECT)
     activities = ", ".join(map(str, problem.facts.get("activities", [])))
-    text = text.format(activities=activities)
-    response = page(request, "problem.html", status=problem.status, title=title, text=text)
+    text = _(text, activities=activities)
+    response = page(request, "problem.html", status=problem.status, title=_(title), text=text)
     response.headers.update(problem.headers())
     return response
 
@@ -64,7 +103,7 @@ async def problem_page(request: web.Request, problem: Problem) -> web.StreamResp
 async def one_host(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Pages live at one address: a cookie or a return from the bank to another name of this machine would be lost."""
     public_host = request.app[SETTINGS].public_host
-    is_page = request.method in {"GET", "HEAD"} and not request.path.startswith(("/health/", "/webhooks/"))
+    is_page = request.method in {"GET", "HEAD"} and not request.path.startswith(("/health/", "/webhooks/", "/api/"))
     if is_page and request.host != public_host:
         return see(f"{request.app[SETTINGS].public_url}{request.rel_url}")
     return await handler(request)
@@ -80,7 +119,7 @@ async def signed_out(request: web.Request, handler: Handler) -> web.StreamRespon
     except SignInUnfinished:
         return see("/premiere-connexion")
     except Told as told:
-        return await problem_page(request, told.problem)
+        return await problem(request, told.problem)
 
 
 async def with_security_headers(request: web.Request, response: web.StreamResponse) -> None:

@@ -7,24 +7,13 @@ from uuid import UUID
 
 from aiohttp import web
 
-from contracts.api.billing import Price, PriceList
 from contracts.api.planning import BookingOutcome, LineOutcome, LineRefusal
+from contracts.api.tariffs import Price, PriceList
 from contracts.failures import Forbidden, Unavailable
 from contracts.identity import Identity
+from gateway.pages.planning_words import why
 from gateway.pages.rendering import page, signed_in
 from gateway.services import SERVICES, Told
-
-REFUSALS = {
-    LineRefusal.CLOSED: "jour fermé",
-    LineRefusal.PAST_DEADLINE: "délai dépassé",
-    LineRefusal.NOT_YET_OPEN: "les réservations ne sont pas encore ouvertes",
-    LineRefusal.FULL: "complet",
-    LineRefusal.NOT_ENROLLED: "votre enfant n'est pas inscrit à cette activité",
-    LineRefusal.NOT_OFFERED: "l'activité n'a pas lieu ce jour-là",
-    LineRefusal.CHANGED_ELSEWHERE: "ce jour a été changé entre-temps, depuis un autre écran",
-    LineRefusal.OTHER_HOUSEHOLD: "jour de l'autre foyer",
-    LineRefusal.NOT_FOR_ALL: "pas possible pour tous les enfants choisis",
-}
 
 Lines = dict[str, list[LineOutcome]]
 """By the activity's label, in order of days."""
@@ -69,4 +58,4 @@ def recap(
         for outcome in outcomes
         if outcome.lines
     ]
-    return page(request, "recap.html", person, child_id=child_id, month=month, parts=parts, refusals=REFUSALS)
+    return page(request, "recap.html", person, child_id=child_id, month=month, parts=parts, why=why)

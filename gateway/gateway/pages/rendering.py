@@ -4,78 +4,27 @@ import hashlib
 import hmac
 import re
 import secrets
-from datetime import date, datetime
 from typing import Any
 from uuid import uuid4
 
 import jinja2
 from aiohttp import web
-from babel.dates import format_date
-from babel.numbers import format_currency
 from markdown_it import MarkdownIt
 from markupsafe import Markup
 
-from chassis.clock import PARIS
 from contracts.failures import Forbidden
 from contracts.identity import Identity
+from contracts.model import Language
+from gateway import languages
 from gateway.assets import asset_url
 from gateway.services import SERVICES, SignedOut
 from gateway.settings import SETTINGS, Settings
 
 NONCE_BYTES = 8
+OF_ACCOUNT = "compte"
 DEVICE = re.compile(r"[A-Za-z0-9_-]{32}")
 DEVICE_SECONDS = 400 * 86_400
-WEEKDAYS = ("Lu", "Ma", "Me", "Je", "Ve", "Sa", "Di")
 _MARKDOWN = MarkdownIt("commonmark", {"html": False, "linkify": False}).disable("image")
-
-
-def euros(cents: int) -> str:
-    """Cents as people write euros."""
-    whole, rest = divmod(abs(cents), 100)
-    text: str = format_currency(whole, "EUR", "#,##0", locale="fr_FR", currency_digits=False)
-    return f"{'−' if cents < 0 else ''}{text},{rest:02d}\u00a0€"
-
-
-def written(cents: int) -> str:
-    """An amount as it is typed in a form: « 42,50 »."""
-    return f"{cents // 100},{cents % 100:02d}"
-
-
-def quotient(cents: int) -> str:
-    """A family quotient as people write it: « 845 », « 845,50 »."""
-    return euros(cents).removesuffix("\u00a0€").removesuffix(",00")
-
-
-def month(value: date) -> str:
-    return format_date(value, "LLLL y", locale="fr_FR")
-
-
-def long_day(value: date) -> str:
-    return format_date(value, "EEEE d MMMM", locale="fr_FR")
-
-
-def brief_day(value: date) -> str:
-    """A day among those of its month: « lun. 7 »."""
-    return format_date(value, "EEE d", locale="fr_FR").replace(" ", "\u00a0")
-
-
-def short_day(value: date) -> str:
-    """A day as in « mes dernières modifications »: « Je 24-12-2015 »."""
-    return f"{WEEKDAYS[value.weekday()]} {value:%d-%m-%Y}"
-
-
-def instant(value: datetime) -> str:
-    at = value.astimezone(PARIS)
-    return f"{short_day(at.date())} à {at:%H:%M}"
-
-
-def deadline(value: datetime, month: date | None = None) -> str:
-    """A deadline, as short as it can be said: « jeu. 3 à 12 h » on the page of its month, else « jeu. 3/12 à 12 h »."""
-    at = value.astimezone(PARIS)
-    is_of_month = month is not None and (at.year, at.month) == (month.year, month.month)
-    minutes = f"\u00a0{at:%M}" if at.minute else ""
-    day = format_date(at, "EEE d" if is_of_month else "EEE d/MM", locale="fr_FR").replace(" ", "\u00a0")
-    return f"{day} à\u00a0{at.hour}\u00a0h{minutes}"
 
 
 def markdown(text: str) -> Markup:
@@ -90,16 +39,17 @@ templates = jinja2.Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-templates.globals["asset"] = asset_url
+templates.globals.update(asset=asset_url, _=languages.marked, ngettext=languages.marked_count)
+templates.globals.update(language=languages.language, weekday=languages.weekday)
 templates.filters.update(
-    euros=euros,
-    quotient=quotient,
-    month=month,
-    long_day=long_day,
-    brief_day=brief_day,
-    short_day=short_day,
-    instant=instant,
-    deadline=deadline,
+    euros=languages.euros,
+    quotient=languages.quotient,
+    month=languages.month,
+    long_day=languages.long_day,
+    brief_day=languages.brief_day,
+    short_day=languages.short_day,
+    instant=languages.instant,
+    deadline=languages.deadline,
     markdown=markdown,
 )
 
@@ -118,9 +68,29 @@ def session_of(request: web.Request) -> str:
 
 
 async def signed_in(request: web.Request) -> tuple[str, Identity]:
-    """The session and who it is; ``SignedOut`` when it is over."""
+    """The session and who it is; ``SignedOut`` when it is over. From here on the household's language is spoken,
+    unless the person chose one.
+    """
     session = session_of(request)
-    return session, await request.app[SERVICES].who(session)
+    token = await request.app[SERVICES].token(session, "planning")
+    speak_to(request, token.locale)
+    return session, token.identity
+
+
+def language_cookie(settings: Settings) -> str:
+    return f"{cookie_name(settings)}-langue"
+
+
+def chosen_language(request: web.Request) -> tuple[Language | None, bool]:
+    """What this browser keeps of a choice of language, and whether it is that of the account that signed in last."""
+    said, _, whose = request.cookies.get(language_cookie(request.app[SETTINGS]), "").partition(".")
+    return (Language(said) if said in set(Language) else None), whose == OF_ACCOUNT
+
+
+def speak_to(request: web.Request, unchosen: Language) -> None:
+    """Write in the reader's own choice, else as ``unchosen`` says; the town hall's pages are in French."""
+    is_of_town_hall = request.path.startswith("/mairie")
+    languages.speak(Language.FR if is_of_town_hall else chosen_language(request)[0] or unchosen)
 
 
 def client_address(request: web.Request) -> str:
@@ -166,11 +136,21 @@ def page(
         "form_token": form_token(request),
         "new_key": lambda: uuid4().hex,
         "path": request.path,
+        "here": _address(request),
     }
     text = templates.get_template(template).render({**common, **values})
-    response = web.Response(text=text, status=status, content_type="text/html", headers={"Cache-Control": "no-store"})
+    headers = {"Cache-Control": "no-store", "Content-Language": languages.language()}
+    response = web.Response(text=text, status=status, content_type="text/html", headers=headers)
     response.enable_compression()
     return response
+
+
+def _address(request: web.Request) -> str:
+    """Where to come back to in another language: this page, or the one whose form it answers."""
+    if request.method in {"GET", "HEAD"}:
+        return request.path_qs
+    sent_from = request.headers.get("Referer", "").removeprefix(request.app[SETTINGS].public_url)
+    return sent_from if sent_from.startswith("/") else "/"
 
 
 def keep_session(request: web.Request, response: web.Response, session: str) -> web.Response:
@@ -201,6 +181,17 @@ def keep_device(request: web.Request, response: web.Response, device: str) -> we
         path="/",
     )
     return response
+
+
+def keep_language(request: web.Request, response: web.Response, chosen: Language | None, *, of_account: bool) -> None:
+    """Let the browser remember what was chosen, by who is signed in or by whoever reads; or forget it."""
+    settings = request.app[SETTINGS]
+    name, is_secure = language_cookie(settings), settings.is_secure
+    if chosen is None:
+        response.del_cookie(name, path="/", secure=is_secure)
+        return
+    value = f"{chosen}.{OF_ACCOUNT}" if of_account else chosen.value
+    response.set_cookie(name, value, max_age=DEVICE_SECONDS, httponly=True, secure=is_secure, samesite="Lax", path="/")
 
 
 def see(path: str) -> web.Response:

@@ -8,6 +8,8 @@ from pydantic import SecretStr, ValidationError
 from contracts.api.auth import SignIn
 from contracts.api.notifier import Announcement
 from contracts.failures import Unavailable
+from gateway.languages import N_, _, ngettext
+from gateway.pages.language import in_language_of
 from gateway.pages.rendering import (
     checked_form,
     client_address,
@@ -22,10 +24,9 @@ from gateway.pages.rendering import (
 from gateway.services import SERVICES, SignedOut, Told
 from gateway.settings import SETTINGS
 
-WRONG = "Ces deux codes ne vont pas ensemble. Vérifiez-les, puis recommencez."
-LOCKED = "Trop d'essais. Attendez {minutes} avant de recommencer, ou demandez un lien par « Codes oubliés ? »."
-CHANGED = "Votre nouveau code secret est enregistré. Connectez-vous."
-OVER = "Votre session est terminée. Reconnectez-vous pour continuer."
+WRONG = N_("Ces deux codes ne vont pas ensemble. Vérifiez-les, puis recommencez.")
+CHANGED = N_("Votre nouveau code secret est enregistré. Connectez-vous.")
+OVER = N_("Votre session est terminée. Reconnectez-vous pour continuer.")
 
 routes = web.RouteTableDef()
 
@@ -40,7 +41,7 @@ async def _form(
     request: web.Request, *, status: int = 200, wrong: str = "", notice: str = "", identifier: str = ""
 ) -> web.Response:
     try:
-        _, raw = await request.app[SERVICES].raw("notifier", "GET", "/announcement")
+        _headers, raw = await request.app[SERVICES].raw("notifier", "GET", "/announcement")
         announcement = Announcement.model_validate_json(raw).markdown
     except (Unavailable, Told):
         announcement = ""  # the message is an extra: signing in works without notifier
@@ -50,7 +51,7 @@ async def _form(
         status=status,
         announcement=announcement,
         wrong=wrong,
-        notice=notice,
+        notice=_(notice) if notice else "",
         identifier=identifier,
     )
 
@@ -71,18 +72,23 @@ async def sign_in(request: web.Request) -> web.Response:
         )
         opened = await request.app[SERVICES].sign_in(wish)
     except ValidationError:
-        return await _form(request, status=401, wrong=WRONG)
+        return await _form(request, status=401, wrong=_(WRONG))
     except Told as told:
         if told.status == 429:
             return await _form(request, status=429, wrong=locked(told), identifier=identifier)
-        return await _form(request, status=401, wrong=WRONG, identifier=identifier)
-    return keep_device(request, keep_session(request, see("/"), opened.session), device)
+        return await _form(request, status=401, wrong=_(WRONG), identifier=identifier)
+    response = keep_device(request, keep_session(request, see("/"), opened.session), device)
+    return await in_language_of(request, response, opened)
 
 
 def locked(told: Told) -> str:
     """How long to wait, and the way around."""
     minutes = -(-int(told.facts.get("retry_after_seconds", 60)) // 60)
-    return LOCKED.format(minutes=f"{minutes} minute{'s' if minutes > 1 else ''}")
+    return ngettext(
+        "Trop d'essais. Attendez {count} minute avant de recommencer, ou demandez un lien par « Codes oubliés ? ».",
+        "Trop d'essais. Attendez {count} minutes avant de recommencer, ou demandez un lien par « Codes oubliés ? ».",
+        minutes,
+    )
 
 
 @routes.post("/deconnexion")

@@ -24,7 +24,8 @@ from contracts.api.tariffs import (
 )
 from contracts.failures import Unavailable
 from contracts.identity import Permission
-from gateway.pages.rendering import checked_form, page, see, short_day
+from gateway.languages import short_day
+from gateway.pages.rendering import checked_form, page, see
 from gateway.pages.staff import staff, typed_cents, typed_day
 from gateway.services import SERVICES, Told
 

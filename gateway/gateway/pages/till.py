@@ -13,7 +13,8 @@ from contracts.api.tariffs import HouseholdTerms, TermsWish
 from contracts.api.till import AccountList, Journal, Receipt, ReceiptWish, RefundWish
 from contracts.failures import Invalid
 from contracts.identity import Permission
-from gateway.pages.rendering import checked_form, euros, page, see, written
+from gateway.languages import euros, written
+from gateway.pages.rendering import checked_form, page, see
 from gateway.pages.staff import staff, typed_cents, typed_day
 from gateway.services import SERVICES, Told
 

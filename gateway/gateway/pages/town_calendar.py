@@ -28,7 +28,8 @@ from contracts.api.planning import (
 )
 from contracts.failures import NotFound
 from contracts.identity import Identity, Permission
-from gateway.pages.rendering import checked_form, deadline, page, see, short_day
+from gateway.languages import deadline, short_day
+from gateway.pages.rendering import checked_form, page, see
 from gateway.pages.staff import staff
 from gateway.services import SERVICES, Told
 

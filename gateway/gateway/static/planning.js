@@ -4,7 +4,8 @@ const list = document.getElementById("wishes");
 const sum = document.getElementById("sum");
 const month = document.getElementById("month");
 const detail = document.getElementById("detail");
-const euros = new Intl.NumberFormat("fr-FR", { style: "currency", currency: "EUR" });
+const euros = new Intl.NumberFormat(document.documentElement.lang, { style: "currency", currency: "EUR" });
+const unchanged = sum.textContent;
 let leaving = false;
 
 const boxes = [...form.querySelectorAll("input[data-was]")];
@@ -36,9 +37,9 @@ function lines(some) {
 function show() {
   const some = changed();
   list.replaceChildren(...lines(some));
-  const count = some.length === 1 ? "1 changement" : `${some.length} changements`;
+  const count = some.length === 1 ? sum.dataset.one : sum.dataset.several.replace("%s", some.length);
   const price = some.some((box) => box.dataset.cents) ? `, ${signed(cost(some))}` : "";
-  sum.textContent = some.length ? count + price : "Cochez ou décochez des jours, puis validez.";
+  sum.textContent = some.length ? count + price : unchanged;
   detail.hidden = !some.length;
   if (month) month.textContent = euros.format((Number(month.dataset.cents) + cost(some)) / 100);
   for (const box of boxes) {
@@ -91,12 +92,12 @@ function tickHere(helper) {
 detail.addEventListener("click", () => {
   const isOpen = detail.closest(".side").classList.toggle("unfolded");
   detail.setAttribute("aria-expanded", String(isOpen));
-  detail.textContent = isOpen ? "Cacher le détail" : "Voir le détail";
+  [detail.textContent, detail.dataset.other] = [detail.dataset.other, detail.textContent];
 });
 
 const helper = document.getElementById("fill");
 if (helper) {
-  const here = element("button", "Cocher dans cette page");
+  const here = element("button", helper.dataset.here);
   here.type = "button";
   here.className = "button";
   here.addEventListener("click", () => { tickHere(helper); form.scrollIntoView(); });

@@ -7,7 +7,7 @@ from uuid import uuid4
 
 import pytest
 
-from auth.__main__ import create_staff, export_families, import_families
+from auth.__main__ import create_staff, export_families, import_families, republish
 from auth.jobs import one_import
 from chassis.database import DATABASE
 from chassis.testing import eventually
@@ -89,6 +89,62 @@ async def test_what_differs_is_said_in_words_and_reaches_every_household_of_a_sh
         ("C3", 1, True),
     ]
     assert views[1]["children"][0]["class_name"] == "CE2"
+
+
+def with_language(content: str, **languages: str) -> str:
+    """The file with a column « Langue »: of the households named, those words; of the others, nothing."""
+    head, *lines = content.splitlines()
+    told = [f"{line};{languages.get(line.split(';')[0], '')}" for line in lines]
+    return "\n".join([f"{head};Langue", *told])
+
+
+async def test_the_language_of_a_household_comes_by_file_and_stays_when_nothing_is_said_of_it(town: Any) -> None:
+    headers = await town.staff()
+    shown = await read(town, with_language(FILE, A1="anglais", B2="Français"), headers)
+    added = {each["reference"]: each["details"] for each in shown["report"]["differences"]}
+    assert "langue : anglais" in added["A1"]
+    assert not any("langue" in each for each in (*added["B2"], *added["C3"]))
+    await apply(town, shown, headers)
+    kept = await town.sql("SELECT string_agg(reference || locale, ' ' ORDER BY reference) FROM household")
+    assert kept == "A1en B2fr C3fr"
+    for unsaid in (FILE, with_language(FILE)):
+        assert counts(await read(town, unsaid, headers)) == (0, 0, 0, 3)
+    export = await (await town.client.get("/households.csv", headers=headers)).text()
+    assert [line.split(";")[6] for line in export.splitlines()] == ["Langue", "anglais", "anglais", *["français"] * 2]
+    assert counts(await read(town, export, headers)) == (0, 0, 0, 3)
+    moved = await read(town, with_language(FILE, A1="fr", C3="EN"), headers)
+    changes = {each["reference"]: each["details"] for each in moved["report"]["differences"]}
+    assert changes == {"A1": ["langue : anglais → français"], "C3": ["langue : français → anglais"]}
+
+
+async def test_a_language_nobody_knows_is_refused_by_line_and_column(town: Any) -> None:
+    headers = await town.staff()
+    lines = with_language(FILE, A1="fr", B2="klingon").splitlines()
+    view = await read(town, "\n".join([*lines[:2], lines[2].removesuffix("fr") + "en", *lines[3:]]), headers)
+    errors = [(each["line"], each["column"], each["message"]) for each in view["report"]["errors"]]
+    assert errors == [
+        (3, "Langue", "diffère de la ligne 2, qui décrit le même foyer"),
+        (4, "Langue", "les langues connues : français, anglais"),
+    ]
+
+
+async def test_the_language_is_told_to_who_signs_in_told_again_and_exported(town: Any, tmp_path: Path) -> None:
+    made = await town.has_household(locale="en")
+    session = await town.session()
+    assert (await (await town.token_of(session)).json())["locale"] == "en"
+    assert (await (await town.post("/sessions/state", {"session": session})).json())["locale"] == "en"
+    staff = await town.session("admin", "admin-secret")
+    assert (await (await town.token_of(staff)).json())["locale"] == "fr"
+    assert (await town.mailed("auth.household.changed"))["locale"] == "en"
+    assert await republish(town.settings, []) == 0
+    assert (await town.mailed("auth.household.changed"))["locale"] == "en"
+    path = f"/households/{made['household_id']}"
+    export = await (await town.client.get(f"{path}/export", headers=await town.headers(session))).json()
+    assert export["household"]["locale"] == "en"
+    response = await town.post("/letters", {"household_id": made["household_id"]}, await town.staff())
+    assert "Your access codes" in letter_text(await response.read(), tmp_path)
+    assert (await town.post(f"{path}/erase", {"reference": "F-0001"}, await town.staff())).status == 204
+    assert await town.sql("SELECT locale FROM household") == "fr"
 
 
 async def test_households_the_file_lacks_are_closed_only_when_asked_and_their_guardians_signed_out(town: Any) -> None:
@@ -214,6 +270,7 @@ async def test_staff_change_a_household_as_they_saw_it_or_not_at_all(town: Any) 
         "seen_version": 1,
         "name": "Famille Dupont",
         "address": ["8 rue Neuve"],
+        "locale": "en",
         "guardians": [
             {"guardian_id": guardian["guardian_id"], "first_name": "Camille", "last_name": "Durand", "email": "x@y.fr"},
             {"first_name": "Noa", "last_name": "Dupont"},
@@ -224,7 +281,14 @@ async def test_staff_change_a_household_as_they_saw_it_or_not_at_all(town: Any) 
     answer = await town.client.put(path, json=wish, headers=headers)
     assert answer.status == 200, await answer.text()
     view = await answer.json()
-    assert (view["version"], view["guardians"][0]["last_name"]) == (2, "Durand")
+    assert (view["version"], view["guardians"][0]["last_name"], view["locale"]) == (2, "Durand", "en")
+    told = await town.mailed("auth.household.changed")
+    while told["version"] == 1:
+        told = await town.mailed("auth.household.changed")
+    assert told["locale"] == "en"
+    assert (
+        await town.client.put(path, json={**wish, "seen_version": 2, "locale": "de"}, headers=headers)
+    ).status == 422
     assert view["guardians"][0]["email"] == "camille@example.org"
     assert view["children"][0]["custody_days"][0]["last_day"] == "2026-09-14"
     assert (await town.client.put(path, json=wish, headers=headers)).status == 409
@@ -245,7 +309,14 @@ async def test_staff_join_another_households_child_and_both_households_hear_of_i
     second, headers = await town.has_household(**wanted), await town.staff()
     guardian = {k: second["guardians"][0][k] for k in ("guardian_id", "first_name", "last_name")}
     child = {**first["children"][0], "class_name": "CE2", "custody": "odd_weeks"}
-    wish = {"seen_version": 1, "name": "B", "address": ["2 rue B"], "guardians": [guardian], "children": [child]}
+    wish = {
+        "seen_version": 1,
+        "name": "B",
+        "address": ["2 rue B"],
+        "locale": "fr",
+        "guardians": [guardian],
+        "children": [child],
+    }
     answer = await town.client.put(f"/households/{second['household_id']}", json=wish, headers=headers)
     assert answer.status == 200, await answer.text()
     shown = await (await town.client.get(f"/households/{first['household_id']}", headers=headers)).json()

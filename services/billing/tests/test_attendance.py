@@ -64,10 +64,10 @@ async def test_a_parent_reads_what_an_absence_would_cost_before_booking(town: An
     household = await town.household()
     path = f"/households/{household}/prices"
     (price,) = (await (await town.client.get(path, headers=town.parent(household))).json())["prices"]
-    assert price["attendance"].replace("\N{NO-BREAK SPACE}", " ") == (
-        "D'après le pointage : absence justifiée non facturée · absence non justifiée 50 % du prix, sauf 1 par mois · "
-        "sans réservation +2 € · départ en retard +5 €"
-    )
+    assert price["attendance"] == {
+        **{"justified_percent": 0, "unjustified_percent": 50, "free_absences": 1},
+        **{"extra_cents": 200, "late_pickup_cents": 500},
+    }
 
 
 async def test_days_that_nobody_checked_are_named_before_publishing(town: Any) -> None:

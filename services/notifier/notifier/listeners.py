@@ -49,7 +49,7 @@ async def keep_guardians(event: GuardianChanged, tx: Transaction) -> None:
 
 @listeners.on(HouseholdChanged)
 async def keep_schools(event: HouseholdChanged, tx: Transaction) -> None:
-    """Know which families a school's message is for."""
+    """Know which families a school's message is for, and the language of each."""
     await contacts.save_household(tx, event)
 
 

@@ -11,7 +11,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from chassis.clock import now
 from chassis.sealing import Seal
 from chassis.testing import eventually
-from contracts.events.auth import EmailGiven, EmailReplaced, GuardianChanged, ResetRequested
+from contracts.events.auth import EmailGiven, EmailReplaced, GuardianChanged, HouseholdChanged, ResetRequested
 from contracts.events.payment import PaymentRefused, Unpaid
 from contracts.events.planning import BookedDay, BookingsChanged, Channel, PlaceGranted
 from notifier.app import build
@@ -191,6 +191,24 @@ async def test_optional_mails_are_left_with_one_click(post: Any) -> None:
     await post.hears(post.published())
     await post.probe.publish(post.confirmed())
     assert [each["Subject"][:12] for each in await post.mails(2)][1] == "Your payment"
+
+
+async def test_a_guardian_who_has_not_chosen_is_written_to_in_the_household_s_language(post: Any) -> None:
+    family = {"household_id": post.household, "reference": "F-1", "name": "D", "address": ("1 rue",), "children": ()}
+    await post.known()
+    await post.hears(HouseholdChanged(**family, version=2, active=True, locale="en"))
+    await post.hears(HouseholdChanged(**family, version=1, active=True, locale="fr"))
+    await post.probe.publish(post.confirmed())
+    assert (await post.mails(1))[0]["Content-Language"] == "en"
+    await post.wants(booking_recap=True)
+    await post.probe.publish(post.confirmed())
+    assert (await post.mails(2))[1]["Content-Language"] == "en"
+    await post.wants(language="fr")
+    await post.probe.publish(post.confirmed())
+    assert (await post.mails(3))[2]["Content-Language"] == "fr"
+    await post.wants(language=None)
+    await post.probe.publish(post.confirmed())
+    assert (await post.mails(4))[3]["Content-Language"] == "en"
 
 
 async def test_who_may(post: Any) -> None:

@@ -173,4 +173,4 @@ def _wanted(known: Household, wish: HouseholdUpdate, shared: dict[UUID, Child]) 
         Guardian(g.first_name, g.last_name, checked_email(g.email) if g.email else None, g.guardian_id)
         for g in wish.guardians
     )
-    return Household(known.reference, wish.name, wish.address, guardians, tuple(places))
+    return Household(known.reference, wish.name, wish.address, guardians, tuple(places), locale=wish.locale)

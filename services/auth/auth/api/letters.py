@@ -63,6 +63,7 @@ async def _draw(
                 reference=household.reference,
                 name=f"{guardian.first_name} {guardian.last_name}",
                 address=household.address,
+                locale=household.locale,
                 identifier=guardian.identifier,
                 secret=secret,
             )

@@ -131,7 +131,9 @@ async def session_state(request: web.Request) -> web.Response:
         account = session.account
         email = await accounts.pending_email(tx, account, now()) or account.email
     return json_response(
-        SessionState(stage=session.stage, identifier=account.identifier, name=account.name, email=email)
+        SessionState(
+            stage=session.stage, identifier=account.identifier, name=account.name, email=email, locale=session.locale
+        )
     )
 
 
@@ -162,7 +164,7 @@ async def exchange(request: web.Request) -> web.Response:
     identity = session.account.identity(session.session_id)
     expires_at = at + timedelta(seconds=request.app[SETTINGS].token_seconds)
     token = await request.app[OWN_KEYS].sign(identity, audience=wish.audience, issued_at=at, expires_at=expires_at)
-    return json_response(Token(token=token, expires_at=expires_at, identity=identity))
+    return json_response(Token(token=token, expires_at=expires_at, identity=identity, locale=session.locale))
 
 
 @routes.get("/.well-known/jwks.json")

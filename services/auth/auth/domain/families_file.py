@@ -12,22 +12,24 @@ from datetime import date, datetime
 
 from auth.domain.addresses import checked_email
 from auth.domain.failures import EmailWrong
-from auth.domain.registry import CUSTODY, Child, Guardian, Household, Place, custody_text, plain
+from auth.domain.registry import CUSTODY, LANGUAGES, Child, Guardian, Household, Place, custody_text, plain
 from contracts.api.auth import FileError
 from contracts.events.auth import Custody, Span
+from contracts.model import Language
 
 LINES_MAX = 60_000
 ERRORS_MAX = 200
 CELL_MAX = 200
 REFERENCE = re.compile(r"^[\w./ -]{1,40}$")
 GUARDIANS_MAX = 4
-HOUSEHOLD = ("Foyer", "Nom du foyer", "Adresse", "Complément", "Code postal", "Commune")
+HOUSEHOLD = ("Foyer", "Nom du foyer", "Adresse", "Complément", "Code postal", "Commune", "Langue")
 GUARDIANS = tuple(f"Responsable {n} {what}" for n in range(1, GUARDIANS_MAX + 1) for what in ("nom", "prénom", "email"))
 CHILD = ("N° enfant", "Nom enfant", "Prénom enfant", "Naissance", "École", "Classe", "Garde")
 COLUMNS = (*HOUSEHOLD, *GUARDIANS, *CHILD)
 REQUIRED = ("Foyer", "Nom du foyer", "Adresse", "Responsable 1 nom", "Responsable 1 prénom", *CHILD[1:6])
 _BY_NAME = {plain(name): name for name in COLUMNS}
 _CUSTODY = {plain(text): custody for custody, text in CUSTODY.items()}
+_LANGUAGE = {plain(said): each for each, text in LANGUAGES.items() for said in (text, each)}
 _SPAN = re.compile(r"(\d{1,2}/\d{1,2}/\d{4})\s*(?:au|-|–)\s*(\d{1,2}/\d{1,2}/\d{4})")
 _FORMULA = ("=", "+", "-", "@", "\t")
 
@@ -134,6 +136,7 @@ class _Families:
         for column, said, before in (
             ("Nom du foyer", household.name, known.name),
             ("Adresse", household.address, known.address),
+            ("Langue", household.locale, known.locale),
             ("Responsable 1 nom", household.guardians, known.guardians),
         ):
             if said != before:
@@ -183,7 +186,16 @@ def _household(cells: dict[str, str]) -> Household:
             guardians.append(Guardian(_text(cells, prenom), _text(cells, nom), _email(cells, email)))
     if len({plain(each.name) for each in guardians}) < len(guardians):
         raise _Wrong("Responsable 2 nom", "deux responsables du foyer ont le même nom")
-    return Household(_reference(cells, "Foyer"), _text(cells, "Nom du foyer"), address, tuple(guardians))
+    reference, name = _reference(cells, "Foyer"), _text(cells, "Nom du foyer")
+    return Household(reference, name, address, tuple(guardians), locale=_language(cells))
+
+
+def _language(cells: dict[str, str]) -> Language | None:
+    """The language of the cell; None for an empty one, or a file without that column: nothing is said of it."""
+    value = _text(cells, "Langue", wanted=False)
+    if value and plain(value) not in _LANGUAGE:
+        raise _Wrong("Langue", f"les langues connues : {', '.join(LANGUAGES.values())}")
+    return _LANGUAGE[plain(value)] if value else None
 
 
 def _email(cells: dict[str, str], column: str) -> str | None:
@@ -245,6 +257,7 @@ def _row(household: Household, place: Place | None) -> list[str]:
     town = re.match(r"^(\d{5}) (.+)$", more[-1]) if more else None
     rest = more[:-1] if town else more
     cells = [household.reference, household.name, street, "\n".join(rest), *(town.groups() if town else ("", ""))]
+    cells.append(LANGUAGES[household.locale or Language.FR])
     for number in range(GUARDIANS_MAX):
         each = household.guardians[number] if number < len(household.guardians) else None
         cells += [each.last_name, each.first_name, each.email or ""] if each else ["", "", ""]

@@ -13,9 +13,11 @@ from types import MappingProxyType
 from uuid import UUID
 
 from contracts.events.auth import Custody, Span
+from contracts.model import Language
 
 NewId = Callable[[], UUID]
 CUSTODY = {Custody.FREE: "libre", Custody.EVEN_WEEKS: "semaines paires", Custody.ODD_WEEKS: "semaines impaires"}
+LANGUAGES = {Language.FR: "français", Language.EN: "anglais"}
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,7 @@ class Place:
 
 @dataclass(frozen=True)
 class Household:
-    """A household, whole."""
+    """A household, whole; without a ``locale`` it keeps the one it has, and a new one reads French."""
 
     reference: str
     name: str
@@ -70,6 +72,7 @@ class Household:
     places: tuple[Place, ...] = ()
     household_id: UUID | None = None
     active: bool = True
+    locale: Language | None = None
 
 
 @dataclass(frozen=True)
@@ -108,7 +111,14 @@ def plan(
     places, added, changed = _places(base, wanted, children, others, new_id)
     kept = {each.guardian_id for each in guardians}
     before = {each.guardian_id: each for each in base.guardians}
-    after = replace(wanted, household_id=base.household_id, guardians=guardians, places=places, active=True)
+    after = replace(
+        wanted,
+        household_id=base.household_id,
+        guardians=guardians,
+        places=places,
+        active=True,
+        locale=wanted.locale or base.locale or Language.FR,
+    )
     if known is not None and after == known and not added and not changed:
         return None
     return Plan(
@@ -174,13 +184,18 @@ def custody_text(place: Place) -> str:
 
 def _details(base: Household, after: Household, *, is_new: bool) -> list[str]:
     """What changes, in the town hall's words."""
+    was, language = LANGUAGES[base.locale or Language.FR], LANGUAGES[after.locale or Language.FR]
     if is_new:
-        return [*(f"responsable : {each.name}" for each in after.guardians), *(_child_line(p) for p in after.places)]
+        spoken = [f"langue : {language}"] if after.locale is not Language.FR else []
+        guardians = [f"responsable : {each.name}" for each in after.guardians]
+        return [*spoken, *guardians, *(_child_line(place) for place in after.places)]
     lines = [] if base.active else ["foyer rouvert"]
     if base.name != after.name:
         lines.append(f"nom : {base.name} → {after.name}")
     if base.address != after.address:
         lines.append(f"adresse : {', '.join(base.address)} → {', '.join(after.address)}")
+    if was != language:
+        lines.append(f"langue : {was} → {language}")
     lines += _guardian_lines(base, after)
     return lines + _place_lines(base, after)
 

@@ -24,6 +24,7 @@ def changed(view: HouseholdView) -> HouseholdChanged:
         address=view.address,
         active=view.active,
         erased=view.erased,
+        locale=view.locale,
         children=view.children,
     )
 

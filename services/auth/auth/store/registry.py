@@ -11,6 +11,7 @@ from auth.store.accounts import guardian_of
 from chassis.database import Transaction
 from contracts.api.auth import GuardianView, HouseholdView, HouseholdWish
 from contracts.events.auth import Custody, GuardianChanged, HouseholdChild, Span
+from contracts.model import Language
 
 BATCH = 500
 
@@ -30,10 +31,12 @@ async def household_by_reference(tx: Transaction, reference: str) -> tuple[UUID,
 async def add_household(tx: Transaction, wish: HouseholdWish, digest: bytes) -> UUID:
     """The household and its children; a child that another household has is joined, not copied."""
     household_id: UUID = await tx.fetchval(
-        "INSERT INTO household (reference, name, address, wish_digest) VALUES ($1, $2, $3, $4) RETURNING household_id",
+        "INSERT INTO household (reference, name, address, locale, wish_digest) VALUES ($1, $2, $3, $4, $5) "
+        "RETURNING household_id",
         wish.reference,
         wish.name,
         list(wish.address),
+        wish.locale,
         digest,
     )
     for position, child in enumerate(wish.children):
@@ -97,6 +100,7 @@ async def load(tx: Transaction, ids: Sequence[UUID] | None = None) -> dict[str, 
             tuple(places[row["household_id"]]),
             row["household_id"],
             row["active"],
+            Language(row["locale"]),
         )
         for row in rows
     }
@@ -152,10 +156,10 @@ async def carry_out(
 
 async def _write_households(tx: Transaction, plans: Sequence[Plan]) -> None:
     await tx.executemany(
-        "INSERT INTO household (household_id, reference, name, address) VALUES ($1, $2, $3, $4) "
-        "ON CONFLICT (household_id) DO UPDATE SET name = $3, address = $4, active = true, "
+        "INSERT INTO household (household_id, reference, name, address, locale) VALUES ($1, $2, $3, $4, $5) "
+        "ON CONFLICT (household_id) DO UPDATE SET name = $3, address = $4, locale = $5, active = true, "
         "version = household.version + 1",
-        [(p.after.household_id, p.after.reference, p.after.name, list(p.after.address)) for p in plans],
+        [(p.household_id, p.reference, p.name, list(p.address), p.locale) for p in (plan.after for plan in plans)],
     )
 
 
@@ -278,6 +282,7 @@ async def households(tx: Transaction, ids: Sequence[UUID]) -> list[HouseholdView
             address=tuple(row["address"]),
             active=row["active"],
             erased=row["erased_at"] is not None,
+            locale=Language(row["locale"]),
             guardians=tuple(adults[row["household_id"]]),
             children=tuple(children[row["household_id"]]),
         )

@@ -43,8 +43,8 @@ async def export(
 async def erase(tx: Transaction, household_id: UUID, at: datetime) -> None:
     """Names, addresses and codes go; a child that another household has stays with it."""
     await tx.execute(
-        "UPDATE household SET name = $2, address = ARRAY[$2], wish_digest = NULL, active = false, erased_at = $3 "
-        "WHERE household_id = $1",
+        "UPDATE household SET name = $2, address = ARRAY[$2], locale = DEFAULT, wish_digest = NULL, active = false, "
+        "erased_at = $3 WHERE household_id = $1",
         household_id,
         ERASED,
         at,

@@ -10,17 +10,19 @@ from auth.domain.sign_in import SessionTimes, stage
 from auth.store.accounts import Account, account_of, token_hash
 from chassis.database import Transaction
 from contracts.api.auth import SessionView, Stage
+from contracts.model import Language
 
 
 @dataclass(frozen=True)
 class Session:
-    """A session and whose it is."""
+    """A session, whose it is, and the household's language; French for staff."""
 
     session_id: UUID
     user_agent: str
     code_given: bool
     times: SessionTimes
     account: Account
+    locale: Language
 
     @property
     def stage(self) -> Stage:
@@ -60,14 +62,16 @@ async def is_new_device(tx: Transaction, account_id: UUID, device: str, now: dat
 async def session_by_token(tx: Transaction, token: str) -> Session | None:
     """The session of that token, over or not; its account is active."""
     row = await tx.fetchrow(
-        "SELECT s.session_id, s.user_agent, s.code_given, s.created_at, s.last_used_at, s.ended_at, a.* "
-        "FROM session s JOIN account a USING (account_id) WHERE s.token_hash = $1 AND a.active",
+        "SELECT s.session_id, s.user_agent, s.code_given, s.created_at, s.last_used_at, s.ended_at, h.locale, "
+        "a.* FROM session s JOIN account a USING (account_id) LEFT JOIN household h USING (household_id) "
+        "WHERE s.token_hash = $1 AND a.active",
         token_hash(token),
     )
     if row is None:
         return None
     times = SessionTimes(row["created_at"], row["last_used_at"], row["ended_at"])
-    return Session(row["session_id"], row["user_agent"], row["code_given"], times, account_of(row))
+    locale = Language(row["locale"] or Language.FR)
+    return Session(row["session_id"], row["user_agent"], row["code_given"], times, account_of(row), locale)
 
 
 async def touch_session(tx: Transaction, session_id: UUID, now: datetime) -> None:

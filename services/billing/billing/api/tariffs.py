@@ -22,9 +22,10 @@ from chassis.database import DATABASE, Transaction
 from chassis.http import idempotency_key, json_response, path_uuid, read_body
 from chassis.idempotency import recall, remember
 from chassis.identity import household_in_path, require
-from contracts.api.billing import CreditNote, PriceList
+from contracts.api.billing import CreditNote
 from contracts.api.tariffs import (
     HouseholdTerms,
+    PriceList,
     Quote,
     QuotedDay,
     QuoteWish,

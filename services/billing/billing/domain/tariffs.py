@@ -11,8 +11,8 @@ from datetime import date
 from decimal import ROUND_HALF_UP, Decimal
 from uuid import UUID
 
-from contracts.api.billing import Price
-from contracts.api.tariffs import AttendanceRules, Brackets, Proportional, Tariff, Terms
+from contracts.api.tariffs import Brackets, Price, PriceReason, Proportional, Tariff, Terms
+from contracts.api.tariffs import ReasonKind as K
 
 CENT = Decimal(1)
 
@@ -103,72 +103,84 @@ def price(tariff: Tariff, terms: Terms | None, rank: int) -> Price:
     """Apply one rule. ``rank`` is 1 for the eldest child."""
     quotient = terms.quotient_cents if terms else None
     exact, why = _formula(tariff, quotient)
-    words = [tariff.label, *why]
+    reasons = list(why)
     if why and quotient is not None and terms is not None:
-        words.insert(1, f"QF {written(quotient)} depuis le {terms.valid_from:%d/%m/%Y}")
+        reasons.insert(0, PriceReason(kind=K.QUOTIENT, cents=quotient, since=terms.valid_from))
     if tariff.resident is not None:
-        words.append("habitants" if tariff.resident else "hors commune")
+        reasons.append(PriceReason(kind=K.RESIDENTS if tariff.resident else K.NON_RESIDENTS))
     if rank > 1 and tariff.sibling_percents:
         percent = tariff.sibling_percents[min(rank - 2, len(tariff.sibling_percents) - 1)]
         if percent:
             exact = exact * (100 - percent) / 100
-            words.append(f"{rank}e enfant −{percent}\N{NO-BREAK SPACE}%")
+            reasons.append(PriceReason(kind=K.SIBLING, rank=rank, percent=Decimal(percent)))
     return Price(
         activity_id=tariff.activity_id,
         unit_price_cents=rounded(exact),
-        explanation=" · ".join(words),
+        rule=tariff.label,
+        reasons=tuple(reasons),
+        explanation=" · ".join((tariff.label, *map(in_french, reasons))),
         tariff_id=tariff.tariff_id,
         quotient_cents=quotient if why else None,
         quotient_from=terms.valid_from if why and terms and quotient is not None else None,
-        attendance=told(tariff.attendance) if tariff.attendance else None,
+        attendance=tariff.attendance,
     )
 
 
-def told(rules: AttendanceRules) -> str:
-    """What rules of attendance make of a price, for a family that thinks of booking."""
-    justified, unjustified = _due(rules.justified_percent), _due(rules.unjustified_percent)
-    words = [f"absence justifiée {justified}", f"absence non justifiée {unjustified}"]
-    if rules.free_absences:
-        words[1] += f", sauf {rules.free_absences} par mois"
-    for cents, what in ((rules.extra_cents, "sans réservation"), (rules.late_pickup_cents, "départ en retard")):
-        if cents:
-            words.append(f"{what} +{written(cents)}\N{NO-BREAK SPACE}€")
-    return f"D'après le pointage : {' · '.join(words)}"
+FRENCH = {
+    K.QUOTIENT: "QF {cents} depuis le {since}",
+    K.QUOTIENT_UNKNOWN: "QF non connu : tarif prévu dans ce cas",
+    K.EVERY_BRACKET: "toutes tranches",
+    K.BRACKET_UP_TO: "tranche jusqu'à {cents}",
+    K.BRACKET_ABOVE: "tranche au-dessus de {cents}",
+    K.RATE: "taux d'effort {percent}\N{NO-BREAK SPACE}%",
+    K.FLOOR: "tarif plancher",
+    K.CEILING: "tarif plafond",
+    K.RESIDENTS: "habitants",
+    K.NON_RESIDENTS: "hors commune",
+    K.SIBLING: "{rank}e enfant −{percent}\N{NO-BREAK SPACE}%",
+}
 
 
-def _due(percent: int) -> str:
-    return f"{percent}\N{NO-BREAK SPACE}% du prix" if percent else "non facturée"
+def in_french(reason: PriceReason) -> str:
+    """A reason in the words of an invoice, which are the same in every language a family reads."""
+    return FRENCH[reason.kind].format(
+        cents=None if reason.cents is None else written(reason.cents),
+        percent=None if reason.percent is None else f"{reason.percent.normalize():f}".replace(".", ","),
+        rank=reason.rank,
+        since=reason.since and f"{reason.since:%d/%m/%Y}",
+    )
 
 
-def _formula(tariff: Tariff, quotient: int | None) -> tuple[Decimal, list[str]]:
+def _formula(tariff: Tariff, quotient: int | None) -> tuple[Decimal, list[PriceReason]]:
     """The exact price in cents before reductions, and what to say of the quotient: nothing when it plays no part."""
     formula = tariff.formula
     if not isinstance(formula, Brackets | Proportional):
         return Decimal(formula.unit_price_cents), []
     if quotient is None:
-        return Decimal(formula.without_quotient_cents), ["QF non connu : tarif prévu dans ce cas"]
+        return Decimal(formula.without_quotient_cents), [PriceReason(kind=K.QUOTIENT_UNKNOWN)]
     if isinstance(formula, Brackets):
         return _bracket(formula, quotient)
-    rate = f"{formula.rate_percent.normalize():f}".replace(".", ",")
-    why, exact = [f"taux d'effort {rate}\N{NO-BREAK SPACE}%"], quotient * formula.rate_percent / 100
+    why, exact = [PriceReason(kind=K.RATE, percent=formula.rate_percent)], quotient * formula.rate_percent / 100
     if exact < formula.floor_cents:
-        return Decimal(formula.floor_cents), [*why, "tarif plancher"]
+        return Decimal(formula.floor_cents), [*why, PriceReason(kind=K.FLOOR)]
     if exact > formula.ceiling_cents:
-        return Decimal(formula.ceiling_cents), [*why, "tarif plafond"]
+        return Decimal(formula.ceiling_cents), [*why, PriceReason(kind=K.CEILING)]
     return exact, why
 
 
-def _bracket(formula: Brackets, quotient: int) -> tuple[Decimal, list[str]]:
+def _bracket(formula: Brackets, quotient: int) -> tuple[Decimal, list[PriceReason]]:
     below: int | None = None
     for each in formula.brackets:
         if each.up_to_cents is None or quotient <= each.up_to_cents:
             break
         below = each.up_to_cents
-    if each.up_to_cents is None:
-        words = "toutes tranches" if below is None else f"tranche au-dessus de {written(below)}"
+    if each.up_to_cents is not None:
+        reason = PriceReason(kind=K.BRACKET_UP_TO, cents=each.up_to_cents)
+    elif below is not None:
+        reason = PriceReason(kind=K.BRACKET_ABOVE, cents=below)
     else:
-        words = f"tranche jusqu'à {written(each.up_to_cents)}"
-    return Decimal(each.unit_price_cents), [words]
+        reason = PriceReason(kind=K.EVERY_BRACKET)
+    return Decimal(each.unit_price_cents), [reason]
 
 
 def overlapping(wish: Tariff, others: Sequence[Tariff]) -> Tariff | None:

@@ -12,9 +12,9 @@ from pydantic import ValidationError
 
 from billing.domain.attendance import Basis
 from billing.domain.invoicing import Invoiced, Usage, cheaper, draft, shares, unusual
-from billing.domain.tariffs import Child, Household, PriceBook, overlapping, price, rounded
+from billing.domain.tariffs import FRENCH, Child, Household, PriceBook, overlapping, price, rounded
 from contracts.api.billing import AnomalyKind
-from contracts.api.tariffs import Bracket, Brackets, Flat, Proportional, Tariff, Terms
+from contracts.api.tariffs import Bracket, Brackets, Flat, Proportional, ReasonKind, Tariff, Terms
 
 MONTH = date(2026, 11, 1)
 CANTEEN, CHILD, HOUSEHOLD, RULE = UUID(int=1), UUID(int=2), UUID(int=3), UUID(int=4)
@@ -103,6 +103,22 @@ def test_a_price_says_which_rule_which_quotient_and_which_reductions_made_it() -
     assert "QF 9 000,50" in said(price(rule, terms(9_000_50), 1).explanation)
     assert price(rule, terms(845_00), 5).unit_price_cents == price(rule, terms(845_00), 3).unit_price_cents
     assert price(tariff(), terms(845_00), 2).explanation == "Cantine 2026"
+
+
+def test_a_price_brings_the_facts_that_made_it_for_who_words_them() -> None:
+    assert set(FRENCH) == set(ReasonKind)
+    made = price(tariff(EFFORT, sibling_percents=(10,), resident=False), terms(10_00), 2)
+    assert (made.rule, [each.model_dump(mode="json", exclude_none=True) for each in made.reasons]) == (
+        "Cantine 2026",
+        [
+            {"kind": "quotient", "cents": 10_00, "since": "2026-09-01"},
+            {"kind": "rate", "percent": "0.4375"},
+            {"kind": "floor"},
+            {"kind": "non_residents"},
+            {"kind": "sibling", "rank": 2, "percent": "10"},
+        ],
+    )
+    assert [each.kind for each in price(tariff(BRACKETS), terms(900_01), 1).reasons] == ["quotient", "bracket_above"]
 
 
 def test_without_a_quotient_the_declared_price_holds_and_says_so() -> None:

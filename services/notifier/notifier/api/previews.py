@@ -6,8 +6,8 @@ from pathlib import Path
 from aiohttp import web
 
 from chassis.http import public
-from contracts.api.notifier import Language
 from contracts.failures import NotFound
+from contracts.model import Language
 from notifier.channels import letters
 from notifier.channels.examples import event_of, mail_of
 from notifier.domain.mails import Kind

@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from chassis.sealing import Seal
-from contracts.api.notifier import Language
+from contracts.model import Language
 from notifier.channels.letters import EVENTS
 from notifier.domain.mails import Kind, Mail
 from notifier.settings import Settings

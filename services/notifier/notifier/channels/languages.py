@@ -1,30 +1,24 @@
 """The languages of mails: their words, dates and amounts. French is the source; a catalogue has the others."""
 
-from collections.abc import Mapping
 from datetime import date, datetime
-from functools import cache
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from babel.dates import format_date, format_time
-from babel.messages.pofile import read_po
 from babel.numbers import format_decimal
 
-from contracts.api.notifier import Language
+from chassis import languages
+from chassis.languages import Catalogue
+from contracts.model import Language
 from documents import french
 
 CATALOGUES = Path(__file__).parent.parent / "templates" / "languages"
 PARIS = ZoneInfo("Europe/Paris")
 
 
-@cache
-def catalogue(language: Language) -> Mapping[str, str]:
-    """The words of a language by their French; empty for French itself."""
-    if language is Language.FR:
-        return {}
-    with (CATALOGUES / f"{language}.po").open("rb") as file:
-        read = read_po(file, locale=str(language))
-    return {str(message.id): str(message.string) for message in read if message.id}
+def catalogue(language: Language) -> Catalogue:
+    """The words of a language by their French."""
+    return languages.catalogue(CATALOGUES, language)
 
 
 def euros(cents: int, language: Language) -> str:

@@ -17,7 +17,7 @@ from markdown_it import MarkdownIt
 from markupsafe import Markup
 
 from chassis.clock import now
-from contracts.api.notifier import Announcement, Language
+from contracts.api.notifier import Announcement
 from contracts.events.auth import EmailGiven, EmailReplaced, NewDeviceUsed, ResetRequested
 from contracts.events.billing import CreditRefunded, InvoiceCredited, InvoicePublished, InvoiceReminded
 from contracts.events.payment import (
@@ -28,7 +28,7 @@ from contracts.events.payment import (
     PaymentReturned,
 )
 from contracts.events.planning import BookingsChanged, PlaceGranted
-from contracts.model import Contract
+from contracts.model import Contract, Language
 from documents import ticket
 from notifier.channels import languages
 from notifier.domain.mails import OPTIONAL, Kind, Mail
@@ -132,7 +132,7 @@ def _words(language: Language, *, is_html: bool) -> dict[str, Any]:
     catalogue = languages.catalogue(language)
 
     def translate(french: str, **values: object) -> str:
-        said = catalogue.get(french, french)
+        said = catalogue.said(french)
         return Markup(said).format(**values) if is_html else said.format(**values)  # noqa: S704 - said is ours
 
     return {
@@ -168,7 +168,6 @@ def write(mail: Mail, settings: Settings) -> EmailMessage:
     message["Date"] = format_datetime(now())
     message["Message-ID"] = f"<{mail.mail_id}@{settings.mail_from.partition('@')[2]}>"
     message["Auto-Submitted"] = "auto-generated"
-    message["Content-Language"] = mail.language
     if mail.kind in OPTIONAL:
         message["List-Unsubscribe"] = f"<{unsubscribe}>"
         message["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
@@ -178,4 +177,5 @@ def write(mail: Mail, settings: Settings) -> EmailMessage:
     if isinstance(event, PaymentConfirmed):
         name = f"justificatif-{event.ticket.number}.pdf"
         message.add_attachment(ticket(event.ticket), maintype="application", subtype="pdf", filename=name)
+    message["Content-Language"] = mail.language  # last: whatever makes parts moves such a header into the first of them
     return message

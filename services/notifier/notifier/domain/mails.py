@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from contracts.api.notifier import Language
+from contracts.model import Language
 
 PAUSE_MAX = timedelta(hours=1)
 

@@ -144,15 +144,16 @@ async def unsubscribe(tx: Transaction, unsubscribe_key: UUID, kind: Kind, at: da
 
 
 async def save_household(tx: Transaction, event: HouseholdChanged) -> None:
-    """Keep a household's children and their schools, unless a newer version was heard before."""
+    """Keep a household's children, their schools, and its language, unless a newer version was heard before."""
     await tx.execute(
-        "INSERT INTO household (household_id, version, schools, children) VALUES ($1, $2, $3, $4) "
-        "ON CONFLICT (household_id) DO UPDATE SET version = $2, schools = $3, children = $4 "
+        "INSERT INTO household (household_id, version, schools, children, locale) VALUES ($1, $2, $3, $4, $5) "
+        "ON CONFLICT (household_id) DO UPDATE SET version = $2, schools = $3, children = $4, locale = $5 "
         "WHERE household.version < $2",
         event.household_id,
         event.version,
         sorted({child.school for child in event.children}),
         [child.child_id for child in event.children],
+        event.locale,
     )
 
 

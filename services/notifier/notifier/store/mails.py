@@ -4,8 +4,9 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from chassis.database import Transaction
-from contracts.api.notifier import Language, MailStatus, MailView, PaymentMail
+from contracts.api.notifier import MailStatus, MailView, PaymentMail
 from contracts.events import Event
+from contracts.model import Language
 from notifier.domain.mails import PRIORITY, Contact, Kind, Mail, domain_of
 
 MINUTE = timedelta(minutes=1)
@@ -47,7 +48,8 @@ async def claim_mails(
         "WHERE s.domain = due.domain AND s.claimed_at > $5) ORDER BY priority, try_at LIMIT $3) "
         "UPDATE mail m SET try_at = $2, claimed_at = $1, attempts = attempts + 1 FROM allowed "
         "WHERE m.mail_id = allowed.mail_id RETURNING m.mail_id, m.kind, m.recipient, m.first_name, m.event, "
-        "m.attempts, (SELECT language FROM preference p WHERE p.guardian_id = m.person_id) AS language, "
+        "m.attempts, coalesce((SELECT language FROM preference p WHERE p.guardian_id = m.person_id), (SELECT h.locale "
+        "FROM household h JOIN guardian g USING (household_id) WHERE g.guardian_id = m.person_id)) AS language, "
         "(SELECT unsubscribe_key FROM guardian g WHERE g.guardian_id = m.person_id) AS unsubscribe_key",
         now,
         leased_until,

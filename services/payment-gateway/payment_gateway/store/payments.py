@@ -1,7 +1,7 @@
 """Checkouts that may be paid, attempts, and their moves."""
 
 from dataclasses import asdict
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -50,12 +50,6 @@ async def add_attempt(
 ) -> None:
     """An attempt before the bank is asked; ``look_up_at`` is when the clock takes it for lost."""
     day = at.astimezone(UTC).date()
-    number = await tx.fetchval(
-        "INSERT INTO attempt_series (bank, day, last_number) VALUES ($1, $2, 1) "
-        "ON CONFLICT (bank, day) DO UPDATE SET last_number = attempt_series.last_number + 1 RETURNING last_number",
-        bank,
-        day,
-    )
     await tx.execute(
         "INSERT INTO payment (payment_id, checkout_id, household_id, payer_id, payer_email, bank, account, mode, "
         "reference, amount_cents, status, created_at, changed_at, look_up_at, day, number, payer_name) "
@@ -73,9 +67,20 @@ async def add_attempt(
         at,
         look_up_at,
         day,
-        number,
+        await _next_number(tx, bank, day),
         payer_name,
     )
+
+
+async def _next_number(tx: Transaction, bank: str, day: date) -> int:
+    """The number of an attempt in its bank's day, drawn once."""
+    number: int = await tx.fetchval(
+        "INSERT INTO attempt_series (bank, day, last_number) VALUES ($1, $2, 1) "
+        "ON CONFLICT (bank, day) DO UPDATE SET last_number = attempt_series.last_number + 1 RETURNING last_number",
+        bank,
+        day,
+    )
+    return number
 
 
 async def opened_at_bank(
