@@ -8,7 +8,7 @@ MEMBERS := contracts chassis documents gateway deploy/local deploy/bank-simulato
 LOCKS := deploy/requirements
 READY := .venv/.ready
 
-.PHONY: help run reset bench test lint types house domain lock env clean composed restore-drill screenshots asyncapi configuration alerts transitions access
+.PHONY: help run reset bench test lint types house domain lock env clean composed restore-drill screenshots asyncapi openapi configuration alerts transitions access
 
 help:  ## what can be done here
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -53,6 +53,9 @@ domain: $(READY)  ## the pure tests alone
 
 asyncapi: $(READY)  ## write docs/asyncapi.yaml from the contracts
 	@$(BIN)/python tests/contracts/asyncapi.py docs/asyncapi.yaml
+
+openapi: $(READY)  ## write docs/openapi.json from the public API's table and the contracts
+	@$(BIN)/python -c 'from gateway.api.openapi import DOCUMENT; print(DOCUMENT.decode())' > docs/openapi.json
 
 configuration: $(READY)  ## write docs/configuration.md from the classes that check the settings
 	@$(BIN)/python tests/deploy/configuration.py docs/configuration.md

@@ -26,6 +26,8 @@ from chassis.vitals import OUTBOX, Vital, doctor
 OwnCommand = Callable[[Any, list[str]], Coroutine[Any, Any, int]]
 
 START_WAIT_SECONDS = 60
+CONNECTIONS_WAITING_MAX = 4_096
+"""How many connections may wait to be taken on; the kernel's own limit may be lower."""
 
 log = structlog.get_logger()
 
@@ -115,11 +117,14 @@ def _serve(service: Service, settings: EdgeSettings) -> None:
         use_metrics(app, settings, vitals, [queue.name for queue in service.queues])
         return app
 
-    with contextlib.closing(socket.create_server((settings.http_host, settings.http_port), backlog=1024)) as listening:
+    with contextlib.closing(
+        socket.create_server((settings.http_host, settings.http_port), backlog=CONNECTIONS_WAITING_MAX)
+    ) as listening:
         log.info("serving", address="{}:{}".format(*listening.getsockname()[:2]))
         web.run_app(
             build(),
             sock=listening,
+            backlog=CONNECTIONS_WAITING_MAX,
             loop=uvloop.new_event_loop(),
             shutdown_timeout=settings.shutdown_seconds,
             handle_signals=True,

@@ -30,9 +30,19 @@ AWAY = (
 )
 """What asyncpg raises when the server is away, as opposed to refusing a statement."""
 
+BUSY = (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError, asyncpg.QueryCanceledError)
+"""What asyncpg raises when the server gave up a statement that waited or ran too long: worth asking again."""
+
 RETRY_AFTER_SECONDS = 2
 
 log = structlog.get_logger()
+
+
+async def _leave_as_is(_connection: object) -> None:
+    """Nothing of a session outlives its transaction here, so a connection goes back without a question to the server.
+
+    asyncpg still rolls back what was left open.
+    """
 
 
 async def _prepare(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
@@ -43,7 +53,7 @@ async def _prepare(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
 class Database:
     """The service's own database. ``transaction`` is the way in; reads use it as well."""
 
-    def __init__(self, url: str, *, connections_max: int, acquire_seconds: float = 3) -> None:
+    def __init__(self, url: str, *, connections_max: int, acquire_seconds: float = 10) -> None:
         self._url = url
         self._connections_max = connections_max
         self._acquire_seconds = acquire_seconds
@@ -61,6 +71,7 @@ class Database:
             command_timeout=20,
             max_inactive_connection_lifetime=120,
             init=_prepare,
+            reset=_leave_as_is,
             server_settings={
                 "timezone": "UTC",
                 "statement_timeout": "15000",
@@ -82,15 +93,23 @@ class Database:
 
     @contextlib.asynccontextmanager
     async def transaction(self) -> AsyncIterator[Transaction]:
-        """A connection inside a transaction; ``Unavailable`` when the server is away or the pool stays full."""
+        """A connection inside a transaction; ``Unavailable`` when the server is away or too busy."""
+        async with self.reading() as connection, connection.transaction():
+            yield connection
+
+    @contextlib.asynccontextmanager
+    async def reading(self) -> AsyncIterator[Transaction]:
+        """A connection outside any transaction, for a look: each statement sees one instant of its own."""
         assert self._pool is not None, "the database is used before its start"
         try:
-            connection = await self._pool.acquire(timeout=self._acquire_seconds)
+            async with asyncio.timeout(self._acquire_seconds):
+                connection = await self._pool.acquire()
         except AWAY as error:
             raise Unavailable("the database is away or busy", retry_after_seconds=RETRY_AFTER_SECONDS) from error
         try:
-            async with connection.transaction():
-                yield connection
+            yield connection
+        except BUSY as error:
+            raise Unavailable("the database is busy", retry_after_seconds=RETRY_AFTER_SECONDS) from error
         except AWAY as error:
             if connection.is_closed():
                 raise Unavailable("the database went away", retry_after_seconds=RETRY_AFTER_SECONDS) from error

@@ -1,6 +1,7 @@
 """Same key, same answer: a command that costs something may be sent again without doing it twice."""
 
 import hashlib
+from typing import Any
 
 from chassis.database import Transaction
 from contracts.failures import Conflict
@@ -12,22 +13,33 @@ class KeyReused(Conflict):
     code = "idempotency_key_reused"
 
 
+async def recalled(tx: Transaction, scope: str, key: str, request: bytes) -> bytes | None:
+    """The answer given to ``key`` so far, without waiting for one that is being made; raises as ``recall``."""
+    row = await tx.fetchrow("SELECT request, answer FROM idempotency_key WHERE scope = $1 AND key = $2", scope, key)
+    return _answer(row, _digest(request)) if row else None
+
+
 async def recall(tx: Transaction, scope: str, key: str, request: bytes) -> bytes | None:
     """The answer given to ``key``, or None the first time. Requests with the same key wait for each other.
 
     ``scope`` keeps households and commands apart. Raises ``KeyReused`` when the key came with another request.
     """
-    digest = hashlib.sha256(request).digest()
-    await tx.execute(
-        "INSERT INTO idempotency_key (scope, key, request) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
+    digest = _digest(request)
+    row = await tx.fetchrow(
+        "INSERT INTO idempotency_key (scope, key, request) VALUES ($1, $2, $3) "
+        "ON CONFLICT (scope, key) DO UPDATE SET key = excluded.key RETURNING request, answer",
         scope,
         key,
         digest,
     )
-    row = await tx.fetchrow(
-        "SELECT request, answer FROM idempotency_key WHERE scope = $1 AND key = $2 FOR UPDATE", scope, key
-    )
-    assert row is not None, "the row was inserted or found by the statement above"
+    return _answer(row, digest)
+
+
+def _digest(request: bytes) -> bytes:
+    return hashlib.sha256(request).digest()
+
+
+def _answer(row: Any, digest: bytes) -> bytes | None:
     if row["request"] != digest:
         raise KeyReused("this idempotency key was used for another request")
     answer: bytes | None = row["answer"]

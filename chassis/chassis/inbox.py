@@ -152,7 +152,7 @@ class Worker:
                     if is_new:
                         await self.listener.handle(event, tx)
                 return is_new
-            except (Unavailable, asyncpg.SerializationError, asyncpg.DeadlockDetectedError) as error:
+            except (Unavailable, asyncpg.SerializationError) as error:
                 if asyncio.get_running_loop().time() > give_up:
                     raise Later(f"the database is away: {error}") from error
                 log.warning("waiting for the database", queue=self.listener.queue, error=str(error))

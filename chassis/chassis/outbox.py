@@ -38,11 +38,16 @@ async def add(tx: Transaction, *events: Event) -> None:
     """Store events in the caller's transaction; they are published once it has committed, at least once."""
     if not events:
         return
-    await tx.executemany(
-        "INSERT INTO outbox (type, subject, data, correlation_id) VALUES ($1, $2, $3, $4)",
-        [(event.type, event.subject, event.model_dump_json(), correlation_id()) for event in events],
+    await tx.execute(
+        "WITH said AS (INSERT INTO outbox (type, subject, data, correlation_id) "
+        "SELECT type, subject, data, $4 FROM unnest($1::text[], $2::text[], $3::text[]) "
+        "WITH ORDINALITY AS e (type, subject, data, number) ORDER BY number) SELECT pg_notify($5, '')",
+        [event.type for event in events],
+        [event.subject for event in events],
+        [event.model_dump_json() for event in events],
+        correlation_id(),
+        CHANNEL,
     )
-    await tx.execute("SELECT pg_notify($1, '')", CHANNEL)
 
 
 async def forget(tx: Transaction, *subjects: str) -> None:
@@ -88,9 +93,10 @@ async def _trim_hourly(database: Database, kept_days: int) -> None:
 
 
 async def trim(database: Database, kept_days: int) -> None:
-    """Forget what was published longer ago."""
+    """Forget what was published, and what was answered to a key, longer ago."""
     async with database.transaction() as tx:
         await tx.execute("DELETE FROM outbox WHERE published_at < now() - make_interval(days => $1)", kept_days)
+        await tx.execute("DELETE FROM idempotency_key WHERE answered_at < now() - make_interval(days => $1)", kept_days)
 
 
 async def say_again(database_url: str, words: list[str]) -> int:

@@ -31,14 +31,15 @@ class EdgeSettings(BaseSettings):
     log_level: str = Field(default="INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
     body_bytes_max: int = Field(default=1_048_576, gt=0)
     request_seconds_max: float = Field(default=15, gt=0)
-    requests_at_once_max: int = Field(default=400, gt=0)
+    requests_at_once_max: int = Field(default=1_500, gt=0)
     shutdown_seconds: float = Field(default=10, gt=0)
 
 
 class ServiceSettings(EdgeSettings):
     """What a service with a database needs besides.
 
-    Published events are kept ``EVENTS_KEPT_DAYS``; which events were heard, twice as long.
+    Published events are kept ``EVENTS_KEPT_DAYS``, and so are answers given to idempotency keys; which events were
+    heard, twice as long.
     """
 
     database_url: str = Field(pattern=r"^postgres(ql)?://", repr=False)

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from chassis import outbox
 from chassis.database import Database
-from chassis.idempotency import KeyReused, recall, remember
+from chassis.idempotency import KeyReused, recall, recalled, remember
 from chassis.migrations import migrate
 
 
@@ -46,3 +47,20 @@ async def test_a_command_that_failed_may_be_sent_again(database: Database) -> No
             raise RuntimeError
     async with database.transaction() as tx:
         assert await recall(tx, "scope", "key", b"request") is None
+
+
+async def test_a_look_knows_an_answer_that_was_given_and_one_too_old_is_forgotten(database: Database) -> None:
+    async with database.reading() as look:
+        assert await recalled(look, "scope", "key", b"request") is None
+    async with database.transaction() as tx:
+        await recall(tx, "scope", "key", b"request")
+        await remember(tx, "scope", "key", b"answer")
+    async with database.reading() as look:
+        assert await recalled(look, "scope", "key", b"request") == b"answer"
+        with pytest.raises(KeyReused):
+            await recalled(look, "scope", "key", b"another request")
+        await outbox.trim(database, kept_days=1)
+        assert await recalled(look, "scope", "key", b"request") == b"answer"
+        await look.execute("UPDATE idempotency_key SET answered_at = now() - interval '25 hours'")
+        await outbox.trim(database, kept_days=1)
+        assert await recalled(look, "scope", "key", b"request") is None

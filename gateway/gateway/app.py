@@ -4,10 +4,11 @@ from aiohttp import web
 
 from chassis.http import application
 from gateway import assets
-from gateway.api import webhooks
+from gateway.api import limits, v1, webhooks
 from gateway.live import use_hub
 from gateway.pages import (
     account,
+    api_guide,
     attendance,
     bank_journal,
     bank_payments,
@@ -32,23 +33,25 @@ from gateway.pages import (
     town_calendar,
     town_hall,
 )
-from gateway.pages.problems import one_host, problem_page, signed_out, with_security_headers
+from gateway.pages.problems import one_host, problem, signed_out, with_security_headers
 from gateway.services import use_services
 from gateway.settings import NAME, SETTINGS, Settings
 
 
 def build(settings: Settings) -> web.Application:
     """The application of the gateway."""
-    app = application(NAME, settings, render=problem_page)
+    app = application(NAME, settings, render=problem)
     app[SETTINGS] = settings
     app.middlewares.extend((one_host, language.in_language, signed_out))
-    app.on_response_prepare.append(with_security_headers)
+    app.on_response_prepare.extend((with_security_headers, v1.tell_limits))
+    app[limits.LIMITS] = limits.Limits(settings.api_requests_a_minute)
     use_services(app)
     use_hub(app)
     for part in (
         *(language, sign_in, first_time, account, calendar_feed, home, plans, planning, invoices, payments),
         *(town_hall, families, household, messages, mails, town_calendar, attendance),
-        *(runs, tariffs, till, credit_days, reminders, bank_payments, bank_journal, webhooks, assets),
+        *(runs, tariffs, till, credit_days, reminders, bank_payments, bank_journal, webhooks, api_guide, assets),
     ):
         app.add_routes(part.routes)
+    app.add_routes(v1.routes())
     return app

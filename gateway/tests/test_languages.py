@@ -35,8 +35,10 @@ STAFF_MODULES = {
     "town_hall",
 }
 """Theirs alone, or shared: then what parents read of them is said by ``_`` and seen in English in the browser."""
-PARENTS_TEMPLATES = sorted(p for p in (ROOT / "templates").glob("*.html") if p.stem not in STAFF_TEMPLATES)
-PARENTS_MODULES = sorted(p for p in (ROOT / "pages").glob("*.py") if p.stem not in STAFF_MODULES)
+REFERENCE = {"api", "api_guide"}
+"""The guide to the public API, in English and for programmers."""
+PARENTS_TEMPLATES = sorted(p for p in (ROOT / "templates").glob("*.html") if p.stem not in STAFF_TEMPLATES | REFERENCE)
+PARENTS_MODULES = sorted(p for p in (ROOT / "pages").glob("*.py") if p.stem not in STAFF_MODULES | REFERENCE)
 SAID_AS_IT_IS = {"Préau", "·", "wide"}
 """The portal's own name, and the class of a wide page."""
 SPOKEN = ("aria-label", "alt", "title", "placeholder")

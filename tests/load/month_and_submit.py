@@ -33,7 +33,7 @@ from local_stack.postgres import PostgresServer
 from local_stack.rabbit import RabbitServer
 from planning.domain.bookings import booked_day, told
 from planning.settings import MIGRATIONS
-from planning.store import bookings, history, households, waiting
+from planning.store import bookings, history, households, situations, waiting
 
 ACTIVITY, WORKERS, ROUNDS, LINES = uuid4(), 8, 400, 20
 DAYS_BOOKED, CHANGES_OF_A_CHILD = 200, 2000
@@ -140,8 +140,9 @@ async def by_sql(database: Database, children: Sequence[Child]) -> list[float]:
 
     async def month(number: int) -> None:
         first = today().replace(day=1)
-        async with database.transaction() as tx:
-            await bookings.situation(tx, "B", *children[number % len(children)], first, first + timedelta(days=30))
+        async with database.reading() as look:
+            child = children[number % len(children)]
+            await situations.situation(look, "B", *child, first, first + timedelta(days=30))
 
     async def submit(number: int) -> None:
         household_id, child_id = children[-1 - number % len(children)]
@@ -151,7 +152,7 @@ async def by_sql(database: Database, children: Sequence[Child]) -> list[float]:
             await bookings.lock_occupation(tx, [(ACTIVITY, day) for day in days])
             await waiting.heads(tx, {})
             await households.lock_children(tx, {child_id})
-            found = await bookings.situation(tx, "B", household_id, child_id, days[0], days[-1])
+            found = await situations.situation(tx, "B", household_id, child_id, days[0], days[-1])
             assert found is not None
             changed = tuple(booked_day(found.activities[ACTIVITY], day, booked=True) for day in days)
             event = told(found, changed, found.version + 1, channel=Channel.INTERNET, by=child_id, at=now())

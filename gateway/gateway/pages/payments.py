@@ -58,7 +58,7 @@ async def pay(request: web.Request) -> web.Response:
         if told.told_code != "checkout_open":
             raise
         checkout = await services.call(session, "billing", f"{path}/{told.facts['checkout_id']}", Checkout)
-    payment = await _begin(request, session, str(checkout.checkout_id))
+    payment = await begin(request, session, str(checkout.checkout_id))
     held = {each.invoice_id for each in checkout.invoices}
     is_that = (
         held <= set(wish.invoice_ids) and checkout.amount_cents == amount if amount else held == set(wish.invoice_ids)
@@ -82,7 +82,7 @@ def _part(facts: dict[str, Any]) -> str:
     )
 
 
-async def _begin(request: web.Request, session: str, checkout_id: str) -> Payment:
+async def begin(request: web.Request, session: str, checkout_id: str) -> Payment:
     """The attempt of a checkout, as soon as payment-gateway has heard of it."""
     services, wish = request.app[SERVICES], PaymentWish(checkout_id=checkout_id)
     for _attempt in range(READY_TRIES):

@@ -1,9 +1,11 @@
 """What people read when something cannot be done, and the headers of every answer."""
 
+from http import HTTPStatus
+
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from chassis.http import Problem
+from chassis.http import Problem, problem_json
 from gateway.languages import N_, _
 from gateway.pages.rendering import page, see
 from gateway.services import SignedOut, SignInUnfinished, Told
@@ -72,6 +74,16 @@ DEFECT = (
 )
 
 
+async def problem(request: web.Request, problem: Problem) -> web.StreamResponse:
+    """What a program reads, or what a person does."""
+    if not request.path.startswith("/api/v1/"):
+        return await problem_page(request, problem)
+    response = await problem_json(request, problem)
+    if problem.status == HTTPStatus.UNAUTHORIZED:
+        response.headers["WWW-Authenticate"] = "Bearer"
+    return response
+
+
 async def problem_page(request: web.Request, problem: Problem) -> web.StreamResponse:
     """A page that says what happened and what to do, with the right status."""
     named = SENTENCES.get(problem.code) or SENTENCES.get(BY_STATUS.get(problem.status, ""))
@@ -87,7 +99,7 @@ async def problem_page(request: web.Request, problem: Problem) -> web.StreamResp
 async def one_host(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Pages live at one address: a cookie or a return from the bank to another name of this machine would be lost."""
     public_host = request.app[SETTINGS].public_host
-    is_page = request.method in {"GET", "HEAD"} and not request.path.startswith(("/health/", "/webhooks/"))
+    is_page = request.method in {"GET", "HEAD"} and not request.path.startswith(("/health/", "/webhooks/", "/api/"))
     if is_page and request.host != public_host:
         return see(f"{request.app[SETTINGS].public_url}{request.rel_url}")
     return await handler(request)
@@ -103,7 +115,7 @@ async def signed_out(request: web.Request, handler: Handler) -> web.StreamRespon
     except SignInUnfinished:
         return see("/premiere-connexion")
     except Told as told:
-        return await problem_page(request, told.problem)
+        return await problem(request, told.problem)
 
 
 async def with_security_headers(request: web.Request, response: web.StreamResponse) -> None:

@@ -10,6 +10,7 @@ from chassis.inbox import use_listeners
 from chassis.jobs import use_jobs
 from chassis.outbox import use_outbox
 from planning.api import ROUTES
+from planning.api.turns import TURNS, Turns
 from planning.jobs import jobs
 from planning.listeners import listeners
 from planning.settings import NAME, SETTINGS, Settings
@@ -19,6 +20,7 @@ def build(settings: Settings) -> web.Application:
     """The application of planning."""
     app = application(NAME, settings)
     app[SETTINGS] = settings
+    app[TURNS] = Turns()
     use_database(app, settings)
     use_broker(app, settings)
     use_identity(app, settings, audience=NAME)

@@ -45,6 +45,39 @@ async def test_the_same_key_gives_the_same_answer_and_one_change(town: Any) -> N
     assert other.status == 409
 
 
+async def test_what_changed_nothing_may_be_sent_again_with_its_key_and_is_weighed_again(town: Any) -> None:
+    (day, _), *_ = await town.open_days()
+    await town.put(f"/activities/{town.activity}", town.every_day_activity(capacity=0))
+    headers = town.parent(**{"Idempotency-Key": "once-more"})
+    refused = await (await town.book(town.wish((day, True)), headers)).json()
+    assert (refused["lines"][0]["refusal"], refused["version"], refused["undoable"]) == ("full", 0, False)
+    await town.put(f"/activities/{town.activity}", town.every_day_activity(capacity=1))
+    saved = [await (await town.book(town.wish((day, True)), headers)).text() for _ in range(2)]
+    assert '"booked":true' in saved[0]
+    assert saved[1] == saved[0]
+
+
+async def test_a_day_that_many_want_keeps_nobody_from_another_day(town: Any) -> None:
+    """A dozen children want a day whose places are locked: their parents wait without a connection each."""
+    (wanted, _), (other, _), *_ = await town.open_days()
+    await town.put(f"/activities/{town.activity}", town.every_day_activity(capacity=100))
+    siblings = [uuid4() for _ in range(12)]
+    crowd = await town.neighbour(*siblings)
+    await crowd.asks((wanted, True))
+    lock = await asyncpg.connect(town.settings.database_url)
+    holding = lock.transaction()
+    await holding.start()
+    await lock.execute("SELECT FROM occupation WHERE day = $1 FOR UPDATE", wanted)
+    waiting = [asyncio.create_task(crowd.asks((wanted, True), child_id=str(child))) for child in siblings]
+    await asyncio.sleep(0.5)
+    async with asyncio.timeout(4):
+        assert (await town.asks((other, True)))["lines"][0]["booked"]
+        assert (await town.cell(other))["state"] == "booked"
+    await holding.rollback()
+    await lock.close()
+    assert all([(await each)["lines"][0]["booked"] for each in waiting])
+
+
 async def test_rules_hold_for_a_client_that_skips_the_page(town: Any) -> None:
     yesterday = today() - timedelta(days=1)
     recap = await (await town.book(town.wish((yesterday, True)))).json()

@@ -144,5 +144,5 @@ async def _cancel(request: web.Request, tx: Transaction, wish: ClosureWish, gone
             reason=wish.reason,
         )
         await bookings.save_changes(tx, event)
-        await history.add(tx, event, event.waited, waiting=True)
+        await history.add_waiting(tx, event, event.waited)
         await outbox.add(tx, event)

@@ -17,10 +17,10 @@ from contracts.failures import Forbidden
 from contracts.identity import Identity, Role
 from planning.domain.bookings import Decision, booked_day, decide, told
 from planning.domain.failures import NoSuchChild
-from planning.domain.situation import Situation, Slot
+from planning.domain.situation import Situation
 from planning.domain.together import together
 from planning.settings import SETTINGS
-from planning.store import bookings, history, households, places, waiting
+from planning.store import bookings, history, households, places, situations, waiting
 
 
 async def situation_of(
@@ -28,7 +28,7 @@ async def situation_of(
 ) -> Situation:
     """What decides about a child's days; ``NoSuchChild`` when it is not the household's."""
     zone = request.app[SETTINGS].school_zone
-    found = await bookings.situation(tx, zone, household_id, child_id, *days)
+    found = await situations.situation(tx, zone, household_id, child_id, *days)
     if found is None:
         raise NoSuchChild("the household has no such child")
     return found
@@ -56,11 +56,9 @@ async def change(
     """
     slots = [(line.activity_id, line.day) for wish in wishes for line in wish.lines]
     freed = Counter((line.activity_id, line.day) for wish in wishes for line in wish.lines if not line.booked)
-    if told := await _nothing_left(request, tx, household_id, wishes, slots):
-        return told
     await bookings.share_calendar(tx)
     await bookings.lock_occupation(tx, slots)
-    heads = await waiting.heads(tx, freed)
+    heads = await waiting.heads(tx, freed) if freed else []
     await households.lock_children(tx, {wish.child_id for wish in wishes} | {each.child_id for each in heads})
     at, parts = now(), []
     if as_one:
@@ -69,7 +67,8 @@ async def change(
         parts = together(pairs, now=at, on_behalf=identity(request).is_staff)
         wishes = [part.wish for part in parts if part.wish]
     decisions = [await _decide(request, tx, household_id, wish, at) for wish in wishes]
-    await places.grant(tx, request.app[SETTINGS].school_zone, freed, at=at)
+    if freed:
+        await places.grant(tx, request.app[SETTINGS].school_zone, freed, at=at)
     refused = {part.found.child.child_id: part for part in parts}
     outcomes = []
     for found, wish, decision in decisions:
@@ -82,24 +81,19 @@ async def change(
     return (*outcomes, *left)
 
 
-async def _nothing_left(
-    request: web.Request, tx: Transaction, household_id: UUID, wishes: Sequence[BookingWish], slots: Sequence[Slot]
-) -> tuple[BookingOutcome, ...]:
-    """The outcomes when every day is full and nobody would wait: told without a lock, for it changes nothing.
+async def unchanged(
+    request: web.Request, look: Transaction, household_id: UUID, wish: BookingWish
+) -> BookingOutcome | None:
+    """The outcome of a wish that comes to nothing as all stands at one instant; None when it would change something.
 
-    At the opening of a season, those who come too late do not stand in line for a lock to hear it.
+    At the opening of a season, those who come too late do not stand in line for a lock to hear that it is full.
     """
-    lines = [line for wish in wishes for line in wish.lines]
-    if any(line.or_wait or not line.booked for line in lines) or not await bookings.are_full(tx, slots):
-        return ()
-    at, outcomes = now(), []
-    for wish in wishes:
-        found = await situation_of(request, tx, household_id, wish.child_id, _span(wish))
-        decision = decide(found, wish, now=at, on_behalf=identity(request).is_staff)
-        if decision.version > found.version:
-            return ()
-        outcomes.append(BookingOutcome(child=found.child, version=found.version, lines=decision.lines))
-    return tuple(outcomes)
+    at = now()
+    found = await situation_of(request, look, household_id, wish.child_id, _span(wish))
+    decision = decide(found, wish, now=at, on_behalf=identity(request).is_staff)
+    if decision.version > found.version:
+        return None
+    return BookingOutcome(child=found.child, version=found.version, lines=decision.lines)
 
 
 async def _decide(
@@ -133,7 +127,7 @@ async def _save(tx: Transaction, found: Situation, decision: Decision, event: Bo
         if slot not in booked
     ]
     if days:
-        await history.add(tx, event, days, waiting=True)
+        await history.add_waiting(tx, event, days)
 
 
 def _span(wish: BookingWish) -> tuple[date, date]:

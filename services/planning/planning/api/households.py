@@ -10,13 +10,14 @@ from chassis import outbox
 from chassis.clock import now, today
 from chassis.database import DATABASE
 from chassis.http import idempotency_key, json_response, path_month, path_uuid, read_body
-from chassis.idempotency import recall, remember
+from chassis.idempotency import recall, recalled, remember
 from chassis.identity import household_in_path, identity
 from contracts.api.planning import BookingWish, ChangeHistory, ChildList, EnrolmentWish, MonthView
 from contracts.events.planning import EnrolmentChanged
 from contracts.failures import Forbidden
 from contracts.identity import Permission
-from planning.api.changing import change, situation_of
+from planning.api.changing import change, situation_of, unchanged
+from planning.api.turns import TURNS
 from planning.domain.failures import NoSuchActivity, NoSuchChild
 from planning.store import calendars, history, households, waiting
 
@@ -36,9 +37,9 @@ async def get_month(request: web.Request) -> web.Response:
     household_id = household_in_path(request, Permission.READ_HOUSEHOLDS)
     first = path_month(request)
     dates = [first + timedelta(days=number) for number in range(monthrange(first.year, first.month)[1])]
-    async with request.app[DATABASE].transaction() as tx:
+    async with request.app[DATABASE].reading() as look:
         child_id = path_uuid(request, "child_id")
-        found = await situation_of(request, tx, household_id, child_id, (dates[0], dates[-1]))
+        found = await situation_of(request, look, household_id, child_id, (dates[0], dates[-1]))
     on_behalf = identity(request).may(Permission.BOOK_FOR_HOUSEHOLDS)
     spans = list(found.enrolments.values())
     answer = MonthView(
@@ -55,15 +56,24 @@ async def get_month(request: web.Request) -> web.Response:
 
 @routes.post("/households/{household_id}/bookings")
 async def post_bookings(request: web.Request) -> web.Response:
-    """Change some days: each line saved or refused with its reason, all in one transaction, once for a key."""
+    """Change some days: each line saved or refused with its reason, all in one transaction, once for a key.
+
+    What changes nothing is told from a look, and its key stays free: the same wish sent again is weighed again.
+    """
     household_id, key = household_in_path(request, Permission.BOOK_FOR_HOUSEHOLDS), idempotency_key(request)
-    wish, scope = await read_body(request, BookingWish), f"bookings/{household_id}"
-    async with request.app[DATABASE].transaction() as tx:
-        if answer := await recall(tx, scope, key, await request.read()):
-            return _json(answer)
-        (outcome,) = await change(request, tx, household_id, [wish])
-        answer = outcome.model_dump_json().encode()
-        await remember(tx, scope, key, answer)
+    wish, scope, body = await read_body(request, BookingWish), f"bookings/{household_id}", await request.read()
+    async with request.app[TURNS].of([(line.activity_id, line.day) for line in wish.lines]):
+        async with request.app[DATABASE].reading() as look:
+            if answer := await recalled(look, scope, key, body):
+                return _json(answer)
+            if told := await unchanged(request, look, household_id, wish):
+                return json_response(told)
+        async with request.app[DATABASE].transaction() as tx:
+            if answer := await recall(tx, scope, key, body):
+                return _json(answer)
+            (outcome,) = await change(request, tx, household_id, [wish])
+            answer = outcome.model_dump_json().encode()
+            await remember(tx, scope, key, answer)
     return _json(answer)
 
 

@@ -3,15 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Any
 from uuid import UUID
 
 from chassis.database import Transaction
-from contracts.api.planning import EnrolmentWish
-from contracts.events.auth import Span
 from contracts.events.planning import BookedDay, BookingsChanged
-from planning.domain.situation import Booking, Situation, Slot
-from planning.store import calendars, history, households, waiting
 
 
 async def share_calendar(tx: Transaction) -> None:
@@ -45,134 +40,35 @@ async def lock_occupation(tx: Transaction, slots: Sequence[tuple[UUID, date]]) -
     )
 
 
-async def situation(
-    tx: Transaction, zone: str, household_id: UUID, child_id: UUID, first: date, last: date
-) -> Situation | None:
-    """All that decides about a child's days between two dates; None when the household has no such child."""
-    child = await tx.fetchrow(f"{households.CHILD} AND c.child_id = $2", household_id, child_id)
-    if child is None:
-        return None
-    enrolments = await _enrolments(tx, household_id, child_id)
-    ids = list(enrolments)
-    activities = await tx.fetch("SELECT * FROM activity WHERE activity_id = ANY($1::uuid[])", ids)
-    rows = await tx.fetch(
-        "SELECT household_id, activity_id, day, booked, version FROM booking "
-        "WHERE child_id = $1 AND day BETWEEN $2 AND $3",
-        child_id,
-        first,
-        last,
-    )
-    elsewhere = {
-        (row["activity_id"], row["day"]) for row in rows if row["household_id"] != household_id and row["booked"]
-    }
-    return Situation(
-        household_id=household_id,
-        child=households.child_of(child),
-        version=child["bookings_version"],
-        calendar=await calendars.calendar(tx, zone),
-        activities={row["activity_id"]: calendars.activity_of(row) for row in activities},
-        enrolments=enrolments,
-        bookings=_own(rows, household_id),
-        taken_elsewhere=frozenset(elsewhere | await waiting.elsewhere(tx, household_id, child_id, first, last)),
-        occupation=await _occupation(tx, ids, first, last),
-        of_school=await _of_school(tx, ids, child["school"], first, last),
-        ranks=await waiting.ranks(tx, household_id, child_id, first, last),
-        own_spans=households.spans_of(child["custody_days"]),
-        others_spans=await _others_spans(tx, household_id, child_id),
-    )
-
-
-async def _enrolments(tx: Transaction, household_id: UUID, child_id: UUID) -> dict[UUID, EnrolmentWish]:
-    rows = await tx.fetch(
-        "SELECT activity_id, first_day, last_day FROM enrolment WHERE household_id = $1 AND child_id = $2",
-        household_id,
-        child_id,
-    )
-    return {row["activity_id"]: EnrolmentWish(first_day=row["first_day"], last_day=row["last_day"]) for row in rows}
-
-
-def _own(rows: Sequence[Any], household_id: UUID) -> dict[Slot, Booking]:
-    own = (row for row in rows if row["household_id"] == household_id)
-    return {(row["activity_id"], row["day"]): Booking(row["booked"], row["version"]) for row in own}
-
-
-async def _others_spans(tx: Transaction, household_id: UUID, child_id: UUID) -> tuple[Span, ...]:
-    rows = await tx.fetch(
-        "SELECT custody_days FROM household_child WHERE child_id = $2 AND household_id <> $1 AND present",
-        household_id,
-        child_id,
-    )
-    return tuple(span for row in rows for span in households.spans_of(row["custody_days"]))
-
-
-async def _occupation(tx: Transaction, ids: list[UUID], first: date, last: date) -> dict[tuple[UUID, date], int]:
-    rows = await tx.fetch(
-        "SELECT activity_id, day, booked FROM occupation WHERE activity_id = ANY($1::uuid[]) AND day BETWEEN $2 AND $3",
-        ids,
-        first,
-        last,
-    )
-    return {(row["activity_id"], row["day"]): row["booked"] for row in rows}
-
-
-async def _of_school(
-    tx: Transaction, ids: list[UUID], school: str, first: date, last: date
-) -> dict[tuple[UUID, date], int]:
-    """How many children of a school are booked, on days of the activities that count them."""
-    rows = await tx.fetch(
-        "SELECT b.activity_id, b.day, count(*) AS booked FROM activity a JOIN booking b USING (activity_id) "
-        "JOIN household_child c USING (household_id, child_id) WHERE a.activity_id = ANY($1::uuid[]) "
-        "AND a.school_capacities ? $2 AND b.booked AND b.day BETWEEN $3 AND $4 AND c.school = $2 GROUP BY 1, 2",
-        ids,
-        school,
-        first,
-        last,
-    )
-    return {(row["activity_id"], row["day"]): row["booked"] for row in rows}
-
-
 async def save_changes(tx: Transaction, event: BookingsChanged) -> None:
-    """Store the days of a change, the places they take or free, their history, and the new version."""
+    """Store the days of a change, the places they take or free, their history, and the new version: one statement.
+
+    The places of the days are locked by now, and every question asked until the commit is time that others wait.
+    """
     await tx.execute(
-        "UPDATE household_child SET bookings_version = $3 WHERE household_id = $1 AND child_id = $2",
-        event.household_id,
-        event.child_id,
-        event.version,
-    )
-    days = _columns(event.days)
-    await tx.execute(
-        "INSERT INTO booking (household_id, child_id, activity_id, day, booked, version) "
-        "SELECT $1, $2, d.activity_id, d.day, d.booked, $6 "
-        "FROM unnest($3::uuid[], $4::date[], $5::boolean[]) AS d (activity_id, day, booked) "
+        "WITH changed (activity_id, day, booked) AS (SELECT * FROM unnest($3::uuid[], $4::date[], $5::boolean[])), "
+        "child AS (UPDATE household_child SET bookings_version = $6 WHERE household_id = $1 AND child_id = $2), "
+        "kept AS (INSERT INTO booking (household_id, child_id, activity_id, day, booked, version) "
+        "SELECT $1, $2, activity_id, day, booked, $6 FROM changed "
         "ON CONFLICT (child_id, day, activity_id, household_id) "
-        "DO UPDATE SET booked = excluded.booked, version = excluded.version",
+        "DO UPDATE SET booked = excluded.booked, version = excluded.version), "
+        "places AS (UPDATE occupation o SET booked = o.booked + CASE WHEN d.booked THEN 1 ELSE -1 END "
+        "FROM changed d WHERE o.activity_id = d.activity_id AND o.day = d.day) "
+        "INSERT INTO booking_change "
+        "(household_id, child_id, activity_id, day, booked, version, channel, changed_by, changed_at) "
+        "SELECT $1, $2, activity_id, day, booked, $6, $7, $8, $9 FROM changed",
         event.household_id,
         event.child_id,
-        *days,
+        *_columns(event.days),
         event.version,
+        event.channel,
+        event.changed_by,
+        event.changed_at,
     )
-    await tx.execute(
-        "UPDATE occupation o SET booked = o.booked + CASE WHEN d.booked THEN 1 ELSE -1 END "
-        "FROM unnest($1::uuid[], $2::date[], $3::boolean[]) AS d (activity_id, day, booked) "
-        "WHERE o.activity_id = d.activity_id AND o.day = d.day",
-        *days,
-    )
-    await history.add(tx, event, event.days)
 
 
 def _columns(days: Sequence[BookedDay]) -> tuple[list[UUID], list[date], list[bool]]:
     return [day.activity_id for day in days], [day.day for day in days], [day.booked for day in days]
-
-
-async def are_full(tx: Transaction, slots: Sequence[Slot]) -> bool:
-    """Whether no place at all is left on any of the days, as of now; no lock is taken."""
-    full: int = await tx.fetchval(
-        "SELECT count(*) FROM unnest($1::uuid[], $2::date[]) AS s (activity_id, day) "
-        "JOIN occupation o USING (activity_id, day) JOIN activity a USING (activity_id) WHERE o.booked >= a.capacity",
-        [slot[0] for slot in slots],
-        [slot[1] for slot in slots],
-    )
-    return full == len(slots)
 
 
 @dataclass(frozen=True)

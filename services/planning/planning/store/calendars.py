@@ -1,6 +1,7 @@
 """Activities, holidays, closures and enrolments."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date
 from typing import Any
 from uuid import UUID
@@ -10,8 +11,18 @@ from contracts.api.planning import ActivityView, ActivityWish, Closure, ClosureW
 from planning.domain.calendar import Calendar
 
 KEPT_MAX = 4
-_READ: dict[tuple[UUID, str], Calendar] = {}
-"""Calendars by the version they were read under, which is drawn anew with each change and never comes again."""
+
+
+@dataclass(frozen=True)
+class Year:
+    """What the town has decided of its year: the calendar, and the activities by their ids."""
+
+    calendar: Calendar
+    activities: Mapping[UUID, ActivityView]
+
+
+_READ: dict[tuple[UUID, str], Year] = {}
+"""Years by the version they were read under, which is drawn anew with each change and never comes again."""
 
 
 def activity_of(row: Any) -> ActivityView:
@@ -74,11 +85,16 @@ async def save_activity(tx: Transaction, activity_id: UUID, wish: ActivityWish) 
 
 
 async def calendar(tx: Transaction, zone: str) -> Calendar:
-    """The town's year, read again only when it was changed: one question when it was not."""
-    version: UUID = await tx.fetchval("SELECT version FROM calendar_version")
+    """The town's calendar as it stands."""
+    return (await year(tx, zone, await tx.fetchval("SELECT version FROM calendar_version"))).calendar
+
+
+async def year(tx: Transaction, zone: str, version: UUID) -> Year:
+    """The town's year of a version that was just seen, read again only when it is not known: no question otherwise."""
     known = _READ.get((version, zone))
     if known is None:
-        known = await _read(tx, zone)
+        rows = await tx.fetch("SELECT * FROM activity")
+        known = Year(await _read(tx, zone), {row["activity_id"]: activity_of(row) for row in rows})
         if len(_READ) >= KEPT_MAX:
             _READ.clear()
         _READ[version, zone] = known

@@ -12,19 +12,18 @@ from planning.domain.situation import Slot
 CHANGES_MAX = 100
 
 
-async def add(tx: Transaction, event: BookingsChanged, days: Sequence[BookedDay], *, waiting: bool = False) -> None:
-    """Write a change's days; ``waiting`` when they joined (booked) or left (not booked) waiting lists."""
+async def add_waiting(tx: Transaction, event: BookingsChanged, days: Sequence[BookedDay]) -> None:
+    """Write the days of a change that joined (booked) or left (not booked) waiting lists."""
     await tx.execute(
         "INSERT INTO booking_change "
         "(household_id, child_id, activity_id, day, booked, waiting, version, channel, changed_by, changed_at) "
-        "SELECT $1, $2, d.activity_id, d.day, d.booked, $6, $7, $8, $9, $10 "
+        "SELECT $1, $2, d.activity_id, d.day, d.booked, true, $6, $7, $8, $9 "
         "FROM unnest($3::uuid[], $4::date[], $5::boolean[]) AS d (activity_id, day, booked)",
         event.household_id,
         event.child_id,
         [day.activity_id for day in days],
         [day.day for day in days],
         [day.booked for day in days],
-        waiting,
         event.version,
         event.channel,
         event.changed_by,

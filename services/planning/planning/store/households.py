@@ -102,7 +102,7 @@ CHILD = (
 )
 
 
-def child_of(row: Any) -> ChildView:
+def child_of(row: Any, *, enrolled: bool) -> ChildView:
     return ChildView(
         child_id=row["child_id"],
         first_name=row["first_name"],
@@ -110,17 +110,19 @@ def child_of(row: Any) -> ChildView:
         school=row["school"],
         class_name=row["class_name"],
         custody=row["custody"],
-        enrolled=row["enrolled"],
+        enrolled=enrolled,
     )
 
 
 async def children(tx: Transaction, household_id: UUID) -> list[ChildView]:
-    return [child_of(row) for row in await tx.fetch(f"{CHILD} ORDER BY c.position", household_id)]
+    return [
+        child_of(row, enrolled=row["enrolled"]) for row in await tx.fetch(f"{CHILD} ORDER BY c.position", household_id)
+    ]
 
 
 async def child(tx: Transaction, household_id: UUID, child_id: UUID) -> ChildView | None:
     row = await tx.fetchrow(f"{CHILD} AND c.child_id = $2", household_id, child_id)
-    return child_of(row) if row else None
+    return child_of(row, enrolled=row["enrolled"]) if row else None
 
 
 async def lock_children(tx: Transaction, child_ids: Collection[UUID]) -> None:

@@ -10,7 +10,7 @@ from chassis.database import Transaction
 from contracts.events.planning import BookedDay, BookingsChanged, Channel
 from planning.domain.bookings import booked_day, granted, may_grant, told
 from planning.domain.situation import Slot
-from planning.store import bookings, households, waiting
+from planning.store import bookings, households, situations, waiting
 
 NOBODY = UUID(int=0)
 """Who changes what changes by itself."""
@@ -21,7 +21,7 @@ async def grant(tx: Transaction, zone: str, slots: Collection[Slot], *, at: date
     free = await waiting.free_places(tx, slots)
     for waiter in await waiting.heads(tx, free):
         slot, day = waiter.slot, waiter.slot[1]
-        found = await bookings.situation(tx, zone, waiter.household_id, waiter.child_id, day, day)
+        found = await situations.situation(tx, zone, waiter.household_id, waiter.child_id, day, day)
         if found is None or not free[slot] or not may_grant(found, slot, now=at):
             continue
         free[slot] -= 1

@@ -13,6 +13,12 @@ from planning.domain.situation import Slot
 
 SPARE = 5
 
+RANK = (
+    "(SELECT count(*) FROM waiting o WHERE o.activity_id = w.activity_id AND o.day = w.day "
+    "AND (NOT o.has_sibling, o.position) <= (NOT w.has_sibling, w.position))"
+)
+"""The place in its list of a row ``w`` of ``waiting``: 1 is next."""
+
 
 @dataclass(frozen=True)
 class Waiter:
@@ -27,27 +33,14 @@ class Waiter:
 async def ranks(tx: Transaction, household_id: UUID, child_id: UUID, first: date, last: date) -> dict[Slot, int]:
     """The child's places in the lists of some days: 1 is next."""
     rows = await tx.fetch(
-        "SELECT w.activity_id, w.day, (SELECT count(*) FROM waiting o WHERE o.activity_id = w.activity_id "
-        "AND o.day = w.day AND (NOT o.has_sibling, o.position) <= (NOT w.has_sibling, w.position)) AS rank "
-        "FROM waiting w WHERE w.household_id = $1 AND w.child_id = $2 AND w.day BETWEEN $3 AND $4",
+        f"SELECT w.activity_id, w.day, {RANK} AS rank FROM waiting w "  # noqa: S608 - our words
+        "WHERE w.household_id = $1 AND w.child_id = $2 AND w.day BETWEEN $3 AND $4",
         household_id,
         child_id,
         first,
         last,
     )
     return {(row["activity_id"], row["day"]): row["rank"] for row in rows}
-
-
-async def elsewhere(tx: Transaction, household_id: UUID, child_id: UUID, first: date, last: date) -> set[Slot]:
-    """The slots that the child's other household waits for."""
-    rows = await tx.fetch(
-        "SELECT activity_id, day FROM waiting WHERE child_id = $2 AND household_id <> $1 AND day BETWEEN $3 AND $4",
-        household_id,
-        child_id,
-        first,
-        last,
-    )
-    return {(row["activity_id"], row["day"]) for row in rows}
 
 
 async def join(

@@ -1,0 +1,53 @@
+"""How often one may ask: so many requests a minute for each session, or for each address without one.
+
+Each replica counts for itself: this keeps one program from crowding out the others. What guards the access codes is
+auth's, in its database, and holds across replicas.
+"""
+
+import hashlib
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from aiohttp import web
+
+WINDOW_SECONDS = 60
+COUNTED_MAX = 50_000
+
+
+@dataclass
+class Window:
+    """How many requests were made since a window began; both in the seconds of one clock."""
+
+    ends_at: float
+    made: int = 0
+
+
+class Limits:
+    """Counters by who asks."""
+
+    def __init__(self, requests_a_minute: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self.most = requests_a_minute
+        self._clock = clock
+        self._windows: dict[bytes, Window] = {}
+
+    def count(self, who: str) -> tuple[int, int]:
+        """Count a request: how many are left in the window, negative for one too many, and its seconds to go."""
+        at, key = self._clock(), hashlib.sha256(who.encode()).digest()
+        window = self._windows.get(key)
+        if window is None or window.ends_at <= at:
+            if len(self._windows) >= COUNTED_MAX:
+                self._windows = {each: kept for each, kept in self._windows.items() if kept.ends_at > at}
+            if len(self._windows) >= COUNTED_MAX:
+                self._windows.clear()
+            window = self._windows[key] = Window(at + WINDOW_SECONDS)
+        window.made += 1
+        return self.most - window.made, max(1, round(window.ends_at - at))
+
+    def headers(self, left: int, seconds: int) -> dict[str, str]:
+        """The policy and what is left of it, as in the IETF's draft « RateLimit header fields for HTTP »."""
+        policy = f'"minute";q={self.most};w={WINDOW_SECONDS}'
+        return {"RateLimit-Policy": policy, "RateLimit": f'"minute";r={max(0, left)};t={seconds}'}
+
+
+LIMITS = web.AppKey("api_limits", Limits)

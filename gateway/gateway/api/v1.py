@@ -1,0 +1,166 @@
+"""The public JSON API: the doors of ``/api/v1``, made from the table of operations.
+
+A session is opened with the two access codes and sent back as ``Authorization: Bearer``; a cookie opens nothing here,
+so no page of another site can ask in a parent's name. Every rule is the services'.
+"""
+
+from collections.abc import Awaitable, Callable
+from urllib.parse import quote, urlencode
+
+from aiohttp import web
+from aiohttp.typedefs import Handler
+from pydantic import BaseModel
+
+from chassis.http import json_response, path_month, path_uuid, read_body
+from contracts.api.auth import CodeGiven, SessionKey, SignedIn, SignIn
+from contracts.api.payment_gateway import PaymentWish
+from contracts.failures import Forbidden, TooMany, Unauthenticated
+from gateway.api.limits import LIMITS
+from gateway.api.openapi import DOCUMENT
+from gateway.api.operations import OPERATIONS, AccessCodesTyped, OneTimeCodeTyped, Operation
+from gateway.pages.payments import begin
+from gateway.pages.rendering import client_address
+from gateway.services import SERVICES, SignedOut, SignInUnfinished
+
+PREFIX = "/api/v1"
+PRIVATE = {"Cache-Control": "no-store"}
+
+
+def session_of(request: web.Request) -> str:
+    """The session that the request carries; ``Unauthenticated`` without one."""
+    scheme, _, session = request.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not 20 <= len(session) <= 200:
+        raise Unauthenticated("send the session as Authorization: Bearer")
+    return session
+
+
+def _part(request: web.Request, name: str) -> str:
+    """A part of the path, checked for what its name says it is."""
+    if name == "month":
+        return f"{path_month(request):%Y-%m}"
+    return request.match_info[name] if name == "year" else str(path_uuid(request, name))
+
+
+def _names(path: str) -> list[str]:
+    return [each.partition("}")[0] for each in path.split("{")[1:]]
+
+
+async def _path(request: web.Request, operation: Operation, session: str) -> str:
+    """The path behind, with the household of who asks."""
+    parts = {name: _part(request, name) for name in _names(operation.path)}
+    if "household_id" in _names(operation.to):
+        person = (await request.app[SERVICES].token(session, operation.service)).identity
+        if person.household_id is None:
+            raise Forbidden("this is for households")
+        parts["household_id"] = str(person.household_id)
+    wanted = {name: request.query[name] for name in operation.query if name in request.query}
+    return operation.to.format(**parts) + (f"?{urlencode(wanted, quote_via=quote)}" if wanted else "")
+
+
+def _door(operation: Operation) -> Handler:
+    """What an operation does: hand the wish on for the person, and answer what the service answers."""
+
+    async def door(request: web.Request) -> web.StreamResponse:
+        services, session = request.app[SERVICES], session_of(request)
+        path = await _path(request, operation, session)
+        if isinstance(operation.answer, str):
+            disposition, raw = await services.file(session, operation.service, path)
+            headers = {"Content-Disposition": disposition, **PRIVATE}
+            return web.Response(body=raw, content_type=operation.answer, headers=headers)
+        body = await read_body(request, operation.body) if operation.body else None
+        if operation.answer is None:
+            await services.tell(session, operation.service, path, method=operation.method, body=body)
+            return web.Response(status=204)
+        key = request.headers.get("Idempotency-Key") if operation.keyed else None
+        answer: BaseModel = await services.call(
+            session, operation.service, path, operation.answer, method=operation.method, body=body, key=key
+        )
+        return json_response(answer, status=operation.status, headers=PRIVATE)
+
+    return door
+
+
+async def sign_in(request: web.Request) -> web.Response:
+    """The two codes against a session, by the same defences as the page."""
+    typed = await read_body(request, AccessCodesTyped)
+    wish = SignIn(
+        identifier=typed.identifier,
+        secret=typed.secret,
+        client_address=client_address(request)[:64],
+        user_agent=request.headers.get("User-Agent", "")[:400],
+    )
+    return json_response(await request.app[SERVICES].sign_in(wish), status=201, headers=PRIVATE)
+
+
+async def give_one_time_code(request: web.Request) -> web.Response:
+    """The code of the telephone; the answer is another session, in place of the one that was sent."""
+    typed = await read_body(request, OneTimeCodeTyped)
+    wish = CodeGiven(session=session_of(request), code=typed.code, client_address=client_address(request)[:64])
+    opened = await request.app[SERVICES].open("/sessions/one-time-code", wish, SignedIn)
+    return json_response(opened, status=201, headers=PRIVATE)
+
+
+async def sign_out(request: web.Request) -> web.Response:
+    """End the session; ending it twice is no error."""
+    await request.app[SERVICES].sign_out(SessionKey(session=session_of(request)).session)
+    return web.Response(status=204)
+
+
+async def who_am_i(request: web.Request) -> web.Response:
+    """The person of the session."""
+    token = await request.app[SERVICES].token(session_of(request), "planning")
+    return json_response(token.identity, headers=PRIVATE)
+
+
+async def pay(request: web.Request) -> web.Response:
+    """An attempt for a checkout, as soon as the payment gateway has heard of it; asked twice, the same one."""
+    session, wish = session_of(request), await read_body(request, PaymentWish)
+    return json_response(await begin(request, session, str(wish.checkout_id)), status=201, headers=PRIVATE)
+
+
+OWN_DOORS: dict[str, Callable[[web.Request], Awaitable[web.StreamResponse]]] = {
+    "signIn": sign_in,
+    "giveOneTimeCode": give_one_time_code,
+    "signOut": sign_out,
+    "whoAmI": who_am_i,
+    "pay": pay,
+}
+
+
+def limited(door: Callable[[web.Request], Awaitable[web.StreamResponse]]) -> Handler:
+    """A door that counts who asks, tells what is left, and names what ended the session in the API's own way."""
+
+    async def counted(request: web.Request) -> web.StreamResponse:
+        limits = request.app[LIMITS]
+        left, seconds = limits.count(request.headers.get("Authorization") or client_address(request))
+        request["rate_limit"] = limits.headers(left, seconds)
+        if left < 0:
+            raise TooMany("too many requests in a minute", retry_after_seconds=seconds)
+        try:
+            return await door(request)
+        except SignedOut:
+            raise Unauthenticated("the session is over, or never was") from None
+        except SignInUnfinished:
+            raise Forbidden("the sign-in is not finished: it is done on the portal's pages") from None
+
+    return counted
+
+
+async def document(_request: web.Request) -> web.Response:
+    """The OpenAPI document."""
+    return web.Response(body=DOCUMENT, content_type="application/json", headers={"Cache-Control": "no-cache"})
+
+
+async def tell_limits(request: web.Request, response: web.StreamResponse) -> None:
+    """What is left to ask, with every answer of the API."""
+    response.headers.update(request.get("rate_limit", {}))
+
+
+def routes() -> list[web.RouteDef]:
+    """Every door of the API, and its document."""
+    found = [web.get(f"{PREFIX}/openapi.json", document)]
+    for operation in OPERATIONS:
+        path = PREFIX + operation.path.replace("{year}", "{year:[0-9]{4}}")
+        door = OWN_DOORS.get(operation.name) or _door(operation)
+        found.append(web.route(operation.method, path, limited(door)))
+    return found

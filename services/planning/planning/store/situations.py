@@ -1,0 +1,64 @@
+"""All that decides about a child's days, read by one statement: what it says was true at one instant."""
+
+from collections.abc import Sequence
+from datetime import date
+from typing import Any
+from uuid import UUID
+
+from chassis.database import Transaction
+from contracts.api.planning import EnrolmentWish
+from planning.domain.situation import Booking, Situation, Slot
+from planning.store import calendars, households, waiting
+
+SITUATION = f"""
+SELECT c.*,
+    (SELECT version FROM calendar_version) AS year,
+    ARRAY(SELECT (e.activity_id, e.first_day, e.last_day)
+        FROM enrolment e WHERE e.household_id = $1 AND e.child_id = $2) AS enrolments,
+    ARRAY(SELECT (b.activity_id, b.day, b.booked, b.version, b.household_id)
+        FROM booking b WHERE b.child_id = $2 AND b.day BETWEEN $3 AND $4) AS bookings,
+    ARRAY(SELECT (w.activity_id, w.day)
+        FROM waiting w WHERE w.child_id = $2 AND w.household_id <> $1 AND w.day BETWEEN $3 AND $4) AS waits_elsewhere,
+    ARRAY(SELECT (w.activity_id, w.day, {waiting.RANK})
+        FROM waiting w WHERE w.child_id = $2 AND w.household_id = $1 AND w.day BETWEEN $3 AND $4) AS ranks,
+    ARRAY(SELECT (o.activity_id, o.day, o.booked) FROM enrolment e JOIN occupation o USING (activity_id)
+        WHERE e.household_id = $1 AND e.child_id = $2 AND o.day BETWEEN $3 AND $4) AS occupation,
+    ARRAY(SELECT (b.activity_id, b.day, count(*)) FROM enrolment e JOIN activity a USING (activity_id)
+        JOIN booking b USING (activity_id)
+        JOIN household_child s ON s.household_id = b.household_id AND s.child_id = b.child_id AND s.school = c.school
+        WHERE e.household_id = $1 AND e.child_id = $2 AND a.school_capacities ? c.school
+        AND b.booked AND b.day BETWEEN $3 AND $4 GROUP BY b.activity_id, b.day) AS of_school,
+    ARRAY(SELECT o.custody_days FROM household_child o
+        WHERE o.child_id = $2 AND o.household_id <> $1 AND o.present) AS others_days
+FROM household_child c WHERE c.household_id = $1 AND c.child_id = $2 AND c.present"""  # noqa: S608 - our words
+
+
+async def situation(
+    tx: Transaction, zone: str, household_id: UUID, child_id: UUID, first: date, last: date
+) -> Situation | None:
+    """What decides about a child's days between two dates; None when the household has no such child."""
+    row = await tx.fetchrow(SITUATION, household_id, child_id, first, last)
+    if row is None:
+        return None
+    year = await calendars.year(tx, zone, row["year"])
+    enrolments = {each[0]: EnrolmentWish(first_day=each[1], last_day=each[2]) for each in row["enrolments"]}
+    others = {(each[0], each[1]) for each in row["bookings"] if each[2] and each[4] != household_id}
+    return Situation(
+        household_id=household_id,
+        child=households.child_of(row, enrolled=bool(enrolments)),
+        version=row["bookings_version"],
+        calendar=year.calendar,
+        activities={activity_id: year.activities[activity_id] for activity_id in enrolments},
+        enrolments=enrolments,
+        bookings={(each[0], each[1]): Booking(each[2], each[3]) for each in row["bookings"] if each[4] == household_id},
+        taken_elsewhere=frozenset(others.union(row["waits_elsewhere"])),
+        occupation=_counts(row["occupation"]),
+        of_school=_counts(row["of_school"]),
+        ranks=_counts(row["ranks"]),
+        own_spans=households.spans_of(row["custody_days"]),
+        others_spans=tuple(span for days in row["others_days"] for span in households.spans_of(days)),
+    )
+
+
+def _counts(rows: Sequence[Any]) -> dict[Slot, int]:
+    return {(each[0], each[1]): each[2] for each in rows}
