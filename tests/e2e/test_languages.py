@@ -186,6 +186,8 @@ async def test_a_household_reads_its_language_and_the_town_hall_reads_french(bro
     page = await home.new_page()
     await codes(page, stack, "demo02")
     assert await lang(page) == "en"
+    await page.goto(f"{stack.gateway_url}/nulle-part")
+    await expect(page.get_by_role("heading", name="Page not found")).to_be_visible()
     await page.goto(f"{stack.gateway_url}/enfants")
     await page.locator(".cards a").first.click()
     while not await page.locator("input[data-was='0']").count():
