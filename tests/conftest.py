@@ -29,12 +29,13 @@ class Composed:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def stack(request: pytest.FixtureRequest) -> AsyncIterator[Stack | Composed]:
-    """The portal; a module that sets ``TILL`` has its invoices collected by that one."""
+    """The portal; its invoices are collected by the till that it is asked with, or that the module's ``TILL`` names."""
     if os.environ.get("PORTAL") == "composed":
         yield Composed()
         return
     folder = Path(tempfile.mkdtemp(prefix="preau-e2e-"))
-    made = Stack(folder, durable=False, till=getattr(request.module, "TILL", "REGIE-ENFANCE"))
+    till = getattr(request, "param", None) or getattr(request.module, "TILL", "REGIE-ENFANCE")
+    made = Stack(folder, durable=False, till=till)
     try:
         await made.start()
         await demo.fill(made)

@@ -1,10 +1,12 @@
 """The HTTP application: request ids, limits, one place where failures become problem+json (RFC 9457)."""
 
 import asyncio
+import json
 import re
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from datetime import date
+from itertools import islice
 from typing import Any, TypeVar
 from uuid import UUID, uuid4
 
@@ -26,11 +28,15 @@ Door = TypeVar("Door", bound=Callable[..., Awaitable[web.StreamResponse]])
 REQUEST_ID_HEADER = "X-Request-ID"
 REQUEST_ID = web.RequestKey("request_id", str)
 
+ERRORS_MAX = 50
+NUL = "\0"
+
 _SAFE_ID = re.compile(r"^[A-Za-z0-9._-]{8,64}$")
 _SAFE_KEY = re.compile(r"^[\x21-\x7e]{1,100}$")
 _MONTH: TypeAdapter[date] = TypeAdapter(Month)
 
 STATUS: tuple[tuple[type[failures.Refusal], int], ...] = (
+    (failures.Unreadable, 400),
     (failures.Invalid, 422),
     (failures.Unauthenticated, 401),
     (failures.Forbidden, 403),
@@ -200,20 +206,48 @@ def _code(answer: web.HTTPException) -> str:
 
 
 async def read_body(request: web.Request, model: type[Model]) -> Model:
-    """The JSON body as ``model``; ``Invalid`` with each wrong field named, never with the value that was sent."""
+    """The JSON body as ``model``; ``Invalid`` with each wrong field named, never with the value that was sent.
+
+    ``Unreadable`` where a text or a name holds the character U+0000, which no database here can keep.
+    """
     if request.content_type != "application/json":
         raise failures.Invalid("the body is not application/json", errors=[])
     body = await request.read()
+    if b"\\u0000" in body and (errors := list(islice(_nul_in(_parsed(body)), ERRORS_MAX))):
+        raise failures.Unreadable("a text has a character that is none", errors=errors)
     try:
         return model.model_validate_json(body)
     except ValidationError as error:
         raise invalid(error) from None
 
 
+def _parsed(body: bytes) -> object:
+    """The JSON, None when it is none: the model then says so."""
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _nul_in(whole: object) -> Iterator[dict[str, str]]:
+    """Where a JSON value, however deep, holds U+0000; the message is the one of a wrong field."""
+    left: list[tuple[str, object]] = [("", whole)]
+    while left:
+        place, value = left.pop()
+        if isinstance(value, str) and NUL in value:
+            yield {"field": place, "message": "holds the character U+0000"}
+        elif isinstance(value, dict):
+            if any(NUL in name for name in value):
+                yield {"field": place, "message": "has a name with the character U+0000"}
+            left += [(f"{place}.{name}".strip("."), each) for name, each in value.items() if NUL not in name]
+        elif isinstance(value, list):
+            left += [(f"{place}.{number}".strip("."), each) for number, each in enumerate(value)]
+
+
 def invalid(error: ValidationError) -> failures.Invalid:
     """Pydantic's findings as a named failure."""
     errors = [{"field": ".".join(str(part) for part in each["loc"]), "message": each["msg"]} for each in error.errors()]
-    return failures.Invalid("some fields are wrong", errors=errors[:50])
+    return failures.Invalid("some fields are wrong", errors=errors[:ERRORS_MAX])
 
 
 def json_response(model: BaseModel, *, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:

@@ -76,6 +76,30 @@ async def test_a_named_failure_is_a_problem_with_its_facts(client: TestClient[An
     assert response.headers["Retry-After"] == "30"
 
 
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        (r'{"name": "a\u0000b", "count": 1}', "name"),
+        (r'{"name": "a", "count": 1, "inner": [{"deep": "\u0000"}]}', "inner.0.deep"),
+        (r'{"name": "a", "co\u0000unt": 1}', ""),
+        (r'"\u0000"', ""),
+        ("[" * 900 + r'"\u0000"' + "]" * 900, ".".join("0" * 900)),
+    ],
+)
+async def test_a_character_that_no_database_keeps_is_refused_by_its_field(
+    client: TestClient[Any, Any], body: str, field: str
+) -> None:
+    answer = await client.post("/echo", data=body, headers={"Content-Type": "application/json"})
+    (error,) = (await problem(answer, 400, "unreadable"))["errors"]
+    assert error["field"] == field
+    assert "U+0000" in error["message"]
+
+
+@pytest.mark.parametrize("body", [r'{"name": "\u0000', "[" * 50_000 + r"\u0000", r'{"name": "\\u0000", "count": "x"}'])
+async def test_what_only_looks_like_it_is_wrong_in_its_own_way(client: TestClient[Any, Any], body: str) -> None:
+    await problem(await client.post("/echo", data=body, headers={"Content-Type": "application/json"}), 422, "invalid")
+
+
 async def test_each_wrong_field_is_named_and_its_value_is_not_repeated(client: TestClient[Any, Any]) -> None:
     body = await problem(await client.post("/echo", json={"name": "far too long a name", "count": "x"}), 422, "invalid")
     assert [error["field"] for error in body["errors"]] == ["name", "count"]

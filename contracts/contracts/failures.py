@@ -24,6 +24,12 @@ class Invalid(Refusal):
     code = "invalid"
 
 
+class Unreadable(Refusal):
+    """What was sent is no text at all; ``errors`` in the facts names each field."""
+
+    code = "unreadable"
+
+
 class Unauthenticated(Refusal):
     """Nobody is signed in, or no longer."""
 

@@ -47,6 +47,7 @@ def write_banks() -> None:
     lyra = {"mode": "TEST", "form_url": f"{browser}/vads-payment/", "rest_url": bank, "tills": ["REGIE-LYRA"]}
     paybox = {"mode": "TEST", "public_key": public, "door": door, "tills": ["REGIE-PAYBOX"]}
     paybox |= {"form_url": f"{browser}/cgi/FramepagepaiementRWD.cgi", "status_url": f"{bank}/load.html"}
+    paybox |= {"zip_code": "00000", "city": "Saint-Aubin"}
     here = {
         "lyra_accounts": {**shop, **lyra},
         "paybox_accounts": {**contract, **paybox},

@@ -16,6 +16,7 @@ from gateway.pages import (
     credit_days,
     families,
     first_time,
+    guide,
     home,
     household,
     invoices,
@@ -48,7 +49,7 @@ def build(settings: Settings) -> web.Application:
     use_services(app)
     use_hub(app)
     for part in (
-        *(language, sign_in, first_time, account, calendar_feed, home, plans, planning, invoices, payments),
+        *(language, sign_in, first_time, account, calendar_feed, home, guide, plans, planning, invoices, payments),
         *(town_hall, families, household, messages, mails, town_calendar, attendance),
         *(runs, tariffs, till, credit_days, reminders, bank_payments, bank_journal, webhooks, api_guide, assets),
     ):

@@ -29,16 +29,18 @@ STAFF_TEMPLATES = {
     *("families", "household", "import", "mails", "messages", "reminders", "remittances", "run", "runs"),
     *("staff_pages", "tariffs", "till", "town_hall"),
 }
+DEVELOPERS_TEMPLATES = {"api"}
+"""English for everybody, as the code is."""
 STAFF_MODULES = {
     *("attendance", "bank_journal", "bank_payments", "credit_days", "families", "household", "household_form"),
     *("mails", "messages", "payment_words", "reminders", "runs", "staff", "tariffs", "till", "town_calendar"),
     "town_hall",
 }
 """Theirs alone, or shared: then what parents read of them is said by ``_`` and seen in English in the browser."""
-REFERENCE = {"api", "api_guide"}
-"""The guide to the public API, in English and for programmers."""
-PARENTS_TEMPLATES = sorted(p for p in (ROOT / "templates").glob("*.html") if p.stem not in STAFF_TEMPLATES | REFERENCE)
-PARENTS_MODULES = sorted(p for p in (ROOT / "pages").glob("*.py") if p.stem not in STAFF_MODULES | REFERENCE)
+PARENTS_TEMPLATES = sorted(
+    p for p in (ROOT / "templates").glob("*.html") if p.stem not in STAFF_TEMPLATES | DEVELOPERS_TEMPLATES
+)
+PARENTS_MODULES = sorted(p for p in (ROOT / "pages").glob("*.py") if p.stem not in STAFF_MODULES)
 SAID_AS_IT_IS = {"Préau", "·", "wide"}
 """The portal's own name, and the class of a wide page."""
 SPOKEN = ("aria-label", "alt", "title", "placeholder")

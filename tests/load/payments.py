@@ -1,12 +1,15 @@
 """The money path's figures, on a portal of its own: ``python tests/load/payments.py``. A few minutes.
 
-Signed notifications at a steady rate, and how long until billing settled, the mail server took the ticket, and the
-waiting page was told; ten thousand copies of one; then as many as go through gateway and payment-gateway, one of each
-and two of each, beside pgbench with the same statements. ``SECONDS``, ``NOTICES`` and ``COPIES`` make it shorter.
+Notifications at a steady rate, and how long until billing settled, the mail server took the ticket, and the waiting
+page was told; ten thousand copies of one; then as many as go through gateway and payment-gateway, one of each and two
+of each, beside pgbench with the same statements. ``AT`` says at which bank: ``payfip``, ``lyra`` (unless told),
+``paybox`` or ``stripe``. PayFiP's are hints: the stand-in bank is asked before anything is confirmed. ``SECONDS``,
+``NOTICES`` and ``COPIES`` make it shorter.
 """
 
 import asyncio
 import importlib.util
+import json
 import os
 import re
 import shutil
@@ -15,18 +18,19 @@ import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from statistics import quantiles
-from typing import Any
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 from uuid import UUID, uuid4
 
 import aiohttp
 import asyncpg
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
-from bank_simulator import lyra
+from bank_simulator import lyra, paybox, stripe
 from bank_simulator.book import Operation
 from bank_simulator.faults import Faults
 from chassis.broker import opened
@@ -34,7 +38,7 @@ from chassis.broker_accounts import EVENTS_EXCHANGE
 from chassis.clock import now
 from contracts.events.billing import CheckoutInvoice, CheckoutOpened
 from local_stack import demo
-from local_stack.banks import LYRA_SHOP, LYRA_TILL
+from local_stack.banks import ACCOUNT, CONTRACT, LYRA_SHOP, LYRA_TILL, PAYBOX_TILL, STRIPE_TILL
 from local_stack.ports import any_free
 from local_stack.processes import Program
 from local_stack.stack import Stack
@@ -44,11 +48,27 @@ SECONDS = int(os.environ.get("SECONDS", "12"))
 NOTICES = int(os.environ.get("NOTICES", "2000"))
 COPIES = int(os.environ.get("COPIES", "10000"))
 AT_ONCE, FAMILIES, CENTS = 16, 12, 345
-BANK = f"lyra-{LYRA_SHOP}"
+AT = os.environ.get("AT", "lyra")
+SITE = f"{CONTRACT['site']}-{CONTRACT['rank']}"
+BANK, BANK_ACCOUNT, TILL = {
+    "payfip": ("payfip", "123456", "REGIE-ENFANCE"),
+    "lyra": (f"lyra-{LYRA_SHOP}", LYRA_SHOP, LYRA_TILL),
+    "paybox": (f"paybox-{SITE}", f"{SITE}-{CONTRACT['identifier']}", PAYBOX_TILL),
+    "stripe": ("stripe-demo", ACCOUNT["account"], STRIPE_TILL),
+}[AT]
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
-STATEMENTS = Path(__file__).with_name("payments.sql")
+STATEMENTS = Path(__file__).with_name("payments_hint.sql" if AT == "payfip" else "payments.sql")
 
-Post = Callable[[bytes], Awaitable[None]]
+
+class Notice(NamedTuple):
+    """What a bank sends."""
+
+    body: bytes
+    headers: dict[str, str] = FORM
+    query: str = ""
+
+
+Post = Callable[[Notice], Awaitable[None]]
 
 
 @dataclass(frozen=True)
@@ -66,7 +86,16 @@ class Due:
 
     @property
     def bank_reference(self) -> str:
-        return f"{self.day:%Y%m%d}-{self.number:06d}"
+        return {
+            "payfip": str(self.payment_id),
+            "lyra": f"{self.day:%Y%m%d}-{self.number:06d}",
+            "paybox": self.reference,
+            "stripe": f"cs_test_{self.payment_id.hex}",
+        }[AT]
+
+    @property
+    def reference(self) -> str:
+        return self.payment_id.hex[: 30 if AT == "payfip" else 32].upper()
 
     def opened(self, checkout_id: UUID) -> CheckoutOpened:
         invoice = CheckoutInvoice(
@@ -77,26 +106,63 @@ class Due:
             household_id=self.household_id,
             household_name="Famille Exemple",
             household_reference="SA001",
-            till=LYRA_TILL,
+            till=TILL,
             amount_cents=self.cents,
             invoices=(invoice,),
             opened_at=now(),
             expires_at=now() + timedelta(days=1),
         )
 
-    def notice(self, key: str) -> bytes:
-        """What the bank sends, signed."""
+    def at_bank(self) -> Operation:
+        """The operation in the bank's book: paid."""
         asked = {
-            "vads_amount": str(self.cents),
-            "vads_ctx_mode": "TEST",
-            "vads_order_id": self.payment_id.hex.upper(),
-            "vads_site_id": LYRA_SHOP,
-            "vads_trans_date": f"{self.day:%Y%m%d}000000",
-            "vads_trans_id": f"{self.number:06d}",
-        }
+            "payfip": {"exer": "2026", "mel": "a@b.fr", "montant": f"{self.cents:03d}", "numcli": BANK_ACCOUNT}
+            | {"objet": "Factures", "refdet": self.reference, "saisie": "T"},
+            "lyra": {
+                "vads_amount": str(self.cents),
+                "vads_ctx_mode": "TEST",
+                "vads_order_id": self.reference,
+                "vads_site_id": LYRA_SHOP,
+                "vads_trans_date": f"{self.day:%Y%m%d}000000",
+                "vads_trans_id": f"{self.number:06d}",
+            },
+            "paybox": {"PBX_TOTAL": str(self.cents), "PBX_CMD": self.reference, "PBX_RUF1": "POST"}
+            | {"PBX_RETOUR": "amount:M;ref:R;auth:A;error:E;call:T;trans:S;day:W;hour:Q;sign:K"},
+            "stripe": {
+                "client_reference_id": self.reference,
+                f"{stripe.PRICE}[unit_amount]": str(self.cents),
+                f"{stripe.PRICE}[currency]": "eur",
+            },
+        }[AT]
         at = datetime.now(UTC).isoformat()
-        paid = Operation("", asked, at, result="P", result_at=at, authorisation="000123", protocol="lyra")
-        return lyra.notice(paid, {"site_id": LYRA_SHOP, "key": key, "mode": "TEST"}, Faults())
+        told = {"result": "P", "result_at": at, "result_told_at": at, "authorisation": "000123"}
+        return Operation(self.bank_reference, asked, at, page_shown=True, protocol=AT, **told)
+
+    def notice(self, secrets: dict[str, str]) -> Notice:
+        """What the bank sends, signed where it signs."""
+        paid = self.at_bank()
+        match AT:
+            case "lyra":
+                shop = {"site_id": LYRA_SHOP, "key": secrets["lyra_key"], "mode": "TEST"}
+                return Notice(lyra.notice(paid, shop, Faults()))
+            case "paybox":
+                contract = {"private_key": secrets["paybox_bank"], "ipn_url": f"?door={secrets['paybox_door']}"}
+                _, url, body = paybox.notice(paid, contract, Faults())
+                return Notice(body, query=f"?{urlsplit(url).query}")
+            case "stripe":
+                account = {**ACCOUNT, "secret_key": "sk_test_x", "webhook_secret": f"whsec_{secrets['stripe_webhook']}"}
+                body = stripe.event("result", paid, account, Faults())
+                return Notice(body, stripe.headers(body, account, Faults()))
+        return Notice(f"idop={self.bank_reference}".encode())
+
+
+async def written_at_bank(stack: Stack, due: Sequence[Due]) -> None:
+    """Where the bank is asked, its book has to know what was paid."""
+    if AT == "payfip":
+        await stack.programs["bank"].stop()
+        with (stack.folder / "bank" / "book.jsonl").open("a", encoding="utf-8") as book:
+            book.writelines(json.dumps(asdict(each.at_bank())) + "\n" for each in due)
+        await stack.restart("bank")
 
 
 class Sink:
@@ -141,12 +207,13 @@ async def begin(stack: Stack, due: Sequence[Due]) -> None:
     )
     await connection.executemany(
         "INSERT INTO payment (payment_id, checkout_id, household_id, payer_id, payer_email, bank, account, mode, "
-        "reference, amount_cents, status, bank_reference, payer_url, created_at, changed_at, day, number) VALUES "
-        "($1, $2, $3, $4, 'a@b.fr', $5, $6, 'test', $7, $8, 'pending', $9, 'x', now(), now(), $10, $11)",
+        "reference, amount_cents, status, bank_reference, payer_url, created_at, changed_at, look_up_at, day, number) "
+        "VALUES ($1, $2, $3, $4, 'a@b.fr', $5, $6, 'test', $7, $8, 'pending', $9, 'x', now(), now(), "
+        "now() + interval '1 day', $10, $11)",
         [
             (
-                *(each.payment_id, checkout.checkout_id, each.household_id, each.payer_id, BANK, LYRA_SHOP),
-                *(each.payment_id.hex.upper(), each.cents, each.bank_reference, each.day, each.number),
+                *(each.payment_id, checkout.checkout_id, each.household_id, each.payer_id, BANK, BANK_ACCOUNT),
+                *(each.reference, each.cents, each.bank_reference, each.day, each.number),
             )
             for each, checkout in zip(due, checkouts, strict=True)
         ],
@@ -271,10 +338,10 @@ def poster(http: aiohttp.ClientSession, *gateways: str) -> Post:
     """Send a notification to each gateway in turn; every answer is a 200."""
     turn = [0]
 
-    async def post(body: bytes) -> None:
+    async def post(notice: Notice) -> None:
         turn[0] += 1
-        url = f"{gateways[turn[0] % len(gateways)]}/webhooks/{BANK}"
-        async with http.post(url, data=body, headers=FORM) as response:
+        url = f"{gateways[turn[0] % len(gateways)]}/webhooks/{BANK}{notice.query}"
+        async with http.post(url, data=notice.body, headers=notice.headers) as response:
             assert response.status == 200, await response.text()
 
     return post
@@ -295,7 +362,7 @@ async def steadily(stack: Stack, sink: Sink, post: Post, due: Sequence[Due]) -> 
         for number, each in enumerate(due):
             await asyncio.sleep(max(0.0, began + number / RATE - time.monotonic()))
             sent[each.payment_id] = time.monotonic()
-            posts.append(asyncio.create_task(post(each.notice(stack.secrets["lyra_key"]))))
+            posts.append(asyncio.create_task(post(each.notice(stack.secrets))))
         await asyncio.gather(*posts, *pages)
         await until(lambda: len(settled) == len(due), "not everything is settled")
         await until(lambda: len(sink.taken) >= len(due), "not every ticket is mailed")
@@ -310,15 +377,15 @@ async def steadily(stack: Stack, sink: Sink, post: Post, due: Sequence[Due]) -> 
 
 async def copies(stack: Stack, post: Post, due: Due) -> None:
     """One notification again and again: one event, and memory that stays."""
-    body, left = due.notice(stack.secrets["lyra_key"]), [COPIES]
+    notice, left = due.notice(stack.secrets), [COPIES]
 
     async def send() -> None:
         while left[0] > 0:
             left[0] -= 1
-            await post(body)
+            await post(notice)
 
     async with hearing(stack.amqp_url, "payment.confirmed") as heard:
-        await post(body)
+        await post(notice)
         before, began = memory(stack), time.monotonic()
         await asyncio.gather(*(send() for _ in range(AT_ONCE)))
         seconds, after = time.monotonic() - began, memory(stack)
@@ -338,14 +405,14 @@ def memory(stack: Stack) -> dict[str, float]:
     return found
 
 
-async def as_many_as_go(name: str, post: Post, bodies: Sequence[bytes]) -> float:
+async def as_many_as_go(name: str, post: Post, notices: Sequence[Notice]) -> float:
     """Notifications one after the other over AT_ONCE connections; how many a second."""
-    spans, waiting = list[float](), iter(bodies)
+    spans, waiting = list[float](), iter(notices)
 
     async def send() -> None:
-        for body in waiting:
+        for notice in waiting:
             began = time.monotonic()
-            await post(body)
+            await post(notice)
             spans.append(time.monotonic() - began)
 
     began = time.monotonic()
@@ -411,6 +478,7 @@ async def measure(stack: Stack) -> None:
     due = (await invoices(stack, day))[: RATE * SECONDS]
     one, *rest = strangers(1, day + timedelta(days=1))
     await begin(stack, [*due, one, *rest])
+    await written_at_bank(stack, [*due, one])
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=AT_ONCE * 4)) as http:
         post = poster(http, stack.gateway_url)
         await steadily(stack, sink, post, due)
@@ -425,8 +493,9 @@ async def measure(stack: Stack) -> None:
                 gateways.append(second)
             chosen = strangers(NOTICES, day + timedelta(days=1 + number))
             await begin(stack, chosen)
-            bodies = [each.notice(stack.secrets["lyra_key"]) for each in chosen]
-            rates.append(await as_many_as_go(f"{number} of each", poster(http, *gateways), bodies))
+            await written_at_bank(stack, chosen)
+            notices = [each.notice(stack.secrets) for each in chosen]
+            rates.append(await as_many_as_go(f"{number} of each", poster(http, *gateways), notices))
             for program in others:
                 await program.stop()
     await stack.programs["payment-gateway"].stop()
@@ -437,7 +506,7 @@ async def measure(stack: Stack) -> None:
 
 
 async def main(folder: Path) -> None:
-    stack = Stack(folder, till=LYRA_TILL)
+    stack = Stack(folder, till=TILL)
     try:
         await stack.start()
         await demo.fill(stack)
@@ -448,7 +517,7 @@ async def main(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(f"payments, {AT_ONCE} connections\n")
+    sys.stdout.write(f"payments at {BANK}, {AT_ONCE} connections\n")
     made = Path(tempfile.mkdtemp(prefix="preau-bench-"))
     asyncio.run(main(made))
     shutil.rmtree(made, ignore_errors=True)

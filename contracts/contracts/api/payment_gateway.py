@@ -79,13 +79,17 @@ class Speaker(StrEnum):
 
 
 class PaymentMove(Contract):
-    """One move of an attempt. Who decided, the reason and the evidence are told to staff only."""
+    """One move of an attempt. Who decided, the reason and the evidence are told to staff only.
+
+    ``amount_cents`` went back with it; ``undone_cents`` counts again, because a refund failed.
+    """
 
     from_status: PaymentStatus
     to_status: PaymentStatus
     said_by: Speaker
     at: Instant
     amount_cents: PositiveCents | None = None
+    undone_cents: PositiveCents | None = None
     reason: str | None = None
     decided_by: str | None = None
     evidence: str | None = None
@@ -105,9 +109,17 @@ class RemittanceKind(StrEnum):
     RETURNED = "returned"
 
 
-class RemittedLine(Contract):
-    """Where a bank's remittance speaks of a payment."""
+class StatementSource(StrEnum):
+    """Whose file speaks of money: the bank that says it sent it, or the treasury that says it arrived."""
 
+    BANK = "bank"
+    TREASURY = "treasury"
+
+
+class RemittedLine(Contract):
+    """Where a bank's remittance, or the treasury's statement, speaks of a payment."""
+
+    source: StatementSource = StatementSource.BANK
     kind: RemittanceKind
     day: date
     amount_cents: PositiveCents
@@ -142,12 +154,15 @@ class Verdict(StrEnum):
 class BankWord(Contract):
     """One word of a bank as it was kept: raw, as text where it is text.
 
+    ``is_elsewhere``: it came from outside the addresses that the bank announced, which proves nothing either way.
+
     After the retention time only ``digest`` is left of it: the SHA-256 of payment id, query and body, joined by NUL.
     """
 
     received_at: Instant
     verdict: Verdict
     source: str
+    is_elsewhere: bool = False
     text: str
     digest: str
     trimmed_at: Instant | None = None
@@ -193,13 +208,16 @@ class TillCommand(StrEnum):
     CHARGE_BACK = "charge_back"
     REVERSE = "reverse"
     ACKNOWLEDGE = "acknowledge"
+    UNDO_REFUND = "undo_refund"
+    REMADE = "remade"
 
 
 Sentence = Annotated[str, StringConstraints(strip_whitespace=True, min_length=3, max_length=500)]
 
 
 class TillDecision(Contract):
-    """``POST /payments/{payment_id}/decisions`` with an ``Idempotency-Key``; ``amount_cents`` for a refund.
+    """``POST /payments/{payment_id}/decisions`` with an ``Idempotency-Key``; ``amount_cents`` for a refund, or for the
+    part of a payment for which a dispute is lost.
 
     ``evidence`` is where the proof is: the number of the bank's slip, of the letter, of the transfer.
     """
@@ -213,6 +231,7 @@ class TillDecision(Contract):
 class PaymentFile(Contract):
     """``GET /payments/{payment_id}/file``: all that staff need to decide, with the evidence.
 
+    ``failed_refund_cents`` are of refunds that failed at the bank after they were counted, and wait for a decision.
     ``taken_cents`` is what the bank says it took, where it said so; ``commands`` what may be decided now. A bank that
     ``refunds`` makes a refund that is decided here; elsewhere it was made there before.
     """
@@ -228,6 +247,7 @@ class PaymentFile(Contract):
     bank_reference: str | None
     taken_cents: int | None
     surplus_cents: int
+    failed_refund_cents: int = 0
     differences: tuple[Difference, ...]
     words: tuple[BankWord, ...]
     bank_can_be_asked: bool
@@ -241,6 +261,7 @@ class ExceptionKind(StrEnum):
     REVIEW = "review"
     DISPUTED = "disputed"
     SURPLUS = "surplus"
+    REFUND_FAILED = "refund_failed"
     UNANSWERED = "unanswered"
 
 
@@ -256,7 +277,10 @@ class TillException(Contract):
 
 
 class DayAtBank(Contract):
-    """One account on one day: what was confirmed, what went back; ``remitted`` of the confirmed, as the bank says."""
+    """One account on one day: what was confirmed, what went back.
+
+    Of the confirmed, ``remitted`` as the bank says, and ``arrived`` as the treasury says.
+    """
 
     bank: Reference
     account: Label
@@ -267,6 +291,8 @@ class DayAtBank(Contract):
     returned_cents: int
     remitted: int
     remitted_cents: int
+    arrived: int = 0
+    arrived_cents: int = 0
 
 
 class UnknownNotices(Contract):

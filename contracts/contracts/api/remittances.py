@@ -4,18 +4,20 @@ from datetime import date
 from enum import StrEnum
 from uuid import UUID
 
-from contracts.api.payment_gateway import Sentence
+from contracts.api.payment_gateway import Sentence, StatementSource
 from contracts.model import Contract, Instant, Label, Reference
 
 
 class Remittance(Contract):
-    """``POST /remittances/{bank}``, the file as raw bytes: what was read of it; the same file again answers the same.
+    """``POST /remittances/{bank}?source=treasury``, the file as raw bytes: what was read of it; the same again answers
+    the same.
 
     ``new_lines`` are those that no earlier file had; ``unmatched`` those that name no payment here. A file with a
     line that cannot be read is refused whole: ``line`` and ``column`` in the errors, the header being line 1.
     """
 
     remittance_id: UUID
+    source: StatementSource
     bank: Reference
     file_name: Label
     lines: int
@@ -41,12 +43,13 @@ class DifferenceKind(StrEnum):
 
 
 class RemittanceDifference(Contract):
-    """One disagreement. ``ours_cents`` is what is confirmed (or noted as returned) here, ``banks_cents`` the bank's.
+    """One disagreement. ``ours_cents`` is what is confirmed (or noted as returned) here, ``banks_cents`` the source's.
 
     ``difference`` names it, with its facts, for a note; ``file_name`` and ``line`` are where the bank says so.
     """
 
     difference: str
+    source: StatementSource
     kind: DifferenceKind
     bank: Reference
     day: date

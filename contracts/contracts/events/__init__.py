@@ -30,6 +30,7 @@ EVENTS: dict[str, type[Event]] = {
         payment.PaymentExpired,
         payment.PaymentHeld,
         payment.PaymentRefunded,
+        payment.PaymentRefundUndone,
         payment.PaymentReturned,
     )
 }

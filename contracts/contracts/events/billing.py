@@ -32,7 +32,10 @@ class CheckoutInvoice(Contract):
 
 
 class CheckoutOpened(Event):
-    """A household may pay this amount, once, until ``expires_at``."""
+    """A household may pay this amount, once, until ``expires_at``.
+
+    ``household_address``, line by line, is for the banks that have to know where a payer lives (3-D Secure).
+    """
 
     type = "billing.checkout.opened"
 
@@ -40,6 +43,7 @@ class CheckoutOpened(Event):
     household_id: UUID
     household_name: Label
     household_reference: Reference
+    household_address: tuple[Label, ...] = ()
     till: Reference
     amount_cents: PositiveCents
     currency: Literal["EUR"] = "EUR"

@@ -4,6 +4,8 @@ from enum import StrEnum
 from typing import Literal
 from uuid import UUID
 
+from pydantic import Field
+
 from contracts.events.billing import CheckoutInvoice
 from contracts.events.event import Event
 from contracts.model import Contract, Instant, Label, PositiveCents, Reference
@@ -134,6 +136,28 @@ class PaymentRefunded(Event):
     refunded_cents: PositiveCents
     was_confirmed: bool
     refunded_at: Instant
+
+    @property
+    def subject(self) -> str:
+        return f"payment/{self.payment_id}"
+
+
+class PaymentRefundUndone(Event):
+    """A refund that was counted failed at the bank days later, and the till keeper lets the money count again.
+
+    ``refunded_cents`` is what is given back in all after that; ``decision_id`` names the decision.
+    """
+
+    type = "payment.refund.undone"
+
+    payment_id: UUID
+    checkout_id: UUID
+    household_id: UUID
+    payer_id: UUID
+    decision_id: UUID
+    amount_cents: PositiveCents
+    refunded_cents: int = Field(ge=0)
+    undone_at: Instant
 
     @property
     def subject(self) -> str:

@@ -57,7 +57,13 @@ async def switches(request: web.Request) -> web.Response:
 def _deeds(operation: Operation) -> list[tuple[str, str]]:
     """The buttons of an operation."""
     again = [("notify", "Notifier encore")] if operation.result else []
-    later = [("refund", "Rembourser"), ("dispute", "Contester"), ("win", "Contestation gagnée"), ("lose", "… perdue")]
+    later = [
+        ("refund", "Rembourser"),
+        ("refund_fails", "Remboursement échoué"),
+        ("dispute", "Contester"),
+        ("win", "Contestation gagnée"),
+        ("lose", "… perdue"),
+    ]
     return again + (later if operation.protocol == "stripe" and operation.took_money else [])
 
 
@@ -102,7 +108,7 @@ async def get_book(request: web.Request) -> web.Response:
 
 @routes.post("/api/operations/{id_op}/{action}")
 async def act(request: web.Request) -> web.Response:
-    """Do from a test what a payer or the bank would do; ``?cents=`` of a refund."""
+    """Do from a test what a payer or the bank would do; ``?cents=`` of a refund or a dispute."""
     operation = request.app[BOOK].operations.get(request.match_info["id_op"])
     if operation is None:
         return web.json_response({"detail": "no such operation"}, status=404)
@@ -126,7 +132,12 @@ def _do(app: web.Application, operation: Operation, action: str, cents: int) -> 
         operation.refunds[f"dashboard {len(operation.refunds)}"] = min(cents or left, left)
         app[BOOK].write(operation)
         app[NOTICE].after(operation, "refund")
+    elif at_stripe and action == "refund_fails" and (made := [*operation.refunds.keys() - set(operation.failed)]):
+        operation.failed.append(max(made, key=list(operation.refunds).index))
+        app[BOOK].write(operation)
+        app[NOTICE].after(operation, "refund_failed")
     elif at_stripe and action in LATER and operation.took_money:
+        operation.disputed_cents = cents or operation.disputed_cents
         app[NOTICE].after(operation, LATER[action])
     else:
         return False

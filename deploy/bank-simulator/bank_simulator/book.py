@@ -54,7 +54,8 @@ FIELDS = {
 class Operation:
     """One payment asked for. ``result`` is the bank's letter: P, V, R, Z or A; times are ISO 8601.
 
-    ``asked`` holds the fields of its ``protocol``, a key of ``FIELDS``, as they came; ``refunds`` are cents by key.
+    ``asked`` holds the fields of its ``protocol``, a key of ``FIELDS``, as they came; ``refunds`` are cents by key,
+    ``failed`` the keys of those that were given up later; ``disputed_cents`` a part that is contested, 0 for all.
     """
 
     id_op: str
@@ -68,6 +69,8 @@ class Operation:
     notices: list[str] = field(default_factory=list)
     protocol: str = "payfip"
     refunds: dict[str, int] = field(default_factory=dict)
+    failed: list[str] = field(default_factory=list)
+    disputed_cents: int = 0
 
     @property
     def cents(self) -> int:
@@ -77,7 +80,7 @@ class Operation:
     @property
     def refunded_cents(self) -> int:
         """What was given back until now."""
-        return sum(self.refunds.values())
+        return sum(cents for key, cents in self.refunds.items() if key not in self.failed)
 
     @property
     def reference(self) -> str:

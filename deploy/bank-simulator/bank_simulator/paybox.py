@@ -11,10 +11,12 @@ import hmac
 import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Any
 from urllib.parse import quote_plus
 
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
+from lxml import etree
 
 from bank_simulator.book import PARIS, Book, Operation
 from bank_simulator.faults import Faults
@@ -38,6 +40,26 @@ WANTED = {
 CODES = {"P": "00000", "V": "00000", "R": "00105", "Z": "00151", "A": "00001"}
 
 
+_WORDS = r"[A-Za-z0-9][A-Za-z0-9 .-]{0,%d}"
+SHAPES: dict[str, tuple[tuple[str, ...], dict[str, str], tuple[str, ...]]] = {
+    "PBX_SHOPPINGCART": (("shoppingcart", "total"), {"totalQuantity": r"[1-9][0-9]?"}, ()),
+    "PBX_BILLING": (
+        ("Billing", "Address"),
+        {
+            "FirstName": _WORDS % 21,
+            "LastName": _WORDS % 21,
+            "Address1": _WORDS % 49,
+            "Address2": _WORDS % 49,
+            "ZipCode": _WORDS % 9,
+            "City": _WORDS % 49,
+            "CountryCode": r"[0-9]{3}",
+        },
+        ("Address2",),
+    ),
+}
+"""What 3-D Secure wants, in XML: the elements around, the fields within in their order, those that may be left out."""
+
+
 class Refused(Exception):  # noqa: N818 - the bank says no
     """Why the bank shows its payer no page."""
 
@@ -54,6 +76,9 @@ def open_page(form: Sequence[tuple[str, str]], contracts: Sequence[Contract], bo
     for name, pattern in WANTED.items():
         if not re.fullmatch(pattern, fields.get(name, "")):
             raise Refused(f"Paramètre {name} incorrect.")
+    for name, shape in SHAPES.items():
+        if not _fits(fields.get(name, ""), *shape):
+            raise Refused(f"Paramètre {name} incorrect.")
     contract = find(contracts, fields)
     if contract is None:
         raise Refused("Problème d'identification du commerce. Accès refusé !")
@@ -68,6 +93,24 @@ def open_page(form: Sequence[tuple[str, str]], contracts: Sequence[Contract], bo
     known.page_shown = True
     book.write(known)
     return known
+
+
+def _fits(text: str, around: Sequence[str], within: Mapping[str, str], optional: Sequence[str]) -> bool:
+    """Whether an XML text has exactly these elements, each with a value that fits."""
+    parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False)
+    try:
+        element: Any = etree.fromstring(text.encode("utf-8"), parser)
+    except etree.XMLSyntaxError:
+        return False
+    if element.tag != around[0]:
+        return False
+    for tag in around[1:]:
+        if [each.tag for each in element] != [tag]:
+            return False
+        element = element[0]
+    told = [(each.tag, each.text or "") for each in element]
+    wanted = [name for name in within if name not in optional or name in dict(told)]
+    return [name for name, _ in told] == wanted and all(re.fullmatch(within[name], value) for name, value in told)
 
 
 def notice(operation: Operation, contract: Contract, faults: Faults) -> tuple[str, str, bytes]:

@@ -164,9 +164,15 @@ def event(kind: str, operation: Operation, account: Account, faults: Faults) -> 
         names = {"P": "completed", "V": "async_payment_succeeded", "Z": "async_payment_failed"}
         name = f"checkout.session.{names.get(operation.result or '', 'expired')}"
         said = session(operation, account, faults, page_url="", is_told=True)
+    elif kind == "refund_failed":
+        key = operation.failed[-1]
+        name, said = "refund.failed", {"object": "refund", "amount": operation.refunds[key], "status": "failed"}
+        said |= {"id": f"re_{hashlib.sha256(key.encode()).hexdigest()[:24]}", "payment_intent": payment(operation)}
+        said["failure_reason"] = "lost_or_stolen_card"
     else:
         name = "charge.dispute.created" if kind == "needs_response" else "charge.dispute.closed"
-        said = {"object": "dispute", "amount": operation.cents - operation.refunded_cents, "status": kind}
+        contested = operation.disputed_cents or operation.cents - operation.refunded_cents
+        said = {"object": "dispute", "amount": contested, "status": kind}
         said |= {"payment_intent": payment(operation), "currency": "eur"}
     is_live = ("_live_" in account["secret_key"]) is not (faults.differs == "mode")
     about = f"{operation.id_op} {name} {operation.refunded_cents}"

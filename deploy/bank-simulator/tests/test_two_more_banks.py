@@ -83,6 +83,14 @@ async def bank(aiohttp_client: Any, tmp_path: Path, merchant: Merchant, bank_key
     return client
 
 
+CART = "<shoppingcart><total><totalQuantity>2</totalQuantity></total></shoppingcart>"
+BILLING = (
+    '<?xml version="1.0" encoding="utf-8"?><Billing><Address><FirstName>Zoe</FirstName><LastName>Martin</LastName>'
+    "<Address1>12 rue des Lilas</Address1><ZipCode>01000</ZipCode><City>Bourg-en-Bresse</City>"
+    "<CountryCode>250</CountryCode></Address></Billing>"
+)
+
+
 def form(**changes: str) -> dict[str, str]:
     fields = {"PBX_SITE": "1999888", "PBX_RANG": "32", "PBX_IDENTIFIANT": "1", "PBX_TOTAL": "4250", "PBX_DEVISE": "978"}
     fields |= {
@@ -91,6 +99,7 @@ def form(**changes: str) -> dict[str, str]:
         "PBX_RETOUR": "amount:M;ref:R;error:E;sign:K",
     }
     fields |= dict.fromkeys(("PBX_EFFECTUE", "PBX_REFUSE", "PBX_ANNULE"), "http://127.0.0.1:9/retour")
+    fields |= {"PBX_SHOPPINGCART": CART, "PBX_BILLING": BILLING}
     fields |= {"PBX_HASH": "SHA512", "PBX_TIME": "2026-11-24T09:00:00+01:00", "PBX_RUF1": "POST", **changes}
     text = "&".join(f"{name}={value}" for name, value in fields.items())
     return {**fields, "PBX_HMAC": hmac.new(bytes.fromhex(KEY), text.encode(), hashlib.sha512).hexdigest().upper()}
@@ -104,6 +113,27 @@ async def test_paybox_shows_its_page_to_a_form_that_is_signed(bank: TestClient[A
     altered = {**form(), "PBX_TOTAL": "4251"}
     for wrong in (altered, form(PBX_SITE="1999889"), form(PBX_DEVISE="840"), form(PBX_RETOUR="a:M")):
         assert (await bank.post(PAGE, data=wrong)).status == 400
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"PBX_BILLING": ""},
+        {"PBX_BILLING": BILLING.replace("</Billing>", "")},
+        {"PBX_BILLING": BILLING.replace("01000", "")},
+        {"PBX_BILLING": BILLING.replace("Zoe", "Zoé")},
+        {"PBX_BILLING": BILLING.replace("Martin", "M" * 23)},
+        {"PBX_BILLING": BILLING.replace("250", "FR")},
+        {"PBX_BILLING": BILLING.replace("<City>Bourg-en-Bresse</City>", "")},
+        {"PBX_BILLING": BILLING.replace("Address>", "Home>")},
+        {"PBX_SHOPPINGCART": ""},
+        {"PBX_SHOPPINGCART": CART.replace("2", "0")},
+        {"PBX_SHOPPINGCART": CART.replace("2", "100")},
+    ],
+)
+async def test_paybox_wants_who_pays_and_where_they_live(bank: TestClient[Any, Any], wrong: dict[str, str]) -> None:
+    answer = await bank.post(PAGE, data=form(**wrong))
+    assert (answer.status, next(iter(wrong)) in await answer.text()) == (400, True)
 
 
 @pytest.mark.parametrize("method", ["POST", "GET"])

@@ -44,7 +44,7 @@ def accounts(secrets: dict[str, str], bank_url: str) -> dict[str, str]:
     paybox: dict[str, Any] = {"mode": "TEST", "key": secrets["paybox_key"], "door": secrets["paybox_door"]}
     paybox["public_key"] = public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode("ascii")
     paybox |= {"form_url": f"{bank_url}/cgi/FramepagepaiementRWD.cgi", "status_url": f"{bank_url}/load.html"}
-    paybox["tills"] = [PAYBOX_TILL]
+    paybox |= {"tills": [PAYBOX_TILL], "zip_code": "00000", "city": "Saint-Aubin"}
     stripe: dict[str, Any] = {"label": "demo", "api_url": bank_url, "tills": [STRIPE_TILL]}
     stripe["secret_key"] = f"sk_test_{secrets['stripe_key']}"
     stripe["webhook_secret"] = f"whsec_{secrets['stripe_webhook']}"

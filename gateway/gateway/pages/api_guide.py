@@ -6,7 +6,9 @@ from typing import Any
 
 from aiohttp import web
 
+from contracts.model import Language
 from gateway.api.openapi import document
+from gateway.languages import speak
 from gateway.pages.rendering import page
 
 routes = web.RouteTableDef()
@@ -111,5 +113,6 @@ GUIDE = _read()
 
 @routes.get("/api/v1/")
 async def guide(request: web.Request) -> web.Response:
-    """Every operation, its models and its refusals."""
+    """Every operation, its models and its refusals; in English, as the code is."""
+    speak(Language.EN)
     return page(request, "api.html", **GUIDE)

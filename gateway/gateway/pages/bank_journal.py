@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 from aiohttp import web
 from pydantic import ValidationError
 
-from contracts.api.payment_gateway import Journal, Verdict
+from contracts.api.payment_gateway import Journal, StatementSource, Verdict
 from contracts.api.remittances import Remittance, RemittanceNote, RemittanceReport
 from contracts.identity import Permission
 from gateway.pages import payment_words as words
@@ -17,6 +17,7 @@ from gateway.services import SERVICES, Told
 
 FILE_BYTES_MAX = 1_100_000
 ACCOUNT = re.compile(r"[a-z0-9-]{1,40}")
+SOURCES = frozenset(StatementSource)
 NO_FILE = "Choisissez un compte et un fichier."
 REFUSALS = {
     "invalid": "Ce fichier ne peut pas être lu en entier.",
@@ -74,6 +75,7 @@ async def _remittances(
     noted: bool = False,
     refused: str = "",
     errors: tuple[dict[str, object], ...] = (),
+    sent_to: tuple[str, str] = ("", ""),
 ) -> web.Response:
     session, person = await staff(request, Permission.READ_PAYMENTS)
     report = await request.app[SERVICES].call(session, "payment-gateway", "/remittances", RemittanceReport)
@@ -83,11 +85,13 @@ async def _remittances(
         person,
         status=422 if refused else 200,
         report=report,
-        gaps=words.GAPS,
+        gaps={"bank": words.GAPS, "treasury": words.GAPS_AT_TREASURY},
+        sources=words.SOURCES,
         done=next((each for each in report.files if str(each.remittance_id) == done), None),
         noted=noted,
         refused=refused,
         errors=errors,
+        sent_to=sent_to,
         may_decide=person.may(Permission.DECIDE_PAYMENTS),
     )
 
@@ -100,18 +104,18 @@ async def send(request: web.Request) -> web.Response:
         form = await checked_form(request.clone(client_max_size=FILE_BYTES_MAX))
     except web.HTTPRequestEntityTooLarge:
         return await _remittances(request, refused=REFUSALS["body_too_large"])
-    sent, bank = form.get("file"), str(form.get("bank", ""))
+    sent, bank, source = form.get("file"), str(form.get("bank", "")), str(form.get("source", ""))
     content = sent.file.read() if isinstance(sent, web.FileField) else b""
-    if not isinstance(sent, web.FileField) or not content or not ACCOUNT.fullmatch(bank):
+    if not isinstance(sent, web.FileField) or not content or not (ACCOUNT.fullmatch(bank) and source in SOURCES):
         return await _remittances(request, refused=NO_FILE)
-    path, services = f"/remittances/{bank}", request.app[SERVICES]
+    path, services = f"/remittances/{bank}?source={source}", request.app[SERVICES]
     try:
         taken = await services.send(session, "payment-gateway", path, Remittance, content, sent.filename)
     except Told as told:
         if told.told_code not in REFUSALS:
             raise
         errors = tuple(told.facts.get("errors", ()))
-        return await _remittances(request, refused=REFUSALS[told.told_code], errors=errors)
+        return await _remittances(request, refused=REFUSALS[told.told_code], errors=errors, sent_to=(bank, source))
     return see(f"/mairie/paiements/rapprochement?recu={taken.remittance_id}")
 
 

@@ -15,6 +15,7 @@ from gateway.pages.rendering import checked_form, page, see
 from gateway.pages.staff import staff, typed_cents
 from gateway.services import SERVICES, Told
 
+WITH_AMOUNT = (TillCommand.REFUND, TillCommand.CHARGE_BACK)
 REFUSALS = {
     "invalid": "Il manque le motif, la preuve, ou le montant ne peut pas être lu. Rien n'a été enregistré.",
     "refund_too_high": "C'est plus que ce qui reste de ce paiement. Rien n'a été enregistré.",
@@ -112,8 +113,8 @@ async def decide(request: web.Request) -> web.Response:
     session, _person = await staff(request, Permission.READ_PAYMENTS)
     typed = {name: str(form.get(name, "")) for name in ("command", "reason", "evidence", "amount")}
     try:
-        refunded = typed["amount"].strip() if typed["command"] == TillCommand.REFUND else ""
-        cents = typed_cents(refunded) if refunded else None
+        amount = typed["amount"].strip() if typed["command"] in WITH_AMOUNT else ""
+        cents = typed_cents(amount) if amount else None
         wish = TillDecision(
             command=typed["command"], reason=typed["reason"], evidence=typed["evidence"], amount_cents=cents
         )

@@ -12,6 +12,7 @@ from contracts.api.payment_gateway import (
     PaymentTimeline,
     RemittanceKind,
     RemittedLine,
+    StatementSource,
     TillCommand,
     Verdict,
 )
@@ -63,14 +64,29 @@ COMMANDS = {
     TillCommand.REFUND: ("Rembourser", "La somme est rendue, ou n'est pas pour nous."),
     TillCommand.DISPUTE: ("Noter une contestation", "La banque du payeur conteste le paiement."),
     TillCommand.WIN: ("Contestation gagnée", "La banque nous laisse la somme."),
-    TillCommand.CHARGE_BACK: ("Contestation perdue", "La banque a repris la somme : les factures sont à régler."),
+    TillCommand.CHARGE_BACK: ("Contestation perdue", "La banque a repris la somme, ou la part dite ci-dessous."),
     TillCommand.REVERSE: ("Noter un rejet", "Le prélèvement est revenu impayé : les factures sont à régler."),
     TillCommand.ACKNOWLEDGE: ("Laisser en avoir", "Le trop-perçu reste au crédit de la famille."),
+    TillCommand.REMADE: (
+        "Rendu autrement",
+        "La famille a eu son argent par virement ou en espèces : rien ne change ici.",
+    ),
+    TillCommand.UNDO_REFUND: (
+        "Annuler le remboursement",
+        "L'argent est resté à la mairie : il règle de nouveau les factures. Vous pourrez rembourser à nouveau.",
+    ),
 }
 KINDS = {
     ExceptionKind.REVIEW: ("À vérifier", "La banque dit autre chose que ce qui était attendu : confirmez ou rendez."),
-    ExceptionKind.DISPUTED: ("Contesté", "Répondez à la banque, puis dites comment cela a fini."),
+    ExceptionKind.DISPUTED: (
+        "Contesté",
+        "Répondez à la banque, puis dites comment cela a fini ; perdu pour une part seulement, dites laquelle.",
+    ),
     ExceptionKind.SURPLUS: ("Trop-perçu", "Aucune facture n'attendait cet argent : rendez-le ou laissez-le en avoir."),
+    ExceptionKind.REFUND_FAILED: (
+        "Remboursement échoué",
+        "La banque n'a pas pu rendre l'argent, il est revenu : rendez-le autrement, ou annulez le remboursement.",
+    ),
     ExceptionKind.UNANSWERED: ("Sans réponse", "La banque ne répond pas : réinterrogez-la, appelez-la si cela dure."),
 }
 VERDICTS = {
@@ -103,6 +119,33 @@ GAPS = {
     ),
     DifferenceKind.TAKEN_BACK: (
         "Repris par la banque, pas noté ici",
+        "Ouvrez le paiement et notez-y le remboursement, la contestation ou le rejet.",
+    ),
+}
+SOURCES = {
+    StatementSource.BANK: ("la banque", "relevé de la banque"),
+    StatementSource.TREASURY: ("le Trésor", "relevé du Trésor"),
+}
+GAPS_AT_TREASURY = {
+    **GAPS,
+    DifferenceKind.MISSING: (
+        "Confirmé ici, pas arrivé au Trésor",
+        "Regardez si la banque l'a versé : sinon, demandez-le-lui ; si oui, montrez son relevé au Trésor.",
+    ),
+    DifferenceKind.UNKNOWN: (
+        "Au Trésor, inconnu ici",
+        "Ni un paiement, ni la somme d'un jour de la banque : cherchez d'où vient cet argent, dites-le ci-dessous.",
+    ),
+    DifferenceKind.UNCONFIRMED: (
+        "Arrivé au Trésor, pas confirmé ici",
+        "Ouvrez le paiement : « Réinterroger la banque », ou décidez s'il est à vérifier.",
+    ),
+    DifferenceKind.TWICE: (
+        "Arrivé deux fois au Trésor",
+        "Comparez avec le relevé de la banque : la famille a peut-être payé deux fois, rendez ce qui est en trop.",
+    ),
+    DifferenceKind.TAKEN_BACK: (
+        "Débité au Trésor, pas noté ici",
         "Ouvrez le paiement et notez-y le remboursement, la contestation ou le rejet.",
     ),
 }
@@ -169,7 +212,11 @@ def _mail_proof(mail: PaymentMail) -> str:
 def _remitted(line: RemittedLine) -> Step:
     """The bank's own word that the money came; the day is the bank's, the instant that of the file."""
     what = "Versé" if line.kind is RemittanceKind.TAKEN else "Repris"
-    text = f"{what} par la banque le {line.day:%d-%m-%Y} : {euros(line.amount_cents)}"
+    if line.source is StatementSource.TREASURY:
+        what = "Arrivé au Trésor" if line.kind is RemittanceKind.TAKEN else "Débité au Trésor"
+        text = f"{what} le {line.day:%d-%m-%Y} : {euros(line.amount_cents)}"
+    else:
+        text = f"{what} par la banque le {line.day:%d-%m-%Y} : {euros(line.amount_cents)}"
     return Step(line.imported_at, text, f"relevé « {line.file_name} », ligne {line.line}")
 
 
@@ -188,14 +235,21 @@ def is_told_whole(timeline: PaymentTimeline, mails: Iterable[PaymentMail]) -> bo
 
 def _staff_step(move: PaymentMove) -> Step:
     amount = f" : {euros(move.amount_cents)}" if move.amount_cents else ""
+    amount += f" (remboursement échoué : {euros(move.undone_cents)})" if move.undone_cents else ""
     by = f"par {move.decided_by or SPEAKERS[move.said_by]}"
     why = f". Motif : {move.reason}. Preuve : {move.evidence}" if move.decided_by else ""
     return Step(move.at, STATES[move.to_status].capitalize() + amount, by + why)
 
 
 def _step(move: PaymentMove) -> str:
-    if move.from_status is S.DISPUTED and move.to_status in {S.CONFIRMED, S.PARTIALLY_REFUNDED}:
+    if (
+        move.from_status is S.DISPUTED
+        and move.to_status in {S.CONFIRMED, S.PARTIALLY_REFUNDED}
+        and not move.amount_cents
+    ):
         return _("La contestation est close : le paiement reste valable")
+    if move.undone_cents:
+        return _("Un remboursement n'a pas abouti : {amount} comptent de nouveau", amount=euros(move.undone_cents))
     if (move.from_status, move.to_status) == (S.REVIEW, S.CONFIRMED):
         return _("La mairie a vérifié : c'est payé")
     amount = f" ({euros(move.amount_cents)})" if move.amount_cents else ""

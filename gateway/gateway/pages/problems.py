@@ -15,6 +15,10 @@ SENTENCES = {
     "not_found": (N_("Page introuvable"), N_("Cette page n'existe pas, ou elle n'est pas à vous.")),
     "forbidden": (N_("Ce n'est pas permis"), N_("Rechargez la page, puis recommencez.")),
     "invalid": (N_("Il manque quelque chose"), N_("Ce qui a été envoyé n'a pas pu être lu. Rien n'a été enregistré.")),
+    "unreadable": (
+        N_("Un caractère ne se lit pas"),
+        N_("Retapez le texte au lieu de le coller. Rien n'a été enregistré."),
+    ),
     "too_many": (N_("Un peu trop vite"), N_("Attendez un instant, puis recommencez.")),
     "body_too_large": (N_("C'est trop long"), N_("Ce qui a été envoyé est trop volumineux. Rien n'a été enregistré.")),
     "unavailable": (

@@ -18,6 +18,7 @@ from contracts.events.payment import (
     PaymentExpired,
     PaymentHeld,
     PaymentRefunded,
+    PaymentRefundUndone,
     PaymentRefused,
     PaymentReturned,
     Returned,
@@ -48,40 +49,42 @@ async def keep_attendance(event: AttendanceRecorded, tx: Transaction) -> None:
 @listeners.on(PaymentConfirmed)
 async def settle_invoices(event: PaymentConfirmed, tx: Transaction) -> None:
     """Settle the checkout's invoices, once for a payment; what is over becomes the household's credit."""
+    came = event.ticket.means, event.ticket.till
+    if await _settle(tx, event, f"payment/{event.payment_id}", came):
+        await returns.end_hold(tx, event.payment_id, event.checkout_id)
+        await checkouts.close(tx, event.checkout_id, CheckoutStatus.SETTLED)
+
+
+@listeners.on(PaymentRefundUndone)
+async def settle_again(event: PaymentRefundUndone, tx: Transaction) -> None:
+    """A refund failed: what it had made due again is paid after all, or is the household's credit."""
+    came = await returns.how_it_came(tx, event.payment_id)
+    if came is None:
+        raise Later("the payment itself is not in the ledger yet")
+    await _settle(tx, event, f"refund-undone/{event.decision_id}", came)
+
+
+async def _settle(
+    tx: Transaction, event: PaymentConfirmed | PaymentRefundUndone, key: str, came: tuple[str, str]
+) -> bool:
+    """Spread an event's money over its checkout's invoices, once for its key; False when it was done before."""
     ids = await checkouts.invoice_ids(tx, event.checkout_id)
     await invoices.lock_invoices(tx, ids)
     left = {each.invoice_id: each for each in await invoices.summaries(tx, event.household_id, ids)}
     mine = [invoice_id for invoice_id in ids if invoice_id in left]
     lefts = {each: left[each].left_cents for each in mine}
-    done = ledger.settle(event.amount_cents, mine, lefts, means=event.ticket.means, till=event.ticket.till)
-    at, key = now(), f"payment/{event.payment_id}"
+    means, till = came
+    done, at = ledger.settle(event.amount_cents, mine, lefts, means=means, till=till), now()
     if not await invoices.add_ledger_transaction(tx, key, event.household_id, done.entries, at):
-        return
-    await returns.end_hold(tx, event.payment_id, event.checkout_id)
-    await checkouts.close(tx, event.checkout_id, CheckoutStatus.SETTLED)
-    for invoice_id in done.settled:
-        await outbox.add(
-            tx,
-            InvoiceSettled(
-                invoice_id=invoice_id,
-                household_id=event.household_id,
-                number=left[invoice_id].number,
-                payment_id=event.payment_id,
-                settled_at=at,
-            ),
-        )
+        return False
+    who = {"household_id": event.household_id, "payment_id": event.payment_id}
+    for each in done.settled:
+        await outbox.add(tx, InvoiceSettled(invoice_id=each, number=left[each].number, settled_at=at, **who))
     if done.surplus_cents:
         reason = UnmatchedReason.ALREADY_SETTLED if mine else UnmatchedReason.UNKNOWN_CHECKOUT
-        await outbox.add(
-            tx,
-            PaymentUnmatched(
-                payment_id=event.payment_id,
-                household_id=event.household_id,
-                surplus_cents=done.surplus_cents,
-                reason=reason,
-                recorded_at=at,
-            ),
-        )
+        surplus = {"surplus_cents": done.surplus_cents, "reason": reason, "recorded_at": at}
+        await outbox.add(tx, PaymentUnmatched(**surplus, **who))
+    return True
 
 
 @listeners.on(PaymentRefused)

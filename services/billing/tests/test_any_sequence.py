@@ -9,7 +9,7 @@ import pytest
 
 from billing.__main__ import verify
 from chassis.clock import now, today
-from contracts.events.payment import PaymentConfirmed, PaymentRefunded, PaymentReturned, Returned
+from contracts.events.payment import PaymentConfirmed, PaymentRefunded, PaymentRefundUndone, PaymentReturned, Returned
 
 PRICE = 425
 STEPS = 30
@@ -90,6 +90,12 @@ class Paper:
             cents = self.random.randint(1, left)
             more = {"refund_id": uuid4(), "refunded_cents": cents, "was_confirmed": True, "refunded_at": now()}
             await self.told(PaymentRefunded(**who, amount_cents=cents, **more), f"refund/{more['refund_id']}")
+            if self.random.random() < 0.3:  # the bank gave it up days later
+                undone = {"decision_id": uuid4(), "refunded_cents": 0, "undone_at": now()}
+                key = f"refund-undone/{undone['decision_id']}"
+                await self.told(PaymentRefundUndone(**who, amount_cents=cents, **undone), key)
+                self.money += cents
+                left += cents
             if left > cents:
                 self.payments.append((event, left - cents))
         else:

@@ -17,6 +17,7 @@ from contracts.events.payment import (
     PaymentExpired,
     PaymentHeld,
     PaymentRefunded,
+    PaymentRefundUndone,
     PaymentRefused,
     PaymentReturned,
     Returned,
@@ -35,6 +36,7 @@ async def test_a_month_is_invoiced_paid_and_settled(town: Any) -> None:
     checkout = await town.opened(household, invoice["invoice_id"])
     told = await town.probe.next("billing.checkout.opened")
     assert told.data["amount_cents"] == checkout["amount_cents"] == 3 * PRICE
+    assert told.data["household_address"] == ["1 rue de l'École"]
     event = town.confirmed(household, checkout["checkout_id"], 3 * PRICE)
     await town.probe.publish(event)
     settled = await town.probe.next("billing.invoice.settled")
@@ -140,6 +142,26 @@ async def test_a_review_of_a_payment_that_was_given_up_takes_its_invoices_again(
     await town.probe.publish(town.confirmed(household, checkout, PRICE - 1, who["payment_id"]))
     await town.until("SELECT count(*) FROM payment_hold WHERE ended", 1)
     assert [each["left_cents"] for each in (await town.invoices(household))["to_pay"]] == [1]
+    await town.balanced()
+
+
+async def test_a_refund_that_failed_settles_again_what_it_had_made_due(town: Any) -> None:
+    household, invoice = await town.invoiced(1, 2)
+    checkout = (await town.opened(household, invoice["invoice_id"]))["checkout_id"]
+    event = town.confirmed(household, checkout, 2 * PRICE)
+    await town.probe.publish(event)
+    await town.probe.next("billing.invoice.settled")
+    who = {**town.over(household, checkout), "payment_id": event.payment_id, "amount_cents": PRICE}
+    back = {"refund_id": uuid4(), "refunded_cents": PRICE, "was_confirmed": True, "refunded_at": now()}
+    await town.probe.publish(PaymentRefunded(**who, **back))
+    await town.until("SELECT count(*) FROM ledger_transaction WHERE key LIKE 'refund/%'", 1)
+    assert [each["left_cents"] for each in (await town.invoices(household))["to_pay"]] == [PRICE]
+    undone = PaymentRefundUndone(**who, decision_id=uuid4(), refunded_cents=0, undone_at=now())
+    for _ in range(2):
+        await town.probe.publish(undone)
+    assert (await town.probe.next("billing.invoice.settled")).data["invoice_id"] == invoice["invoice_id"]
+    await town.probe.none("billing.invoice.settled")
+    assert (await town.invoices(household))["to_pay"] == []
     await town.balanced()
 
 

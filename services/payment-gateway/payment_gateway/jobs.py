@@ -13,7 +13,7 @@ from chassis.jobs import Jobs
 from contracts.api.payment_gateway import PaymentStatus, Speaker
 from payment_gateway.banks.inquiry import carry_out, look_up
 from payment_gateway.domain.failures import BankUnreachable, NoAccount
-from payment_gateway.domain.payments import Move
+from payment_gateway.domain.payments import PAGE_OPENS_FOR, Move
 from payment_gateway.settings import SETTINGS
 from payment_gateway.store import journal, payments
 
@@ -39,17 +39,20 @@ async def ask_banks(app: web.Application) -> None:
 
 @jobs.every(seconds=3600)
 async def trim(app: web.Application) -> None:
-    """Forget what is older than the retention time: the bytes of words, the addresses of payers."""
-    before, words, addresses = now() - timedelta(days=app[SETTINGS].journal_days), 0, 0
+    """Forget what is older than the retention time: the bytes of words, who paid. A household's home goes much sooner:
+    as soon as no bank's page can be opened for its checkout.
+    """
+    before, words, payers, homes = now() - timedelta(days=app[SETTINGS].journal_days), 0, 0, 0
     while True:
         async with app[DATABASE].transaction() as tx:
             found = await journal.trim(tx, before, now(), TRIMMED_AT_ONCE)
-            cleared = await payments.trim_emails(tx, before, TRIMMED_AT_ONCE)
-        words, addresses = words + found, addresses + cleared
-        if max(found, cleared) < TRIMMED_AT_ONCE:
+            cleared = await payments.trim_payers(tx, before, TRIMMED_AT_ONCE)
+            left = await payments.trim_homes(tx, now() - PAGE_OPENS_FOR, TRIMMED_AT_ONCE)
+        words, payers, homes = words + found, payers + cleared, homes + left
+        if max(found, cleared, left) < TRIMMED_AT_ONCE:
             break
-    if words or addresses:
-        log.info("journal trimmed", words=words, addresses=addresses, before=before.isoformat())
+    if words or payers or homes:
+        log.info("journal trimmed", words=words, payers=payers, homes=homes, before=before.isoformat())
 
 
 async def _ask(app: web.Application, payment_id: UUID) -> None:

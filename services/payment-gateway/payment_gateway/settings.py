@@ -1,6 +1,7 @@
 """What the payment gateway needs to know at start."""
 
 import re
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Literal, Self
 
@@ -11,6 +12,10 @@ from chassis.settings import ServiceSettings
 
 NAME = "payment-gateway"
 MIGRATIONS = Path(__file__).parent.parent / "migrations"
+
+
+Networks = tuple[IPv4Network | IPv6Network, ...]
+"""The addresses a bank says that it calls from, ``192.0.2.0/24`` or one alone; none means that nothing is compared."""
 
 
 class LyraAccount(BaseModel):
@@ -29,6 +34,7 @@ class LyraAccount(BaseModel):
     form_url: str = Field(pattern=r"^https?://")
     rest_url: str = Field(pattern=r"^https?://")
     tills: frozenset[str] = Field(min_length=1)
+    sources: Networks = ()
 
 
 class PayboxAccount(BaseModel):
@@ -37,7 +43,8 @@ class PayboxAccount(BaseModel):
     ``key`` is the hexadecimal HMAC key and ``public_key`` the bank's own key (PEM); ``status_url`` is where the bank
     says that it takes payments, ``/load.html`` beside the form. ``door`` is a secret of 24 to 64
     letters and digits: the bank's back office holds ``…/webhooks/paybox-<site>-<rank>?door=<door>`` as the address to
-    notify, and nothing else says that a notification is about this account.
+    notify, and nothing else says that a notification is about this account. 3-D Secure wants where a payer lives:
+    ``zip_code`` and ``city`` are the town's own, told for a household whose address has no French postal code.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -51,7 +58,10 @@ class PayboxAccount(BaseModel):
     door: SecretStr
     form_url: str = Field(pattern=r"^https?://")
     status_url: str = Field(pattern=r"^https?://")
+    zip_code: str = Field(pattern=r"^[0-9]{5}$")
+    city: str = Field(pattern=r"[A-Za-z]", max_length=50)
     tills: frozenset[str] = Field(min_length=1)
+    sources: Networks = ()
 
     @property
     def account(self) -> str:
@@ -87,6 +97,7 @@ class StripeAccount(BaseModel):
     webhook_secret: SecretStr = Field(min_length=16)
     api_url: str = Field(default="https://api.stripe.com", pattern=r"^https?://[^/]+$")
     tills: frozenset[str] = Field(min_length=1)
+    sources: Networks = ()
 
     @field_validator("secret_key")
     @classmethod
@@ -102,12 +113,14 @@ class Settings(ServiceSettings):
     ``NOTICES_URL`` is where banks call when they reach the portal by another address than parents do.
     ``PAYFIP_SAISIE``: T for tests, X to activate the account, W for real payments. ``LYRA_ACCOUNTS`` is a JSON list of
     ``LyraAccount``, ``PAYBOX_ACCOUNTS`` of ``PayboxAccount``, ``STRIPE_ACCOUNTS`` of ``StripeAccount``. A till that no
-    account names pays at PayFiP. A bank's door keeps so many notifications a payment, and so many an hour that name no
-    payment; what comes beyond is counted only. ``WEBHOOK_CHECK`` has the service call
-    its own webhooks by ``PUBLIC_URL`` at start and say in its log whether they answer. What was confirmed
-    ``REMITTANCE_DAYS`` ago should be in a remittance by now. After ``JOURNAL_DAYS`` the bytes of the banks' words and
-    the payers' addresses are forgotten: thirteen months is as long as a payer may contest (Code monétaire et
-    financier, L133-24), and one more to answer.
+    account names pays at PayFiP. ``sources`` (``PAYFIP_SOURCES``) are the addresses a bank says that it calls from: a
+    notification from elsewhere is marked and warned of, never refused, for an address proves nothing.
+
+    A bank's door keeps so many notifications a payment, and so many an hour that name no payment; what comes beyond is
+    counted only. ``WEBHOOK_CHECK`` has the service call its own webhooks by ``PUBLIC_URL`` at start and say in its log
+    whether they answer. What was confirmed ``REMITTANCE_DAYS`` ago should be in a remittance by now. After
+    ``JOURNAL_DAYS`` the bytes of the banks' words and the payers' names and addresses are forgotten: thirteen months is
+    as long as a payer may contest (Code monétaire et financier, L133-24), and one more to answer.
     """
 
     public_url: str = Field(pattern=r"^https?://[^/]+$", max_length=150)
@@ -117,6 +130,7 @@ class Settings(ServiceSettings):
     payfip_payer_url: str = Field(pattern=r"^https?://")
     payfip_numcli: str = Field(pattern=r"^\d{6}$")
     payfip_saisie: Literal["T", "X", "W"]
+    payfip_sources: Networks = ()
     lyra_accounts: tuple[LyraAccount, ...] = ()
     paybox_accounts: tuple[PayboxAccount, ...] = ()
     stripe_accounts: tuple[StripeAccount, ...] = ()

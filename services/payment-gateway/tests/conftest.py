@@ -53,6 +53,12 @@ def bank_keys() -> tuple[str, str]:
     return made.decode(), public.decode()
 
 
+@pytest.fixture
+def bank_private_key() -> str:
+    """What the stand-in bank signs with, for a test that signs in its place."""
+    return bank_keys()[0]
+
+
 class Bank:
     """The stand-in bank, spoken to over HTTP as a payer or a test would."""
 
@@ -152,6 +158,7 @@ class Till:
                 household_id=self.household,
                 household_name="Famille Exemple",
                 household_reference="F001",
+                household_address=("12 rue de l'Œuvre", "01000 Bourg-en-Bresse"),
                 till=TILLS[self.bank_name],
                 amount_cents=4250,
                 invoices=(invoice,),
@@ -281,10 +288,19 @@ async def till(
     bank: Bank,
     portal_port: int,
 ) -> AsyncIterator[Till]:
-    port = portal_port
-    lyra = {**SHOP, "mode": "TEST", "tills": ["REGIE-L"]}
+    port, announced = portal_port, request.node.get_closest_marker("announced")
+    sources = list(announced.args) if announced else []
+    lyra = {**SHOP, "mode": "TEST", "tills": ["REGIE-L"], "sources": sources}
     lyra |= {"form_url": f"{bank.url}/vads-payment/", "rest_url": bank.url}
-    paybox = {**CONTRACT, "mode": "TEST", "tills": ["REGIE-P"], "public_key": bank_keys()[1], "door": DOOR}
+    paybox = {
+        **CONTRACT,
+        "mode": "TEST",
+        "tills": ["REGIE-P"],
+        "sources": sources,
+        "public_key": bank_keys()[1],
+        "door": DOOR,
+    }
+    paybox |= {"zip_code": "01999", "city": "Saint-Aubin"}
     paybox |= {"form_url": f"{bank.url}/cgi/FramepagepaiementRWD.cgi", "status_url": f"{bank.url}/load.html"}
     settings = Settings(
         database_url=database.url,
@@ -299,7 +315,8 @@ async def till(
         payfip_saisie="T",
         lyra_accounts=[lyra],
         paybox_accounts=[paybox],
-        stripe_accounts=[{**ACCOUNT, "label": "asso", "api_url": bank.url, "tills": ["REGIE-S"]}],
+        stripe_accounts=[{**ACCOUNT, "label": "asso", "api_url": bank.url, "tills": ["REGIE-S"], "sources": sources}],
+        payfip_sources=sources,
         parent_look_up_seconds=0,
         unknown_notices_kept_an_hour=5,
         notices_kept_a_payment=8,

@@ -9,6 +9,7 @@ from uuid import UUID
 import pytest
 
 from chassis.testing import eventually
+from payment_gateway.store.vitals import VITALS
 
 pytestmark = pytest.mark.every_bank
 
@@ -151,6 +152,25 @@ async def test_a_slow_bank_does_not_slow_the_answer_to_its_notification(till: An
     assert await till.answered() == "200"
     assert await till.sql(KEPT, UUID(payment["payment_id"]), "answer") == answers  # nobody waited for the bank
     await is_confirmed_once(till, payment)
+
+
+@pytest.mark.announced("192.0.2.0/24")
+async def test_a_notification_from_where_no_bank_announced_to_be_counts_and_is_marked(till: Any) -> None:
+    payment = await till.begin()
+    await till.at_bank(payment, "pay")
+    await is_confirmed_once(till, payment)
+    words = (await till.staff_reads(f"/payments/{payment['payment_id']}/file"))["words"]
+    assert {each["is_elsewhere"] for each in words if each["verdict"] != "answer"} == {True}
+    query = next(each.query for each in VITALS if each.name == "bank_notices_from_elsewhere")
+    assert await till.sql(query) == 1
+
+
+@pytest.mark.announced("192.0.2.0/24", "127.0.0.0/8")
+async def test_a_notification_from_where_its_bank_announced_to_be_is_not(till: Any) -> None:
+    payment = await till.begin()
+    await till.at_bank(payment, "pay")
+    await is_confirmed_once(till, payment)
+    assert await till.sql("SELECT count(*) FROM bank_word WHERE is_elsewhere") == 0
 
 
 async def test_the_broker_is_down(till: Any) -> None:

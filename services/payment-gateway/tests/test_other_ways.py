@@ -51,6 +51,18 @@ async def test_a_bank_that_cannot_be_asked_has_half_an_hour_to_speak(till: Any) 
 
 
 @paybox
+async def test_paybox_is_told_who_pays_and_where_they_live_and_no_other_bank_is(till: Any) -> None:
+    payment = await till.begin()
+    told = dict(till.forms[payment["payment_id"]]["fields"])
+    assert "<Address1>12 rue de l Oeuvre</Address1><ZipCode>01000</ZipCode>" in told["PBX_BILLING"]
+    assert "<CountryCode>250</CountryCode>" in told["PBX_BILLING"]
+    assert "<totalQuantity>1</totalQuantity>" in told["PBX_SHOPPINGCART"]
+    till.bank_name = "lyra-12345678"
+    other = await till.begin()
+    assert "01000" not in json.dumps(till.forms[other["payment_id"]])
+
+
+@paybox
 async def test_staff_are_told_that_the_bank_cannot_be_asked(till: Any) -> None:
     payment = await till.begin()
     answer = await till.client.post(f"/payments/{payment['payment_id']}/look-up", headers=till.keeper())
@@ -170,6 +182,92 @@ async def test_a_refund_made_at_the_banks_own_desk_is_heard_of_once(till: Any) -
     await till.probe.none("payment.refunded")
 
 
+async def refund_that_failed(till: Any, payment: dict[str, Any], cents: int) -> None:
+    """A refund is made, counted, and given up by the bank days later, which says so ten times."""
+    await till.decides(payment, "refund", cents)
+    await till.probe.next("payment.refunded")
+    await till.bank.faults(notice="ten_times")
+    await till.bank.act(till.id_op(payment), "refund_fails")
+    await eventually(lambda: till.sql("SELECT failed_refund_cents FROM payment"))
+
+
+@stripe
+async def test_a_refund_that_fails_later_waits_for_the_till_keeper_with_its_evidence(till: Any) -> None:
+    payment = await confirmed(till)
+    await refund_that_failed(till, payment, 1_000)
+    (line,) = (await till.staff_reads("/till"))["exceptions"]
+    assert (line["kind"], line["amount_cents"]) == ("refund_failed", 1_000)
+    file = await till.staff_reads(f"/payments/{payment['payment_id']}/file")
+    assert (file["failed_refund_cents"], file["commands"][:2]) == (1_000, ["remade", "undo_refund"])
+    assert any("lost_or_stolen_card" in each["text"] for each in file["words"])
+    assert file["timeline"]["payment"]["status"] == "partially_refunded"
+
+
+@stripe
+@pytest.mark.parametrize(("cents", "was"), [(1_000, "partially_refunded"), (4_250, "refunded")])
+async def test_a_refund_that_failed_counts_as_paid_again_when_the_till_keeper_says_so(
+    till: Any, cents: int, was: str
+) -> None:
+    payment = await confirmed(till)
+    await refund_that_failed(till, payment, cents)
+    assert (await till.get(payment))["status"] == was
+    for _ in range(2):
+        answer = await till.decides(payment, "undo_refund", key="the-same-key")
+        assert (await answer.json())["refunded_cents"] == 0
+    assert (await till.get(payment))["status"] == "confirmed"
+    event = await till.probe.next("payment.refund.undone")
+    assert (event.data["amount_cents"], event.data["refunded_cents"]) == (cents, 0)
+    await till.probe.none("payment.refund.undone")
+    report = await till.staff_reads("/till")
+    assert report["exceptions"] == []
+    (day,) = report["days"]
+    assert (day["confirmed"], day["confirmed_cents"], day["returned_cents"]) == (1, 4_250, 0)
+
+
+@stripe
+async def test_money_that_came_back_to_the_town_may_be_refunded_anew(till: Any) -> None:
+    payment = await confirmed(till)
+    await refund_that_failed(till, payment, 1_000)
+    await till.decides(payment, "undo_refund")
+    for _ in range(2):
+        await till.decides(payment, "refund", 1_000, key="another-try")
+    assert (await till.becomes(payment, "partially_refunded"))["refunded_cents"] == 1_000
+    (operation,) = await till.bank.book()
+    assert (len(operation["refunds"]), len(operation["failed"])) == (2, 1)
+    assert (await till.probe.next("payment.refunded")).data["amount_cents"] == 1_000
+    await till.probe.none("payment.refunded")
+
+
+@stripe
+async def test_a_refund_that_failed_and_was_made_in_another_way_leaves_the_list_and_the_ledger_as_they_are(
+    till: Any,
+) -> None:
+    payment = await confirmed(till)
+    await refund_that_failed(till, payment, 1_000)
+    assert (await (await till.decides(payment, "remade")).json())["refunded_cents"] == 1_000
+    assert (await till.staff_reads("/till"))["exceptions"] == []
+    assert (await till.decides(payment, "undo_refund")).status == 409
+    await till.probe.none("payment.refund.undone")
+
+
+@stripe
+async def test_a_dispute_about_a_part_waits_for_the_till_keeper_who_says_which_part_is_lost(till: Any) -> None:
+    payment = await confirmed(till)
+    await till.bank.act(till.id_op(payment), "dispute?cents=1000")
+    await till.becomes(payment, "disputed")
+    await till.bank.act(till.id_op(payment), "lose?cents=1000")
+    await eventually(lambda: till.sql("SELECT last_word = 'contest_lost' FROM payment"))
+    (line,) = (await till.staff_reads("/till"))["exceptions"]
+    assert line["kind"] == "disputed"
+    file = await till.staff_reads(f"/payments/{payment['payment_id']}/file")
+    assert any('"lost"' in each["text"] and "1000" in each["text"] for each in file["words"])
+    assert (await (await till.decides(payment, "charge_back", 5_000)).json())["code"] == "refund_too_high"
+    assert (await (await till.decides(payment, "charge_back", 1_000)).json())["status"] == "partially_refunded"
+    event = await till.probe.next("payment.refunded")
+    assert (event.data["amount_cents"], event.data["refunded_cents"]) == (1_000, 1_000)
+    await till.probe.none("payment.returned")
+
+
 @stripe
 @pytest.mark.parametrize(("ends", "status"), [("win", "confirmed"), ("lose", "charged_back")])
 async def test_a_dispute_and_its_end(till: Any, ends: str, status: str) -> None:
@@ -223,3 +321,19 @@ async def test_an_old_event_sent_again_by_somebody_changes_nothing(till: Any) ->
     await eventually(lambda: till.sql("SELECT count(*) FROM bank_word WHERE verdict = 'forged'"))
     assert (await till.get(payment))["status"] == "pending"
     assert await till.answered() == "400"
+
+
+@stripe
+async def test_the_money_of_another_attempt_pays_nothing_and_goes_to_a_person(till: Any) -> None:
+    paid, unpaid = await confirmed(till), await till.begin()
+    money = await till.sql("SELECT bank_payment FROM payment WHERE payment_id = $1", UUID(paid["payment_id"]))
+    said = {"id": till.id_op(unpaid), "client_reference_id": unpaid["payment_id"].replace("-", "").upper()}
+    said |= {"amount_total": 4250, "currency": "eur", "livemode": False, "payment_intent": money}
+    said |= {"payment_status": "paid", "status": "complete"}
+    event = {"livemode": False, "created": int(time.time()), "type": "checkout.session.completed"}
+    body = json.dumps({**event, "data": {"object": said}}).encode()
+    assert (await till.client.post(till.webhook, data=body, headers=signed(till, body))).status == 200
+    await till.becomes(unpaid, "review")
+    file = await till.staff_reads(f"/payments/{unpaid['payment_id']}/file")
+    assert [(each["name"], each["said"]) for each in file["differences"]] == [("reference", money)]
+    assert (await till.get(paid))["status"] == "confirmed"

@@ -45,6 +45,7 @@ class BankKey:
 def account(**changes: str) -> PayboxAccount:
     told = {"site": "1999888", "rank": "32", "identifier": "107904482", "mode": "TEST", "key": "0123456789ABCDEF" * 8}
     told |= {"door": DOOR, "form_url": "https://bank.example/cgi", "status_url": "https://bank.example/load.html"}
+    told |= {"zip_code": "01999", "city": "Saint-Aubin"}
     return PayboxAccount.model_validate({**told, "tills": ["REGIE-P"], **changes})
 
 

@@ -28,8 +28,10 @@ def row(ref: str, amount: str = "42,50", sense: str = "") -> str:
     return f"{today():%d/%m/%Y};{amount};{ref};;;{sense}\n"
 
 
-async def sends(till: Any, content: str, *, bank: str = "", name: str = "releve.csv", status: int = 201) -> Any:
-    path = f"/remittances/{bank or till.bank_name}"
+async def sends(
+    till: Any, content: str, *, bank: str = "", name: str = "releve.csv", source: str = "", status: int = 201
+) -> Any:
+    path = f"/remittances/{bank or till.bank_name}" + (f"?source={source}" if source else "")
     headers = till.keeper(**{"X-File-Name": name, "Content-Type": "application/octet-stream"})
     response = await till.client.post(path, data=content.encode(), headers=headers)
     assert response.status == status, await response.text()
@@ -187,10 +189,74 @@ async def test_after_the_retention_time_only_the_digest_is_left(till: Any) -> No
     assert (after["text"], after["source"], after["headers"]) == ("", "", {})
     assert after["digest"] == before["digest"]
     assert after["trimmed_at"]
-    assert await till.sql("SELECT payer_email FROM payment WHERE payment_id = $1", UUID(payment["payment_id"])) == ""
+    who = "SELECT payer_email || payer_name FROM payment WHERE payment_id = $1"
+    assert await till.sql(who, UUID(payment["payment_id"])) == ""
+    assert await till.sql(who, UUID(fresh["payment_id"])) != ""
     (kept, *_) = (await till.staff_reads(f"/journal?reference={fresh['payment_id']}"))["words"]
     assert kept["text"]
     assert kept["trimmed_at"] is None
+
+
+@pytest.mark.every_bank
+async def test_what_arrived_at_the_treasury_is_the_third_book(till: Any) -> None:
+    payment = await paid(till)
+    ref = await reference(till, payment)
+    await sends(till, HEAD + row(ref))
+    await sends(till, HEAD + row(ref, "42,50", "Crédit"), source="treasury", name="dft.csv")
+    assert await differences(till) == []
+    (day,) = (await till.staff_reads("/till"))["days"]
+    assert (day["remitted_cents"], day["arrived"], day["arrived_cents"]) == (4250, 1, 4250)
+    remitted = (await till.staff_reads(f"/payments/{payment['payment_id']}/timeline"))["remitted"]
+    assert [each["source"] for each in remitted] == ["bank", "treasury"]
+
+
+async def test_a_sum_at_the_treasury_is_that_of_a_banks_day(till: Any) -> None:
+    payments = [await paid(till) for _ in range(2)]
+    await sends(till, HEAD + "".join([row(await reference(till, each)) for each in payments]))
+    statement = f"Date;Montant;Libellé;Sens\n{today():%d/%m/%Y};85,00;REMISE CB;Crédit\n"
+    await sends(till, statement, source="treasury")
+    assert await differences(till) == []
+    (day,) = (await till.staff_reads("/till"))["days"]
+    assert (day["arrived"], day["arrived_cents"]) == (2, 8500)
+    await sends(till, statement.replace("85,00", "85,01"), source="treasury")
+    ((kind, _, cents),) = await differences(till)
+    assert (kind, cents) == ("unknown", 8501)
+
+
+async def test_what_the_bank_remitted_and_did_not_arrive_is_missing_at_the_treasury_only(till: Any) -> None:
+    payment, later = await paid(till), await paid(till)
+    for each in (payment, later):
+        await till.sql("ALTER TABLE payment_move DISABLE TRIGGER append_only")
+        await till.sql(
+            "UPDATE payment_move SET at = at - interval '10 days' WHERE payment_id = $1", UUID(each["payment_id"])
+        )
+    before, after = f"{today() - timedelta(days=20):%d/%m/%Y}", f"{today():%d/%m/%Y}"
+    refs = [await reference(till, each) for each in (payment, later)]
+    lines = [f"{before};1,00;AUTRE;;;\n", *(f"{after};42,50;{ref};;;\n" for ref in refs)]
+    await sends(till, HEAD + "".join(lines))
+    arrived = [f"{before};1,00;AUTRE;;;\n", f"{after};42,50;{refs[1]};;;\n"]
+    await sends(till, HEAD + "".join(arrived), source="treasury")
+    found = (await till.staff_reads("/remittances"))["differences"]
+    missing = [(each["source"], each["payment_id"]) for each in found if each["kind"] == "missing"]
+    assert missing == [("treasury", payment["payment_id"])]
+
+
+async def test_a_debit_at_the_treasury_that_is_not_known_here(till: Any) -> None:
+    payment = await paid(till)
+    ref = await reference(till, payment)
+    await sends(till, HEAD + row(ref, "42,50", "Crédit") + row(ref, "10,00", "Débit"), source="treasury")
+    assert await differences(till) == [("taken_back", 0, 1000)]
+    await till.decides(payment, "refund", 1000)
+    assert await differences(till) == []
+    await sends(till, HEAD + row(ref), source="moon", status=422)
+
+
+async def test_where_a_household_lives_is_forgotten_once_its_checkout_is_over(till: Any) -> None:
+    over, fresh = await till.checkout(minutes=-16), await till.checkout(minutes=-14)
+    await till.run_job("trim")
+    home = "SELECT opened ->> 'household_address' FROM checkout WHERE checkout_id = $1"
+    assert await till.sql(home, over) == "[]"
+    assert "Bourg" in await till.sql(home, fresh)
 
 
 async def test_whoever_holds_the_bytes_can_prove_them_by_the_digest(till: Any) -> None:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from contracts.events.payment import Means
 from payment_gateway.banks import Forged, Notice
 from payment_gateway.banks.stripe import SIGNATURE_HEADER, Stripe, is_signed, signature
-from payment_gateway.domain.payments import Word
+from payment_gateway.domain.payments import Answer, Word
 from payment_gateway.settings import Settings, StripeAccount
 
 MANY = settings(max_examples=int(os.environ.get("FUZZ", "300")), deadline=None)
@@ -118,9 +118,17 @@ def test_disputes(status: str, word: Word) -> None:
     assert (notice.answer.word, notice.answer.amount_cents) == (word, 4250)
 
 
+@pytest.mark.parametrize("kind", ["refund.failed", "refund.updated", "charge.refund.updated"])
+@pytest.mark.parametrize("status", ["failed", "canceled"])
+def test_a_refund_that_is_given_up(kind: str, status: str) -> None:
+    notice = read(kind, {"id": "re_1", "payment_intent": "pi_1", "amount": 1000, "status": status})
+    assert notice == Notice("pi_1", Answer(Word.REFUND_FAILED, 1000, refund="re_1"))
+
+
 @pytest.mark.parametrize(
     ("kind", "said"),
     [
+        ("refund.updated", {"id": "re_1", "payment_intent": "pi_1", "amount": 1000, "status": "succeeded"}),
         ("payment_intent.created", {"id": "pi_1"}),
         ("checkout.session.completed", {**SESSION, "client_reference_id": "a-raffle"}),
         ("charge.refunded", {"payment_intent": "pi_2", "amount_refunded": 1, "metadata": {}}),

@@ -84,6 +84,7 @@ async def _open(
         household_id=household_id,
         household_name=household["name"],
         household_reference=household["reference"],
+        household_address=tuple(household["address"]),
         till=settings.till_reference,
         amount_cents=sum(each.amount_cents for each in held),
         invoices=held,

@@ -32,8 +32,8 @@ async def add_checkout(
 
 
 async def household(tx: Transaction, household_id: UUID) -> Any:
-    """The household's name and reference."""
-    return await tx.fetchrow("SELECT name, reference FROM household WHERE household_id = $1", household_id)
+    """The household's name, reference and address."""
+    return await tx.fetchrow("SELECT name, reference, address FROM household WHERE household_id = $1", household_id)
 
 
 async def checkout(tx: Transaction, household_id: UUID, checkout_id: UUID) -> Checkout | None:

@@ -86,6 +86,7 @@ async def _attempt_for(
         payment_id=payment_id,
         payer_id=person.subject_id,
         payer_email=person.email,
+        payer_name=person.name,
         bank=bank.name,
         account=bank.account,
         mode=bank.mode,

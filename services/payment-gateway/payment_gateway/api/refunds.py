@@ -38,7 +38,7 @@ async def make(request: web.Request, known: Attempt, wish: TillDecision, person:
     if answer is None:
         heard = await bank_of(app, attempt).refund(attempt, cents, bank_key)
         async with app[DATABASE].transaction() as tx:
-            attempt = await _made(app, tx, attempt, heard, decision_id, wish.reason)
+            attempt = await _made(app, tx, attempt, heard, decision_id, cents, wish.reason)
             answer = shown(attempt).model_dump_json().encode()
             await remember(tx, scope, key, answer)
     return web.Response(body=answer, status=201, content_type="application/json", charset="utf-8")
@@ -55,19 +55,23 @@ async def _decided(
     assert move is not None, "a refund moves"
     assert move.amount_cents is not None, "a refund has its amount"
     cents, bank_key = move.amount_cents, f"{payment_id}-{attempt.refunded_cents}-{move.amount_cents}"
+    if attempt.failed_refunds:  # the same money again is another refund
+        bank_key += f"-{attempt.failed_refunds}"
     whole = wish.model_copy(update={"amount_cents": cents})
     await till.add_decision(tx, decision_id, payment_id, whole, person, now(), bank_key=bank_key)
     return attempt, cents, bank_key
 
 
 async def _made(
-    app: web.Application, tx: Transaction, asked: Attempt, heard: Heard, decision_id: UUID, reason: str
+    app: web.Application, tx: Transaction, asked: Attempt, heard: Heard, decision_id: UUID, cents: int, reason: str
 ) -> Attempt:
     """Believe the bank's answer, unless its notification was faster."""
     attempt, at = await payments.attempt_for_update(tx, asked.payment_id), now()
     word = journal.Word(attempt.bank, "answer", Verdict.ANSWER, body=heard.body)
     await journal.add_word(tx, word, payment_id=attempt.payment_id, at=at)
     back = given_back(attempt, heard.answer.amount_cents or 0)
+    if attempt.failed_refunds and not await till.is_made(tx, decision_id):
+        back = decide_till(attempt, TillCommand.REFUND, cents, reason)
     if back is None:
         return attempt
     move, keeper = Move(back.to, reason, back.amount_cents), Speaker.TILL_KEEPER

@@ -10,6 +10,7 @@ from chassis.clock import now
 from chassis.database import DATABASE, Transaction
 from chassis.http import json_response, read_body
 from chassis.identity import require
+from contracts.api.payment_gateway import StatementSource
 from contracts.api.remittances import RemittanceDifference, RemittanceNote, RemittanceReport
 from contracts.failures import Invalid
 from contracts.identity import Permission
@@ -50,12 +51,16 @@ async def post_remittance(request: web.Request) -> web.Response:
     bank, content = request.match_info["bank"], await request.read()
     if bank not in request.app[BANKS]:
         raise NoSuchBank("no such bank here")
-    lines, errors = read(content)
+    try:
+        source = StatementSource(request.query.get("source", StatementSource.BANK))
+    except ValueError:
+        raise Invalid("no such source", errors=[{"field": "source", "message": "bank or treasury"}]) from None
+    lines, errors = read(content, source)
     if errors:
         raise Invalid("the file cannot be read", errors=[asdict(each) for each in errors])
     name = unquote(request.headers.get("X-File-Name", "")).replace("\0", "").strip()[:200] or "releve.csv"
     async with request.app[DATABASE].transaction() as tx:
-        remittance_id = await remittances.add(tx, bank, name, content, lines, person, now())
+        remittance_id = await remittances.add(tx, bank, source, name, content, lines, person, now())
         answer = await remittances.remittance(tx, remittance_id)
     return json_response(answer, status=201)
 

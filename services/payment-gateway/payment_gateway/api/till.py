@@ -15,6 +15,7 @@ from contracts.api.payment_gateway import (
     PaymentFile,
     PaymentTimeline,
     Speaker,
+    TillCommand,
     TillDecision,
     TillReport,
 )
@@ -97,6 +98,7 @@ async def get_file(request: web.Request) -> web.Response:
             bank_reference=attempt.bank_reference,
             taken_cents=attempt.taken_cents or (said.amount_cents if said else None),
             surplus_cents=attempt.surplus_cents,
+            failed_refund_cents=attempt.failed_refund_cents,
             differences=tuple(Difference(name=name, frozen=str(mine), said=str(said)) for name, mine, said in found),
             words=await journal.words_of(tx, attempt.payment_id),
             bank_can_be_asked=bank is not None and bank.can_be_asked,
@@ -130,7 +132,9 @@ async def post_decision(request: web.Request) -> web.Response:
                     at=at,
                     decision_id=decision_id,
                 )
-            else:
+            if wish.command in (TillCommand.UNDO_REFUND, TillCommand.REMADE):
+                await till.close_failed_refunds(tx, payment_id)
+            elif wish.command is TillCommand.ACKNOWLEDGE:
                 await till.acknowledge(tx, payment_id)
             answer = shown(await payments.attempt_for_update(tx, payment_id)).model_dump_json().encode()
             await remember(tx, f"decisions/{payment_id}", key, answer)

@@ -11,7 +11,7 @@ from chassis.clock import now
 from chassis.database import DATABASE, Transaction
 from chassis.http import public
 from contracts.api.payment_gateway import Verdict
-from payment_gateway.banks import BANKS, Forged, Notice
+from payment_gateway.banks import BANKS, Forged, Notice, is_elsewhere
 from payment_gateway.banks.inquiry import hear
 from payment_gateway.domain.failures import NoSuchBank, UnknownNotice, UnknownSignedNotice
 from payment_gateway.settings import SETTINGS
@@ -45,12 +45,15 @@ async def take_notice(request: web.Request) -> web.Response:
         log.warning("notification refused", bank=bank.name, reason=str(forged), source=_source(request))
     headers = {name: _printable(request.headers[name])[:200] for name in KEPT_HEADERS if name in request.headers}
     word = journal.Word(bank.name, "notice", verdict, body, DOOR.sub("door", query), headers, _source(request))
+    if is_elsewhere(word.source, bank.sources):
+        word = word.from_elsewhere()
+        log.warning("notification from elsewhere", bank=bank.name, verdict=verdict, source=word.source)
     async with request.app[DATABASE].transaction() as tx:
         known = await _act(request.app, tx, notice, word)
     if notice is None:
         raise web.HTTPBadRequest(reason="this notification is not the bank's, or cannot be read")
     if not known:
-        raise (UnknownSignedNotice if notice.answer else UnknownNotice)("no such payment here")
+        raise (UnknownSignedNotice if notice.is_signed else UnknownNotice)("no such payment here")
     return web.Response()  # empty, as Paybox wants it; the others look at the status only
 
 

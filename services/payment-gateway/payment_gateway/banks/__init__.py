@@ -4,8 +4,10 @@ A driver speaks for one account, under a name of its own that is also the end of
 is one module here, one settings class and one entry in ``app``.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from ipaddress import IPv6Address, ip_address
 from typing import Protocol
 from uuid import UUID
 
@@ -16,7 +18,8 @@ from contracts.api.payment_gateway import PayerForm
 from contracts.events.billing import CheckoutOpened
 from contracts.events.payment import Mode
 from payment_gateway.domain.failures import BankUnreachable, NoAccount
-from payment_gateway.domain.payments import Answer, Attempt
+from payment_gateway.domain.payments import Answer, Attempt, is_name
+from payment_gateway.settings import Networks
 
 ANSWER_BYTES_MAX = 262_144
 
@@ -41,11 +44,18 @@ class Heard:
 class Notice:
     """A notification: the reference it names, the bank's or ours, and its answer when its signature proves it.
 
-    Without a reference it is the bank's, and about nothing that is followed here.
+    One that ``is_signed`` may be a hint too, where it says nothing about the result. Without a reference it is the
+    bank's, and about nothing that is followed here. ``ValueError`` when the reference
+    cannot be one.
     """
 
     reference: str | None
     answer: Answer | None = None
+    is_signed: bool = True
+
+    def __post_init__(self) -> None:
+        if self.reference is not None and not is_name(self.reference):
+            raise ValueError("the reference is not one")
 
 
 class Forged(Exception):  # noqa: N818 - what it is
@@ -62,6 +72,7 @@ class Bank(Protocol):
     account: str
     mode: Mode
     tills: frozenset[str]
+    sources: Networks
     can_be_asked: bool
     can_refund: bool
 
@@ -94,6 +105,29 @@ class Bank(Protocol):
 
     def read_notice(self, query: str, body: bytes, headers: Mapping[str, str]) -> Notice:
         """What a notification says, read from its raw bytes; ``Forged`` unless it can be the bank's."""
+
+
+def cents(text: str) -> int:
+    """Cents as banks write them, digits and nothing else; ``ValueError``."""
+    if not re.fullmatch(r"[0-9]{1,11}", text):
+        raise ValueError("not an amount in cents")
+    return int(text)
+
+
+def is_elsewhere(source: str, announced: Networks) -> bool:
+    """Whether a notification comes from outside the addresses that its bank announced; False where it announced none.
+
+    It is a reason to look at the bank's announcements, and no reason to believe or refuse anything.
+    """
+    if not announced:
+        return False
+    try:
+        address = ip_address(source)
+    except ValueError:
+        return True
+    if isinstance(address, IPv6Address) and address.ipv4_mapped:
+        address = address.ipv4_mapped
+    return not any(address in network for network in announced)
 
 
 async def whole(response: aiohttp.ClientResponse) -> bytes:

@@ -1,5 +1,6 @@
 """Asking a bank, hearing what it says, and the one function by which an attempt moves, whoever says so."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from uuid import UUID, uuid5
 
@@ -27,7 +28,7 @@ from payment_gateway.domain.payments import (
 )
 from payment_gateway.domain.transitions import may_move
 from payment_gateway.settings import SETTINGS, Settings
-from payment_gateway.store import journal, payments
+from payment_gateway.store import journal, payments, till
 
 
 async def look_up(app: web.Application, payment_id: UUID) -> Attempt:
@@ -71,6 +72,14 @@ async def hear(
     tx: Transaction, settings: Settings, payment_id: UUID, answer: Answer, *, asked_at: datetime, at: datetime
 ) -> Attempt:
     """Act on an authoritative answer, given to our question or in a notification whose signature is the bank's."""
+    attempt = await payments.attempt_for_update(tx, payment_id)
+    if answer.word is Word.REFUND_FAILED and answer.refund and answer.amount_cents:
+        await till.note_failed_refund(tx, payment_id, answer.refund, answer.amount_cents, at)
+        return await payments.attempt_for_update(tx, payment_id)
+    if answer.bank_payment:
+        owner = await payments.payment_id_of(tx, attempt.bank, answer.bank_payment)
+        if owner not in (None, payment_id):  # another attempt's money: a person has to see which reference it has
+            answer = replace(answer, reference=answer.bank_payment, bank_payment=None)
     await payments.note_word(tx, payment_id, answer)
     attempt = await payments.attempt_for_update(tx, payment_id)
     if attempt.status is PaymentStatus.REVIEW and answer.word is Word.PAID:

@@ -8,6 +8,7 @@ import base64
 import hashlib
 import hmac
 import json
+import re
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -19,7 +20,7 @@ import aiohttp
 from contracts.api.payment_gateway import PayerForm
 from contracts.events.billing import CheckoutOpened
 from contracts.events.payment import Means, Mode
-from payment_gateway.banks import Forged, Heard, Notice, Opened, whole
+from payment_gateway.banks import Forged, Heard, Notice, Opened, cents, whole
 from payment_gateway.domain.failures import BankCannot, BankRefused, BankUnreachable
 from payment_gateway.domain.payments import Answer, Attempt, Word
 from payment_gateway.settings import LyraAccount, Settings
@@ -62,7 +63,7 @@ class Lyra:
 
     def __init__(self, settings: Settings, account: LyraAccount) -> None:
         self.name = f"lyra-{account.site_id}"
-        self.account, self.tills = account.site_id, account.tills
+        self.sources, self.account, self.tills = account.sources, account.site_id, account.tills
         self.mode = _mode(account.mode)
         self._ours, self._public_url, self._webhooks_url = account, settings.public_url, settings.webhooks_url
         self._seconds_max = settings.bank_seconds_max
@@ -163,7 +164,7 @@ class Lyra:
         created_at = _instant(given.get("vads_effective_creation_date") or given["vads_trans_date"])
         answer = Answer(
             word=word,
-            amount_cents=int(given["vads_amount"]),
+            amount_cents=cents(given["vads_amount"]),
             account=given["vads_site_id"],
             mode=_mode(given["vads_ctx_mode"]),
             reference=given["vads_order_id"],
@@ -198,10 +199,10 @@ class Lyra:
         word, created_at = WORDS[said["detailedStatus"]], datetime.fromisoformat(said["creationDate"])
         return Answer(
             word=word,
-            amount_cents=int(said["amount"]),
+            amount_cents=said["amount"],
             account=str(said["shopId"]),
             mode=_mode(said["orderDetails"]["mode"]),
-            reference=said["orderDetails"]["orderId"],
+            reference=str(said["orderDetails"]["orderId"]),
             means=Means.DEBIT if said.get("paymentMethodType") == "SDD" else Means.CARD,
             authorisation=(card.get("authorizationResponse") or {}).get("authorizationNumber") or None,
             at=created_at if word is Word.PAID else None,
@@ -232,4 +233,6 @@ def _currency(number: str) -> str:
 
 
 def _instant(text: str) -> datetime:
+    if not re.fullmatch(r"[0-9]{14}", text):
+        raise ValueError("not an instant")
     return datetime.strptime(text, "%Y%m%d%H%M%S").replace(tzinfo=UTC)

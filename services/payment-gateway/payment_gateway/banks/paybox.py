@@ -26,12 +26,14 @@ from chassis.clock import PARIS
 from contracts.api.payment_gateway import PayerForm
 from contracts.events.billing import CheckoutOpened
 from contracts.events.payment import Means, Mode
-from payment_gateway.banks import Forged, Heard, Notice, Opened
+from payment_gateway.banks import Forged, Heard, Notice, Opened, cents
 from payment_gateway.domain.failures import BankCannot, BankUnreachable
+from payment_gateway.domain.payers import Payer, payer_of
 from payment_gateway.domain.payments import Answer, Attempt, Word
 from payment_gateway.settings import PayboxAccount, Settings
 
-EURO = "978"
+EURO, FRANCE = "978", "250"
+XML = '<?xml version="1.0" encoding="utf-8"?>'
 REQUIRED = {"amount", "ref", "error", "sign"}
 VARIABLES = {"amount": "M", "ref": "R", "auth": "A", "error": "E", "call": "T", "trans": "S", "day": "W", "hour": "Q"}
 """What the bank is asked to tell, and its letter for each; ``sign`` comes last. Some come on a success only."""
@@ -46,6 +48,20 @@ def signature(fields: Iterable[tuple[str, str]], key: str) -> str:
     return hmac.new(bytes.fromhex(key), text, hashlib.sha512).hexdigest().upper()
 
 
+def cart(invoices: int) -> str:
+    """PBX_SHOPPINGCART: how many things are bought, 1 to 99."""
+    return f"{XML}<shoppingcart><total><totalQuantity>{min(invoices, 99)}</totalQuantity></total></shoppingcart>"
+
+
+def billing(payer: Payer) -> str:
+    """PBX_BILLING: who pays and where they live, for the bank's 3-D Secure; letters that need no escape."""
+    told = {"FirstName": payer.first_name, "LastName": payer.last_name, "Address1": payer.street}
+    told |= {"Address2": payer.more} if payer.more else {}
+    told |= {"ZipCode": payer.zip_code, "City": payer.city, "CountryCode": FRANCE}
+    fields = "".join(f"<{name}>{value}</{name}>" for name, value in told.items())
+    return f"{XML}<Billing><Address>{fields}</Address></Billing>"
+
+
 class Paybox:
     """The driver of one contract: site, rank and identifier, in one mode."""
 
@@ -53,7 +69,7 @@ class Paybox:
 
     def __init__(self, settings: Settings, account: PayboxAccount) -> None:
         self.name = f"paybox-{account.site}-{account.rank}"
-        self.account, self.tills = account.account, account.tills
+        self.sources, self.account, self.tills = account.sources, account.account, account.tills
         self.mode = Mode.TEST if account.mode == "TEST" else Mode.PRODUCTION
         self._ours, self._public_url = account, settings.public_url
         self._bank_key = bank_key(account.public_key)
@@ -91,7 +107,6 @@ class Paybox:
     def form(self, attempt: Attempt) -> PayerForm | None:
         """The form of an attempt, the same each time; where the bank notifies is set in its back office, unseen."""
         back = f"{self._public_url}/paiements/{attempt.payment_id}/retour"
-        count = len(attempt.checkout.invoices)
         fields = (
             ("PBX_SITE", self._ours.site),
             ("PBX_RANG", self._ours.rank),
@@ -107,12 +122,17 @@ class Paybox:
             ("PBX_ATTENTE", back),
             ("PBX_RUF1", "POST"),
             ("PBX_LANGUE", "FRA"),
-            ("PBX_SHOPPINGCART", f"<shoppingcart><total><totalQuantity>{count}</totalQuantity></total></shoppingcart>"),
+            ("PBX_SHOPPINGCART", cart(len(attempt.checkout.invoices))),
+            ("PBX_BILLING", self._billing(attempt)),
             ("PBX_HASH", "SHA512"),
             ("PBX_TIME", attempt.created_at.astimezone(PARIS).isoformat(timespec="seconds")),
         )
         made = signature(fields, self._ours.key.get_secret_value())
         return PayerForm(action=self._ours.form_url, fields=(*fields, ("PBX_HMAC", made)))
+
+    def _billing(self, attempt: Attempt) -> str:
+        address = attempt.checkout.household_address
+        return billing(payer_of(attempt.payer_name, address, zip_code=self._ours.zip_code, city=self._ours.city))
 
     async def ask(self, _attempt: Attempt) -> Heard:
         """Never called: see ``can_be_asked``."""
@@ -151,14 +171,14 @@ class Paybox:
         return len(doors) == 1 and hmac.compare_digest(doors[0], self._ours.door.get_secret_value().encode())
 
     def _read(self, given: Mapping[str, str]) -> Notice:
-        if not re.fullmatch(r"\d{5}", given["error"]):
+        if not re.fullmatch(r"[0-9]{5}", given["error"]):
             raise ValueError("no code")
         if given["error"] == PAID_BEFORE:
             return Notice(given["ref"])  # says what another notification said; nothing moved this time
         word = WORDS.get(given["error"], Word.REFUSED)
         answer = Answer(
             word=word,
-            amount_cents=int(given["amount"]),
+            amount_cents=cents(given["amount"]),
             account=self.account,
             mode=self.mode,
             reference=given["ref"],
@@ -179,4 +199,6 @@ def bank_key(pem: str) -> RSAPublicKey:
 
 def _instant(day: str, hour: str) -> datetime:
     """``W`` is DDMMYYYY and ``Q`` HH:MM:SS, in Paris."""
-    return datetime.strptime(f"{day} {hour}", "%d%m%Y %H:%M:%S").replace(tzinfo=PARIS)
+    if not re.fullmatch(r"[0-9]{8} [0-9]{2}:[0-9]{2}:[0-9]{2}", text := f"{day} {hour}"):
+        raise ValueError("not an instant")
+    return datetime.strptime(text, "%d%m%Y %H:%M:%S").replace(tzinfo=PARIS)

@@ -15,7 +15,7 @@ from chassis.clock import PARIS, now
 from contracts.api.payment_gateway import PayerForm
 from contracts.events.billing import CheckoutOpened
 from contracts.events.payment import Means, Mode
-from payment_gateway.banks import Forged, Heard, Notice, Opened, whole
+from payment_gateway.banks import Forged, Heard, Notice, Opened, cents, whole
 from payment_gateway.domain.failures import BankCannot, BankRefused, BankUnreachable
 from payment_gateway.domain.payments import Answer, Attempt, Word
 from payment_gateway.settings import Settings
@@ -48,6 +48,7 @@ class PayFiP:
         self.account = settings.payfip_numcli
         self.mode = _mode(settings.payfip_saisie)
         self.tills: frozenset[str] = frozenset()
+        self.sources = settings.payfip_sources
         self._settings = settings
         self._http: aiohttp.ClientSession | None = None
 
@@ -131,7 +132,7 @@ class PayFiP:
         found = [value for form in given for name, values in form.items() if name.lower() == "idop" for value in values]
         if len(set(found)) != 1 or not re.fullmatch(r"[A-Za-z0-9_-]{6,64}", found[0]):
             raise Forged("no idop, or several")
-        return Notice(found[0])
+        return Notice(found[0], is_signed=False)
 
     async def _call(self, operation: str, arguments: Mapping[str, str]) -> tuple[dict[str, str], bytes]:
         assert self._http is not None, "the bank is asked before the start"
@@ -190,7 +191,7 @@ def _answer(fields: Mapping[str, str]) -> Answer:
     when = datetime.strptime(fields["dattrans"] + fields["heurtrans"], "%d%m%Y%H%M").replace(tzinfo=PARIS)
     return Answer(
         word=WORDS[result],
-        amount_cents=int(fields["montant"]),
+        amount_cents=cents(fields["montant"]),
         account=fields["numcli"],
         mode=_mode(fields["saisie"]),
         reference=fields["refdet"],

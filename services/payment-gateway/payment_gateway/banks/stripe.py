@@ -24,6 +24,8 @@ VERSION = "2024-06-20"
 TOLERANCE_SECONDS = 300
 PAGE_SECONDS = 31 * 60
 """How long the bank's page stays open: it takes no less than 30 minutes from its own clock."""
+SECONDS_END = 2**32
+"""An instant of JSON is a number of seconds before the year 2106."""
 OURS = re.compile(r"[0-9A-F]{32}")
 SIGNATURE_HEADER = "Stripe-Signature"
 
@@ -52,7 +54,7 @@ class Stripe:
 
     def __init__(self, settings: Settings, account: StripeAccount) -> None:
         self.name = f"stripe-{account.label}"
-        self.account, self.tills = account.account, account.tills
+        self.sources, self.account, self.tills = account.sources, account.account, account.tills
         self.mode = _mode("_live_" in account.secret_key.get_secret_value())
         self._ours, self._public_url = account, settings.public_url
         self._timeout = aiohttp.ClientTimeout(total=settings.bank_seconds_max)
@@ -124,22 +126,24 @@ class Stripe:
         if word is Word.IN_PROGRESS and session["status"] == "complete" and intent.get("status") in _FAILED:
             word = Word.REFUSED
         kind = charge.get("payment_method_details", {}).get("type", "card")
-        at = datetime.fromtimestamp(charge.get("created", session["created"]), UTC)
+        at = _instant(charge.get("created", session["created"]))
         return self._answer(session, word, intent.get("id"), Means.DEBIT if kind == "sepa_debit" else Means.CARD, at)
 
     def _answer(
         self, session: Mapping[str, Any], word: Word, payment: str | None, means: Means, at: datetime
     ) -> Answer:
+        if word is Word.PAID:
+            _named(payment)
         return Answer(
             word=word,
-            amount_cents=int(session["amount_total"]),
+            amount_cents=_number(session["amount_total"]),
             account=self.account,
             mode=_mode(session["livemode"]),
-            reference=str(session["client_reference_id"]),
+            reference=_named(session["client_reference_id"]),
             means=means,
             authorisation=payment,
             at=at if word is Word.PAID else None,
-            currency=str(session["currency"]).upper(),
+            currency=session["currency"].upper(),
             bank_payment=payment if word is Word.PAID else None,
         )
 
@@ -157,7 +161,7 @@ class Stripe:
         said, body = await self._call("POST", "/v1/refunds", fields, key=f"refund-{key}")
         if said.get("status") not in {"succeeded", "pending"}:
             raise BankRefused("the bank made no refund", bank_code=str(said.get("failure_reason")))
-        return Heard(_readable(lambda: Answer(Word.GIVEN_BACK, int(said["charge"]["amount_refunded"]))), body)
+        return Heard(_readable(lambda: Answer(Word.GIVEN_BACK, _number(said["charge"]["amount_refunded"]))), body)
 
     def read_notice(self, _query: str, body: bytes, headers: Mapping[str, str]) -> Notice:
         """An event whose signature covers the raw body and its instant; of another kind than ours, about nothing."""
@@ -168,24 +172,36 @@ class Stripe:
             event = json.loads(body)
             if _mode(event["livemode"]) is not self.mode:
                 raise Forged("of the other mode")
-            return self._read(event["type"], event["data"]["object"], datetime.fromtimestamp(event["created"], UTC))
+            return self._read(event["type"], event["data"]["object"], _instant(event["created"]))
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError) as error:
             raise Forged(f"signed, but cannot be read: {error!r}") from error
 
     def _read(self, kind: str, said: Mapping[str, Any], at: datetime) -> Notice:
-        if kind.startswith("checkout.session.") and not OURS.fullmatch(str(said["client_reference_id"])):
-            return Notice(None)  # the account may sell other things too
+        if kind.startswith("checkout.session."):
+            if not OURS.fullmatch(str(said["client_reference_id"])):
+                return Notice(None)  # the account may sell other things too
+            return self._result(kind.removeprefix("checkout.session."), said, at)
         match kind:
-            case "checkout.session.completed" | "checkout.session.expired" | "checkout.session.async_payment_failed":
-                word = Word.REFUSED if kind.endswith("failed") else _word(said)
-                return Notice(str(said["id"]), self._answer(said, word, said["payment_intent"], Means.CARD, at))
-            case "checkout.session.async_payment_succeeded":
-                return Notice(str(said["id"]), self._answer(said, _word(said), said["payment_intent"], Means.DEBIT, at))
             case "charge.refunded" if OURS.fullmatch(str(said["metadata"].get("reference"))):
-                return Notice(str(said["payment_intent"]), Answer(Word.GIVEN_BACK, int(said["amount_refunded"])))
+                return Notice(_named(said["payment_intent"]), Answer(Word.GIVEN_BACK, _number(said["amount_refunded"])))
+            case "refund.failed" | "refund.updated" | "charge.refund.updated" if said["status"] in _GIVEN_UP:
+                failed = Answer(Word.REFUND_FAILED, _number(said["amount"]), refund=_named(said["id"]))
+                return Notice(_named(said["payment_intent"]), failed)
             case "charge.dispute.created" | "charge.dispute.closed" if said["status"] in _DISPUTE:
-                return Notice(str(said["payment_intent"]), Answer(_DISPUTE[said["status"]], int(said["amount"])))
+                word = _DISPUTE[said["status"]]
+                return Notice(_named(said["payment_intent"]), Answer(word, _number(said["amount"])))
         return Notice(None)
+
+    def _result(self, kind: str, said: Mapping[str, Any], at: datetime) -> Notice:
+        """A session's result; where the event and its session say two things, the bank is asked."""
+        if kind not in _RESULTS:
+            return Notice(None)
+        word, means = _word(said), Means.DEBIT if kind == "async_payment_succeeded" else Means.CARD
+        if kind == "async_payment_failed" and word is Word.IN_PROGRESS:
+            word = Word.REFUSED
+        if word not in _RESULTS[kind]:
+            return Notice(_named(said["id"]))
+        return Notice(_named(said["id"]), self._answer(said, word, said["payment_intent"], means, at))
 
     async def _call(
         self, method: str, path: str, fields: Mapping[str, str] | None = None, *, key: str = ""
@@ -208,6 +224,13 @@ class Stripe:
 
 
 _FAILED = ("requires_payment_method", "canceled")
+_GIVEN_UP = ("failed", "canceled")
+_RESULTS = {
+    "completed": (Word.PAID, Word.IN_PROGRESS),
+    "expired": (Word.ABANDONED,),
+    "async_payment_failed": (Word.REFUSED,),
+    "async_payment_succeeded": (Word.PAID,),
+}
 _DISPUTE = {
     "needs_response": Word.CONTESTED,
     "under_review": Word.CONTESTED,
@@ -229,8 +252,27 @@ def _mode(is_live: object) -> Mode:
     return Mode.PRODUCTION if is_live else Mode.TEST
 
 
+def _number(value: object) -> int:
+    """A whole number as JSON has it, ``true`` being none."""
+    if type(value) is not int:
+        raise TypeError("not a whole number")
+    return value
+
+
+def _named(name: object) -> str:
+    if not isinstance(name, str):
+        raise TypeError("a name is text")
+    return name
+
+
+def _instant(seconds: object) -> datetime:
+    if not 0 <= (number := _number(seconds)) < SECONDS_END:
+        raise ValueError("not an instant")
+    return datetime.fromtimestamp(number, UTC)
+
+
 def _readable(read: Callable[[], Answer]) -> Answer:
     try:
         return read()
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise BankUnreachable(f"the bank's answer cannot be read: {error!r}") from error

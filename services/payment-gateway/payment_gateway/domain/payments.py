@@ -1,5 +1,6 @@
 """An attempt at the bank, what the bank says of it, and the one transition function."""
 
+import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -16,6 +17,7 @@ from contracts.events.payment import (
     PaymentExpired,
     PaymentHeld,
     PaymentRefunded,
+    PaymentRefundUndone,
     PaymentRefused,
     PaymentReturned,
     Returned,
@@ -34,6 +36,10 @@ PAGE_OPENS_FOR = timedelta(minutes=15)
 NEVER_OPENED_AFTER = timedelta(minutes=16)
 ABANDONED_IS_FINAL_AFTER = timedelta(minutes=2)
 OPENING_TAKES_AT_MOST = timedelta(minutes=1)
+CENTS_MAX = 100_000_000_00
+FIRST_YEAR, LAST_YEAR = 2000, 2100
+NAME = re.compile(r"[!-~]([ -~]{0,198}[!-~])?")
+"""What banks and we call something: ASCII that can be kept and shown, no space at its ends."""
 UNASKED_ENDS_AFTER = timedelta(minutes=30)
 """When an attempt at a bank that cannot be asked ends without its notification: its page closes after 15 minutes."""
 
@@ -50,6 +56,10 @@ class Word(StrEnum):
     CONTESTED = "contested"
     CONTEST_WON = "contest_won"
     CONTEST_LOST = "contest_lost"
+    REFUND_FAILED = "refund_failed"
+
+
+_HAS_AMOUNT = (Word.PAID, Word.GIVEN_BACK, Word.CONTESTED, Word.CONTEST_LOST, Word.REFUND_FAILED)
 
 
 @dataclass(frozen=True)
@@ -57,7 +67,10 @@ class Answer:
     """A bank's authoritative answer about one attempt; the fields after ``word`` are set on a result.
 
     ``amount_cents`` of a ``GIVEN_BACK`` is all that was given back until now, this time included. ``bank_payment`` is
-    the bank's name for the money itself where that is another than the one of its page.
+    the bank's name for the money itself where that is another than the one of its page; ``refund`` that of a refund
+    that failed.
+
+    Whatever a signature proves, what is no amount, no name or no instant of a payment is a ``ValueError``.
     """
 
     word: Word
@@ -70,6 +83,25 @@ class Answer:
     at: datetime | None = None
     currency: str = "EUR"
     bank_payment: str | None = None
+    refund: str | None = None
+
+    def __post_init__(self) -> None:
+        amount, at = self.amount_cents, self.at
+        if amount is None and self.word in _HAS_AMOUNT:
+            raise ValueError("money without its amount")
+        if amount is not None and not (type(amount) is int and 0 <= amount <= CENTS_MAX):
+            raise ValueError("the amount is not one")
+        names = (self.account, self.reference, self.authorisation, self.currency, self.bank_payment, self.refund)
+        for name in names:
+            if name is not None and not is_name(name):
+                raise ValueError("a name is not one")
+        if at is not None and not (at.tzinfo and FIRST_YEAR <= at.year <= LAST_YEAR):
+            raise ValueError("the instant is not one of a payment")
+
+
+def is_name(text: object) -> bool:
+    """Whether a bank's or our name for something can be kept and shown."""
+    return isinstance(text, str) and NAME.fullmatch(text) is not None
 
 
 @dataclass(frozen=True)
@@ -98,6 +130,9 @@ class Attempt:
     surplus_cents: int = 0
     said: Answer | None = None
     bank_payment: str | None = None
+    payer_name: str = ""
+    failed_refunds: int = 0
+    failed_refund_cents: int = 0
 
     @property
     def kept_cents(self) -> int:
@@ -112,11 +147,12 @@ class Attempt:
 
 @dataclass(frozen=True)
 class Move:
-    """Where an attempt goes, and why; ``amount_cents`` is the money that goes back with it."""
+    """Where an attempt goes, and why; ``amount_cents`` goes back with it, ``undone_cents`` counts again."""
 
     to: S
     reason: str
     amount_cents: int | None = None
+    undone_cents: int | None = None
 
 
 def differences(attempt: Attempt, answer: Answer) -> list[tuple[str, object, object]]:
@@ -169,7 +205,12 @@ def _wanted_later(attempt: Attempt, answer: Answer) -> Move | None:
 
 
 def given_back(attempt: Attempt, total_cents: int) -> Move | None:
-    """The move by which ``total_cents`` are back in all; None when that was known, or a dispute comes first."""
+    """The move by which ``total_cents`` are back in all; None when that was known, or a dispute comes first.
+
+    Once a refund failed, the bank's totals go up and down and come in any order: a person says what counts then.
+    """
+    if attempt.failed_refunds:
+        return None
     more, all_of_it = total_cents - attempt.refunded_cents, total_cents >= (attempt.taken_cents or 0)
     if attempt.status not in (S.CONFIRMED, S.PARTIALLY_REFUNDED) or not 0 < more <= attempt.kept_cents:
         return None
@@ -248,6 +289,14 @@ def facts(attempt: Attempt, move: Move, ticket: Ticket | None, *, now: datetime,
         return [ended if to is S.EXPIRED else held]
     if to in _TAKEN:
         return [PaymentReturned(**who, amount_cents=attempt.kept_cents, how=_TAKEN[to], returned_at=now)]
+    return _moved_back(attempt, move, who, now, decision_id)
+
+
+def _moved_back(attempt: Attempt, move: Move, who: dict[str, UUID], now: datetime, decision_id: UUID) -> list[Event]:
+    """Money that was given back, or a refund that failed and does not count any more."""
+    if move.undone_cents:
+        left, undone = attempt.refunded_cents - move.undone_cents, {"decision_id": decision_id, "undone_at": now}
+        return [PaymentRefundUndone(**who, **undone, amount_cents=move.undone_cents, refunded_cents=left)]
     if move.amount_cents:
         return [
             PaymentRefunded(

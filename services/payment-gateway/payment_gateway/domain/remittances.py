@@ -1,4 +1,4 @@
-"""The bank's remittance as a file: CSV, with the columns that the banks' back offices export. Pure.
+"""The bank's remittance, or the treasury's statement, as a file: CSV, with the columns that they export. Pure.
 
 UTF-8 or Windows-1252, ``;`` or ``,``; columns are known by any of their names, others are left aside. What cannot be
 read is said by line and column, all of it at once.
@@ -9,11 +9,11 @@ import io
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 
-from contracts.api.payment_gateway import RemittanceKind
+from contracts.api.payment_gateway import RemittanceKind, StatementSource
 
 LINES_MAX = 20_000
 ERRORS_MAX = 200
@@ -21,19 +21,33 @@ REFERENCE_MAX = 120
 COLUMNS = {
     "Date": ("date", "date de remise", "date de versement", "date de reglement", "jour"),
     "Montant": ("montant", "montant brut", "amount"),
-    "Référence": ("reference", "refdet", "reference commande", "numero de commande", "order id", "client reference id"),
+    "Référence": (
+        "reference",
+        "libelle",
+        "libelle de l operation",
+        "refdet",
+        "reference commande",
+        "numero de commande",
+        "order id",
+        "client reference id",
+    ),
     "Référence bancaire": ("reference bancaire", "idop", "uuid", "transaction", "transaction uuid", "numtrans"),
     "Autorisation": ("autorisation", "numauto", "numero d autorisation", "auth number"),
+    "Libellé": ("libelle", "libelle de l operation", "libelle operation"),
     "Sens": ("sens", "type", "type d operation", "operation"),
 }
 REQUIRED = ("Date", "Montant")
 NAMES = ("Référence", "Référence bancaire", "Autorisation")
+LABEL = "Libellé"
+"""What a line of an account statement is called when it has no reference; it may be the sum of a day."""
 _BY_TITLE = {title: column for column, titles in COLUMNS.items() for title in titles}
 _KINDS = {
     RemittanceKind.TAKEN: ("", "debit", "encaissement", "paiement", "vente", "payment", "charge", "remise"),
     RemittanceKind.RETURNED: ("credit", "remboursement", "refund", "impaye", "rejet", "contestation", "chargeback"),
 }
 _KIND = {word: kind for kind, words in _KINDS.items() for word in words}
+_ON_ACCOUNT = {"credit": RemittanceKind.TAKEN, "debit": RemittanceKind.RETURNED}
+"""The two words that mean the other way on the statement of the town's own account."""
 _AMOUNT = re.compile(r"(-?)(\d{1,9})(?:[.,](\d{1,2}))?€?")
 
 
@@ -66,8 +80,9 @@ class _Wrong(Exception):  # noqa: N818 - what is found, not a fault
         self.column, self.message = column, message
 
 
-def read(content: bytes) -> tuple[list[Line], list[FileError]]:
-    """Every line of a file, or all that is wrong with it."""
+def read(content: bytes, source: StatementSource = StatementSource.BANK) -> tuple[list[Line], list[FileError]]:
+    """Every line of a file, or all that is wrong with it. On the treasury's statement « crédit » came to the town."""
+    kinds = _KIND | _ON_ACCOUNT if source is StatementSource.TREASURY else _KIND
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError:
@@ -78,7 +93,7 @@ def read(content: bytes) -> tuple[list[Line], list[FileError]]:
     try:
         for number, cells in _rows(text):
             try:
-                found = _line(cells)
+                found = _line(cells, kinds)
             except _Wrong as wrong:
                 errors.append(FileError(number, wrong.column, wrong.message))
                 continue
@@ -106,7 +121,7 @@ def _rows(text: str) -> Iterator[tuple[int, dict[str, str]]]:
     for name in REQUIRED:
         if name not in columns:
             raise _Wrong(name, f"cette colonne manque ; elle peut s'appeler : {', '.join(COLUMNS[name])}")
-    if not set(NAMES) & set(columns):
+    if not {*NAMES, LABEL} & set(columns):
         raise _Wrong(NAMES[0], f"il faut l'une de ces colonnes : {', '.join(NAMES)}")
     for cells in reader:
         if reader.line_num > LINES_MAX:
@@ -116,14 +131,16 @@ def _rows(text: str) -> Iterator[tuple[int, dict[str, str]]]:
             yield reader.line_num, {name: value for name, value in values if name}
 
 
-def _line(cells: dict[str, str]) -> Line:
+def _line(cells: dict[str, str], kinds: Mapping[str, RemittanceKind]) -> Line:
     reference, bank_reference, authorisation = names = tuple(cells.get(name, "") for name in NAMES)
+    if not any(names):
+        reference, bank_reference, authorisation = names = cells.get(LABEL, ""), "", ""
     if not any(names):
         raise _Wrong(NAMES[0], "aucune référence sur cette ligne")
     for name, value in zip(NAMES, names, strict=True):
         if len(value) > REFERENCE_MAX:
             raise _Wrong(name, f"plus de {REFERENCE_MAX} caractères")
-    cents, kind = _cents(cells.get("Montant", "")), _KIND.get(_plain(cells.get("Sens", "")))
+    cents, kind = _cents(cells.get("Montant", "")), kinds.get(_plain(cells.get("Sens", "")))
     if kind is None:
         raise _Wrong("Sens", f"« {cells['Sens'][:40]} » n'est pas connu : débit, crédit, remboursement, impayé…")
     if cents < 0:

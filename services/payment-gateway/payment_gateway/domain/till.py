@@ -11,6 +11,19 @@ _COUNTS = (S.CONFIRMED, S.PARTIALLY_REFUNDED)
 
 def commands(attempt: Attempt) -> tuple[C, ...]:
     """What may be decided now."""
+    return _about_failed_refunds(attempt) + _about_the_payment(attempt)
+
+
+def _about_failed_refunds(attempt: Attempt) -> tuple[C, ...]:
+    """A refund that was counted before it failed may count as paid again."""
+    if not attempt.failed_refund_cents:
+        return ()
+    is_back = attempt.ticket is not None and attempt.status in (S.PARTIALLY_REFUNDED, S.REFUNDED)
+    was_counted = is_back and attempt.failed_refund_cents <= attempt.refunded_cents
+    return (C.REMADE, C.UNDO_REFUND) if was_counted else (C.REMADE,)
+
+
+def _about_the_payment(attempt: Attempt) -> tuple[C, ...]:
     if attempt.status is S.REVIEW:
         return (C.CONFIRM, C.REFUND) if can_count(attempt) else (C.REFUND,)
     if attempt.status is S.DISPUTED:
@@ -32,10 +45,16 @@ def decide_till(attempt: Attempt, command: C, amount_cents: int | None, reason: 
     """The move a decision asks for, None when it only takes the attempt off the list; ``NotForThisPayment``."""
     if command not in commands(attempt):
         raise NotForThisPayment("this cannot be decided of this payment now", status=attempt.status)
-    if command is C.ACKNOWLEDGE:
+    if command in (C.ACKNOWLEDGE, C.REMADE):
         return None
     if command is C.REFUND:
         return _refund(attempt, amount_cents, reason)
+    if command is C.UNDO_REFUND:
+        undone = attempt.failed_refund_cents
+        to = S.CONFIRMED if undone == attempt.refunded_cents else S.PARTIALLY_REFUNDED
+        return Move(to, reason, undone_cents=undone)
+    if command is C.CHARGE_BACK and amount_cents and amount_cents != attempt.kept_cents:
+        return _part(attempt, amount_cents, reason)
     to, back_cents = {
         C.CONFIRM: (S.CONFIRMED, None),
         C.DISPUTE: (S.DISPUTED, None),
@@ -51,9 +70,14 @@ def _refund(attempt: Attempt, amount_cents: int | None, reason: str) -> Move:
     if attempt.status is S.REVIEW:
         return Move(S.REFUNDED, reason, said_cents(attempt))
     amount = amount_cents or attempt.kept_cents
-    if amount > attempt.kept_cents:
+    return Move(S.REFUNDED, reason, amount) if amount == attempt.kept_cents else _part(attempt, amount, reason)
+
+
+def _part(attempt: Attempt, amount_cents: int, reason: str) -> Move:
+    """A part goes back: given by the town, or taken by a dispute that is lost for it only."""
+    if amount_cents > attempt.kept_cents:
         raise RefundTooHigh("more than what is left of this payment", left_cents=attempt.kept_cents)
-    return Move(S.REFUNDED if amount == attempt.kept_cents else S.PARTIALLY_REFUNDED, reason, amount)
+    return Move(S.PARTIALLY_REFUNDED, reason, amount_cents)
 
 
 def said_cents(attempt: Attempt) -> int:

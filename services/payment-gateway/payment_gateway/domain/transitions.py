@@ -34,9 +34,11 @@ WAYS: tuple[Way, ...] = (
     Way((S.REVIEW,), S.REFUNDED, (KEEPER,), "checked: it was given back, or is none of ours"),
     Way((S.CONFIRMED, S.PARTIALLY_REFUNDED), S.PARTIALLY_REFUNDED, (BANK, KEEPER), "a part was given back"),
     Way((S.CONFIRMED, S.PARTIALLY_REFUNDED), S.REFUNDED, (BANK, KEEPER), "all of it was given back"),
+    Way((S.REFUNDED,), S.PARTIALLY_REFUNDED, (KEEPER,), "one of its refunds failed, that money counts again"),
+    Way((S.REFUNDED, S.PARTIALLY_REFUNDED), S.CONFIRMED, (KEEPER,), "its refunds failed, all the money counts again"),
     Way((S.CONFIRMED, S.PARTIALLY_REFUNDED), S.DISPUTED, (BANK, KEEPER), "the payer's bank contests it"),
     Way((S.DISPUTED,), S.CONFIRMED, (BANK, KEEPER), "the dispute is won, nothing had been given back"),
-    Way((S.DISPUTED,), S.PARTIALLY_REFUNDED, (BANK, KEEPER), "the dispute is won, a part had been given back"),
+    Way((S.DISPUTED,), S.PARTIALLY_REFUNDED, (BANK, KEEPER), "won, after a refund of a part; or lost for a part"),
     Way((S.DISPUTED,), S.CHARGED_BACK, (BANK, KEEPER), "the dispute is lost: the bank took the money back"),
     Way((S.CONFIRMED, S.PARTIALLY_REFUNDED), S.REVERSED, (KEEPER,), "the direct debit was sent back"),
 )

@@ -24,6 +24,11 @@ class Word:
     query: str = ""
     headers: Mapping[str, str] = field(default_factory=dict)
     source: str = ""
+    is_elsewhere: bool = False
+
+    def from_elsewhere(self) -> "Word":
+        """The same word, from an address that its bank did not announce."""
+        return replace(self, is_elsewhere=True)
 
     def as_unknown(self) -> "Word":
         """The same word, about nothing that is known here."""
@@ -34,8 +39,8 @@ async def add_word(tx: Transaction, word: Word, *, payment_id: UUID | None, at: 
     """Keep the bytes; False when the same were kept before."""
     digest = hashlib.sha256(b"\0".join((str(payment_id).encode(), word.query.encode(), word.body))).digest()
     row = await tx.fetchrow(
-        "INSERT INTO bank_word (bank, kind, verdict, payment_id, digest, query, headers, body, source, received_at) "
-        "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT DO NOTHING RETURNING word_id",
+        "INSERT INTO bank_word (bank, kind, verdict, payment_id, digest, query, headers, body, source, received_at, "
+        "is_elsewhere) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) ON CONFLICT DO NOTHING RETURNING word_id",
         word.bank,
         word.kind,
         word.verdict,
@@ -46,6 +51,7 @@ async def add_word(tx: Transaction, word: Word, *, payment_id: UUID | None, at: 
         word.body,
         word.source,
         at,
+        word.is_elsewhere,
     )
     return row is not None
 
@@ -80,8 +86,8 @@ async def unknown_notices(tx: Transaction, since: datetime) -> tuple[UnknownNoti
 async def words_of(tx: Transaction, payment_id: UUID) -> tuple[BankWord, ...]:
     """What the bank said about a payment, oldest first."""
     rows = await tx.fetch(
-        "SELECT received_at, verdict, source, query, body, digest, trimmed_at FROM bank_word WHERE payment_id = $1 "
-        "ORDER BY word_id LIMIT 200",
+        "SELECT received_at, verdict, source, is_elsewhere, query, body, digest, trimmed_at FROM bank_word "
+        "WHERE payment_id = $1 ORDER BY word_id LIMIT 200",
         payment_id,
     )
     return tuple(BankWord(**_shown(row)) for row in rows)
@@ -107,8 +113,8 @@ class Search:
 
 _WORDS = (
     "SELECT w.word_id, w.bank, w.payment_id, p.reference, p.bank_reference, w.headers, w.received_at, w.verdict, "
-    "w.source, w.query, w.body, w.digest, w.trimmed_at FROM bank_word w LEFT JOIN payment p USING (payment_id) "
-    "WHERE w.word_id < $1 AND ($2::timestamptz IS NULL OR w.received_at >= $2) "
+    "w.source, w.is_elsewhere, w.query, w.body, w.digest, w.trimmed_at FROM bank_word w "
+    "LEFT JOIN payment p USING (payment_id) WHERE w.word_id < $1 AND ($2::timestamptz IS NULL OR w.received_at >= $2) "
     "AND ($3::timestamptz IS NULL OR w.received_at < $3) AND ($4::text IS NULL OR w.verdict = $4) "
 )
 _NAMED = (

@@ -1,7 +1,7 @@
 """Checkouts that may be paid, attempts, and their moves."""
 
 from dataclasses import asdict
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -40,6 +40,7 @@ async def add_attempt(
     payment_id: UUID,
     payer_id: UUID,
     payer_email: str,
+    payer_name: str,
     bank: str,
     account: str,
     mode: Mode,
@@ -49,16 +50,10 @@ async def add_attempt(
 ) -> None:
     """An attempt before the bank is asked; ``look_up_at`` is when the clock takes it for lost."""
     day = at.astimezone(UTC).date()
-    number = await tx.fetchval(
-        "INSERT INTO attempt_series (bank, day, last_number) VALUES ($1, $2, 1) "
-        "ON CONFLICT (bank, day) DO UPDATE SET last_number = attempt_series.last_number + 1 RETURNING last_number",
-        bank,
-        day,
-    )
     await tx.execute(
         "INSERT INTO payment (payment_id, checkout_id, household_id, payer_id, payer_email, bank, account, mode, "
-        "reference, amount_cents, status, created_at, changed_at, look_up_at, day, number) "
-        "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 'created', $11, $11, $12, $13, $14)",
+        "reference, amount_cents, status, created_at, changed_at, look_up_at, day, number, payer_name) "
+        "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 'created', $11, $11, $12, $13, $14, $15)",
         payment_id,
         checkout.checkout_id,
         checkout.household_id,
@@ -72,8 +67,20 @@ async def add_attempt(
         at,
         look_up_at,
         day,
-        number,
+        await _next_number(tx, bank, day),
+        payer_name,
     )
+
+
+async def _next_number(tx: Transaction, bank: str, day: date) -> int:
+    """The number of an attempt in its bank's day, drawn once."""
+    number: int = await tx.fetchval(
+        "INSERT INTO attempt_series (bank, day, last_number) VALUES ($1, $2, 1) "
+        "ON CONFLICT (bank, day) DO UPDATE SET last_number = attempt_series.last_number + 1 RETURNING last_number",
+        bank,
+        day,
+    )
+    return number
 
 
 async def opened_at_bank(
@@ -139,7 +146,7 @@ async def move(
         taken = wanted.amount_cents
     await tx.execute(
         "UPDATE payment SET status = $2, ticket_number = coalesce($3, ticket_number), ticket = coalesce($4, ticket), "
-        "taken_cents = coalesce($5, taken_cents), refunded_cents = refunded_cents + $6, "
+        "taken_cents = coalesce($5, taken_cents), refunded_cents = refunded_cents + $6 - $9, "
         "surplus_cents = greatest(0, surplus_cents - $6), said = coalesce($7, said), changed_at = $8 "
         "WHERE payment_id = $1",
         moved.payment_id,
@@ -150,6 +157,7 @@ async def move(
         wanted.amount_cents or 0,
         _said(answer) if answer and under_review else None,
         at,
+        wanted.undone_cents or 0,
     )
     await _add_move(tx, moved, wanted, said_by=said_by, decision_id=decision_id, at=at)
 
@@ -158,8 +166,8 @@ async def _add_move(
     tx: Transaction, moved: Attempt, wanted: Move, *, said_by: str, decision_id: UUID | None, at: datetime
 ) -> None:
     await tx.execute(
-        "INSERT INTO payment_move (payment_id, from_status, to_status, said_by, reason, amount_cents, decision_id, at) "
-        "VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+        "INSERT INTO payment_move (payment_id, from_status, to_status, said_by, reason, amount_cents, decision_id, at, "
+        "undone_cents) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
         moved.payment_id,
         moved.status,
         wanted.to,
@@ -168,6 +176,7 @@ async def _add_move(
         wanted.amount_cents,
         decision_id,
         at,
+        wanted.undone_cents,
     )
 
 
@@ -259,11 +268,24 @@ async def may_ask(tx: Transaction, payment_id: UUID, *, now: datetime, not_since
     return bool(taken)
 
 
-async def trim_emails(tx: Transaction, before: datetime, limit: int) -> int:
-    """Forget the payers' addresses of attempts that have not moved since ``before``; how many."""
+async def trim_homes(tx: Transaction, before: datetime, limit: int) -> int:
+    """Forget where the households live whose checkout was over ``before``: no bank's page opens for it any more."""
     rows = await tx.fetch(
-        "UPDATE payment SET payer_email = '' WHERE payment_id IN (SELECT payment_id FROM payment WHERE changed_at < $1 "
-        "AND payer_email <> '' AND look_up_at IS NULL LIMIT $2 FOR UPDATE SKIP LOCKED) RETURNING payment_id",
+        "UPDATE checkout SET opened = jsonb_set(opened, '{household_address}', '[]') WHERE checkout_id IN "
+        "(SELECT checkout_id FROM checkout WHERE opened -> 'household_address' <> '[]' AND expires_at < $1 "
+        "LIMIT $2 FOR UPDATE SKIP LOCKED) RETURNING checkout_id",
+        before,
+        limit,
+    )
+    return len(rows)
+
+
+async def trim_payers(tx: Transaction, before: datetime, limit: int) -> int:
+    """Forget the payers' names and addresses of attempts that have not moved since ``before``; how many."""
+    rows = await tx.fetch(
+        "UPDATE payment SET payer_email = '', payer_name = '' WHERE payment_id IN "
+        "(SELECT payment_id FROM payment WHERE changed_at < $1 AND payer_email <> '' AND look_up_at IS NULL LIMIT $2 "
+        "FOR UPDATE SKIP LOCKED) RETURNING payment_id",
         before,
         limit,
     )
@@ -294,6 +316,9 @@ def _attempt(row: Any) -> Attempt:
         surplus_cents=row["surplus_cents"],
         said=_answer(row["said"]) if row["said"] else None,
         bank_payment=row["bank_payment"],
+        payer_name=row["payer_name"],
+        failed_refunds=row["failed_refunds"],
+        failed_refund_cents=row["failed_refund_cents"],
     )
 
 

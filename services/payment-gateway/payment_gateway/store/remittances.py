@@ -1,4 +1,4 @@
-"""What banks say they remitted, line by line, and where it disagrees with what is confirmed here."""
+"""What banks remitted and what arrived at the treasury, line by line, and where it disagrees with us."""
 
 import hashlib
 from datetime import datetime
@@ -6,13 +6,13 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from chassis.database import Transaction
-from contracts.api.payment_gateway import RemittedLine
+from contracts.api.payment_gateway import RemittedLine, StatementSource
 from contracts.api.remittances import Remittance, RemittanceDifference, RemittanceNote
 from contracts.identity import Identity
 from payment_gateway.domain.remittances import Line
 
 _REMITTANCE = (
-    "SELECT r.remittance_id, r.bank, r.file_name, r.lines, r.new_lines, r.imported_at, "
+    "SELECT r.remittance_id, r.source, r.bank, r.file_name, r.lines, r.new_lines, r.imported_at, "
     "r.imported_by_name AS imported_by, count(l.line_id) FILTER (WHERE l.payment_id IS NULL)::int AS unmatched, "
     "min(l.day) AS first_day, max(l.day) AS last_day, "
     "coalesce(sum(l.amount_cents) FILTER (WHERE l.kind = 'taken'), 0)::bigint AS taken_cents, "
@@ -22,18 +22,25 @@ _REMITTANCE = (
 
 
 async def add(
-    tx: Transaction, bank: str, file_name: str, content: bytes, lines: list[Line], by: Identity, at: datetime
+    tx: Transaction,
+    bank: str,
+    source: StatementSource,
+    file_name: str,
+    content: bytes,
+    lines: list[Line],
+    by: Identity,
+    at: datetime,
 ) -> UUID:
     """Keep a file's lines, those that are new, each with its payment; the same bytes again change nothing."""
     await tx.execute("SELECT pg_advisory_xact_lock(hashtext('remittance'), hashtext($1))", bank)
     digest, remittance_id = hashlib.sha256(content).digest(), uuid4()
-    query = "SELECT remittance_id FROM remittance WHERE bank = $1 AND digest = $2"
-    known: UUID | None = await tx.fetchval(query, bank, digest)
+    query = "SELECT remittance_id FROM remittance WHERE bank = $1 AND digest = $2 AND source = $3"
+    known: UUID | None = await tx.fetchval(query, bank, digest, source)
     if known:
         return known
     await tx.execute(
         "INSERT INTO remittance (remittance_id, bank, digest, file_name, lines, new_lines, imported_by, "
-        "imported_by_name, imported_at) VALUES ($1, $2, $3, $4, $5, 0, $6, $7, $8)",
+        "imported_by_name, imported_at, source) VALUES ($1, $2, $3, $4, $5, 0, $6, $7, $8, $9)",
         remittance_id,
         bank,
         digest,
@@ -42,23 +49,26 @@ async def add(
         by.subject_id,
         by.name,
         at,
+        source,
     )
-    new = await _add_lines(tx, remittance_id, bank, lines)
+    new = await _add_lines(tx, remittance_id, bank, source, lines)
     await tx.execute("UPDATE remittance SET new_lines = $2 WHERE remittance_id = $1", remittance_id, new)
     return remittance_id
 
 
-async def _add_lines(tx: Transaction, remittance_id: UUID, bank: str, lines: list[Line]) -> int:
-    """The lines that no earlier file of the account had. A payment is known by our reference, or by the bank's, or by
-    the authorisation of its ticket with the same amount, when that names only one.
+async def _add_lines(
+    tx: Transaction, remittance_id: UUID, bank: str, source: StatementSource, lines: list[Line]
+) -> int:
+    """The lines that no earlier file of the account and the source had. A payment is known by our reference, or by the
+    bank's, or by the authorisation of its ticket with the same amount, when that names only one.
     """
     names = ("line", "kind", "day", "amount_cents", "reference", "bank_reference", "authorisation", "times")
     added: int = await tx.fetchval(
         "WITH said AS (SELECT * FROM unnest($3::int[], $4::text[], $5::date[], $6::bigint[], $7::text[], $8::text[], "
         "$9::text[], $10::int[]) AS s (line, kind, day, amount_cents, reference, bank_reference, authorisation, "
         "times)), added AS (INSERT INTO remittance_line (remittance_id, bank, line, kind, day, amount_cents, "
-        "reference, bank_reference, authorisation, times, payment_id) "
-        "SELECT $1, $2, s.*, coalesce("
+        "reference, bank_reference, authorisation, times, source, payment_id) "
+        "SELECT $1, $2, s.*, $11, coalesce("
         "(SELECT payment_id FROM payment p WHERE p.bank = $2 AND p.reference = s.reference), "
         "(SELECT payment_id FROM payment p WHERE p.bank = $2 AND p.bank_reference = s.bank_reference), "
         "(SELECT payment_id FROM payment p WHERE p.bank = $2 AND p.bank_reference = s.reference), "
@@ -70,6 +80,7 @@ async def _add_lines(tx: Transaction, remittance_id: UUID, bank: str, lines: lis
         remittance_id,
         bank,
         *([getattr(each, name) for each in lines] for name in names),
+        source,
     )
     return added
 
@@ -89,7 +100,7 @@ async def latest(tx: Transaction, limit: int) -> tuple[Remittance, ...]:
 async def lines_of(tx: Transaction, payment_id: UUID) -> tuple[RemittedLine, ...]:
     """Where the bank's files speak of a payment, oldest first."""
     rows = await tx.fetch(
-        "SELECT l.kind, l.day, l.amount_cents, r.file_name, l.line, r.imported_at FROM remittance_line l "
+        "SELECT l.source, l.kind, l.day, l.amount_cents, r.file_name, l.line, r.imported_at FROM remittance_line l "
         "JOIN remittance r USING (remittance_id) WHERE l.payment_id = $1 ORDER BY l.day, l.line_id LIMIT 50",
         payment_id,
     )
@@ -109,36 +120,42 @@ async def differences(
 
 _DIFFERENCES = """
 WITH said AS (
-    SELECT p.payment_id, p.bank, p.reference, coalesce(p.taken_cents, 0) AS taken_cents, p.refunded_cents,
+    SELECT l.source, p.payment_id, p.bank, p.reference, coalesce(p.taken_cents, 0) AS taken_cents, p.refunded_cents,
         count(*) FILTER (WHERE l.kind = 'taken') AS takes,
         coalesce(sum(l.amount_cents) FILTER (WHERE l.kind = 'taken'), 0)::bigint AS banks_cents,
         coalesce(sum(l.amount_cents) FILTER (WHERE l.kind = 'returned'), 0)::bigint AS returned_cents,
         max(l.line_id) AS line_id, max(l.day) AS day
-    FROM remittance_line l JOIN payment p USING (payment_id) GROUP BY p.payment_id
+    FROM remittance_line l JOIN payment p USING (payment_id) GROUP BY p.payment_id, l.source
 ), found AS (
-    SELECT CASE WHEN taken_cents = 0 THEN 'unconfirmed' WHEN takes > 1 THEN 'twice' ELSE 'amount' END AS kind,
+    SELECT source, CASE WHEN taken_cents = 0 THEN 'unconfirmed' WHEN takes > 1 THEN 'twice' ELSE 'amount' END AS kind,
         bank, day, payment_id, reference, taken_cents AS ours_cents, banks_cents, line_id
     FROM said WHERE takes > 0 AND taken_cents <> banks_cents
     UNION ALL
-    SELECT 'taken_back', bank, day, payment_id, reference, refunded_cents, returned_cents, line_id
+    SELECT source, 'taken_back', bank, day, payment_id, reference, refunded_cents, returned_cents, line_id
     FROM said WHERE returned_cents > refunded_cents
     UNION ALL
-    SELECT 'unknown', bank, day, NULL, coalesce(nullif(reference, ''), nullif(bank_reference, ''), authorisation), 0,
+    SELECT source, 'unknown', bank, day, NULL,
+        coalesce(nullif(reference, ''), nullif(bank_reference, ''), authorisation), 0,
         CASE kind WHEN 'taken' THEN amount_cents ELSE -amount_cents END, line_id
-    FROM remittance_line WHERE payment_id IS NULL
+    FROM remittance_line WHERE payment_id IS NULL AND line_id NOT IN (SELECT line_id FROM lump)
     UNION ALL
-    SELECT 'missing', p.bank, (m.at AT TIME ZONE 'Europe/Paris')::date, p.payment_id, p.reference, p.taken_cents, 0,
-        NULL
-    FROM payment p JOIN (SELECT payment_id, min(at) AS at FROM payment_move WHERE to_status = 'confirmed'
-        GROUP BY payment_id) m USING (payment_id)
+    SELECT s.source, 'missing', p.bank, (m.at AT TIME ZONE 'Europe/Paris')::date, p.payment_id, p.reference,
+        p.taken_cents, 0, NULL
+    FROM (VALUES ('bank'), ('treasury')) s (source), payment p
+        JOIN (SELECT payment_id, min(at) AS at FROM payment_move WHERE to_status = 'confirmed' GROUP BY payment_id) m
+        USING (payment_id)
     WHERE p.taken_cents IS NOT NULL AND m.at < $1
-        AND EXISTS (SELECT FROM remittance_line f WHERE f.bank = p.bank HAVING m.at >= min(f.day) AND m.at < max(f.day))
-        AND NOT EXISTS (SELECT FROM remittance_line l WHERE l.payment_id = p.payment_id AND l.kind = 'taken')
+        AND EXISTS (SELECT FROM remittance_line f WHERE f.bank = p.bank AND f.source = s.source
+            HAVING m.at >= min(f.day) AND m.at < max(f.day))
+        AND NOT EXISTS (SELECT FROM remittance_line l WHERE l.payment_id = p.payment_id AND l.kind = 'taken'
+            AND l.source = s.source)
+        AND (s.source = 'bank' OR p.payment_id NOT IN (SELECT payment_id FROM arrived_at_treasury))
 ), named AS (
-    SELECT concat_ws('/', kind, coalesce(payment_id::text, line_id::text), ours_cents, banks_cents) AS difference, *
-    FROM found
+    SELECT concat_ws('/', nullif(source, 'bank'), kind, coalesce(payment_id::text, line_id::text), ours_cents,
+        banks_cents) AS difference, * FROM found
 )
-SELECT n.difference, n.kind, n.bank, n.day, n.payment_id, n.reference, n.ours_cents, n.banks_cents, r.file_name, l.line
+SELECT n.difference, n.source, n.kind, n.bank, n.day, n.payment_id, n.reference, n.ours_cents, n.banks_cents,
+    r.file_name, l.line
 FROM named n LEFT JOIN remittance_line l USING (line_id) LEFT JOIN remittance r USING (remittance_id)
 WHERE NOT EXISTS (SELECT FROM remittance_note o WHERE o.difference = n.difference)
     AND ($3::uuid IS NULL OR n.payment_id = $3)

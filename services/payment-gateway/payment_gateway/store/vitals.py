@@ -13,6 +13,16 @@ VITALS = (
         remedy="The bank does not answer: read the journal of the payment, then call the bank. Do not refund yet.",
     ),
     Vital(
+        name="bank_notices_from_elsewhere",
+        says="notifications of a day that were not from their bank's announced addresses, and were acted on",
+        query="SELECT count(*) FROM bank_word WHERE is_elsewhere AND payment_id IS NOT NULL "
+        "AND received_at > now() - interval '1 day'",
+        most=0,
+        minutes=5,
+        remedy="Nothing was refused: a signature or a look-up decides. The bank may call from new addresses: compare "
+        "the journal with its announcement, then set `sources` of the account.",
+    ),
+    Vital(
         name="payments_in_review",
         says="payments that the till keeper has to decide",
         query="SELECT count(*) FROM payment WHERE status = 'review'",
