@@ -108,8 +108,9 @@ async def test_each_page_of_parents_is_in_english_and_in_nothing_else(
     await page.get_by_role("button", name="Turn on").click()
     await expect(page.get_by_text("Open the authenticator application")).to_be_visible()
     await look("telephone", page)
-    await page.goto(f"{stack.gateway_url}/nulle-part")
-    await look("problem", page)
+    for name, path in (("help", "/aide"), ("statement", "/accessibilite"), ("problem", "/nulle-part")):
+        await page.goto(f"{stack.gateway_url}{path}")
+        await look(name, page)
     await expect(page.get_by_role("heading", name="Page not found")).to_be_visible()
     await page.goto(f"{stack.gateway_url}/desabonnement/0197a3c2-5b1e-7c40-9d11-2f8e6a4b0c01/recap")
     await look("unsubscribe", page)
