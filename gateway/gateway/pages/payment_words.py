@@ -102,7 +102,7 @@ GAPS = {
         "Envoyez le relevé suivant ; s'il n'y est pas non plus, demandez à la banque où est l'argent.",
     ),
     DifferenceKind.UNKNOWN: (
-        "Dans le relevé, inconnu ici",
+        "Dans le relevé, inconnu du portail",
         "Cherchez la référence chez la banque : si ce n'est pas pour le portail, dites-le ci-dessous.",
     ),
     DifferenceKind.UNCONFIRMED: (
@@ -133,7 +133,7 @@ GAPS_AT_TREASURY = {
         "Regardez si la banque l'a versé : sinon, demandez-le-lui ; si oui, montrez son relevé au Trésor.",
     ),
     DifferenceKind.UNKNOWN: (
-        "Au Trésor, inconnu ici",
+        "Au Trésor, inconnu du portail",
         "Ni un paiement, ni la somme d'un jour de la banque : cherchez d'où vient cet argent, dites-le ci-dessous.",
     ),
     DifferenceKind.UNCONFIRMED: (

@@ -14,6 +14,7 @@ from contracts.identity import Role
 from payment_gateway.app import accounts, build
 from payment_gateway.banks.checking import check
 from payment_gateway.settings import Settings
+from payment_gateway.store.vitals import VITALS
 
 AUDIENCE = "payment-gateway"
 
@@ -332,6 +333,8 @@ async def test_forged_notifications_fill_no_journal(till: Any) -> None:
     hours = await till.sql("SELECT count(*) FROM unknown_notice")  # two, when the test runs across a full hour
     assert await till.sql("SELECT count(*) FROM bank_word WHERE payment_id IS NULL") <= 5 * hours
     assert await till.sql("SELECT sum(seen)::int FROM unknown_notice") == 24
+    refused = next(vital for vital in VITALS if vital.name == "bank_notices_refused")
+    assert await till.sql(refused.query) == 24 < refused.most
     for number in range(12):
         more = f"idop={till.id_op(payment)}&n={number}".encode()
         assert (await till.client.post(till.webhook, data=more)).status == 200

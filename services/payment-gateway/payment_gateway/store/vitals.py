@@ -13,6 +13,15 @@ VITALS = (
         remedy="The bank does not answer: read the journal of the payment, then call the bank. Do not refund yet.",
     ),
     Vital(
+        name="bank_notices_refused",
+        says="notifications within the last two clock hours that were forged, unreadable, or about nothing known here",
+        query="SELECT coalesce(sum(seen), 0) FROM unknown_notice WHERE hour >= now() - interval '2 hours'",
+        most=100,
+        minutes=0,
+        remedy="Somebody tries the banks' doors, or a key was changed at the bank only: `/mairie/paiements/journal`, "
+        "verdict « refusée », says from where and what. Nothing was believed.",
+    ),
+    Vital(
         name="bank_notices_from_elsewhere",
         says="notifications of a day that were not from their bank's announced addresses, and were acted on",
         query="SELECT count(*) FROM bank_word WHERE is_elsewhere AND payment_id IS NOT NULL "
