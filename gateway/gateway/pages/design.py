@@ -13,20 +13,10 @@ from gateway.assets import ICONS
 from gateway.pages.planning_words import cell_words, known
 from gateway.pages.rendering import page, signed_in
 
-COLOURS = [
-    "paper",
-    "sheet",
-    "ink",
-    "soft",
-    "line",
-    "field",
-    "green",
-    "green-soft",
-    "sun",
-    "sun-soft",
-    "red",
-    "red-soft",
-]
+COLOURS = (
+    *("paper", "sheet", "ink", "soft", "line", "field"),
+    *("green", "green-soft", "sun", "sun-soft", "red", "red-soft"),
+)
 WIDE = 3
 
 routes = web.RouteTableDef()
