@@ -39,6 +39,7 @@ PICTURES = {
 }
 """By the tour's name of a page: the picture's, and the template's."""
 TOURS = ((Language.FR, IMAGES, "demo01"), (Language.EN, IMAGES / "en", "demo04"))
+PART = re.compile(r'{% (?:from|include) "(\w+\.html)"')
 SCRIPT = re.compile(r'asset\("(\w+\.js)"\)')
 
 
@@ -47,6 +48,7 @@ def made_of() -> dict[str, str]:
     found = {}
     for picture, template in PICTURES.values():
         pages = [GATEWAY / "templates" / name for name in ("base.html", f"{template}.html")]
+        pages += [GATEWAY / "templates" / name for name in PART.findall(pages[1].read_text(encoding="utf-8"))]
         scripts = [name for page in pages for name in SCRIPT.findall(page.read_text(encoding="utf-8"))]
         drawn_by = [*pages, GATEWAY / "static" / "style.css", *(GATEWAY / "static" / name for name in scripts)]
         found[picture] = hashlib.sha256(b"\0".join(file.read_bytes() for file in drawn_by)).hexdigest()
