@@ -8,7 +8,7 @@ MEMBERS := contracts chassis documents gateway deploy/local deploy/bank-simulato
 LOCKS := deploy/requirements
 READY := .venv/.ready
 
-.PHONY: help run reset bench test lint types house domain lock env clean composed restore-drill screenshots asyncapi openapi configuration alerts transitions access
+.PHONY: help run reset bench test lint types house domain lock env clean composed restore-drill screenshots guide asyncapi openapi configuration alerts transitions access
 
 help:  ## what can be done here
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -71,6 +71,9 @@ access: $(READY)  ## write docs/access.md: who may open which door
 
 screenshots: $(READY)  ## renew the README's pictures from the running product (to see every page: FOLDER=…)
 	@$(BIN)/python tests/e2e/screenshots.py $(FOLDER)
+
+guide: $(READY)  ## renew the pictures of the parents' guide from the running product
+	@$(BIN)/python tests/e2e/guide.py
 
 composed: $(READY)  ## the browser's story against docker-compose.yml, really built and run
 	@deploy/compose/story

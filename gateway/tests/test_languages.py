@@ -26,15 +26,15 @@ KEYWORDS = {"_": None, "N_": None, "ngettext": (1, 2)}
 OTHERS = sorted(set(Language) - {Language.FR})
 STAFF_TEMPLATES = {
     *("account", "activity", "attendance", "bank_journal", "bank_payment", "bank_payments", "calendar", "credit_days"),
-    *("families", "household", "import", "mails", "messages", "reminders", "remittances", "run", "runs"),
-    *("staff_pages", "tariffs", "till", "town_hall"),
+    *("families", "household", "household_enrolments", "import", "mails", "messages", "reminders", "remittances"),
+    *("run", "runs", "staff_pages", "tariffs", "till", "town_hall"),
 }
 DEVELOPERS_TEMPLATES = {"api"}
 """English for everybody, as the code is."""
 STAFF_MODULES = {
-    *("attendance", "bank_journal", "bank_payments", "credit_days", "families", "household", "household_form"),
-    *("mails", "messages", "payment_words", "reminders", "runs", "staff", "tariffs", "till", "town_calendar"),
-    "town_hall",
+    *("attendance", "bank_journal", "bank_payments", "credit_days", "enrolments", "families", "household"),
+    *("household_form", "mails", "messages", "payment_words", "reminders", "runs", "staff", "tariffs", "till"),
+    *("town_calendar", "town_hall"),
 }
 """Theirs alone, or shared: then what parents read of them is said by ``_`` and seen in English in the browser."""
 PARENTS_TEMPLATES = sorted(

@@ -66,8 +66,9 @@ async def tour(page: Page, stack: Stack, identifier: str, shoot: Shoot, language
     await page.goto(f"{stack.gateway_url}/connexion")
     if await page.locator("html").get_attribute("lang") != language:
         await page.locator(f".foot button[lang={language}]").click()
-    await page.goto(f"{stack.gateway_url}/codes-oublies")
-    await shoot("forgotten", page)
+    for name, path in (("forgotten", "codes-oublies"), ("help", "aide"), ("accessibility", "accessibilite")):
+        await page.goto(f"{stack.gateway_url}/{path}")
+        await shoot(name, page)
     await page.goto(f"{stack.gateway_url}/connexion")
     await shoot("sign-in", page)
     await sign_in(page, stack, identifier, language)

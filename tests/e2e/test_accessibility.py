@@ -2,6 +2,7 @@
 
 import runpy
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from axe_playwright_python.async_playwright import Axe
@@ -18,11 +19,15 @@ AT_THE_BANK = "bank"
 
 
 @pytest.mark.parametrize(
-    ("width", "identifier", "language"),
-    [(320, "demo08", Language.FR), (1280, "demo03", Language.FR), (320, "demo04", Language.EN)],
+    ("width", "identifier", "language", "scheme"),
+    [
+        (320, "demo08", Language.FR, "light"),
+        (1280, "demo03", Language.FR, "dark"),
+        (320, "demo04", Language.EN, "dark"),
+    ],
 )
 async def test_nobody_is_left_out_of_any_page(
-    browser: Browser, stack: Stack, width: int, identifier: str, language: Language
+    browser: Browser, stack: Stack, width: int, identifier: str, language: Language, scheme: Literal["light", "dark"]
 ) -> None:
     found: list[str] = []
 
@@ -36,7 +41,9 @@ async def test_nobody_is_left_out_of_any_page(
         if await page.evaluate("document.documentElement.scrollWidth > innerWidth"):
             found.append(f"{name}: wider than its window")
 
-    context = await browser.new_context(viewport={"width": width, "height": 800}, locale="fr-FR")
+    context = await browser.new_context(
+        viewport={"width": width, "height": 800}, locale="fr-FR", color_scheme=scheme, reduced_motion="reduce"
+    )
     page = await context.new_page()
     await PICTURES["tour"](page, stack, identifier, look, language)
     await context.clear_cookies()

@@ -1,13 +1,15 @@
 """One household at the town hall's desk: seen, changed, told when somebody else was faster, and erased everywhere."""
 
 import re
+from datetime import date, timedelta
 from typing import Any
 
 import aiohttp
 import asyncpg
 import pytest
-from playwright.async_api import Page, expect
+from playwright.async_api import Browser, Page, expect
 
+from chassis.clock import today
 from chassis.testing import eventually
 from local_stack.demo import SECRET
 from local_stack.stack import Stack
@@ -142,3 +144,82 @@ async def test_an_erased_household_is_nameless_everywhere_but_on_what_the_law_ke
     assert not await left("auth", "account", email)
     assert await ask(stack, "planning", "SELECT count(*) FROM booking_change WHERE household_id = $1", household_id)
     assert await left("billing", "invoice", family)
+
+
+async def book_a_day(page: Page, stack: Stack, identifier: str) -> tuple[str, str]:
+    """A parent books the first day that is free; its activity and day."""
+    await sign_in(page, stack, identifier)
+    await page.get_by_role("link", name="Planning", exact=True).click()
+    await expect(page.get_by_role("heading", level=1)).to_contain_text("Planning de")
+    for _ in range(3):
+        if await page.locator(".cell.free input").count():
+            break
+        await page.get_by_role("link", name="›").click()
+        await page.wait_for_load_state()
+    free = page.locator(".cell.free input").first
+    activity_id, _, day = (await free.get_attribute("value") or "").partition("|")
+    await free.check()
+    await page.get_by_role("button", name="Valider mes modifications").click()
+    await expect(page.get_by_role("heading", name="Enregistré")).to_be_visible()
+    return activity_id, day
+
+
+async def test_staff_end_an_enrolment_and_make_another_and_what_is_booked_past_the_end_is_told_first(
+    browser: Browser, phone: Page, stack: Stack
+) -> None:
+    parent = await browser.new_context(viewport={"width": 390, "height": 844}, locale="fr-FR")
+    activity_id, day = await book_a_day(await parent.new_page(), stack, "demo06")
+    await sign_in(phone, stack, "accueil")
+    await open_household(phone, stack, "SA006")
+    section = phone.locator("#inscriptions")
+    row = section.locator("li", has=phone.locator(f"input[name=activity][value^='{activity_id}']"))
+    await row.get_by_text("Mettre fin ou changer les dates").click()
+    await row.get_by_label("Du").fill("2026-09-02")
+    await row.get_by_label("Dernier jour").fill("2026-09-01")
+    await row.get_by_role("button", name="Enregistrer les dates").click()
+    await expect(row.get_by_role("alert")).to_contain_text("Le dernier jour (01/09/2026) vient avant le premier")
+    await expect(row.get_by_label("Dernier jour")).to_have_value("2026-09-01")
+    await row.get_by_label("Dernier jour").fill(str(today()))
+    await row.get_by_role("button", name="Enregistrer les dates").click()
+    await expect(row.get_by_role("alert")).to_contain_text("1 réservation en dehors de ces dates")
+    booked = "SELECT count(*) FROM booking WHERE activity_id = $1 AND booked AND day = $2"
+    assert await ask(stack, "planning", booked, activity_id, date.fromisoformat(day)) >= 1
+    await row.get_by_role("button", name="Enregistrer et annuler la réservation").click()
+    await expect(phone.get_by_role("status")).to_contain_text("les réservations en dehors sont annulées")
+
+    async def billing_knows() -> bool:
+        query = "SELECT count(*) FROM usage WHERE activity_id = $1 AND day = $2 AND booked AND household_id = $3"
+        household_id = phone.url.rpartition("/")[2].partition("?")[0]
+        return not await ask(stack, "billing", query, activity_id, date.fromisoformat(day), household_id)
+
+    await eventually(billing_knows)
+    channel = "SELECT channel FROM booking_change WHERE activity_id = $1 AND NOT booked ORDER BY position DESC LIMIT 1"
+    assert await ask(stack, "planning", channel, activity_id) == "town_hall"
+    await row.get_by_text("Mettre fin ou changer les dates").click()
+    await row.get_by_label("Du").fill(str(today() - timedelta(days=9)))
+    await row.get_by_label("Dernier jour").fill(str(today() - timedelta(days=1)))
+    await row.get_by_role("button", name="Enregistrer les dates").click()
+    await expect(row).to_contain_text("terminée le")
+    await section.get_by_text("Inscrire à une activité").click()
+    new = section.locator("details.add")
+    await new.get_by_label("Activité", exact=True).select_option(index=1)
+    await new.get_by_role("button", name="Inscrire").click()
+    await expect(phone.get_by_role("status")).to_contain_text("Les dates de l'inscription sont enregistrées")
+    await expect(section.get_by_text("terminée le")).to_have_count(0)
+    await parent.close()
+
+
+async def test_who_enrols_after_somebody_else_is_told_and_overwrites_nothing(phone: Page, stack: Stack) -> None:
+    await sign_in(phone, stack, "accueil")
+    await open_household(phone, stack, "SA005")
+    other = await phone.context.new_page()
+    await open_household(other, stack, "SA005")
+    for page, day in ((other, "2027-01-15"), (phone, "2027-02-26")):
+        row = page.locator("#inscriptions li").first
+        await row.get_by_text("Mettre fin ou changer les dates").click()
+        await row.get_by_label("Dernier jour").fill(day)
+        await row.get_by_role("button", name="Enregistrer les dates").click()
+    row = phone.locator("#inscriptions li").first
+    await expect(row.get_by_role("alert")).to_contain_text("Quelqu'un a modifié cette inscription entre-temps")
+    await expect(row.get_by_role("alert")).to_contain_text("15-01-2027")
+    await expect(row.get_by_label("Dernier jour")).to_have_value("2027-02-26")

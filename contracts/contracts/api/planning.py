@@ -75,7 +75,9 @@ class ActivityWish(Contract):
     ``days`` are those of an explicit period, and of no other. ``schools`` restricts the activity to children of those
     schools; none means all. From ``opens_at`` on a family may book; absent, it always may. ``capacity`` is for each
     day, ``school_capacities`` for the children of a school, within it; past either there is a waiting list, by arrival;
-    with ``siblings_first``, siblings of a booked child come before.
+    with ``siblings_first``, siblings of a booked child come before; with ``residents_first``, those who live in the
+    town on that day come before all others. A place that comes free is theirs at once, or with ``offer_hours`` offered
+    for that long, and then to the next.
     """
 
     label: Label
@@ -92,6 +94,8 @@ class ActivityWish(Contract):
     schools: frozenset[Label] = Field(default=frozenset(), max_length=100)
     opens_at: Instant | None = None
     siblings_first: bool = False
+    residents_first: bool = False
+    offer_hours: int | None = Field(default=None, ge=1, le=168)
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:
@@ -163,10 +167,24 @@ class ClosureList(Contract):
 
 
 class EnrolmentWish(Contract):
-    """``PUT /households/{household_id}/children/{child_id}/enrolments/{activity_id}``."""
+    """``PUT /households/{household_id}/children/{child_id}/enrolments/{activity_id}``: from a day to another, both
+    included, in place of the dates before.
+
+    ``seen_version`` is that of the enrolment as it was shown, 0 where there was none; absent, it takes the place of
+    whatever is there. Days to come that are booked outside these dates are told, and cancelled with
+    ``cancel_bookings``.
+    """
 
     first_day: date
     last_day: date
+    seen_version: int | None = Field(default=None, ge=0)
+    cancel_bookings: bool = False
+
+    @model_validator(mode="after")
+    def _is_in_order(self) -> Self:
+        if self.last_day < self.first_day:
+            raise ValueError("the last day is before the first")
+        return self
 
 
 class ChildView(Contract):
@@ -187,6 +205,47 @@ class ChildList(Contract):
     children: tuple[ChildView, ...]
 
 
+class Enrolment(Contract):
+    """An enrolment as it is; who changed it last came in by ``channel``. ``cancelled`` says how many booked days the
+    change that is being answered has cancelled."""
+
+    activity_id: UUID
+    activity_label: Label
+    first_day: date
+    last_day: date
+    version: int = Field(ge=1)
+    channel: Channel | None = None
+    changed_at: Instant | None = None
+    cancelled: int = Field(default=0, ge=0)
+
+
+class EnrolmentChoice(Contract):
+    """An activity that a child may be enrolled in: open to its school, not over, and not running for it already.
+
+    ``version`` is that of an enrolment that is over, 0 where there was none.
+    """
+
+    activity_id: UUID
+    label: Label
+    first_day: date
+    last_day: date
+    version: int = Field(ge=0)
+
+
+class ChildEnrolments(Contract):
+    """A child, what it is enrolled in, and what it could be."""
+
+    child: ChildView
+    enrolments: tuple[Enrolment, ...]
+    choices: tuple[EnrolmentChoice, ...]
+
+
+class EnrolmentBook(Contract):
+    """``GET /households/{household_id}/enrolments``."""
+
+    children: tuple[ChildEnrolments, ...]
+
+
 class CellState(StrEnum):
     """What a day of an activity is for this household's child."""
 
@@ -202,7 +261,8 @@ class Cell(Contract):
     """One activity on one day. ``changeable`` says whether ticking is possible now, ``until`` until when it was or is.
 
     A full day that is changeable has a waiting list to join; ``rank`` is the child's place in it. ``opens_at`` is set
-    while booking has not begun. ``reason`` is set for closed cells.
+    while booking has not begun. ``reason`` is set for closed cells. ``offered_until`` is set while a place is held for
+    who waits: booking the day takes it, leaving the list refuses it.
     """
 
     activity_id: UUID
@@ -212,6 +272,7 @@ class Cell(Contract):
     reason: Label | None = None
     rank: int | None = Field(default=None, ge=1)
     opens_at: Instant | None = None
+    offered_until: Instant | None = None
 
 
 class Day(Contract):
@@ -229,10 +290,20 @@ class ActivityColumn(Contract):
     label: Label
 
 
+class PlaceOnOffer(Contract):
+    """A place that is held for a child until an instant."""
+
+    activity_id: UUID
+    activity_label: Label
+    day: date
+    until: Instant
+
+
 class MonthView(Contract):
     """``GET /households/{household_id}/children/{child_id}/months/{month}``.
 
     ``version`` is what the parent saw: it goes back with the changes, so that an edit made elsewhere is told.
+    ``offers`` are all that are open to the child, whatever the month.
     """
 
     child: ChildView
@@ -242,6 +313,7 @@ class MonthView(Contract):
     version: int = Field(ge=0)
     activities: tuple[ActivityColumn, ...]
     days: tuple[Day, ...]
+    offers: tuple[PlaceOnOffer, ...] = ()
 
 
 class BookingLine(Contract):
@@ -276,6 +348,7 @@ class LineRefusal(StrEnum):
     CHANGED_ELSEWHERE = "changed_elsewhere"
     OTHER_HOUSEHOLD = "other_household"
     NOT_FOR_ALL = "not_for_all"
+    OFFER_OVER = "offer_over"
 
 
 class LineOutcome(Contract):

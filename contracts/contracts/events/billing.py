@@ -8,7 +8,7 @@ from uuid import UUID
 from pydantic import Field, PositiveInt
 
 from contracts.events.event import Event
-from contracts.model import Contract, Instant, Label, Month, PositiveCents, Reference
+from contracts.model import Contract, Instant, Label, Month, PositiveCents, Reference, Version
 
 
 class RunStatus(StrEnum):
@@ -165,6 +165,31 @@ class InvoiceSettled(Event):
     @property
     def subject(self) -> str:
         return f"invoice/{self.invoice_id}"
+
+
+class ResidenceFrom(Contract):
+    """From that day on the household lives in the town, or elsewhere."""
+
+    first_day: date
+    resident: bool
+
+
+class ResidenceChanged(Event):
+    """Where a household lives, from which days on, as known now; in order, and each differs from the one before.
+
+    Before the first of them it counts as living in the town, as every household does of which nothing else is known.
+    Nothing is said of its income. ``version`` grows with each change of the household.
+    """
+
+    type = "billing.residence.changed"
+
+    household_id: UUID
+    version: Version
+    residences: tuple[ResidenceFrom, ...]
+
+    @property
+    def subject(self) -> str:
+        return f"residence/{self.household_id}"
 
 
 class UnmatchedReason(StrEnum):

@@ -100,6 +100,28 @@ class PlaceGranted(Event):
         return f"bookings/{self.household_id}/{self.child_id}"
 
 
+class PlaceOffered(Event):
+    """A place came free and is held for the child that waited longest, until it is accepted or refused, or the offer
+    is over. ``position`` is the child's in the list: it is offered a place once for each time that it joins one.
+    """
+
+    type = "planning.place.offered"
+
+    household_id: UUID
+    child_id: UUID
+    child_first_name: Label
+    activity_id: UUID
+    activity_label: Label
+    day: date
+    position: int
+    offered_at: Instant
+    offered_until: Instant
+
+    @property
+    def subject(self) -> str:
+        return f"bookings/{self.household_id}/{self.child_id}"
+
+
 class AttendanceRecorded(Event):
     """What became of a child's day, as marked last: ``version`` grows with each change of the same day of the child,
     in whichever of its households. ``late_pickup`` is a child that came and was fetched late.

@@ -4,17 +4,24 @@ from urllib.parse import quote
 
 from aiohttp import web
 
+from chassis.clock import today
 from chassis.http import path_uuid
 from contracts.api.auth import Erasure, HouseholdList, HouseholdUpdate, HouseholdView
+from contracts.api.planning import Enrolment
 from contracts.api.tariffs import HouseholdTerms
 from contracts.identity import Identity, Permission
-from gateway.pages import household_form
+from gateway.pages import enrolments, household_form
 from gateway.pages.household_form import Form
 from gateway.pages.rendering import checked_form, page, see
 from gateway.pages.staff import staff
 from gateway.services import SERVICES, Told, or_none
 
-DONE = {"1": "C'est enregistré.", "rien": "Rien n'était à changer."}
+DONE = {
+    "1": "C'est enregistré.",
+    "rien": "Rien n'était à changer.",
+    "inscription": "Les dates de l'inscription sont enregistrées.",
+    "annulees": "Les dates de l'inscription sont enregistrées, les réservations en dehors sont annulées.",
+}
 NOT_ITS_REFERENCE = "Ce n'est pas la référence de ce foyer. Rien n'a été effacé."
 EMAIL_WRONG = "Une adresse email n'existe pas telle qu'elle est écrite."
 
@@ -43,6 +50,10 @@ async def _show(
             request.app[SERVICES].call(session, "billing", f"/households/{view.household_id}/terms", HouseholdTerms)
         ),
         "done": DONE.get(request.query.get("fait", ""), ""),
+        "enrolled": await enrolments.book(request, session, view.household_id) if view.active else None,
+        "enrolling": None,
+        "not_known_yet": enrolments.NOT_KNOWN_YET,
+        "now_day": today(),
         "moved": None,
         "not_erased": "",
         **more,
@@ -95,6 +106,25 @@ async def _save(
         form.version, moved = str(view.version), household_form.differences(view, form)
         return await _show(request, session, person, view, form=form, status=409, moved=moved)
     return see(f"/mairie/familles/{household_id}?fait={'1' if saved.version > wish.seen_version else 'rien'}")
+
+
+@routes.post("/mairie/familles/{household_id}/inscriptions")
+async def enrol(request: web.Request) -> web.Response:
+    """Enrol a child, change the dates or end it; when days are booked outside them, say how many first."""
+    sent = await checked_form(request)
+    session, person = await staff(request, Permission.WRITE_HOUSEHOLDS)
+    view, typed = await _view(request, session), enrolments.read(sent)
+    wish = enrolments.wish(typed, await enrolments.book(request, session, view.household_id) or {})
+    if wish is None:
+        return await _show(request, session, person, view, status=422, enrolling=typed)
+    path = f"/households/{view.household_id}/children/{typed.child_id}/enrolments/{quote(typed.activity_id)}"
+    try:
+        saved = await request.app[SERVICES].call(session, "planning", path, Enrolment, method="PUT", body=wish)
+    except Told as told:
+        enrolments.refused(typed, told)
+        return await _show(request, session, person, view, status=409, enrolling=typed)
+    done = "annulees" if saved.cancelled else "inscription"
+    return see(f"/mairie/familles/{view.household_id}?fait={done}")
 
 
 @routes.get("/mairie/familles/{household_id}/donnees")

@@ -24,6 +24,7 @@ KINDS = {
     "credit_refund": N_("crédit rendu"),
     "recap": N_("modifications du planning"),
     "place": N_("place en liste d'attente"),
+    "offer": N_("place proposée"),
     "closed": N_("jour fermé"),
     "reset": N_("codes oubliés"),
     "confirm_email": N_("adresse à confirmer"),

@@ -23,6 +23,7 @@ REFUSALS = {
     LineRefusal.CHANGED_ELSEWHERE: N_("ce jour a été changé entre-temps, depuis un autre écran"),
     LineRefusal.OTHER_HOUSEHOLD: N_("jour de l'autre foyer"),
     LineRefusal.NOT_FOR_ALL: N_("pas possible pour tous les enfants choisis"),
+    LineRefusal.OFFER_OVER: N_("la place n'est plus proposée, elle va à la famille suivante"),
 }
 DAYS_OFF = {
     N_("Vacances de la Toussaint"),
@@ -72,6 +73,7 @@ def cell_words() -> dict[str, Any]:
         CellState.FULL: _("Complet"),
         CellState.CLOSED: _("Fermé"),
         CellState.OTHER_HOUSEHOLD: _("Autre foyer"),
+        "offered": _("Place proposée"),
         "shut": {
             CellState.FREE: _("Non inscrit"),
             CellState.BOOKED: _("✓ Inscrit"),

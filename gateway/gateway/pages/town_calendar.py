@@ -56,6 +56,7 @@ FIELDS = {
     "schools": "les écoles",
     "capacity": "le nombre de places",
     "school_capacities": "les places par école (« École du Bourg : 80 »)",
+    "offer_hours": "la durée d'une proposition (1 à 168 heures)",
     "opens_at": "l'ouverture des réservations",
     "booking_notice": "le délai pour réserver",
     "cancelling_notice": "le délai pour annuler",
@@ -253,6 +254,8 @@ def _wish(form: Any) -> ActivityWish:
             "position": text("position") or 0,
             "opens_at": opens_at,
             "siblings_first": form.get("siblings_first") == "1",
+            "residents_first": form.get("residents_first") == "1",
+            "offer_hours": text("offer_hours") or None,
             "booking_notice": _notice(form, BOOK),
             "cancelling_notice": _notice(form, CANCEL),
         }
@@ -300,6 +303,8 @@ def _typed(found: ActivityView) -> dict[str, Any]:
         "position": str(found.position),
         "opens_at": _local(found.opens_at),
         "siblings_first": "1" if found.siblings_first else "",
+        "residents_first": "1" if found.residents_first else "",
+        "offer_hours": str(found.offer_hours or ""),
         **_typed_notices(found.booking_notice, found.cancelling_notice),
     }
 

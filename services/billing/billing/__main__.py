@@ -1,4 +1,4 @@
-"""``python -m billing [serve | migrate | parked … | publish-month YYYY-MM --due DAY | verify | rebuild FILE]``"""
+"""``python -m billing``: serve, migrate, parked, publish-month YYYY-MM --due DAY, verify, rebuild FILE, republish."""
 
 import argparse
 import sys
@@ -8,19 +8,22 @@ from uuid import UUID
 
 from billing.api.runs import begin_run
 from billing.app import build
+from billing.domain.residence import told
 from billing.jobs import work_off_runs
 from billing.listeners import listeners
 from billing.settings import MIGRATIONS, NAME, Settings
-from billing.store import runs
+from billing.store import runs, tariffs
 from billing.store.proof import prove
 from billing.store.rebuild import rebuild_usage
 from billing.store.vitals import VITALS
+from chassis import outbox
 from chassis.command import OwnCommand, Service, main
-from chassis.database import Transaction, opened
+from chassis.database import Database, Transaction, opened
 from chassis.replay import read
 from contracts.api.billing import InvoiceRunWish
 
 OPERATOR = UUID(int=0)
+BATCH = 500
 
 
 async def publish(settings: Settings, arguments: list[str]) -> int:
@@ -93,7 +96,32 @@ async def _rebuild(tx: Transaction, lines: Iterable[str], *, is_check: bool) -> 
         raise Undone("checked", 0)
 
 
-COMMANDS: dict[str, OwnCommand] = {"publish-month": publish, "verify": verify, "rebuild": rebuild}
+async def republish(settings: Settings, arguments: list[str]) -> int:
+    """Tell every household's residence again, as known now; a listener that knows it changes nothing."""
+    argparse.ArgumentParser(prog="python -m billing republish", description=republish.__doc__).parse_args(arguments)
+    async with opened(settings.database_url) as database:
+        after: UUID | None = None
+        while found := await _tell_again(database, after):
+            after = found
+    return 0
+
+
+async def _tell_again(database: Database, after: UUID | None) -> UUID | None:
+    """Tell the households that come after an id; the last of them, None when there are none."""
+    async with database.transaction() as tx:
+        versions = await tariffs.versions(tx, after, BATCH)
+        known = await tariffs.households(tx, list(versions))
+        events = [told(each, version, known[each].terms) for each, version in versions.items()]
+        await outbox.add(tx, *events)
+    return max(versions, default=None)
+
+
+COMMANDS: dict[str, OwnCommand] = {
+    "publish-month": publish,
+    "verify": verify,
+    "rebuild": rebuild,
+    "republish": republish,
+}
 SERVICE = Service(NAME, Settings, build, MIGRATIONS, listeners, vitals=VITALS, commands=COMMANDS)
 
 if __name__ == "__main__":

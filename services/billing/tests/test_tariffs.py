@@ -8,6 +8,7 @@ from uuid import UUID, uuid4
 import asyncpg
 import pytest
 
+from billing.__main__ import republish
 from contracts.events.auth import HouseholdChild
 
 BRACKETS = {
@@ -182,3 +183,32 @@ async def test_a_quotient_that_cannot_be_is_refused(town: Any) -> None:
     assert await town.sql("SELECT count(*) FROM household_terms") == 0
     unknown = f"/households/{uuid4()}/terms/2026-11-01"
     assert (await town.client.put(unknown, json={"quotient_cents": 1}, headers=town.staff())).status == 404
+
+
+async def test_where_a_household_lives_is_told_when_it_changes_and_nothing_of_its_quotient(town: Any) -> None:
+    household = await town.household(a_child(0))
+    await knows(town, household, 84_500, "2026-09-01")
+    await knows(town, household, 50_000, "2026-10-01", resident=False)
+    await knows(town, household, 61_000, "2026-11-01", resident=False)
+    await knows(town, household, 61_000, "2027-01-01", resident=True)
+    told = [(await town.probe.next("billing.residence.changed")).data for _ in range(2)]
+    assert [each["residences"] for each in told] == [
+        [{"first_day": "2026-10-01", "resident": False}],
+        [{"first_day": "2026-10-01", "resident": False}, {"first_day": "2027-01-01", "resident": True}],
+    ]
+    assert told[0]["version"] < told[1]["version"]
+    assert set(told[0]) == {"household_id", "version", "residences"}
+
+
+async def test_a_planning_that_starts_empty_is_told_again_by_a_command(town: Any) -> None:
+    resident, outsider = await town.household(a_child(0)), await town.household(a_child(0))
+    await knows(town, resident, 84_500)
+    await knows(town, outsider, None, resident=False)
+    first = (await town.probe.next("billing.residence.changed")).data
+    assert await republish(town.settings, []) == 0
+    again = [(await town.probe.next("billing.residence.changed")).data for _ in range(2)]
+    assert {each["household_id"]: each["residences"] for each in again} == {
+        str(resident): [],
+        str(outsider): first["residences"],
+    }
+    assert first in again

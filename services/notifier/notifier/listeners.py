@@ -28,7 +28,7 @@ from contracts.events.payment import (
     PaymentReturned,
     Unpaid,
 )
-from contracts.events.planning import BookingsChanged, Channel, EnrolmentChanged, PlaceGranted
+from contracts.events.planning import BookingsChanged, Channel, EnrolmentChanged, PlaceGranted, PlaceOffered
 from notifier.domain.mails import Contact, Kind, intent
 from notifier.settings import NAME
 from notifier.store import contacts, mails
@@ -165,6 +165,14 @@ async def mail_place(event: PlaceGranted, tx: Transaction) -> None:
     fact = f"{event.household_id}/{event.child_id}/{event.version}"
     for person in await contacts.guardians(tx, event.household_id):
         await mails.add_mail(tx, intent(Kind.PLACE, fact, person), Kind.PLACE, person, event, now())
+
+
+@listeners.on(PlaceOffered)
+async def mail_offer(event: PlaceOffered, tx: Transaction) -> None:
+    """A place that is held for a while, to every guardian: one of them accepts it, or it goes to another family."""
+    fact = f"{event.activity_id}/{event.day}/{event.position}"
+    for person in await contacts.guardians(tx, event.household_id):
+        await mails.add_mail(tx, intent(Kind.OFFER, fact, person), Kind.OFFER, person, event, now())
 
 
 @listeners.on(ResetRequested)

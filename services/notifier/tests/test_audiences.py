@@ -147,3 +147,24 @@ async def test_what_is_no_audience(post: Any) -> None:
         assert response.status == 422
     keeper = post.staff(Role.TILL_KEEPER)
     assert (await post.client.get("/announcements/audience", headers=keeper)).status == 403
+
+
+async def test_of_an_erased_household_no_activity_is_kept_nor_comes_back(post: Any) -> None:
+    child = uuid4()
+    await family(post, post.household, child, "one@example.org")
+    await post.hears(enrolled(post.household, child, CANTEEN))
+    rows = "SELECT count(*) FROM enrolment WHERE household_id = $1"
+    await eventually(lambda: post.sql(rows, post.household))
+    erased = {"version": 9, "reference": "F-1", "name": "(effacé)", "address": ("(effacé)",), "active": False}
+    await post.hears(HouseholdChanged(household_id=post.household, children=(), erased=True, **erased))
+
+    async def is_forgotten() -> bool:
+        return await post.sql(rows, post.household) == 0
+
+    await eventually(is_forgotten)
+    late = enrolled(post.household, child, CLUB, version=2)
+    other = enrolled(uuid4(), uuid4(), CLUB)
+    await post.hears(late)
+    await post.hears(other)
+    await eventually(lambda: post.sql(rows, other.household_id))
+    assert await post.sql(rows, post.household) == 0

@@ -13,7 +13,7 @@ from chassis.sealing import Seal
 from chassis.testing import eventually
 from contracts.events.auth import EmailGiven, EmailReplaced, GuardianChanged, HouseholdChanged, ResetRequested
 from contracts.events.payment import PaymentRefused, Unpaid
-from contracts.events.planning import BookedDay, BookingsChanged, Channel, PlaceGranted
+from contracts.events.planning import BookedDay, BookingsChanged, Channel, PlaceGranted, PlaceOffered
 from notifier.app import build
 from notifier.domain.mails import Kind
 
@@ -291,3 +291,28 @@ async def test_every_mail_can_be_looked_at_where_examples_are_named_and_nowhere_
             assert "Bonjour" in await (await client.get(f"/previews/{kind}/fr.txt")).text()
         assert (await client.get("/previews/nothing/fr")).status == 404
         assert (await client.get("/previews/ticket/xx")).status == 404
+
+
+async def test_a_place_on_offer_is_told_once_with_its_last_instant_and_where_to_answer(post: Any) -> None:
+    await post.known()
+    child, day = uuid4(), date(2026, 12, 22)
+    offer = PlaceOffered(
+        household_id=post.household,
+        child_id=child,
+        child_first_name="Léa",
+        activity_id=uuid4(),
+        activity_label="Cantine",
+        day=day,
+        position=7,
+        offered_at=now(),
+        offered_until=datetime(2026, 12, 20, 17, 0, tzinfo=UTC),
+    )
+    await post.probe.publish(offer, times=2)
+    await post.hears(offer.model_copy(update={"position": 8}))
+    first, second = await post.mails(2)
+    subject = str(first["Subject"]).replace("\u00a0", " ")
+    assert subject == "Une place pour Léa le mardi 22 décembre 2026 : répondez avant le 20 décembre 2026 à 18 h 00"
+    assert second["Subject"] == first["Subject"]
+    text = first.get_body(("plain",))
+    assert text is not None
+    assert f"/planning/{child}/2026-12#offres" in text.get_content()

@@ -11,7 +11,7 @@ from chassis.clock import now, today
 from chassis.database import DATABASE, Database
 from chassis.jobs import Jobs
 from planning.settings import SETTINGS, Settings
-from planning.store import calendars, places
+from planning.store import calendars, places, waiting
 
 ZONES = ("A", "B", "C")
 YEARS_BEFORE, YEARS_AFTER = 1, 2
@@ -27,13 +27,27 @@ async def keep_holidays(app: web.Application) -> None:
     await fill_holidays(app[DATABASE], app[SETTINGS])
 
 
-@jobs.every(seconds=3600, wake_on="household_erased")
-async def leave_places(app: web.Application) -> None:
-    """Free the days to come of households that were erased."""
+@jobs.every(seconds=10)
+async def lapse_offers(app: web.Application) -> None:
+    """Give on the places whose offers are over; of several replicas the first to lock a day finds them, once."""
     async with app[DATABASE].transaction() as tx:
-        days = await places.free_erased(tx, app[SETTINGS].school_zone, today(), at=now())
-    if days:
-        log.info("days of erased households freed", days=days)
+        slots = await waiting.slots_of_lapsed(tx, now())
+    for slot in slots:
+        async with app[DATABASE].transaction() as tx:
+            over = await places.lapse(tx, app[SETTINGS].school_zone, slot, at=now())
+        log.info("offers are over", activity_id=str(slot[0]), day=str(slot[1]), offers=over)
+
+
+@jobs.every(seconds=3600, wake_on="household_left")
+async def leave_places(app: web.Application) -> None:
+    """Free the days to come of households that were closed or erased, and of children who left theirs."""
+    while days := await _free_some(app):
+        log.info("days of those who left freed", days=days)
+
+
+async def _free_some(app: web.Application) -> int:
+    async with app[DATABASE].transaction() as tx:
+        return await places.free_leaving(tx, app[SETTINGS].school_zone, today(), at=now())
 
 
 async def prepare(settings: Settings) -> None:

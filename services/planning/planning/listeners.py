@@ -3,8 +3,9 @@
 from chassis.database import Transaction
 from chassis.inbox import Listeners
 from contracts.events.auth import GuardianChanged, HouseholdChanged
+from contracts.events.billing import ResidenceChanged
 from planning.settings import NAME
-from planning.store import feeds, households
+from planning.store import bookings, feeds, households, residences
 
 listeners = Listeners(NAME)
 
@@ -21,3 +22,10 @@ async def keep_children(event: HouseholdChanged, tx: Transaction) -> None:
 async def keep_guardians(event: GuardianChanged, tx: Transaction) -> None:
     """Know whose calendar address is over."""
     await feeds.save_guardian(tx, event)
+
+
+@listeners.on(ResidenceChanged)
+async def keep_residences(event: ResidenceChanged, tx: Transaction) -> None:
+    """Know who lives in the town, for the waiting lists that want to."""
+    await bookings.share_calendar(tx)
+    await residences.save(tx, event)

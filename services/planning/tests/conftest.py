@@ -50,6 +50,8 @@ class Town:
         siblings: Sequence[UUID] = (),
         own: Sequence[date] = (),
         school: str = "Prévert",
+        active: bool = True,
+        gone: Sequence[UUID] = (),
     ) -> None:
         children = tuple(
             HouseholdChild(
@@ -63,6 +65,7 @@ class Town:
                 custody_days=tuple(Span(first_day=day, last_day=day) for day in own),
             )
             for child_id in (self.child, *siblings)
+            if child_id not in gone
         )
         event = HouseholdChanged(
             household_id=household,
@@ -70,7 +73,7 @@ class Town:
             reference=household.hex[:8],
             name="Famille",
             address=("1 rue",),
-            active=True,
+            active=active,
             children=children,
         )
         await self.probe.publish(event)

@@ -6,7 +6,7 @@ from collections.abc import Coroutine
 from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import asyncpg
 import pytest
@@ -15,8 +15,14 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
 from chassis.clock import now
+from chassis.testing import eventually
+from contracts.events.billing import ResidenceChanged, ResidenceFrom
 from planning.app import build
+from planning.jobs import lapse_offers
+from planning.store.vitals import VITALS
 
+OUTSIDER = 0
+"""Which of the families of the model lives elsewhere."""
 NOTICE = {"days_before": 1, "counting": "calendar_days", "at": "18:00"}
 
 
@@ -70,6 +76,17 @@ async def test_many_hands_at_once_never_lose_a_place_nor_leave_one_to_nobody(tow
     assert doubled == 0
 
 
+async def let_pass(town: Any, activity: UUID, day: date) -> None:
+    """Let the offers of a day be over, and the job find them."""
+    connection = await asyncpg.connect(town.settings.database_url)
+    try:
+        query = "UPDATE waiting SET offered_until = $3 WHERE activity_id = $1 AND day = $2 AND offered_until > $3"
+        await connection.execute(query, activity, day, now())
+    finally:
+        await connection.close()
+    await lapse_offers(town.client.app)
+
+
 class Days(RuleBasedStateMachine):
     """Three families and two days of an activity, beside a model that fits in a few lines."""
 
@@ -78,9 +95,10 @@ class Days(RuleBasedStateMachine):
         self.activity, self.loop = uuid4(), loop
         self.families = [replace(each, activity=self.activity) for each in families]
         self.days = days
-        self.capacity, self.is_over = 1, False
+        self.capacity, self.is_over, self.residents_first, self.offers = 1, False, False, False
         self.booked: dict[date, list[int]] = {day: [] for day in self.days}
         self.waiting: dict[date, list[int]] = {day: [] for day in self.days}
+        self.offered: dict[date, list[int]] = {day: [] for day in self.days}
         self.closed: set[date] = set()
         self.save()
         for family in self.families:
@@ -98,14 +116,35 @@ class Days(RuleBasedStateMachine):
             first_day=str(self.days[0]),
             last_day=str(self.days[1]),
             booking_notice=notice,
+            residents_first=self.residents_first,
+            offer_hours=24 if self.offers else None,
         )
         self.wait(self.families[0].put(f"/activities/{self.activity}", wish))
         self.promote()
 
+    def is_full(self, day: date) -> bool:
+        return len(self.booked[day]) + len(self.offered[day]) >= self.capacity
+
     def promote(self) -> None:
         for day in self.days:
-            while not self.is_over and self.waiting[day] and len(self.booked[day]) < self.capacity:
-                self.booked[day].append(self.waiting[day].pop(0))
+            while not self.is_over and not self.is_full(day):
+                following = [who for who in self.line(day) if who not in self.offered[day]]
+                if not following:
+                    break
+                if self.offers:
+                    self.offered[day].append(following[0])
+                else:
+                    self.waiting[day].remove(following[0])
+                    self.booked[day].append(following[0])
+
+    def forget(self, who: int, day: date) -> None:
+        for some in (self.booked[day], self.waiting[day], self.offered[day]):
+            if who in some:
+                some.remove(who)
+
+    def line(self, day: date) -> list[int]:
+        """Who waits, in order: by arrival, but the outsider after the others where the town wants it."""
+        return sorted(self.waiting[day], key=lambda who: self.residents_first and who == OUTSIDER)
 
     def asked(self, who: int, day: int, wish: bool, *, or_wait: bool) -> str | None:
         recap = self.wait(self.families[who].asks((self.days[day], wish), wait=or_wait))
@@ -115,15 +154,16 @@ class Days(RuleBasedStateMachine):
     @rule(who=st.integers(0, 2), day=st.integers(0, 1), or_wait=st.booleans())
     def book(self, who: int, day: int, or_wait: bool) -> None:
         refusal, key = self.asked(who, day, True, or_wait=or_wait), self.days[day]
-        is_full = len(self.booked[key]) >= self.capacity
+        is_full, has_offer = self.is_full(key), who in self.offered[key]
         if key in self.closed:
             assert refusal == "closed"
-        elif who in self.booked[key] or (who in self.waiting[key] and is_full):
+        elif who in self.booked[key] or (who in self.waiting[key] and is_full and not has_offer):
             assert refusal is None
         elif self.is_over:
             assert refusal == "past_deadline"
-        elif not is_full:
+        elif has_offer or not is_full:
             assert refusal is None
+            self.forget(who, key)
             self.booked[key].append(who)
         elif or_wait:
             assert refusal is None
@@ -135,9 +175,15 @@ class Days(RuleBasedStateMachine):
     def cancel(self, who: int, day: int) -> None:
         refusal, key = self.asked(who, day, False, or_wait=False), self.days[day]
         assert refusal == ("closed" if key in self.closed else None)
-        for some in (self.booked[key], self.waiting[key]):
-            if who in some:
-                some.remove(who)
+        self.forget(who, key)
+        self.promote()
+
+    @rule(day=st.integers(0, 1))
+    def let_offers_pass(self, day: int) -> None:
+        key = self.days[day]
+        self.wait(let_pass(self.families[0], self.activity, key))
+        for who in list(self.offered[key]):
+            self.forget(who, key)
         self.promote()
 
     @rule(day=st.integers(0, 1))
@@ -149,11 +195,12 @@ class Days(RuleBasedStateMachine):
         )
         assert done.status in {200, 201}
         self.closed.add(key)
-        self.booked[key], self.waiting[key] = [], []
+        self.booked[key], self.waiting[key], self.offered[key] = [], [], []
 
-    @rule(capacity=st.integers(1, 3), is_over=st.booleans())
-    def change_the_rules(self, capacity: int, is_over: bool) -> None:
+    @rule(capacity=st.integers(1, 3), is_over=st.booleans(), residents_first=st.booleans(), offers=st.booleans())
+    def change_the_rules(self, capacity: int, is_over: bool, residents_first: bool, offers: bool) -> None:
         self.capacity, self.is_over = capacity, is_over
+        self.residents_first, self.offers = residents_first, offers
         self.save()
 
     @invariant()
@@ -161,20 +208,32 @@ class Days(RuleBasedStateMachine):
         for who, family in enumerate(self.families):
             for day in self.days:
                 cell = self.wait(family.cell(day))
-                waits = self.waiting[day]
+                waits = self.line(day)
                 if day in self.closed:
                     assert cell["state"] == "closed"
                 elif who in self.booked[day]:
                     assert cell["state"] == "booked"
                 elif who in waits:
                     assert (cell["state"], cell["rank"]) == ("waiting", waits.index(who) + 1)
+                    assert bool(cell["offered_until"]) is (who in self.offered[day])
                 else:
-                    assert cell["state"] == ("full" if len(self.booked[day]) >= self.capacity else "free")
+                    assert cell["state"] == ("full" if self.is_full(day) else "free")
 
 
 @pytest.mark.timeout(600)
 async def test_whatever_is_booked_cancelled_closed_and_changed_the_days_agree_with_a_simple_model(town: Any) -> None:
     families, loop = [town, await town.neighbour(), await town.neighbour()], asyncio.get_running_loop()
     days = await town.weekly(2)
-    limits = hypothesis_settings(max_examples=8, stateful_step_count=12, deadline=None, derandomize=True)
+    elsewhere = (ResidenceFrom(first_day=days[0], resident=False),)
+    await town.probe.publish(
+        ResidenceChanged(household_id=families[OUTSIDER].household, version=1, residences=elsewhere)
+    )
+    connection = await asyncpg.connect(town.settings.database_url)
+    await eventually(lambda: connection.fetchval("SELECT true FROM residence_from"))
+    await connection.close()
+    limits = hypothesis_settings(max_examples=12, stateful_step_count=15, deadline=None, derandomize=True)
     await asyncio.to_thread(run_state_machine_as_test, lambda: Days(families, days, loop), settings=limits)
+    connection = await asyncpg.connect(town.settings.database_url)
+    counted = await connection.fetchval(VITALS[0].query)
+    await connection.close()
+    assert counted == 0

@@ -124,23 +124,3 @@ async def test_no_change_of_the_calendar_leaves_a_booking_behind(town: Any) -> N
     closure = {"day": str(day), "reason": "Grève", "cancel_bookings": True}
     assert (await town.client.post("/closures", json=closure, headers=town.staff())).status == 201
     await town.put(f"/activities/{town.activity}", fewer)
-
-
-async def test_what_stays_booked_after_an_enrolment_ended_is_seen_and_can_be_cancelled(town: Any) -> None:
-    (day, _), *_ = await town.open_days()
-    await town.asks((day, True))
-    path = f"/households/{town.household}/children/{town.child}/enrolments/{town.activity}"
-    await town.put(path, {"first_day": str(today() - timedelta(days=60)), "last_day": str(today() - timedelta(days=1))})
-    cell = await town.cell(day)
-    assert (cell["state"], cell["changeable"]) == ("booked", True)
-    assert (await town.asks((day, False)))["lines"][0]["refusal"] is None
-    assert (await town.asks((day, True)))["lines"][0]["refusal"] == "not_enrolled"
-
-
-async def test_an_enrolment_is_told_with_its_version(town: Any) -> None:
-    path = f"/households/{town.household}/children/{town.child}/enrolments/{town.activity}"
-    first, last = str(today()), str(today() + timedelta(days=90))
-    for _ in range(2):
-        await town.put(path, {"first_day": first, "last_day": last})
-    told = [(await town.probe.next("planning.enrolment.changed")).data["version"] for _ in range(3)]
-    assert told == [1, 2, 3]

@@ -2,7 +2,7 @@
 
 import asyncio
 from dataclasses import replace
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -11,6 +11,7 @@ import pytest
 
 from chassis.clock import now
 from chassis.testing import eventually
+from contracts.events.billing import ResidenceChanged, ResidenceFrom
 from planning.app import build
 
 
@@ -201,3 +202,88 @@ async def test_a_school_is_never_overbooked_by_requests_at_once(town: Any) -> No
     lines = [outcome["lines"][0] for outcome in outcomes]
     assert sum(line["booked"] for line in lines) == 3
     assert sorted(line["rank"] for line in lines if line["rank"]) == [1, 2, 3, 4, 5, 6]
+
+
+async def lives(town: Any, version: int, *since: tuple[date, bool]) -> None:
+    """Say where a family lives, and wait until it is known."""
+    residences = tuple(ResidenceFrom(first_day=day, resident=resident) for day, resident in since)
+    event = ResidenceChanged(household_id=town.household, version=version, residences=residences)
+    event_id = await town.probe.publish(event)
+    connection = await asyncpg.connect(town.settings.database_url)
+    query = "SELECT true FROM inbox WHERE event_id = $1"
+    try:
+        await eventually(lambda: connection.fetchval(query, event_id))
+    finally:
+        await connection.close()
+
+
+async def test_who_lives_in_the_town_waits_before_the_others_where_the_town_wants_it(town: Any) -> None:
+    (day, _), *_ = await town.open_days()
+    await town.put(f"/activities/{town.activity}", town.every_day_activity(capacity=1, residents_first=True))
+    outsider, resident, unknown = [await town.neighbour() for _ in range(3)]
+    await lives(outsider, 1, (day - timedelta(days=30), False))
+    await lives(resident, 1, (day - timedelta(days=60), False), (day - timedelta(days=9), True))
+    for family in (town, outsider, resident, unknown):
+        await family.asks((day, True))
+
+    async def ranks() -> list[int]:
+        return [(await each.cell(day))["rank"] for each in (outsider, resident, unknown)]
+
+    assert await ranks() == [3, 1, 2]
+    await town.put(f"/activities/{town.activity}", town.every_day_activity(capacity=1))
+    assert await ranks() == [1, 2, 3]  # by arrival, as soon as the town wants nothing else
+    await town.put(f"/activities/{town.activity}", town.every_day_activity(capacity=1, residents_first=True))
+    await town.asks((day, False))
+    assert (await resident.cell(day))["state"] == "booked"
+
+
+async def test_who_moves_while_waiting_gets_the_rank_of_the_new_address_and_an_older_word_changes_nothing(
+    town: Any,
+) -> None:
+    (day, _), *_ = await town.open_days()
+    await town.put(f"/activities/{town.activity}", town.every_day_activity(capacity=1, residents_first=True))
+    first, second = [await town.neighbour() for _ in range(2)]
+    for family in (town, first, second):
+        await family.asks((day, True))
+    await lives(first, 5, (day, False))
+    assert ((await first.cell(day))["rank"], (await second.cell(day))["rank"]) == (2, 1)
+    await lives(first, 4)
+    await lives(second, 1, (day + timedelta(days=1), False))  # past the day: it still counts as a resident's
+    assert ((await first.cell(day))["rank"], (await second.cell(day))["rank"]) == (2, 1)
+
+
+async def test_siblings_come_after_those_who_live_in_the_town_where_both_go_first(town: Any) -> None:
+    both = town.every_day_activity(capacity=1, residents_first=True, siblings_first=True)
+    await town.put(f"/activities/{town.activity}", both)
+    (day, _), *_ = await town.open_days()
+    sibling = uuid4()
+    await town.announce(town.household, version=2, siblings=(sibling,))
+    await town.enrol(town.household, sibling)
+    other = await town.neighbour()
+    await lives(town, 1, (day, False))
+    await town.asks((day, True))
+    assert (await town.asks((day, True), child_id=str(sibling)))["lines"][0]["rank"] == 1
+    assert (await other.asks((day, True)))["lines"][0]["rank"] == 1
+    assert (await town.cell(day, sibling))["rank"] == 2
+
+
+async def test_the_database_refuses_a_place_beyond_those_of_a_school_whatever_asks_for_it(town: Any) -> None:
+    (day, _), (other_day, _), *_ = await town.open_days()
+    limited = town.every_day_activity(capacity=None, school_capacities={"Prévert": 1})
+    await town.put(f"/activities/{town.activity}", limited)
+    same, elsewhere = await town.neighbour(), await town.neighbour(school="Curie")
+    await town.asks((day, True))
+    insert = (
+        "INSERT INTO booking (household_id, child_id, activity_id, day, booked, version) VALUES ($1, $2, $3, $4, $5, 1)"
+    )
+    connection = await asyncpg.connect(town.settings.database_url)
+    try:
+        with pytest.raises(asyncpg.CheckViolationError, match=r"full on .* for Prévert"):
+            await connection.execute(insert, same.household, same.child, same.activity, day, True)
+        await connection.execute(insert, same.household, same.child, same.activity, day, False)
+        with pytest.raises(asyncpg.CheckViolationError, match=r"full on .* for Prévert"):
+            await connection.execute("UPDATE booking SET booked = true WHERE child_id = $1", same.child)
+        await connection.execute(insert, same.household, same.child, same.activity, other_day, True)
+        await connection.execute(insert, elsewhere.household, elsewhere.child, elsewhere.activity, day, True)
+    finally:
+        await connection.close()

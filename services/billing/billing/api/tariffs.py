@@ -7,6 +7,7 @@ from uuid import UUID
 from aiohttp import web
 
 from billing.api.credit_notes import publish_credit_note
+from billing.domain import residence
 from billing.domain.failures import (
     NoSuchHousehold,
     NoSuchTariff,
@@ -17,6 +18,7 @@ from billing.domain.failures import (
 from billing.domain.invoicing import Cheaper, Usage, cheaper, credit_lines
 from billing.domain.tariffs import Household, PriceBook, overlapping
 from billing.store import invoices, tariffs, usages
+from chassis import outbox
 from chassis.clock import now, today
 from chassis.database import DATABASE, Transaction
 from chassis.http import idempotency_key, json_response, path_uuid, read_body
@@ -175,7 +177,7 @@ async def get_terms(request: web.Request) -> web.Response:
 
 @routes.put("/households/{household_id}/terms/{day}")
 async def put_terms(request: web.Request) -> web.Response:
-    """Keep a household's quotient from a day on; what it makes cheaper is proposed, not done."""
+    """Keep a household's quotient and residence from a day on; what it makes cheaper is proposed, not done."""
     person = require(request, Permission.WRITE_TARIFFS)
     household_id, wish = path_uuid(request, "household_id"), await read_body(request, TermsWish)
     try:
@@ -186,9 +188,12 @@ async def put_terms(request: web.Request) -> web.Response:
         if await tariffs.household(tx, household_id) is None:
             raise NoSuchHousehold("billing has not heard of this household")
         await invoices.lock_household(tx, household_id)
-        kept = (await tariffs.households(tx, [household_id]))[household_id].on(day)
-        if kept != Terms(valid_from=day, **dict(wish)):
-            await tariffs.add_terms(tx, household_id, day, wish, person.subject_id, now())
+        known, new = (await tariffs.households(tx, [household_id]))[household_id], Terms(valid_from=day, **dict(wish))
+        if known.on(day) != new:
+            version = await tariffs.add_terms(tx, household_id, day, wish, person.subject_id, now())
+            event = residence.told(household_id, version, (*known.terms, new))
+            if event.residences != residence.residences(known.terms):
+                await outbox.add(tx, event)
         return json_response(await _terms(tx, household_id))
 
 

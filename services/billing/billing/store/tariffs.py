@@ -97,11 +97,11 @@ def _terms(row: Any) -> Terms:
 
 async def add_terms(
     tx: Transaction, household_id: UUID, valid_from: date, wish: TermsWish, by: UUID, at: datetime
-) -> None:
-    """Keep what is known from a day on; what was known before stays readable."""
-    await tx.execute(
+) -> int:
+    """Keep what is known from a day on; what was known before stays readable. Its id, which grows."""
+    terms_id: int = await tx.fetchval(
         "INSERT INTO household_terms (household_id, valid_from, quotient_cents, resident, recorded_by, recorded_at) "
-        "VALUES ($1, $2, $3, $4, $5, $6)",
+        "VALUES ($1, $2, $3, $4, $5, $6) RETURNING terms_id",
         household_id,
         valid_from,
         wish.quotient_cents,
@@ -109,6 +109,18 @@ async def add_terms(
         by,
         at,
     )
+    return terms_id
+
+
+async def versions(tx: Transaction, after: UUID | None, limit: int) -> dict[UUID, int]:
+    """Households of which terms are known, in the order of their ids, with the newest id of those terms."""
+    rows = await tx.fetch(
+        "SELECT household_id, max(terms_id) AS version FROM household_terms "
+        "WHERE $1::uuid IS NULL OR household_id > $1 GROUP BY household_id ORDER BY household_id LIMIT $2",
+        after,
+        limit,
+    )
+    return {row["household_id"]: row["version"] for row in rows}
 
 
 async def household(tx: Transaction, household_id: UUID) -> Any:

@@ -27,7 +27,7 @@ from contracts.events.payment import (
     PaymentRefused,
     PaymentReturned,
 )
-from contracts.events.planning import BookingsChanged, PlaceGranted
+from contracts.events.planning import BookingsChanged, PlaceGranted, PlaceOffered
 from contracts.model import Contract, Language
 from documents import ticket
 from notifier.channels import languages
@@ -46,6 +46,7 @@ EVENTS: dict[Kind, type[Contract]] = {
     Kind.CREDIT_REFUND: CreditRefunded,
     Kind.RECAP: BookingsChanged,
     Kind.PLACE: PlaceGranted,
+    Kind.OFFER: PlaceOffered,
     Kind.CLOSED: BookingsChanged,
     Kind.RESET: ResetRequested,
     Kind.CONFIRM_EMAIL: EmailGiven,

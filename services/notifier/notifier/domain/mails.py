@@ -25,6 +25,7 @@ class Kind(StrEnum):
     CREDIT_REFUND = "credit_refund"
     RECAP = "recap"
     PLACE = "place"
+    OFFER = "offer"
     CLOSED = "closed"
     RESET = "reset"
     CONFIRM_EMAIL = "confirm_email"
@@ -47,6 +48,7 @@ PRIORITY = {
     Kind.REFUND: 0,
     Kind.RETURNED: 0,
     Kind.PLACE: 0,
+    Kind.OFFER: 0,
     Kind.CLOSED: 1,
     Kind.INVOICE: 1,
     Kind.REMINDER: 1,

@@ -143,25 +143,35 @@ async def unsubscribe(tx: Transaction, unsubscribe_key: UUID, kind: Kind, at: da
     return True
 
 
+_NOT_ERASED = "WHERE NOT EXISTS (SELECT FROM household WHERE household_id = $1 AND erased)"
+
+
 async def save_household(tx: Transaction, event: HouseholdChanged) -> None:
-    """Keep a household's children, their schools, and its language, unless a newer version was heard before."""
+    """Keep a household's children, their schools, and its language, unless a newer version was heard before.
+
+    Of one that was erased, forget what they came to.
+    """
     await tx.execute(
-        "INSERT INTO household (household_id, version, schools, children, locale) VALUES ($1, $2, $3, $4, $5) "
-        "ON CONFLICT (household_id) DO UPDATE SET version = $2, schools = $3, children = $4, locale = $5 "
+        "INSERT INTO household (household_id, version, schools, children, locale, erased) "
+        "VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (household_id) "
+        "DO UPDATE SET version = $2, schools = $3, children = $4, locale = $5, erased = $6 "
         "WHERE household.version < $2",
         event.household_id,
         event.version,
         sorted({child.school for child in event.children}),
         [child.child_id for child in event.children],
         event.locale,
+        event.erased,
     )
+    if event.erased:
+        await tx.execute("DELETE FROM enrolment WHERE household_id = $1", event.household_id)
 
 
 async def save_enrolment(tx: Transaction, event: EnrolmentChanged) -> None:
-    """Keep an enrolment, unless a newer version was heard before."""
+    """Keep an enrolment, unless a newer version was heard before or the household was erased."""
     await tx.execute(
         "INSERT INTO enrolment (household_id, child_id, activity_id, activity_label, last_day, version) "
-        "VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (household_id, child_id, activity_id) DO UPDATE "
+        f"SELECT $1, $2, $3, $4, $5, $6 {_NOT_ERASED} ON CONFLICT (household_id, child_id, activity_id) DO UPDATE "
         "SET activity_label = $4, last_day = $5, version = $6 WHERE enrolment.version < $6",
         event.household_id,
         event.child_id,
@@ -176,7 +186,7 @@ async def save_bookings(tx: Transaction, event: BookingsChanged) -> None:
     """Keep the last day that the child was ever booked on, activity by activity."""
     await tx.executemany(
         "INSERT INTO enrolment AS e (household_id, child_id, activity_id, activity_label, booked_until) "
-        "VALUES ($1, $2, $3, $4, $5) ON CONFLICT (household_id, child_id, activity_id) DO UPDATE "
+        f"SELECT $1, $2, $3, $4, $5 {_NOT_ERASED} ON CONFLICT (household_id, child_id, activity_id) DO UPDATE "
         "SET booked_until = greatest(e.booked_until, $5)",
         [
             (event.household_id, event.child_id, each.activity_id, each.activity_label, each.day)

@@ -1,5 +1,5 @@
 """planning's doors."""
 
-from planning.api import activities, attendance, feeds, households, plans
+from planning.api import activities, attendance, enrolments, feeds, households, plans
 
-ROUTES = (*activities.routes, *attendance.routes, *households.routes, *plans.routes, *feeds.routes)
+ROUTES = (*activities.routes, *attendance.routes, *households.routes, *enrolments.routes, *plans.routes, *feeds.routes)

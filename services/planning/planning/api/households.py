@@ -2,24 +2,20 @@
 
 from calendar import monthrange
 from datetime import timedelta
-from typing import Any
 
 from aiohttp import web
 
-from chassis import outbox
 from chassis.clock import now, today
 from chassis.database import DATABASE
 from chassis.http import idempotency_key, json_response, path_month, path_uuid, read_body
 from chassis.idempotency import recall, recalled, remember
 from chassis.identity import household_in_path, identity
-from contracts.api.planning import BookingWish, ChangeHistory, ChildList, EnrolmentWish, MonthView
-from contracts.events.planning import EnrolmentChanged
-from contracts.failures import Forbidden
+from contracts.api.planning import BookingWish, ChangeHistory, ChildList, MonthView
 from contracts.identity import Permission
 from planning.api.changing import change, situation_of, unchanged
 from planning.api.turns import TURNS
-from planning.domain.failures import NoSuchActivity, NoSuchChild
-from planning.store import calendars, history, households, waiting
+from planning.domain.failures import NoSuchChild
+from planning.store import history, households
 
 routes = web.RouteTableDef()
 
@@ -50,6 +46,7 @@ async def get_month(request: web.Request) -> web.Response:
         version=found.version,
         activities=tuple(found.columns()),
         days=found.days(dates, now=now(), on_behalf=on_behalf),
+        offers=found.open_offers(now=now()),
     )
     return json_response(answer)
 
@@ -64,9 +61,11 @@ async def post_bookings(request: web.Request) -> web.Response:
     wish, scope, body = await read_body(request, BookingWish), f"bookings/{household_id}", await request.read()
     async with request.app[TURNS].of([(line.activity_id, line.day) for line in wish.lines]):
         async with request.app[DATABASE].reading() as look:
+            told = await unchanged(request, look, household_id, wish)
+            # Asked after the look: a change that the look has seen was committed together with its answer.
             if answer := await recalled(look, scope, key, body):
                 return _json(answer)
-            if told := await unchanged(request, look, household_id, wish):
+            if told:
                 return json_response(told)
         async with request.app[DATABASE].transaction() as tx:
             if answer := await recall(tx, scope, key, body):
@@ -90,22 +89,3 @@ async def get_changes(request: web.Request) -> web.Response:
             raise NoSuchChild("the household has no such child")
         changes = await history.changes(tx, household_id, child_id)
     return json_response(ChangeHistory(child=child, activities=changes))
-
-
-@routes.put("/households/{household_id}/children/{child_id}/enrolments/{activity_id}")
-async def put_enrolment(request: web.Request) -> web.Response:
-    """Let a child book an activity from a date to a date."""
-    if not identity(request).may(Permission.WRITE_HOUSEHOLDS):
-        raise Forbidden("your role does not allow this")
-    ids: dict[str, Any] = {name: path_uuid(request, name) for name in ("household_id", "child_id", "activity_id")}
-    wish = await read_body(request, EnrolmentWish)
-    async with request.app[DATABASE].transaction() as tx:
-        await situation_of(request, tx, ids["household_id"], ids["child_id"], (today(), today()))
-        labels = {activity.activity_id: activity.label for activity in await calendars.activities(tx)}
-        if ids["activity_id"] not in labels:
-            raise NoSuchActivity("no such activity")
-        version = await calendars.save_enrolment(tx, **ids, wish=wish)
-        await waiting.leave_days_without_enrolment(tx, ids["household_id"], ids["child_id"])
-        label, days = labels[ids["activity_id"]], wish.model_dump()
-        await outbox.add(tx, EnrolmentChanged(**ids, activity_label=label, version=version, **days))
-    return json_response(wish)

@@ -2,12 +2,12 @@
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import NamedTuple
 from uuid import UUID
 
 from contracts.api.planning import ActivityView, BookingLine, BookingWish, LineOutcome, LineRefusal
-from contracts.events.planning import BookedDay, BookingsChanged, Channel, PlaceGranted
+from contracts.events.planning import BookedDay, BookingsChanged, Channel, PlaceGranted, PlaceOffered
 from contracts.failures import Invalid
 from planning.domain.situation import Situation, Slot
 
@@ -87,10 +87,12 @@ def _weigh(
     elif not situation.is_booked(slot) and situation.is_others(slot):
         refusal = LineRefusal.OTHER_HOUSEHOLD
     else:
-        act = _act(situation, line, slot)
+        act = _act(situation, line, slot, now=now)
         refusal = _hindrance(situation, slot, act, seen_version, now=now, on_behalf=on_behalf)
         if refusal is None and act.joins and not line.or_wait:
             refusal = LineRefusal.FULL
+        if refusal is None and line.booked and not act.changes and slot in situation.offers:
+            refusal = LineRefusal.OFFER_OVER
         act = Act() if refusal else act
         until = _since(situation, slot, refusal)
     stays = situation.is_booked(slot)
@@ -119,14 +121,14 @@ def _since(situation: Situation, slot: Slot, refusal: LineRefusal | None) -> dat
             return None
 
 
-def _act(situation: Situation, line: BookingLine, slot: Slot) -> Act:
+def _act(situation: Situation, line: BookingLine, slot: Slot, *, now: datetime) -> Act:
     """What an open slot of the household would have to go through to become as wished."""
     booked, waits = situation.is_booked(slot), slot in situation.ranks
     if not line.booked:
         return Act(changes=booked, leaves=waits)
     if booked:
         return Act()
-    if situation.is_full(slot):
+    if situation.is_full(slot) and not situation.has_offer(slot, now=now):
         return Act(joins=not waits)
     return Act(changes=True, leaves=waits)
 
@@ -166,6 +168,21 @@ def may_grant(situation: Situation, slot: Slot, *, now: datetime) -> bool:
     is_open = situation.is_enrolled(slot) and situation.is_offered(slot) and not situation.closed_because(slot)
     is_free_to_book = is_open and not situation.is_others(slot) and not situation.opens_at(slot, now=now)
     return is_free_to_book and not situation.is_full(slot) and now < situation.until(slot)
+
+
+def offered(situation: Situation, slot: Slot, position: int, *, hours: int, at: datetime) -> PlaceOffered:
+    """The event of a place that is held for who waits: for so many hours, but never past the deadline for booking."""
+    return PlaceOffered(
+        household_id=situation.household_id,
+        child_id=situation.child.child_id,
+        child_first_name=situation.child.first_name,
+        activity_id=slot[0],
+        activity_label=situation.activities[slot[0]].label,
+        day=slot[1],
+        position=position,
+        offered_at=at,
+        offered_until=min(at + timedelta(hours=hours), situation.until(slot)),
+    )
 
 
 def told(

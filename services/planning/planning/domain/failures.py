@@ -21,6 +21,24 @@ class DayHasBookings(Conflict):
     code = "day_has_bookings"
 
 
+class EnrolmentHasBookings(Conflict):
+    """Days to come are booked outside the wished dates; says how many, and cancels them only when told to."""
+
+    code = "enrolment_has_bookings"
+
+
+class EnrolmentMoved(Conflict):
+    """Somebody changed the enrolment after it was shown."""
+
+    code = "enrolment_moved"
+
+
+class NotForTheSchool(Conflict):
+    """The activity is not for children of that school."""
+
+    code = "not_for_the_school"
+
+
 class NothingToUndo(NotFound):
     """No change of that version, or nothing of it can be taken back."""
 

@@ -13,6 +13,7 @@ from contracts.api.planning import (
     ChildView,
     Day,
     EnrolmentWish,
+    PlaceOnOffer,
 )
 from contracts.events.auth import Custody, Span
 from planning.domain.calendar import Calendar, is_own_week
@@ -33,9 +34,10 @@ class Booking:
 class Situation:
     """All that decides about a child's days: loaded under lock for a change, as it is for a look.
 
-    ``ranks`` are the child's places in waiting lists. ``of_school`` counts the booked children of the
-    child's school where they have places of their own. ``taken_elsewhere`` are slots that the child's other household
-    booked or waits for. ``own_spans`` are the days that are this household's by date, ``others_spans`` the other's.
+    ``ranks`` are the child's places in waiting lists, ``offers`` the places that are held for it, and until when.
+    ``occupation`` counts booked and held places, ``of_school`` those of the child's school where they have places of
+    their own. ``taken_elsewhere`` are slots that the child's other household booked or waits for. ``own_spans`` are
+    the days that are this household's by date, ``others_spans`` the other's.
     """
 
     household_id: UUID
@@ -49,6 +51,7 @@ class Situation:
     occupation: Mapping[Slot, int]
     of_school: Mapping[Slot, int] = field(default_factory=dict)
     ranks: Mapping[Slot, int] = field(default_factory=dict)
+    offers: Mapping[Slot, datetime] = field(default_factory=dict)
     own_spans: tuple[Span, ...] = ()
     others_spans: tuple[Span, ...] = ()
 
@@ -77,6 +80,23 @@ class Situation:
         of_school = activity.school_capacities.get(self.child.school)
         is_full = activity.capacity is not None and self.occupation.get(slot, 0) >= activity.capacity
         return is_full or (of_school is not None and self.of_school.get(slot, 0) >= of_school)
+
+    def has_offer(self, slot: Slot, *, now: datetime) -> bool:
+        """Tell whether a place of the slot is held for the child."""
+        return slot in self.offers and now < self.offers[slot]
+
+    def open_offers(self, *, now: datetime) -> tuple[PlaceOnOffer, ...]:
+        """The places that are held for the child, by day."""
+        return tuple(
+            PlaceOnOffer(
+                activity_id=slot[0],
+                activity_label=self.activities[slot[0]].label,
+                day=slot[1],
+                until=self.offers[slot],
+            )
+            for slot in sorted(self.offers, key=lambda slot: slot[1])
+            if slot[0] in self.activities and self.has_offer(slot, now=now)
+        )
 
     def is_others(self, slot: Slot) -> bool:
         """Tell whether the day is the child's other household's."""
@@ -124,6 +144,7 @@ class Situation:
             until=until,
             rank=self.ranks.get(slot),
             opens_at=opens_at,
+            offered_until=self.offers[slot] if self.has_offer(slot, now=now) else None,
         )
 
     def _state(self, slot: Slot) -> CellState:

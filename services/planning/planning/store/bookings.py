@@ -43,7 +43,8 @@ async def lock_occupation(tx: Transaction, slots: Sequence[tuple[UUID, date]]) -
 async def save_changes(tx: Transaction, event: BookingsChanged) -> None:
     """Store the days of a change, the places they take or free, their history, and the new version: one statement.
 
-    The places of the days are locked by now, and every question asked until the commit is time that others wait.
+    A place that was held for the child is taken, not another one. The places of the days are locked by now, and every
+    question asked until the commit is time that others wait.
     """
     await tx.execute(
         "WITH changed (activity_id, day, booked) AS (SELECT * FROM unnest($3::uuid[], $4::date[], $5::boolean[])), "
@@ -52,8 +53,13 @@ async def save_changes(tx: Transaction, event: BookingsChanged) -> None:
         "SELECT $1, $2, activity_id, day, booked, $6 FROM changed "
         "ON CONFLICT (child_id, day, activity_id, household_id) "
         "DO UPDATE SET booked = excluded.booked, version = excluded.version), "
-        "places AS (UPDATE occupation o SET booked = o.booked + CASE WHEN d.booked THEN 1 ELSE -1 END "
-        "FROM changed d WHERE o.activity_id = d.activity_id AND o.day = d.day) "
+        "taken AS (UPDATE waiting w SET offered_until = NULL FROM changed d WHERE w.child_id = $2 AND d.booked "
+        "AND w.activity_id = d.activity_id AND w.day = d.day AND offered_until IS NOT NULL "
+        "RETURNING w.activity_id, w.day), "
+        "places AS (UPDATE occupation o SET booked = o.booked + CASE WHEN d.booked THEN 1 ELSE -1 END, "
+        "held = o.held - (t.day IS NOT NULL)::int "
+        "FROM changed d LEFT JOIN taken t USING (activity_id, day) "
+        "WHERE o.activity_id = d.activity_id AND o.day = d.day) "
         "INSERT INTO booking_change "
         "(household_id, child_id, activity_id, day, booked, version, channel, changed_by, changed_at) "
         "SELECT $1, $2, activity_id, day, booked, $6, $7, $8, $9 FROM changed",

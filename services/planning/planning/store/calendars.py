@@ -1,4 +1,4 @@
-"""Activities, holidays, closures and enrolments."""
+"""Activities, holidays and closures."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from chassis.database import Transaction
-from contracts.api.planning import ActivityView, ActivityWish, Closure, ClosureWish, EnrolmentWish, SchoolDayWish
+from contracts.api.planning import ActivityView, ActivityWish, Closure, ClosureWish, SchoolDayWish
 from planning.domain.calendar import Calendar
 
 KEPT_MAX = 4
@@ -43,6 +43,8 @@ def activity_of(row: Any) -> ActivityView:
         schools=frozenset(row["schools"]),
         opens_at=row["opens_at"],
         siblings_first=row["siblings_first"],
+        residents_first=row["residents_first"],
+        offer_hours=row["offer_hours"],
     )
 
 
@@ -55,11 +57,13 @@ async def save_activity(tx: Transaction, activity_id: UUID, wish: ActivityWish) 
     """Keep an activity as wished; with a capacity, its booked days get their rows of places."""
     await tx.execute(
         "INSERT INTO activity (activity_id, label, period, weekdays, first_day, last_day, booking_notice, "
-        "cancelling_notice, capacity, position, days, schools, opens_at, siblings_first, school_capacities) "
-        "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) "
+        "cancelling_notice, capacity, position, days, schools, opens_at, siblings_first, school_capacities, "
+        "residents_first, offer_hours) "
+        "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17) "
         "ON CONFLICT (activity_id) DO UPDATE SET label = $2, period = $3, weekdays = $4, first_day = $5, "
         "last_day = $6, booking_notice = $7, cancelling_notice = $8, capacity = $9, position = $10, days = $11, "
-        "schools = $12, opens_at = $13, siblings_first = $14, school_capacities = $15",
+        "schools = $12, opens_at = $13, siblings_first = $14, school_capacities = $15, residents_first = $16, "
+        "offer_hours = $17",
         activity_id,
         wish.label,
         wish.period,
@@ -75,6 +79,8 @@ async def save_activity(tx: Transaction, activity_id: UUID, wish: ActivityWish) 
         wish.opens_at,
         wish.siblings_first,
         wish.school_capacities,
+        wish.residents_first,
+        wish.offer_hours,
     )
     if wish.capacity is not None or wish.school_capacities:
         await tx.execute(
@@ -165,20 +171,3 @@ async def closures(tx: Transaction, first: date) -> list[Closure]:
         Closure(day=row["day"], reason=row["reason"], activity_id=row["activity_id"], school=row["school"])
         for row in rows
     ]
-
-
-async def save_enrolment(
-    tx: Transaction, household_id: UUID, child_id: UUID, activity_id: UUID, wish: EnrolmentWish
-) -> int:
-    """Keep an enrolment, in place of the one before; its version."""
-    version: int = await tx.fetchval(
-        "INSERT INTO enrolment AS e (household_id, child_id, activity_id, first_day, last_day) "
-        "VALUES ($1, $2, $3, $4, $5) ON CONFLICT (household_id, child_id, activity_id) "
-        "DO UPDATE SET first_day = $4, last_day = $5, version = e.version + 1 RETURNING version",
-        household_id,
-        child_id,
-        activity_id,
-        wish.first_day,
-        wish.last_day,
-    )
-    return version

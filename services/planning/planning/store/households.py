@@ -11,28 +11,42 @@ from contracts.api.planning import ChildView
 from contracts.events.auth import HouseholdChanged, Span
 
 ERASED = "(effacé)"
+DAYS_LEFT_MAX = 500
+"""How many days are freed in one transaction, while nobody books."""
 
 
 @dataclass(frozen=True)
 class DayLeft:
-    """A booked day to come."""
+    """A day to come of a child that cannot keep it: booked, or waited for."""
 
     household_id: UUID
     child_id: UUID
+    child_first_name: str
     activity_id: UUID
     activity_label: str
     day: date
+    waits: bool
+
+    @classmethod
+    def of(cls, row: Any) -> "DayLeft":
+        """A row with ``first_name``, ``label`` and the rest by the fields' names."""
+        ids = {name: row[name] for name in ("household_id", "child_id", "activity_id", "day", "waits")}
+        return cls(**ids, child_first_name=row["first_name"], activity_label=row["label"])
 
 
 async def save_household(tx: Transaction, event: HouseholdChanged) -> None:
-    """Keep a household's children as the event tells them, unless a newer one was heard before."""
+    """Keep a household's children as the event tells them, unless a newer one was heard before.
+
+    Wakes ``free_leaving`` when it is closed, or a child is no longer its own.
+    """
     is_newer = await tx.fetchval(
-        "INSERT INTO household (household_id, version, erased) VALUES ($1, $2, $3) "
-        "ON CONFLICT (household_id) DO UPDATE SET version = $2, erased = $3 WHERE household.version < $2 "
-        "RETURNING true",
+        "INSERT INTO household (household_id, version, erased, active) VALUES ($1, $2, $3, $4) "
+        "ON CONFLICT (household_id) DO UPDATE SET version = $2, erased = $3, active = $4 "
+        "WHERE household.version < $2 RETURNING true",
         event.household_id,
         event.version,
         event.erased,
+        event.active,
     )
     if not is_newer:
         return
@@ -60,35 +74,46 @@ async def save_household(tx: Transaction, event: HouseholdChanged) -> None:
             for position, child in enumerate(event.children)
         ],
     )
+    await tx.execute(
+        "SELECT pg_notify('household_left', '') WHERE EXISTS (SELECT FROM day_of_who_left WHERE household_id = $1)",
+        event.household_id,
+    )
 
 
 async def erase(tx: Transaction, household_id: UUID) -> None:
-    """Forget who a household's children are; days and their history stay, without a name. Wakes ``free_erased``."""
+    """Forget who a household's children are; days and their history stay, without a name."""
     await tx.execute(
         "UPDATE household_child SET first_name = $2, last_name = $2, school = $2, class_name = $2, custody = 'free', "
         "custody_days = '[]' WHERE household_id = $1",
         household_id,
         ERASED,
     )
-    for table in ("enrolment", "waiting", "feed"):
+    await tx.execute("DELETE FROM waiting WHERE household_id = $1 AND offered_until IS NULL", household_id)
+    for table in ("enrolment", "feed", "residence_from"):
         await tx.execute(f"DELETE FROM {table} WHERE household_id = $1", household_id)  # noqa: S608 - our names
     await tx.execute(
         "DELETE FROM idempotency_key WHERE scope = ANY($1)",
         [f"{command}/{household_id}" for command in ("bookings", "plans", "undo")],
     )
-    await tx.execute("SELECT pg_notify('household_erased', '')")
 
 
-async def days_of_erased(tx: Transaction, today: date) -> list[DayLeft]:
-    """What erased households still have booked after today, child by child."""
+async def slots_left(tx: Transaction, today: date) -> list[tuple[UUID, date]]:
+    """The slots after today that children who left have booked."""
+    rows = await tx.fetch("SELECT DISTINCT activity_id, day FROM day_of_who_left WHERE NOT waits AND day > $1", today)
+    return [(row["activity_id"], row["day"]) for row in rows]
+
+
+async def days_left(tx: Transaction, today: date, slots: Collection[tuple[UUID, date]]) -> list[DayLeft]:
+    """Some of the days after today that children who left wait for, or have booked on one of ``slots``."""
     rows = await tx.fetch(
-        "SELECT b.household_id, b.child_id, b.activity_id, a.label AS activity_label, b.day FROM household h "
-        "JOIN household_child c USING (household_id) JOIN booking b USING (household_id, child_id) "
-        "JOIN activity a USING (activity_id) WHERE h.erased AND b.booked AND b.day > $1 "
-        "ORDER BY b.child_id, b.household_id, b.day, b.activity_id LIMIT 5000",
+        "SELECT * FROM day_of_who_left WHERE day > $1 AND (waits OR (activity_id, day) IN "
+        "(SELECT * FROM unnest($2::uuid[], $3::date[]))) ORDER BY child_id, household_id, day, activity_id LIMIT $4",
         today,
+        [slot[0] for slot in slots],
+        [slot[1] for slot in slots],
+        DAYS_LEFT_MAX,
     )
-    return [DayLeft(**row) for row in rows]
+    return [DayLeft.of(row) for row in rows]
 
 
 def spans_of(days: Any) -> tuple[Span, ...]:

@@ -1,6 +1,6 @@
 """Places that come free, and who gets them; the facts of it go to the outbox."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import date, datetime
 from itertools import groupby
 from uuid import UUID
@@ -8,16 +8,18 @@ from uuid import UUID
 from chassis import outbox
 from chassis.database import Transaction
 from contracts.events.planning import BookedDay, BookingsChanged, Channel
-from planning.domain.bookings import booked_day, granted, may_grant, told
+from planning.domain.bookings import booked_day, granted, may_grant, offered, told
 from planning.domain.situation import Slot
-from planning.store import bookings, households, situations, waiting
+from planning.store import bookings, calendars, history, households, situations, waiting
+from planning.store.households import DayLeft
 
 NOBODY = UUID(int=0)
 """Who changes what changes by itself."""
 
 
 async def grant(tx: Transaction, zone: str, slots: Collection[Slot], *, at: datetime) -> None:
-    """Give free places to who waits for them, under the lock of their days, unless it is too late for the kitchen."""
+    """Give or offer free places to who waits for them, under the lock of their days, unless it is too late for the
+    kitchen."""
     free = await waiting.free_places(tx, slots)
     for waiter in await waiting.heads(tx, free):
         slot, day = waiter.slot, waiter.slot[1]
@@ -25,6 +27,11 @@ async def grant(tx: Transaction, zone: str, slots: Collection[Slot], *, at: date
         if found is None or not free[slot] or not may_grant(found, slot, now=at):
             continue
         free[slot] -= 1
+        if hours := found.activities[slot[0]].offer_hours:
+            offer = offered(found, slot, waiter.position, hours=hours, at=at)
+            await waiting.offer(tx, waiter, offer.offered_until)
+            await outbox.add(tx, offer)
+            continue
         version = await households.next_version(tx, waiter.household_id, waiter.child_id)
         days = (booked_day(found.activities[slot[0]], day, booked=True),)
         event = told(found, days, version, channel=Channel.WAITING_LIST, by=waiter.waits_by, at=at)
@@ -42,30 +49,59 @@ async def grant_waited(tx: Transaction, zone: str, activity_id: UUID, first: dat
     await grant(tx, zone, slots, at=at)
 
 
-async def free_erased(tx: Transaction, zone: str, today: date, *, at: datetime) -> int:
-    """Cancel the days to come of erased households, and give their places on; how many days there were."""
-    await bookings.share_calendar(tx)
-    slots = {(each.activity_id, each.day) for each in await households.days_of_erased(tx, today)}
+async def free(
+    tx: Transaction, zone: str, left: Sequence[DayLeft], *, channel: Channel, by: UUID, at: datetime
+) -> None:
+    """Cancel days and leave lists, child by child, and give the places on; nobody books meanwhile:
+    the calendar is held, or nothing but one slot is touched, whose places are locked."""
+    slots = {(each.activity_id, each.day) for each in left}
     await bookings.lock_occupation(tx, sorted(slots))
-    left = await households.days_of_erased(tx, today)
     heads = await waiting.heads(tx, dict.fromkeys(slots, len(left)))
     await households.lock_children(tx, {each.child_id for each in left} | {each.child_id for each in heads})
     for (household_id, child_id), group in groupby(left, key=lambda each: (each.household_id, each.child_id)):
-        days = tuple(
-            BookedDay(activity_id=each.activity_id, activity_label=each.activity_label, day=each.day, booked=False)
-            for each in group
-        )
+        days = list(group)
         event = BookingsChanged(
             household_id=household_id,
             child_id=child_id,
-            child_first_name=households.ERASED,
+            child_first_name=days[0].child_first_name,
             version=await households.next_version(tx, household_id, child_id),
-            channel=Channel.AUTOMATIC,
-            changed_by=NOBODY,
+            channel=channel,
+            changed_by=by,
             changed_at=at,
-            days=days,
+            days=tuple(_cancelled(each) for each in days if not each.waits),
         )
         await bookings.save_changes(tx, event)
-        await outbox.add(tx, event)
+        await history.add_waiting(tx, event, [_cancelled(each) for each in days if each.waits])
+        await waiting.leave(tx, child_id, [(each.activity_id, each.day) for each in days if each.waits])
+        if event.days:
+            await outbox.add(tx, event)
     await grant(tx, zone, slots, at=at)
+
+
+def _cancelled(left: DayLeft) -> BookedDay:
+    return BookedDay(activity_id=left.activity_id, activity_label=left.activity_label, day=left.day, booked=False)
+
+
+async def lapse(tx: Transaction, zone: str, slot: Slot, *, at: datetime) -> int:
+    """Take off the list who let an offer pass, and offer the place to the next; how many there were."""
+    await bookings.share_calendar(tx)
+    await bookings.lock_occupation(tx, [slot])
+    left = await waiting.lapsed(tx, slot, at)
+    await free(tx, zone, left, channel=Channel.WAITING_LIST, by=NOBODY, at=at)
+    return len(left)
+
+
+async def free_leaving(tx: Transaction, zone: str, today: date, *, at: datetime) -> int:
+    """Free some days to come of closed households and of children who left theirs; how many, 0 when there are none.
+
+    Only days before their cancelling deadline: what the kitchen counts on already is theirs, as it would be if they
+    had stayed. The deadlines are applied before anything is limited, so no kept day stands in the way of others.
+    """
+    await bookings.hold_calendar(tx)
+    calendar = await calendars.calendar(tx, zone)
+    known = {activity.activity_id: activity for activity in await calendars.activities(tx)}
+    booked = await households.slots_left(tx, today)
+    slots = [s for s in booked if at < calendar.deadline(known[s[0]], known[s[0]].cancelling_notice, s[1])]
+    left = await households.days_left(tx, today, slots)
+    await free(tx, zone, left, channel=Channel.AUTOMATIC, by=NOBODY, at=at)
     return len(left)

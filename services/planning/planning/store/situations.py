@@ -1,5 +1,6 @@
 """All that decides about a child's days, read by one statement: what it says was true at one instant."""
 
+from collections import Counter
 from collections.abc import Sequence
 from datetime import date
 from typing import Any
@@ -19,15 +20,20 @@ SELECT c.*,
         FROM booking b WHERE b.child_id = $2 AND b.day BETWEEN $3 AND $4) AS bookings,
     ARRAY(SELECT (w.activity_id, w.day)
         FROM waiting w WHERE w.child_id = $2 AND w.household_id <> $1 AND w.day BETWEEN $3 AND $4) AS waits_elsewhere,
-    ARRAY(SELECT (w.activity_id, w.day, {waiting.RANK})
-        FROM waiting w WHERE w.child_id = $2 AND w.household_id = $1 AND w.day BETWEEN $3 AND $4) AS ranks,
-    ARRAY(SELECT (o.activity_id, o.day, o.booked) FROM enrolment e JOIN occupation o USING (activity_id)
+    ARRAY(SELECT (w.activity_id, w.day, {waiting.RANK}, w.offered_until)
+        FROM waiting_list w WHERE w.child_id = $2 AND w.household_id = $1
+        AND (w.day BETWEEN $3 AND $4 OR w.offered_until IS NOT NULL)) AS ranks,
+    ARRAY(SELECT (o.activity_id, o.day, o.booked + o.held) FROM enrolment e JOIN occupation o USING (activity_id)
         WHERE e.household_id = $1 AND e.child_id = $2 AND o.day BETWEEN $3 AND $4) AS occupation,
     ARRAY(SELECT (b.activity_id, b.day, count(*)) FROM enrolment e JOIN activity a USING (activity_id)
         JOIN booking b USING (activity_id)
         JOIN household_child s ON s.household_id = b.household_id AND s.child_id = b.child_id AND s.school = c.school
         WHERE e.household_id = $1 AND e.child_id = $2 AND a.school_capacities ? c.school
         AND b.booked AND b.day BETWEEN $3 AND $4 GROUP BY b.activity_id, b.day) AS of_school,
+    ARRAY(SELECT (w.activity_id, w.day, count(*)) FROM waiting w JOIN activity a USING (activity_id)
+        JOIN household_child s ON s.household_id = w.household_id AND s.child_id = w.child_id AND s.school = c.school
+        WHERE w.offered_until IS NOT NULL AND a.school_capacities ? c.school
+        AND w.day BETWEEN $3 AND $4 GROUP BY w.activity_id, w.day) AS held_of_school,
     ARRAY(SELECT o.custody_days FROM household_child o
         WHERE o.child_id = $2 AND o.household_id <> $1 AND o.present) AS others_days
 FROM household_child c WHERE c.household_id = $1 AND c.child_id = $2 AND c.present"""  # noqa: S608 - our words
@@ -36,7 +42,10 @@ FROM household_child c WHERE c.household_id = $1 AND c.child_id = $2 AND c.prese
 async def situation(
     tx: Transaction, zone: str, household_id: UUID, child_id: UUID, first: date, last: date
 ) -> Situation | None:
-    """What decides about a child's days between two dates; None when the household has no such child."""
+    """What decides about a child's days between two dates, and the places that are held for it on any day.
+
+    None when the household has no such child.
+    """
     row = await tx.fetchrow(SITUATION, household_id, child_id, first, last)
     if row is None:
         return None
@@ -53,8 +62,9 @@ async def situation(
         bookings={(each[0], each[1]): Booking(each[2], each[3]) for each in row["bookings"] if each[4] == household_id},
         taken_elsewhere=frozenset(others.union(row["waits_elsewhere"])),
         occupation=_counts(row["occupation"]),
-        of_school=_counts(row["of_school"]),
+        of_school=Counter(_counts(row["of_school"])) + Counter(_counts(row["held_of_school"])),
         ranks=_counts(row["ranks"]),
+        offers={(each[0], each[1]): each[3] for each in row["ranks"] if each[3]},
         own_spans=households.spans_of(row["custody_days"]),
         others_spans=tuple(span for days in row["others_days"] for span in households.spans_of(days)),
     )

@@ -5,9 +5,11 @@ from chassis.vitals import Vital
 VITALS = (
     Vital(
         name="places_miscounted",
-        says="days whose count of places is not that of their bookings",
+        says="days whose count of places is not that of their bookings and offers",
         query="SELECT count(*) FROM occupation WHERE day >= current_date AND booked <> (SELECT count(*) FROM booking "
-        "WHERE booking.booked AND booking.activity_id = occupation.activity_id AND booking.day = occupation.day)",
+        "WHERE booking.booked AND booking.activity_id = occupation.activity_id AND booking.day = occupation.day) "
+        "OR day >= current_date AND held <> (SELECT count(*) FROM waiting WHERE offered_until IS NOT NULL "
+        "AND waiting.activity_id = occupation.activity_id AND waiting.day = occupation.day)",
         most=0,
         minutes=0,
         remedy="A place may be given twice or not at all: keep the database's log and ask who maintains Préau.",

@@ -1,6 +1,7 @@
 """Waiting lists: who comes next when a place frees. All of it under the lock of the day's places.
 
-The order is: siblings of booked children where the activity wants it, then by arrival.
+The order is that of the view ``waiting_list``: residents where the activity wants it, then siblings of booked children
+where it wants that, then by arrival.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -10,30 +11,34 @@ from uuid import UUID
 
 from chassis.database import Transaction
 from planning.domain.situation import Slot
+from planning.store.households import DayLeft
 
 SPARE = 5
+LAPSED_MAX = 200
+"""How many slots are looked through at a time for offers that are over."""
 
 RANK = (
-    "(SELECT count(*) FROM waiting o WHERE o.activity_id = w.activity_id AND o.day = w.day "
-    "AND (NOT o.has_sibling, o.position) <= (NOT w.has_sibling, w.position))"
+    "(SELECT count(*) FROM waiting_list o WHERE o.activity_id = w.activity_id AND o.day = w.day "
+    "AND (o.is_outsider, o.is_alone, o.position) <= (w.is_outsider, w.is_alone, w.position))"
 )
-"""The place in its list of a row ``w`` of ``waiting``: 1 is next."""
+"""The place in its list of a row ``w`` of ``waiting_list``: 1 is next."""
 
 
 @dataclass(frozen=True)
 class Waiter:
-    """A household's child that waits for a slot, and who asked for it."""
+    """A household's child that waits for a slot, who asked for it, and its position, which no other ever has."""
 
     slot: Slot
     household_id: UUID
     child_id: UUID
     waits_by: UUID
+    position: int
 
 
 async def ranks(tx: Transaction, household_id: UUID, child_id: UUID, first: date, last: date) -> dict[Slot, int]:
     """The child's places in the lists of some days: 1 is next."""
     rows = await tx.fetch(
-        f"SELECT w.activity_id, w.day, {RANK} AS rank FROM waiting w "  # noqa: S608 - our words
+        f"SELECT w.activity_id, w.day, {RANK} AS rank FROM waiting_list w "  # noqa: S608 - our words
         "WHERE w.household_id = $1 AND w.child_id = $2 AND w.day BETWEEN $3 AND $4",
         household_id,
         child_id,
@@ -48,10 +53,12 @@ async def join(
 ) -> None:
     """Put a child at the end of the lists."""
     await tx.execute(
-        "INSERT INTO waiting (activity_id, day, child_id, household_id, has_sibling, waits_by, waits_since) "
+        "INSERT INTO waiting (activity_id, day, child_id, household_id, has_sibling, is_resident, waits_by, "
+        "waits_since) "
         "SELECT s.activity_id, s.day, $2, $1, a.siblings_first AND EXISTS (SELECT FROM booking b "
         "WHERE b.activity_id = s.activity_id AND b.day = s.day AND b.booked "
-        "AND b.household_id = $1 AND b.child_id <> $2), $5, $6 "
+        "AND b.household_id = $1 AND b.child_id <> $2), "
+        "is_resident($1, s.day), $5, $6 "
         "FROM unnest($3::uuid[], $4::date[]) AS s (activity_id, day) JOIN activity a USING (activity_id)",
         household_id,
         child_id,
@@ -62,32 +69,27 @@ async def join(
 
 
 async def leave(tx: Transaction, child_id: UUID, slots: Collection[Slot]) -> None:
-    """Take a child off the lists."""
+    """Take a child off the lists; a place that was held for it is held no more."""
     await tx.execute(
-        "DELETE FROM waiting WHERE child_id = $1 "
-        "AND (activity_id, day) IN (SELECT * FROM unnest($2::uuid[], $3::date[]))",
+        "WITH gone AS (DELETE FROM waiting WHERE child_id = $1 "
+        "AND (activity_id, day) IN (SELECT * FROM unnest($2::uuid[], $3::date[])) "
+        "RETURNING activity_id, day, offered_until) "
+        "UPDATE occupation o SET held = o.held - 1 FROM gone g "
+        "WHERE g.offered_until IS NOT NULL AND o.activity_id = g.activity_id AND o.day = g.day",
         child_id,
         *_columns(slots),
     )
 
 
-async def leave_days_without_enrolment(tx: Transaction, household_id: UUID, child_id: UUID) -> None:
-    """Take a child off the lists of days that its enrolments no longer cover."""
-    await tx.execute(
-        "DELETE FROM waiting w WHERE household_id = $1 AND child_id = $2 AND NOT EXISTS (SELECT FROM enrolment e "
-        "WHERE e.household_id = $1 AND e.child_id = $2 AND e.activity_id = w.activity_id "
-        "AND w.day BETWEEN e.first_day AND e.last_day)",
-        household_id,
-        child_id,
-    )
-
-
 async def close(tx: Transaction, day: date, activity_id: UUID | None, school: str | None) -> None:
-    """Nobody waits for a closed day."""
+    """Nobody waits for a closed day, and no place of it is held."""
     await tx.execute(
-        "DELETE FROM waiting w USING household_child c WHERE c.household_id = w.household_id "
+        "WITH gone AS (DELETE FROM waiting w USING household_child c WHERE c.household_id = w.household_id "
         "AND c.child_id = w.child_id AND w.day = $1 AND ($2::uuid IS NULL OR w.activity_id = $2) "
-        "AND ($3::text IS NULL OR c.school = $3)",
+        "AND ($3::text IS NULL OR c.school = $3) RETURNING w.activity_id, w.day, w.offered_until), "
+        "freed AS (SELECT activity_id, day, count(*)::int AS places FROM gone WHERE offered_until IS NOT NULL "
+        "GROUP BY 1, 2) UPDATE occupation o SET held = o.held - f.places FROM freed f "
+        "WHERE o.activity_id = f.activity_id AND o.day = f.day",
         day,
         activity_id,
         school,
@@ -98,33 +100,71 @@ async def heads(tx: Transaction, wanted: Mapping[Slot, int]) -> list[Waiter]:
     """The first of each list: as many as ``wanted`` and a few to spare, in case the first may not have the place.
 
     Where schools have places of their own, all who wait: the first may be of a full one.
-    Left out are children who are no longer the household's, or have the day by their other household.
+    Left out are who has an offer already, children of closed households or no longer the household's, and who have the
+    day by their other one.
     """
     rows = await tx.fetch(
-        "SELECT * FROM (SELECT w.*, n.wanted, "
-        "row_number() OVER (PARTITION BY w.activity_id, w.day ORDER BY NOT w.has_sibling, w.position) AS rank "
+        "SELECT * FROM (SELECT w.*, w.position AS place, n.wanted, "
+        "row_number() OVER (PARTITION BY w.activity_id, w.day ORDER BY w.is_outsider, w.is_alone, w.position) AS rank "
         "FROM unnest($1::uuid[], $2::date[], $3::int[]) AS n (activity_id, day, wanted) "
-        "JOIN waiting w USING (activity_id, day) "
+        "JOIN waiting_list w USING (activity_id, day) "
         "JOIN household_child c ON c.household_id = w.household_id AND c.child_id = w.child_id AND c.present "
-        "WHERE NOT EXISTS (SELECT FROM booking b WHERE b.child_id = w.child_id AND b.activity_id = w.activity_id "
-        "AND b.day = w.day AND b.booked)) r JOIN activity a USING (activity_id) "
+        "JOIN household h ON h.household_id = w.household_id AND h.active "
+        "WHERE w.offered_until IS NULL AND NOT EXISTS (SELECT FROM booking b WHERE b.child_id = w.child_id "
+        "AND b.activity_id = w.activity_id AND b.day = w.day AND b.booked)) r JOIN activity a USING (activity_id) "
         "WHERE rank <= wanted + $4 OR a.school_capacities <> '{}' ORDER BY r.activity_id, day, rank",
         *_columns(wanted),
         list(wanted.values()),
         SPARE,
     )
     return [
-        Waiter((row["activity_id"], row["day"]), row["household_id"], row["child_id"], row["waits_by"]) for row in rows
+        Waiter((row["activity_id"], row["day"]), row["household_id"], row["child_id"], row["waits_by"], row["place"])
+        for row in rows
     ]
 
 
-async def free_places(tx: Transaction, slots: Collection[Slot]) -> dict[Slot, int]:
-    """How many places are free where somebody waits; slots without any are left out."""
+async def offer(tx: Transaction, waiter: Waiter, until: datetime) -> None:
+    """Hold a place of the slot for a child that waits."""
+    await tx.execute(
+        "WITH held AS (UPDATE waiting SET offered_until = $4 WHERE activity_id = $1 AND day = $2 AND child_id = $3 "
+        "RETURNING activity_id, day) UPDATE occupation o SET held = o.held + 1 FROM held h "
+        "WHERE o.activity_id = h.activity_id AND o.day = h.day",
+        *waiter.slot,
+        waiter.child_id,
+        until,
+    )
+
+
+async def slots_of_lapsed(tx: Transaction, now: datetime) -> list[Slot]:
+    """Slots with offers that are over, the oldest first."""
     rows = await tx.fetch(
-        "SELECT s.activity_id, s.day, count(*)::int AS wanting, max(a.capacity - o.booked) AS free "
+        "SELECT activity_id, day FROM waiting WHERE offered_until <= $1 GROUP BY 1, 2 "
+        "ORDER BY min(offered_until) LIMIT $2",
+        now,
+        LAPSED_MAX,
+    )
+    return [(row["activity_id"], row["day"]) for row in rows]
+
+
+async def lapsed(tx: Transaction, slot: Slot, now: datetime) -> list[DayLeft]:
+    """Whose offers of a slot are over, under the lock of its places."""
+    rows = await tx.fetch(
+        "SELECT w.household_id, w.child_id, c.first_name, w.activity_id, a.label, w.day, true AS waits FROM waiting w "
+        "JOIN household_child c USING (household_id, child_id) JOIN activity a USING (activity_id) "
+        "WHERE w.activity_id = $1 AND w.day = $2 AND w.offered_until <= $3 ORDER BY w.child_id, w.household_id",
+        *slot,
+        now,
+    )
+    return [DayLeft.of(row) for row in rows]
+
+
+async def free_places(tx: Transaction, slots: Collection[Slot]) -> dict[Slot, int]:
+    """How many places are free where somebody waits without an offer; slots without any are left out."""
+    rows = await tx.fetch(
+        "SELECT s.activity_id, s.day, count(*)::int AS wanting, max(a.capacity - o.booked - o.held) AS free "
         "FROM unnest($1::uuid[], $2::date[]) AS s (activity_id, day) JOIN waiting w USING (activity_id, day) "
-        "JOIN activity a USING (activity_id) JOIN occupation o USING (activity_id, day) "
-        "GROUP BY 1, 2 HAVING coalesce(max(a.capacity - o.booked), count(*)) > 0 ORDER BY 1, 2",
+        "JOIN activity a USING (activity_id) JOIN occupation o USING (activity_id, day) WHERE w.offered_until IS NULL "
+        "GROUP BY 1, 2 HAVING coalesce(max(a.capacity - o.booked - o.held), count(*)) > 0 ORDER BY 1, 2",
         *_columns(slots),
     )
     return {

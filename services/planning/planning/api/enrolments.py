@@ -1,0 +1,73 @@
+"""Who may book what: enrolments as staff make, change and end them."""
+
+from typing import Any
+
+from aiohttp import web
+
+from chassis import outbox
+from chassis.clock import now, today
+from chassis.database import DATABASE
+from chassis.http import json_response, path_uuid, read_body
+from chassis.identity import household_in_path, require
+from contracts.api.planning import ChildEnrolments, Enrolment, EnrolmentBook, EnrolmentWish
+from contracts.events.planning import EnrolmentChanged
+from contracts.identity import Permission
+from planning.api.changing import channel_of
+from planning.domain.enrolments import check, choices
+from planning.domain.failures import EnrolmentHasBookings, NoSuchActivity, NoSuchChild
+from planning.settings import SETTINGS
+from planning.store import bookings, calendars, enrolments, households, places
+
+routes = web.RouteTableDef()
+
+
+@routes.get("/households/{household_id}/enrolments")
+async def get_enrolments(request: web.Request) -> web.Response:
+    """What each child of the household is enrolled in, and what it could be."""
+    household_id = household_in_path(request, Permission.READ_HOUSEHOLDS)
+    async with request.app[DATABASE].transaction() as tx:
+        children = await households.children(tx, household_id)
+        there = await enrolments.of_household(tx, household_id)
+        activities = await calendars.activities(tx)
+    answer = [
+        ChildEnrolments(
+            child=child,
+            enrolments=tuple(there[child.child_id].values()),
+            choices=choices(child, activities, there[child.child_id], today=today()),
+        )
+        for child in children
+    ]
+    return json_response(EnrolmentBook(children=tuple(answer)))
+
+
+@routes.put("/households/{household_id}/children/{child_id}/enrolments/{activity_id}")
+async def put_enrolment(request: web.Request) -> web.Response:
+    """Let a child book an activity from a date to a date, while nobody books.
+
+    If days to come are booked outside these dates, it first says how many; told to, it cancels them in the same step,
+    and their places go to who waits.
+    """
+    person = require(request, Permission.WRITE_HOUSEHOLDS)
+    ids: dict[str, Any] = {name: path_uuid(request, name) for name in ("household_id", "child_id", "activity_id")}
+    wish, channel = await read_body(request, EnrolmentWish), channel_of(request, person)
+    async with request.app[DATABASE].transaction() as tx:
+        await bookings.hold_calendar(tx)
+        child = await households.child(tx, ids["household_id"], ids["child_id"])
+        if child is None:
+            raise NoSuchChild("the household has no such child")
+        activities = {activity.activity_id: activity for activity in await calendars.activities(tx)}
+        if ids["activity_id"] not in activities:
+            raise NoSuchActivity("no such activity")
+        check(child, activities[ids["activity_id"]], await enrolments.enrolment(tx, **ids), wish)
+        left = await enrolments.days_outside(tx, **ids, wish=wish, today=today())
+        booked, at, by = [each for each in left if not each.waits], now(), person.subject_id
+        if booked and not wish.cancel_bookings:
+            raise EnrolmentHasBookings("days are booked", bookings=len(booked), day=str(booked[0].day))
+        version = await enrolments.save(tx, **ids, wish=wish)
+        await enrolments.add_change(tx, **ids, channel=channel, by=by, at=at)
+        await places.free(tx, request.app[SETTINGS].school_zone, left, channel=channel, by=by, at=at)
+        label, days = activities[ids["activity_id"]].label, {"first_day": wish.first_day, "last_day": wish.last_day}
+        await outbox.add(tx, EnrolmentChanged(**ids, activity_label=label, version=version, **days))
+        saved = await enrolments.enrolment(tx, **ids)
+    assert saved is not None, "it has just been saved"
+    return json_response(Enrolment(**{**saved.model_dump(), "cancelled": len(booked)}))

@@ -1,0 +1,93 @@
+"""The pictures of the parents' guide, taken from the running product: ``python tests/e2e/guide.py`` (``make guide``).
+
+Walks through a portal of its own as a parent does, on a phone, and writes the pictures beside the guide's text, what
+they were made of (``pictures.json``, by which a test tells that they are stale), and the guide as ``docs`` has it.
+"""
+
+import asyncio
+import hashlib
+import json
+import re
+import runpy
+import tempfile
+from pathlib import Path
+
+from playwright.async_api import Page, async_playwright
+
+from local_stack import demo
+from local_stack.packages import chromium
+from local_stack.stack import Stack
+
+ROOT = Path(__file__).parents[2]
+GATEWAY = ROOT / "gateway" / "gateway"
+TEXT, MADE_OF = GATEWAY / "guide" / "parents.md", GATEWAY / "guide" / "pictures.json"
+IMAGES = GATEWAY / "static" / "guide"
+WRITTEN = ROOT / "docs" / "guide-parents.md"
+PICTURES = {
+    "sign-in": ("connexion", "sign_in"),
+    "planning": ("planning", "planning"),
+    "recap": ("recapitulatif", "recap"),
+    "children": ("enfants", "children"),
+    "changes": ("modifications", "changes"),
+    "invoices": ("factures", "invoices"),
+    "invoice-recap": ("recapitulatif-facture", "invoice_recap"),
+    "waiting": ("attente", "payment"),
+    "confirmation": ("confirmation", "payment"),
+    "account": ("compte", "my_account"),
+}
+"""By the tour's name of a page: the picture's, and the template's."""
+SCRIPT = re.compile(r'asset\("(\w+\.js)"\)')
+
+
+def made_of() -> dict[str, str]:
+    """For each picture a digest of the templates, styles and scripts that draw its page."""
+    found = {}
+    for picture, template in PICTURES.values():
+        pages = [GATEWAY / "templates" / name for name in ("base.html", f"{template}.html")]
+        scripts = [name for page in pages for name in SCRIPT.findall(page.read_text(encoding="utf-8"))]
+        drawn_by = [*pages, GATEWAY / "static" / "style.css", *(GATEWAY / "static" / name for name in scripts)]
+        found[picture] = hashlib.sha256(b"\0".join(file.read_bytes() for file in drawn_by)).hexdigest()
+    return found
+
+
+def as_in_docs() -> str:
+    """The guide's text with its pictures found from ``docs``."""
+    return TEXT.read_text(encoding="utf-8").replace("](", f"](../{IMAGES.relative_to(ROOT)}/")
+
+
+async def take(stack: Stack) -> None:
+    """Every picture of the guide."""
+
+    async def shoot(name: str, page: Page) -> None:
+        if name in PICTURES:
+            await page.screenshot(path=IMAGES / f"{PICTURES[name][0]}.png")
+
+    path = await asyncio.to_thread(chromium)
+    tour = runpy.run_path(str(Path(__file__).parent / "screenshots.py"))
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=str(path), args=tour["ARGUMENTS"])
+        context = await browser.new_context(
+            viewport={"width": 390, "height": 760}, device_scale_factor=1.5, locale="fr-FR", color_scheme="light"
+        )
+        await tour["tour"](await context.new_page(), stack, "demo01", shoot)
+        await browser.close()
+
+
+async def main() -> None:
+    """Start a portal, take the pictures, forget the portal."""
+    for picture, _ in PICTURES.values():
+        (IMAGES / f"{picture}.png").touch()  # the portal starts with every picture that its guide names
+    stack = Stack(Path(tempfile.mkdtemp(prefix="preau-guide-")), durable=False)
+    try:
+        await stack.start()
+        await demo.fill(stack)
+        await take(stack)
+    finally:
+        await stack.stop()
+        stack.forget()
+    MADE_OF.write_text(json.dumps(made_of(), indent=1) + "\n", encoding="utf-8")
+    WRITTEN.write_text(as_in_docs(), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
