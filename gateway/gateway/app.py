@@ -14,6 +14,7 @@ from gateway.pages import (
     bank_payments,
     calendar_feed,
     credit_days,
+    design,
     families,
     first_time,
     guide,
@@ -51,7 +52,7 @@ def build(settings: Settings) -> web.Application:
     use_hub(app)
     for part in (
         *(language, sign_in, first_time, account, calendar_feed, home, guide, plans, planning, invoices, payments),
-        *(town_hall, families, household, messages, mails, town_calendar, attendance),
+        *(town_hall, design, families, household, messages, mails, town_calendar, attendance),
         *(runs, tariffs, till, credit_days, reminders, bank_payments, bank_journal, webhooks, api_guide, assets, town),
     ):
         app.add_routes(part.routes)
