@@ -3,7 +3,7 @@
 from aiohttp import web
 
 from chassis.http import application
-from gateway import assets
+from gateway import assets, town
 from gateway.api import limits, v1, webhooks
 from gateway.live import use_hub
 from gateway.pages import (
@@ -14,6 +14,7 @@ from gateway.pages import (
     bank_payments,
     calendar_feed,
     credit_days,
+    design,
     families,
     first_time,
     guide,
@@ -43,6 +44,7 @@ def build(settings: Settings) -> web.Application:
     """The application of the gateway."""
     app = application(NAME, settings, render=problem)
     app[SETTINGS] = settings
+    app[town.FACE] = town.face_of(settings)
     app.middlewares.extend((one_host, language.in_language, signed_out))
     app.on_response_prepare.extend((with_security_headers, v1.tell_limits))
     app[limits.LIMITS] = limits.Limits(settings.api_requests_a_minute)
@@ -50,8 +52,8 @@ def build(settings: Settings) -> web.Application:
     use_hub(app)
     for part in (
         *(language, sign_in, first_time, account, calendar_feed, home, guide, plans, planning, invoices, payments),
-        *(town_hall, families, household, messages, mails, town_calendar, attendance),
-        *(runs, tariffs, till, credit_days, reminders, bank_payments, bank_journal, webhooks, api_guide, assets),
+        *(town_hall, design, families, household, messages, mails, town_calendar, attendance),
+        *(runs, tariffs, till, credit_days, reminders, bank_payments, bank_journal, webhooks, api_guide, assets, town),
     ):
         app.add_routes(part.routes)
     app.add_routes(v1.routes())

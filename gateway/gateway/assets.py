@@ -47,6 +47,8 @@ def _read_all() -> dict[str, Asset]:
 
 
 ASSETS = _read_all()
+ICONS = re.findall(r'symbol id="([a-z-]+)"', ASSETS["icons.svg"].body.decode())
+"""The names of the signs, as the sprite has them."""
 
 routes = web.RouteTableDef()
 

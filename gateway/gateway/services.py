@@ -96,11 +96,15 @@ class Services:
         kept = self._tokens.items()
         self._tokens = {key: value for key, value in kept if value[0].identity.session_id != session_id}
 
+    def kept(self, session: str, audience: str) -> Token | None:
+        """The token that was asked for a moment ago, if one was."""
+        known = self._tokens.get((session, audience))
+        return known[0] if known and known[1] > time.monotonic() else None
+
     async def token(self, session: str, audience: str) -> Token:
         """A token for one service; ``SignedOut`` when the session is over."""
-        known = self._tokens.get((session, audience))
-        if known and known[1] > time.monotonic():
-            return known[0]
+        if kept := self.kept(session, audience):
+            return kept
         try:
             wish = TokenWish(session=session, audience=audience)
             _, raw = await self.raw("auth", "POST", "/tokens", json=wish.model_dump())

@@ -26,7 +26,17 @@ KEYWORDS = {"_": None, "N_": None, "ngettext": (1, 2)}
 OTHERS = sorted(set(Language) - {Language.FR})
 STAFF_TEMPLATES = {
     *("account", "activity", "attendance", "bank_journal", "bank_payment", "bank_payments", "calendar", "credit_days"),
-    *("families", "household", "household_enrolments", "import", "mails", "messages", "reminders", "remittances"),
+    *(
+        "design",
+        "families",
+        "household",
+        "household_enrolments",
+        "import",
+        "mails",
+        "messages",
+        "reminders",
+        "remittances",
+    ),
     *("run", "runs", "staff_pages", "tariffs", "till", "town_hall"),
 }
 DEVELOPERS_TEMPLATES = {"api"}

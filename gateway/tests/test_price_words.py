@@ -43,7 +43,7 @@ def test_every_reason_has_its_words() -> None:
 
 def test_in_french() -> None:
     assert plain(made_by(PRICE)) == (
-        "Cantine 2026 · QF 1 245,50 depuis le 01/09/2026 · taux d'effort 0,565 % · habitants · 2e enfant −10 %"
+        "QF 1 245,50 depuis le 01/09/2026 · taux d'effort 0,565 % · habitants · 2e enfant −10 %"
     )
     assert plain(by_attendance(RULES)) == (
         "D'après le pointage : absence justifiée non facturée · absence non justifiée 50 % du prix, sauf 1 par mois · "
@@ -51,11 +51,10 @@ def test_in_french() -> None:
     )
 
 
-def test_in_english_the_rule_keeps_the_name_that_the_town_hall_gave_it() -> None:
+def test_in_english() -> None:
     languages.speak(Language.EN)
     assert plain(made_by(PRICE)) == (
-        "Cantine 2026 · family quotient 1,245.50 since 1 Sept 2026 · 0.565% of the quotient · residents · "
-        "child number 2: −10%"
+        "family quotient 1,245.50 since 1 Sept 2026 · 0.565% of the quotient · residents · child number 2: −10%"
     )
     assert plain(by_attendance(RULES)) == (
         "By attendance: justified absence not charged · unjustified absence 50% of the price, but for 1 a month · "

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from playwright.async_api import Page, async_playwright
 
+from contracts.model import Language
 from local_stack import demo
 from local_stack.packages import chromium
 from local_stack.stack import Stack
@@ -21,6 +22,7 @@ from local_stack.stack import Stack
 ROOT = Path(__file__).parents[2]
 GATEWAY = ROOT / "gateway" / "gateway"
 TEXT, MADE_OF = GATEWAY / "guide" / "parents.md", GATEWAY / "guide" / "pictures.json"
+ENGLISH = GATEWAY / "guide" / "parents.en.md"
 IMAGES = GATEWAY / "static" / "guide"
 WRITTEN = ROOT / "docs" / "guide-parents.md"
 PICTURES = {
@@ -36,6 +38,7 @@ PICTURES = {
     "account": ("compte", "my_account"),
 }
 """By the tour's name of a page: the picture's, and the template's."""
+TOURS = ((Language.FR, IMAGES, "demo01"), (Language.EN, IMAGES / "en", "demo04"))
 SCRIPT = re.compile(r'asset\("(\w+\.js)"\)')
 
 
@@ -56,27 +59,31 @@ def as_in_docs() -> str:
 
 
 async def take(stack: Stack) -> None:
-    """Every picture of the guide."""
-
-    async def shoot(name: str, page: Page) -> None:
-        if name in PICTURES:
-            await page.screenshot(path=IMAGES / f"{PICTURES[name][0]}.png")
-
+    """Every picture of the guide, in each language."""
     path = await asyncio.to_thread(chromium)
     tour = runpy.run_path(str(Path(__file__).parent / "screenshots.py"))
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=str(path), args=tour["ARGUMENTS"])
-        context = await browser.new_context(
-            viewport={"width": 390, "height": 760}, device_scale_factor=1.5, locale="fr-FR", color_scheme="light"
-        )
-        await tour["tour"](await context.new_page(), stack, "demo01", shoot)
+        for language, folder, identifier in TOURS:
+
+            async def shoot(name: str, page: Page, folder: Path = folder) -> None:
+                if name in PICTURES:
+                    await page.screenshot(path=folder / f"{PICTURES[name][0]}.png")
+
+            context = await browser.new_context(
+                viewport={"width": 390, "height": 760}, device_scale_factor=1.5, locale="fr-FR", color_scheme="light"
+            )
+            await tour["tour"](await context.new_page(), stack, identifier, shoot, language)
+            await context.close()
         await browser.close()
 
 
 async def main() -> None:
     """Start a portal, take the pictures, forget the portal."""
-    for picture, _ in PICTURES.values():
-        (IMAGES / f"{picture}.png").touch()  # the portal starts with every picture that its guide names
+    for _, folder, _ in TOURS:
+        folder.mkdir(exist_ok=True)
+        for picture, _ in PICTURES.values():
+            (folder / f"{picture}.png").touch()  # the portal starts with every picture that its guide names
     stack = Stack(Path(tempfile.mkdtemp(prefix="preau-guide-")), durable=False)
     try:
         await stack.start()

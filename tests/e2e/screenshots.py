@@ -42,6 +42,7 @@ TOWN_HALL = {
     "journal": "paiements/journal",
     "messages": "messages",
     "mails": "courrier",
+    "style": "style",
 }
 
 REMITTANCE = "Date;Montant;Refdet\n24/11/2026;42,50;A1B2C3D4E5\n24/11/2026;7,00;F6G7H8\n"

@@ -15,7 +15,6 @@ from chassis.http import json_response, path_month, path_uuid, read_body
 from contracts.api.auth import CodeGiven, SessionKey, SignedIn, SignIn
 from contracts.api.payment_gateway import PaymentWish
 from contracts.failures import Forbidden, TooMany, Unauthenticated
-from contracts.identity import Identity
 from gateway.api.limits import LIMITS
 from gateway.api.openapi import DOCUMENT
 from gateway.api.operations import OPERATIONS, AccessCodesTyped, OneTimeCodeTyped, Operation
@@ -109,8 +108,8 @@ async def sign_out(request: web.Request) -> web.Response:
 
 async def who_am_i(request: web.Request) -> web.Response:
     """The person of the session."""
-    person: Identity = (await request.app[SERVICES].token(session_of(request), "planning")).identity
-    return json_response(person, headers=PRIVATE)
+    token = await request.app[SERVICES].token(session_of(request), "planning")
+    return json_response(token.identity, headers=PRIVATE)
 
 
 async def pay(request: web.Request) -> web.Response:

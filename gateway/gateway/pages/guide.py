@@ -11,8 +11,9 @@ from markupsafe import Markup, escape
 
 from contracts.failures import Unavailable
 from contracts.identity import Identity
+from contracts.model import Language
 from gateway.assets import asset_url
-from gateway.languages import N_, _
+from gateway.languages import N_, _, language
 from gateway.pages.rendering import page, signed_in
 from gateway.services import SignedOut, SignInUnfinished
 from gateway.settings import SETTINGS
@@ -24,20 +25,23 @@ routes = web.RouteTableDef()
 
 def _picture(self: RendererHTML, tokens: list[Token], index: int, options: OptionsDict, env: EnvType) -> str:
     """A picture of ``static/guide``, at the address that names its content."""
-    name = f"guide/{tokens[index].attrs['src']}"
+    name = f"guide/{env['folder']}{tokens[index].attrs['src']}"
     tokens[index].attrs.update(src=asset_url(name), loading="lazy")
     return self.image(tokens, index, options, env)
 
 
-def _read(name: str) -> str:
-    """Our own text as HTML."""
+def _read(name: str, language: Language) -> str:
+    """Our own text as HTML, its pictures those of its language."""
+    is_french = language is Language.FR
     markdown = MarkdownIt("commonmark", {"html": False})
     markdown.add_render_rule("image", _picture)
-    text: str = markdown.render((GUIDE / name).read_text(encoding="utf-8"))
+    written = (GUIDE / f"{name}.{'md' if is_french else f'{language}.md'}").read_text(encoding="utf-8")
+    text: str = markdown.render(written, {"folder": "" if is_french else f"{language}/"})
     return text
 
 
-GUIDE_HTML, STATEMENT_HTML = _read("parents.md"), _read("accessibility.md")
+GUIDES = {each: _read("parents", each) for each in Language}
+STATEMENTS = {each: _read("accessibility", each) for each in Language}
 
 
 async def _somebody(request: web.Request) -> Identity | None:
@@ -48,19 +52,21 @@ async def _somebody(request: web.Request) -> Identity | None:
         return None
 
 
-async def _show(request: web.Request, title: str, text: str) -> web.Response:
-    return page(request, "guide.html", await _somebody(request), title=_(title), text=Markup(text))  # noqa: S704 - ours
+async def _show(request: web.Request, title: str, texts: dict[Language, str], **values: object) -> web.Response:
+    person = await _somebody(request)  # from here on it is known which language is read
+    text = Markup(texts[language()].format(**values) if values else texts[language()])  # noqa: S704 - ours
+    return page(request, "guide.html", person, title=_(title), text=text)
 
 
 @routes.get("/aide")
 async def guide(request: web.Request) -> web.Response:
     """The guide, by the portal's own chapters."""
-    return await _show(request, N_("Aide"), GUIDE_HTML)
+    return await _show(request, N_("Aide"), GUIDES)
 
 
 @routes.get("/accessibilite")
 async def accessibility(request: web.Request) -> web.Response:
     """The statement that French law asks of a public site (decree 2019-768)."""
     settings = request.app[SETTINGS]
-    text = STATEMENT_HTML.format(town=escape(settings.town_name), url=escape(settings.public_url))
-    return await _show(request, N_("Accessibilité"), text)
+    about = {"town": escape(settings.town_name), "url": escape(settings.public_url)}
+    return await _show(request, N_("Accessibilité"), STATEMENTS, **about)

@@ -10,12 +10,14 @@ from contracts.model import Language
 from gateway.pages.rendering import (
     checked_form,
     chosen_language,
+    cookie_name,
     keep_language,
     see,
     session_of,
     speak_to,
 )
 from gateway.services import SERVICES, SignedOut, SignInUnfinished, Told, or_none
+from gateway.settings import SETTINGS
 
 routes = web.RouteTableDef()
 
@@ -37,8 +39,13 @@ def preferred(accepted: str) -> Language:
 
 @web.middleware
 async def in_language(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Speak to whoever asks; once it is known who that is, ``signed_in`` knows better."""
-    speak_to(request, preferred(request.headers.get("Accept-Language", "")))
+    """Speak to whoever asks; once it is known who that is, ``signed_in`` knows better.
+
+    Whose token is still at hand is known already: so is the language of a page that is not found.
+    """
+    session = request.cookies.get(cookie_name(request.app[SETTINGS]), "")
+    known = request.app[SERVICES].kept(session, "planning")
+    speak_to(request, known.locale if known else preferred(request.headers.get("Accept-Language", "")))
     return await handler(request)
 
 

@@ -20,8 +20,8 @@ REASONS = {
 
 
 def made_by(price: Price) -> str:
-    """The rule, as the town hall named it, and what it found of the household."""
-    return " · ".join((price.rule, *map(_reason, price.reasons)))
+    """What the rule found of the household; empty when it asks nothing of it."""
+    return " · ".join(map(_reason, price.reasons))
 
 
 def _reason(reason: PriceReason) -> str:

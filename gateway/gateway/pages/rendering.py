@@ -19,6 +19,7 @@ from gateway import languages
 from gateway.assets import asset_url
 from gateway.services import SERVICES, SignedOut
 from gateway.settings import SETTINGS, Settings
+from gateway.town import FACE
 
 NONCE_BYTES = 8
 OF_ACCOUNT = "compte"
@@ -32,6 +33,12 @@ def markdown(text: str) -> Markup:
     return Markup(_MARKDOWN.render(text))  # noqa: S704 - the renderer escapes, html is off
 
 
+def icon(name: str) -> Markup:
+    """A sign of the sprite, beside the word that says the same."""
+    address = f"{asset_url('icons.svg')}#{name}"
+    return Markup('<svg class="icon icon-{}" aria-hidden="true"><use href="{}"/></svg>').format(name, address)
+
+
 templates = jinja2.Environment(
     loader=jinja2.PackageLoader("gateway"),
     autoescape=True,
@@ -39,7 +46,7 @@ templates = jinja2.Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-templates.globals.update(asset=asset_url, _=languages.marked, ngettext=languages.marked_count)
+templates.globals.update(asset=asset_url, icon=icon, _=languages.marked, ngettext=languages.marked_count)
 templates.globals.update(language=languages.language, weekday=languages.weekday)
 templates.filters.update(
     euros=languages.euros,
@@ -132,6 +139,7 @@ def page(
     """A page; ``person`` is who is signed in."""
     common = {
         "town": request.app[SETTINGS].town_name,
+        "face": request.app[FACE],
         "person": person,
         "form_token": form_token(request),
         "new_key": lambda: uuid4().hex,

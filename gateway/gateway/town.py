@@ -1,0 +1,64 @@
+"""The town's own face on every page: its crest and its colour, from the settings, kept by browsers as any asset."""
+
+import hashlib
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from gateway.assets import YEAR
+from gateway.settings import CREST_KINDS, Settings
+
+
+@dataclass(frozen=True)
+class Face:
+    """What is served of the town: a style with its colour, and its crest if it gave one; each named by its content."""
+
+    style: bytes
+    crest: bytes | None
+    crest_kind: str
+
+    @property
+    def style_url(self) -> str:
+        return f"/town.css?v={_version(self.style)}"
+
+    @property
+    def crest_url(self) -> str | None:
+        return f"/crest?v={_version(self.crest)}" if self.crest else None
+
+
+def _version(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:12]
+
+
+def face_of(settings: Settings) -> Face:
+    """Read at start."""
+    style, path = f":root {{ --town: {settings.town_colour}; }}\n".encode(), settings.town_crest
+    return Face(style, path.read_bytes(), CREST_KINDS[path.suffix.lower()]) if path else Face(style, None, "")
+
+
+FACE = web.AppKey("face", Face)
+
+routes = web.RouteTableDef()
+
+
+def _kept(request: web.Request, content: bytes, kind: str) -> web.Response:
+    is_named = request.query.get("v") == _version(content)
+    headers = {"Cache-Control": YEAR if is_named else "no-cache", "ETag": f'"{_version(content)}"'}
+    if request.headers.get("If-None-Match") == headers["ETag"]:
+        return web.Response(status=304, headers=headers)
+    return web.Response(body=content, content_type=kind, headers=headers)
+
+
+@routes.get("/town.css")
+async def style(request: web.Request) -> web.Response:
+    """The town's colour, as a style."""
+    return _kept(request, request.app[FACE].style, "text/css")
+
+
+@routes.get("/crest")
+async def crest(request: web.Request) -> web.Response:
+    """The town's crest; an SVG's scripts, if it had any, are nothing under our content security policy."""
+    face = request.app[FACE]
+    if face.crest is None:
+        raise web.HTTPNotFound
+    return _kept(request, face.crest, face.crest_kind)
