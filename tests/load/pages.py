@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 import aiohttp
 from ground.measuring import hashes_a_second, percentile, portal, row, sql
-from ground.parents import Crowd, NotServed, Parent, each_of, quiet, settle
+from ground.parents import Crowd, NotServed, Parent, as_if_long_there, each_of, quiet, settle
 from ground.visits import weigh
 
 from gateway.assets import asset_url
@@ -136,6 +136,7 @@ async def main(parents_count: int) -> None:
         await crowd.choose_month(parents[0])
         await each_of(parents, crowd.prepare)
         await quiet(stack)
+        await as_if_long_there(stack)
         cores, load = os.cpu_count(), os.getloadavg()[0]
         row(f"{parents_count} parents at once", f"on loopback, on the portal's own {cores} cores (load {load:.1f})")
         await under_load(crowd)

@@ -184,6 +184,12 @@ async def settle(stack: Stack, http: aiohttp.ClientSession, parents: Sequence[Pa
     await demo.owe(stack, OWED)
 
 
+async def as_if_long_there(stack: Stack) -> None:
+    """Bring PostgreSQL's statistics up to date, as autovacuum does within minutes; this town is younger than that."""
+    for service in SERVICES:
+        await sql(stack, service, "VACUUM ANALYZE")
+
+
 async def quiet(stack: Stack) -> None:
     """Wait until what was done so far has no work left: events said, PDFs made, mails sent."""
     for service in SERVICES:
