@@ -1,4 +1,8 @@
-"""All that decides about a child's days, read by one statement: what it says was true at one instant."""
+"""All that decides about a child's days, read by one statement: what it says was true at one instant.
+
+The places of a school are counted in a grouped LATERAL, which PostgreSQL cannot turn around: without such places no
+booking of another child is read, whatever its statistics say.
+"""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -25,11 +29,12 @@ SELECT c.*,
         AND (w.day BETWEEN $3 AND $4 OR w.offered_until IS NOT NULL)) AS ranks,
     ARRAY(SELECT (o.activity_id, o.day, o.booked + o.held) FROM enrolment e JOIN occupation o USING (activity_id)
         WHERE e.household_id = $1 AND e.child_id = $2 AND o.day BETWEEN $3 AND $4) AS occupation,
-    ARRAY(SELECT (b.activity_id, b.day, count(*)) FROM enrolment e JOIN activity a USING (activity_id)
-        JOIN booking b USING (activity_id)
-        JOIN household_child s ON s.household_id = b.household_id AND s.child_id = b.child_id AND s.school = c.school
-        WHERE e.household_id = $1 AND e.child_id = $2 AND a.school_capacities ? c.school
-        AND b.booked AND b.day BETWEEN $3 AND $4 GROUP BY b.activity_id, b.day) AS of_school,
+    ARRAY(SELECT (e.activity_id, taken.day, taken.count) FROM enrolment e JOIN activity a USING (activity_id)
+        CROSS JOIN LATERAL (SELECT b.day, count(*) FROM booking b
+            JOIN household_child s ON s.household_id = b.household_id AND s.child_id = b.child_id
+            WHERE b.activity_id = e.activity_id AND s.school = c.school AND b.booked AND b.day BETWEEN $3 AND $4
+            GROUP BY b.day) AS taken
+        WHERE e.household_id = $1 AND e.child_id = $2 AND a.school_capacities ? c.school) AS of_school,
     ARRAY(SELECT (w.activity_id, w.day, count(*)) FROM waiting w JOIN activity a USING (activity_id)
         JOIN household_child s ON s.household_id = w.household_id AND s.child_id = w.child_id AND s.school = c.school
         WHERE w.offered_until IS NOT NULL AND a.school_capacities ? c.school
