@@ -1,6 +1,7 @@
 """Who waits gets the freed place: in order, once, and only while it can be given."""
 
 import asyncio
+import json
 from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
@@ -13,6 +14,7 @@ from chassis.clock import now
 from chassis.testing import eventually
 from contracts.events.billing import ResidenceChanged, ResidenceFrom
 from planning.app import build
+from planning.store.situations import SITUATION
 
 
 @pytest.mark.timeout(600)
@@ -298,3 +300,22 @@ async def test_a_day_closed_for_one_school_gives_its_places_to_who_waits_from_an
     closure = {"day": str(day), "reason": "Sortie", "school": "Prévert", "cancel_bookings": True}
     assert (await town.client.post("/closures", json=closure, headers=town.staff())).status == 201
     assert [(await each.cell(day))["state"] for each in (town, same, other)] == ["closed", "closed", "booked"]
+
+
+async def test_no_other_childs_booking_is_read_where_no_school_has_places_of_its_own(town: Any) -> None:
+    (day, _), *_ = await town.open_days()
+    for family in (town, *[await town.neighbour() for _ in range(3)]):
+        await family.asks((day, True))
+    connection = await asyncpg.connect(town.settings.database_url)
+    try:
+        asked = f"EXPLAIN (ANALYZE, FORMAT JSON) {SITUATION}"
+        plan = await connection.fetchval(asked, town.household, town.child, date.min, date.max)
+    finally:
+        await connection.close()
+    left, loops = [json.loads(plan)[0]["Plan"]], []
+    while left:
+        node = left.pop()
+        left += node.get("Plans", [])
+        loops += [node["Actual Loops"]] if node.get("Alias") == "s" else []
+    assert loops
+    assert set(loops) == {0}
