@@ -83,7 +83,6 @@ async def test_the_till_keeper_decides_of_a_payment_under_review(phone: Page, br
     await goes_to_pay(phone, stack, "demo03")
     await pays(phone)
     await expect(phone.get_by_role("heading", name="Paiement à vérifier")).to_be_visible(timeout=60_000)
-    await faults(stack, amount_offset_cents=0)
     context = await browser.new_context(viewport={"width": 1280, "height": 900}, locale="fr-FR")
     keeper = await context.new_page()
     await sign_in(keeper, stack, "regie")
@@ -91,6 +90,7 @@ async def test_the_till_keeper_decides_of_a_payment_under_review(phone: Page, br
     await keeper.get_by_role("link", name="À vérifier").click()
     await keeper.get_by_role("button", name="Réinterroger la banque").click()
     await expect(keeper.get_by_role("status")).to_contain_text("réinterrogée")
+    await faults(stack, amount_offset_cents=0)  # not before: the answer to the question is what is confirmed
     await keeper.get_by_label("Confirmer").check()
     await keeper.get_by_label("Motif").fill("la banque a encaissé un euro de moins")
     await keeper.get_by_label("Preuve").fill("relevé du jour, ligne 3")

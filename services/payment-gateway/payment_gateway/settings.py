@@ -86,7 +86,10 @@ class PayboxAccount(BaseModel):
 class StripeAccount(BaseModel):
     """One account at Stripe. ``label`` ends the webhook's address; ``tills`` name whose money it takes.
 
-    ``secret_key`` says the mode; ``webhook_secret`` is that of the webhook ``…/webhooks/stripe-<label>``.
+    ``secret_key`` says the mode; ``webhook_secret`` is that of the webhook ``…/webhooks/stripe-<label>``, which wants
+    the events ``checkout.session.completed``, ``checkout.session.expired``, ``checkout.session.async_payment_failed``,
+    ``checkout.session.async_payment_succeeded``, ``charge.refunded``, ``charge.dispute.created``,
+    ``charge.dispute.closed``, ``refund.failed`` and ``refund.updated``.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)

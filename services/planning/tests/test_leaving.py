@@ -101,3 +101,22 @@ async def test_a_child_that_leaves_one_household_gives_its_days_back_and_its_sib
     await eventually(is_free)
     assert (await town.cell(day, sibling))["state"] == "booked"
     assert await booked(town) == [day]
+
+
+async def test_a_day_that_was_kept_is_cancelled_when_the_town_closes_it(town: Any) -> None:
+    (late, _), *_ = await town.open_days()
+    await kitchen_has(town, late)
+    gone = {"version": 9, "reference": "F-1", "name": "Famille", "address": ("1 rue",), "active": False}
+    await town.probe.publish(HouseholdChanged(household_id=town.household, children=(), **gone))
+
+    async def has_left() -> bool:
+        return not (await town.get(f"/households/{town.household}/children"))["children"]
+
+    await eventually(has_left)
+    closure = {"day": str(late), "reason": "Grève"}
+    told = await (await town.client.post("/closures", json=closure, headers=town.staff())).json(content_type=None)
+    assert (told["code"], told["bookings"]) == ("day_has_bookings", 1)
+    closure["cancel_bookings"] = True
+    done = await town.client.post("/closures", json=closure, headers=town.staff())
+    assert (await done.json())["cancelled"] == 1
+    assert await booked(town) == []

@@ -287,3 +287,14 @@ async def test_the_database_refuses_a_place_beyond_those_of_a_school_whatever_as
         await connection.execute(insert, elsewhere.household, elsewhere.child, elsewhere.activity, day, True)
     finally:
         await connection.close()
+
+
+async def test_a_day_closed_for_one_school_gives_its_places_to_who_waits_from_another(town: Any) -> None:
+    (day, _), *_ = await town.open_days()
+    await town.put(f"/activities/{town.activity}", town.every_day_activity(capacity=1))
+    same, other = await town.neighbour(), await town.neighbour(school="Curie")
+    for family in (town, same, other):
+        await family.asks((day, True))
+    closure = {"day": str(day), "reason": "Sortie", "school": "Prévert", "cancel_bookings": True}
+    assert (await town.client.post("/closures", json=closure, headers=town.staff())).status == 201
+    assert [(await each.cell(day))["state"] for each in (town, same, other)] == ["closed", "closed", "booked"]

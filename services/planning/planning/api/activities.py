@@ -1,11 +1,9 @@
 """The town's activities and the days they are closed."""
 
-from itertools import groupby
 from uuid import UUID
 
 from aiohttp import web
 
-from chassis import outbox
 from chassis.clock import now, today
 from chassis.database import DATABASE, Transaction
 from chassis.http import json_response, path_day, path_uuid, read_body
@@ -20,14 +18,11 @@ from contracts.api.planning import (
     ClosureWish,
     SchoolDayWish,
 )
-from contracts.events.planning import BookedDay, Channel
+from contracts.events.planning import Channel
 from contracts.identity import Permission
-from planning.api.changing import situation_of
-from planning.domain.bookings import booked_day, told
 from planning.domain.failures import DayHasBookings, NoSuchActivity
 from planning.settings import SETTINGS
-from planning.store import bookings, calendars, history, households, places, waiting
-from planning.store.bookings import Attending
+from planning.store import bookings, calendars, places
 
 NOWHERE = UUID(int=0)
 """The id of an activity that is not saved yet."""
@@ -117,32 +112,7 @@ async def post_closure(request: web.Request) -> web.Response:
         if booked and not wish.cancel_bookings:
             raise DayHasBookings("the day is booked", bookings=booked)
         is_new = await calendars.add_closure(tx, wish)
-        await waiting.close(tx, wish.day, wish.activity_id, wish.school)
-        await _cancel(request, tx, wish, gone, by=person.subject_id)
+        zone, by = request.app[SETTINGS].school_zone, person.subject_id
+        await places.free(tx, zone, gone, channel=Channel.AUTOMATIC, by=by, at=now(), reason=wish.reason)
     answer = Closure(**wish.model_dump(), cancelled=booked)
     return json_response(answer, status=201 if is_new else 200)
-
-
-async def _cancel(request: web.Request, tx: Transaction, wish: ClosureWish, gone: list[Attending], *, by: UUID) -> None:
-    """Cancel what is booked or waited for on a day that closes; billing gives credit, families are told by event."""
-    await bookings.lock_occupation(tx, sorted({(each.activity_id, wish.day) for each in gone}))
-    await households.lock_children(tx, {each.child_id for each in gone})
-    at = now()
-    for (household_id, child_id), group in groupby(gone, key=lambda each: (each.household_id, each.child_id)):
-        found = await situation_of(request, tx, household_id, child_id, (wish.day, wish.day))
-        lists: dict[bool, list[BookedDay]] = {True: [], False: []}
-        for each in group:
-            lists[each.waits].append(booked_day(found.activities[each.activity_id], wish.day, booked=False))
-        event = told(
-            found,
-            tuple(lists[False]),
-            found.version + 1,
-            channel=Channel.AUTOMATIC,
-            by=by,
-            at=at,
-            waited=tuple(lists[True]),
-            reason=wish.reason,
-        )
-        await bookings.save_changes(tx, event)
-        await history.add_waiting(tx, event, event.waited)
-        await outbox.add(tx, event)

@@ -1,12 +1,12 @@
 """Bookings and the places they take."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import date
 from uuid import UUID
 
 from chassis.database import Transaction
 from contracts.events.planning import BookedDay, BookingsChanged
+from planning.store.households import DayLeft
 
 
 async def share_calendar(tx: Transaction) -> None:
@@ -77,30 +77,20 @@ def _columns(days: Sequence[BookedDay]) -> tuple[list[UUID], list[date], list[bo
     return [day.activity_id for day in days], [day.day for day in days], [day.booked for day in days]
 
 
-@dataclass(frozen=True)
-class Attending:
-    """A child booked on a day of an activity, or waiting for it."""
-
-    household_id: UUID
-    child_id: UUID
-    activity_id: UUID
-    waits: bool
-
-
-async def attending(tx: Transaction, day: date, activity_id: UUID | None, school: str | None) -> list[Attending]:
-    """Who is booked on a day or waits for it, in the order in which children are locked."""
+async def attending(tx: Transaction, day: date, activity_id: UUID | None, school: str | None) -> list[DayLeft]:
+    """Who is booked on a day or waits for it, in the order in which children are locked; whoever left included."""
     rows = await tx.fetch(
-        "SELECT household_id, child_id, activity_id, waits FROM ("
-        "SELECT household_id, child_id, activity_id, false AS waits FROM booking WHERE day = $1 AND booked UNION ALL "
-        "SELECT household_id, child_id, activity_id, true FROM waiting WHERE day = $1) b "
-        "JOIN household_child c USING (household_id, child_id) WHERE c.present "
-        "AND ($2::uuid IS NULL OR activity_id = $2) AND ($3::text IS NULL OR c.school = $3) "
+        "SELECT b.*, c.first_name, a.label FROM ("
+        "SELECT household_id, child_id, activity_id, day, false AS waits FROM booking WHERE day = $1 AND booked "
+        "UNION ALL SELECT household_id, child_id, activity_id, day, true FROM waiting WHERE day = $1) b "
+        "JOIN household_child c USING (household_id, child_id) JOIN activity a USING (activity_id) "
+        "WHERE ($2::uuid IS NULL OR activity_id = $2) AND ($3::text IS NULL OR c.school = $3) "
         "ORDER BY child_id, household_id, activity_id",
         day,
         activity_id,
         school,
     )
-    return [Attending(**row) for row in rows]
+    return [DayLeft.of(row) for row in rows]
 
 
 async def booked_days(tx: Transaction, activity_id: UUID, first: date) -> dict[date, int]:

@@ -50,7 +50,14 @@ async def grant_waited(tx: Transaction, zone: str, activity_id: UUID, first: dat
 
 
 async def free(
-    tx: Transaction, zone: str, left: Sequence[DayLeft], *, channel: Channel, by: UUID, at: datetime
+    tx: Transaction,
+    zone: str,
+    left: Sequence[DayLeft],
+    *,
+    channel: Channel,
+    by: UUID,
+    at: datetime,
+    reason: str | None = None,
 ) -> None:
     """Cancel days and leave lists, child by child, and give the places on; nobody books meanwhile:
     the calendar is held, or nothing but one slot is touched, whose places are locked."""
@@ -60,6 +67,7 @@ async def free(
     await households.lock_children(tx, {each.child_id for each in left} | {each.child_id for each in heads})
     for (household_id, child_id), group in groupby(left, key=lambda each: (each.household_id, each.child_id)):
         days = list(group)
+        waited = tuple(_cancelled(each) for each in days if each.waits)
         event = BookingsChanged(
             household_id=household_id,
             child_id=child_id,
@@ -69,11 +77,14 @@ async def free(
             changed_by=by,
             changed_at=at,
             days=tuple(_cancelled(each) for each in days if not each.waits),
+            waited=waited if reason else (),
+            reason=reason,
         )
         await bookings.save_changes(tx, event)
-        await history.add_waiting(tx, event, [_cancelled(each) for each in days if each.waits])
-        await waiting.leave(tx, child_id, [(each.activity_id, each.day) for each in days if each.waits])
-        if event.days:
+        if waited:
+            await history.add_waiting(tx, event, waited)
+            await waiting.leave(tx, child_id, [(each.activity_id, each.day) for each in waited])
+        if event.days or event.waited:
             await outbox.add(tx, event)
     await grant(tx, zone, slots, at=at)
 

@@ -81,21 +81,6 @@ async def leave(tx: Transaction, child_id: UUID, slots: Collection[Slot]) -> Non
     )
 
 
-async def close(tx: Transaction, day: date, activity_id: UUID | None, school: str | None) -> None:
-    """Nobody waits for a closed day, and no place of it is held."""
-    await tx.execute(
-        "WITH gone AS (DELETE FROM waiting w USING household_child c WHERE c.household_id = w.household_id "
-        "AND c.child_id = w.child_id AND w.day = $1 AND ($2::uuid IS NULL OR w.activity_id = $2) "
-        "AND ($3::text IS NULL OR c.school = $3) RETURNING w.activity_id, w.day, w.offered_until), "
-        "freed AS (SELECT activity_id, day, count(*)::int AS places FROM gone WHERE offered_until IS NOT NULL "
-        "GROUP BY 1, 2) UPDATE occupation o SET held = o.held - f.places FROM freed f "
-        "WHERE o.activity_id = f.activity_id AND o.day = f.day",
-        day,
-        activity_id,
-        school,
-    )
-
-
 async def heads(tx: Transaction, wanted: Mapping[Slot, int]) -> list[Waiter]:
     """The first of each list: as many as ``wanted`` and a few to spare, in case the first may not have the place.
 
