@@ -19,7 +19,7 @@ read, laid_over, rendered, of_kind = (OF_CHART[name] for name in ("read", "laid_
 pod, container, environment, secret_files = (
     OF_CHART[name] for name in ("pod", "container", "environment", "secret_files")
 )
-OF_OPERATORS = {"Cluster", "Database", "RabbitmqCluster", "ServiceMonitor"}
+OF_OPERATORS = {"Cluster", "Database", "RabbitmqCluster", "ServiceMonitor", "PrometheusRule"}
 BOTH = pytest.mark.parametrize("values", [TOWN, WITH_SERVERS], ids=["own servers", "servers of the cluster"])
 
 
@@ -160,7 +160,8 @@ def test_only_a_set_up_sees_the_account_that_may_declare() -> None:
 def test_servers_of_the_release_come_first_and_alone() -> None:
     with pytest.raises(helm_python.HelmRenderError, match="programs=false"):
         rendered(WITH_SERVERS, is_install=True)
-    first = rendered(laid_over(WITH_SERVERS, {"programs": False}), is_install=True)
+    alone = {"programs": False, "prometheusRule": {"enabled": False}}
+    first = rendered(laid_over(WITH_SERVERS, alone), is_install=True)
     assert {each["kind"] for each in first} == {"Cluster", "Database", "RabbitmqCluster", "NetworkPolicy"}
     for each in first:
         if each["kind"] != "NetworkPolicy":
@@ -244,7 +245,9 @@ def test_the_portal_opens_by_tls_under_its_own_name_and_its_figures_are_the_aler
         if monitor["spec"]["selector"]["matchLabels"].items() <= each["metadata"]["labels"].items()
     ]
     assert len(watched) == len(PROGRAMS)
-    alerts = (ROOT / "deploy/observability/alerts.yaml").read_text(encoding="utf-8")
+    (rules,) = of_kind(manifests, "PrometheusRule").values()
+    assert rules["spec"] == read("deploy/observability/alerts.yaml")
+    alerts = json.dumps(rules["spec"], ensure_ascii=False).replace('\\"', '"')
     (job,) = {each["metadata"]["labels"][monitor["spec"]["jobLabel"]] for each in watched}
     assert f'up{{job="{job}"}}' in alerts
 
