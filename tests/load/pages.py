@@ -25,6 +25,15 @@ from gateway.assets import asset_url
 
 SECONDS = float(os.environ.get("SECONDS", "5"))
 HOP_PARENTS = 20
+PARTS = {
+    "gateway": "gateway alone: calls, reading, render",
+    "planning children": "planning, the household's children",
+    "planning month": "planning, the child's month",
+    "billing": "billing, the prices",
+    "auth": "auth, two tokens",
+    "whole": "the page, until the gateway sends it",
+    "parent": "the page, compressed and received",
+}
 
 
 class Answers(NamedTuple):
@@ -89,7 +98,7 @@ async def hops(crowd: Crowd) -> None:
     for turn in ("asked", "kept"):
         for each in chosen:
             name, began = f"hop-{turn}-{each.number:04d}", time.perf_counter()
-            await crowd.planning(each, **{"X-Request-ID": name})
+            await crowd.planning(each, {"X-Request-ID": name})
             waited[name] = (time.perf_counter() - began) * 1000
     await asyncio.sleep(0.5)
     spans: dict[str, dict[str, float]] = defaultdict(lambda: defaultdict(float))
@@ -99,24 +108,13 @@ async def hops(crowd: Crowd) -> None:
             if said.get("event") == "request":
                 part = " month" if "/months/" in said["path"] else " children" if service == "planning" else ""
                 spans[said["correlation_id"]][service + part] += said["milliseconds"]
-    for name, each in spans.items():
-        whole, others = each["gateway"], sum(ms for part, ms in each.items() if part != "gateway")
-        each.update(gateway=whole - others, whole=whole, parent=waited[name])
+    for name, found in spans.items():
+        whole, others = found["gateway"], sum(ms for part, ms in found.items() if part != "gateway")
+        found.update(gateway=whole - others, whole=whole, parent=waited[name])
     row("", "tokens asked for     tokens kept")
     for part, what in PARTS.items():
-        asked, kept = (median(v[part] for k, v in spans.items() if turn in k) for turn in ("asked", "kept"))
+        asked, kept = (median(each[part] for name, each in spans.items() if turn in name) for turn in ("asked", "kept"))
         row(what, f"{asked:13.1f} ms {kept:12.1f} ms" + ("     aim: under 100 ms" if part == "whole" else ""))
-
-
-PARTS = {
-    "gateway": "gateway alone: calls, reading, render",
-    "planning children": "planning, the household's children",
-    "planning month": "planning, the child's month",
-    "billing": "billing, the prices",
-    "auth": "auth, two tokens",
-    "whole": "the page, until the gateway sends it",
-    "parent": "the page, compressed and received",
-}
 
 
 async def main(parents_count: int) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import date, timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -18,6 +18,9 @@ AT_ONCE, OWED = 8, 2
 FREE = re.compile(r'name="shown" value="([\w-]{36}\|[\d-]{10})\|0\|0"')
 TOKEN = re.compile(r'name="form_token" value="(\w+)"')
 VERSION = re.compile(r'name="version" value="(\d+)"')
+CANTEEN = str(demo.id_of(demo.CANTEEN))
+NO_HEADERS: Mapping[str, str] = {}
+Form = Sequence[tuple[str, str]]
 
 
 class NotServed(Exception):  # noqa: N818 - counted, by what it says
@@ -50,10 +53,10 @@ class Crowd:
         self.month, self._anonymous = "", ""
 
     async def open(
-        self, parent: Parent, path: str, says: str, form: Sequence[tuple[str, str]] = (), **headers: str
+        self, parent: Parent, path: str, says: str, form: Form = (), headers: Mapping[str, str] = NO_HEADERS
     ) -> str:
         """A page that says what it should; ``NotServed`` with the status and the title of any other."""
-        cookies = f"preau={parent.session}; preau-appareil={parent.device}" if parent.session else ""
+        cookies = f"preau={parent.session}; preau-appareil={parent.device}"
         sent = {"X-Forwarded-For": parent.address, "Cookie": cookies, **headers}
         url, method = self.stack.gateway_url + path, "POST" if form else "GET"
         async with self._http.request(method, url, data=form or None, headers=sent) as response:
@@ -77,25 +80,31 @@ class Crowd:
 
     async def sign_in_page(self, parent: Parent) -> None:
         """As whoever is not signed in sees it."""
-        device = f"preau-appareil={parent.device}"
-        self._anonymous = TOKEN.findall(await self.open(parent, "/connexion", 'name="identifier"', Cookie=device))[0]
+        device = {"Cookie": f"preau-appareil={parent.device}"}
+        text = await self.open(parent, "/connexion", 'name="identifier"', headers=device)
+        self._anonymous = TOKEN.findall(text)[0]
 
     async def home(self, parent: Parent) -> None:
         await self.open(parent, "/", "Léa")
 
-    async def planning(self, parent: Parent, **headers: str) -> str:
-        return await self.open(parent, self.planning_path(parent), 'id="planning"', **headers)
+    async def planning(self, parent: Parent, headers: Mapping[str, str] = NO_HEADERS) -> str:
+        return await self.open(parent, self.planning_path(parent), 'id="planning"', headers=headers)
 
     async def invoices(self, parent: Parent) -> None:
         await self.open(parent, "/factures", f"{today().year}-")
 
     async def recap(self, parent: Parent) -> None:
         """Change one day's mind."""
-        form = [("form_token", parent.form_token), ("version", parent.version), ("key", uuid4().hex)]
-        form.append(("shown", f"{parent.cell}|{int(parent.is_booked)}|0"))
-        form += [] if parent.is_booked else [("booked", parent.cell)]
+        cells = [("shown", f"{parent.cell}|{int(parent.is_booked)}|0")]
+        cells += [] if parent.is_booked else [("booked", parent.cell)]
+        await self.save(parent, cells)
+        parent.is_booked = not parent.is_booked
+
+    async def save(self, parent: Parent, cells: Form) -> None:
+        """« Valider mes modifications », and the recap."""
+        form = [("form_token", parent.form_token), ("version", parent.version), ("key", uuid4().hex), *cells]
         text = await self.open(parent, self.planning_path(parent), "Enregistré</h2>", form)
-        parent.is_booked, parent.version = not parent.is_booked, VERSION.findall(text)[0]
+        parent.version = VERSION.findall(text)[0]
 
     async def open_month(self, parent: Parent) -> str:
         """The month, whose form belongs to the session and to what was saved so far."""
@@ -104,13 +113,12 @@ class Crowd:
         return text
 
     async def prepare(self, parent: Parent) -> None:
-        """Sign in and book the month but for the first free day: on that one the parent will change its mind."""
+        """Sign in and book the month but for a canteen day: about that one the parent will change its mind."""
         await self.sign_in(parent)
-        parent.cell, *others = FREE.findall(await self.open_month(parent))
-        form = [("form_token", parent.form_token), ("version", parent.version), ("key", uuid4().hex)]
-        form += [(name, f"{each}{end}") for each in others for name, end in (("shown", "|0|0"), ("booked", ""))]
-        text = await self.open(parent, self.planning_path(parent), "Enregistré</h2>", form)
-        parent.version = VERSION.findall(text)[0]
+        free = FREE.findall(await self.open_month(parent))
+        parent.cell = next(each for each in free if each.startswith(CANTEEN))
+        cells = [("shown", f"{each}|0|0") for each in free] + [("booked", each) for each in free if each != parent.cell]
+        await self.save(parent, cells)
 
     def planning_path(self, parent: Parent) -> str:
         return f"/planning/{parent.child_id}/{self.month}"
@@ -126,7 +134,7 @@ class Crowd:
         raise LookupError("no month to come has days to book")
 
 
-async def each_of(parents: Sequence[Parent], do: Callable[[Parent], Awaitable[None]]) -> None:
+async def each_of(parents: Sequence[Parent], do: Callable[[Parent], Awaitable[Any]]) -> None:
     """For every parent, a few at a time."""
     waiting = iter(parents)
 
