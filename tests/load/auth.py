@@ -20,8 +20,8 @@ import aiohttp
 import asyncpg
 import jwt
 from aiohttp import web
-from argon2 import PasswordHasher
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from ground.measuring import hashes_a_second, percentile, rate
 
 from chassis.identity import verify
 from chassis.testing import Tokens
@@ -42,18 +42,9 @@ def say(what: str, figure: str, floor: str = "") -> None:
     print(f"{what:<58} {figure:>16}   {floor}", flush=True)  # noqa: T201 - the figures are the product
 
 
-def percentile(times: list[float], part: float) -> float:
-    """In milliseconds."""
-    return sorted(times)[min(len(times) - 1, int(len(times) * part))] * 1000 if times else float("nan")
-
-
-def rate(work: Callable[[], Any], seconds: float = 2.0) -> float:
-    """How often a second, in one thread."""
-    count, until = 0, time.perf_counter() + seconds
-    while time.perf_counter() < until:
-        work()
-        count += 1
-    return count / seconds
+def milliseconds(times: list[float], part: float) -> float:
+    """What so large a part of them did not take longer than."""
+    return percentile(times, part) * 1000
 
 
 async def tokens() -> None:
@@ -148,14 +139,14 @@ async def under_load(http: aiohttp.ClientSession, url: str) -> None:
     checks, _ = await measure(0)
     say(
         "session check p99, nobody signs in",
-        f"{percentile(checks, 0.99):.1f} ms",
-        f"{percentile(floor, 0.99):.1f} ms bare",
+        f"{milliseconds(checks, 0.99):.1f} ms",
+        f"{milliseconds(floor, 0.99):.1f} ms bare",
     )
     checks, entered = await measure(SIGN_INS_AT_ONCE)
-    alone = rate(lambda: PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1).hash("x"))
+    alone = hashes_a_second()
     say(f"sign-ins / s, {SIGN_INS_AT_ONCE} at once", f"{len(entered) / SECONDS:.0f}", f"{alone:.0f} hashes / s a core")
-    say(f"sign-in p99, {SIGN_INS_AT_ONCE} at once", f"{percentile(entered, 0.99):.0f} ms")
-    say("session check p99 meanwhile", f"{percentile(checks, 0.99):.1f} ms", "aim: under 25 ms")
+    say(f"sign-in p99, {SIGN_INS_AT_ONCE} at once", f"{milliseconds(entered, 0.99):.0f} ms")
+    say("session check p99 meanwhile", f"{milliseconds(checks, 0.99):.1f} ms", "aim: under 25 ms")
     for who, identifier in (("known", STAFF["identifier"]), ("unknown", "nobody-at-all")):
         times = list[float]()
         for number in range(4):
@@ -163,7 +154,7 @@ async def under_load(http: aiohttp.ClientSession, url: str) -> None:
             status = await post(f"{url}/sessions", sign_in(300 + number, "wrong", identifier))
             times.append(time.perf_counter() - start)
             assert status == 401
-        say(f"wrong codes, {who} identifier, median", f"{percentile(times, 0.5):.1f} ms")
+        say(f"wrong codes, {who} identifier, median", f"{milliseconds(times, 0.5):.1f} ms")
 
 
 def families(count: int) -> str:

@@ -1,70 +1,54 @@
-"""Figures of planning: ``python tests/load/month_and_submit.py [CHILDREN]``.
+"""Figures of planning: ``python tests/load/month_and_submit.py [CHILDREN] [CHANGES]``.
 
 A town of 1,000 children by default, each with 200 canteen days booked and 2,000 changes in its history: ten years of
-it. Prints, for the month of a child, for the submit of 20 changes and for the history, what the service answers over
-HTTP, and what the same statements take when sent by asyncpg alone, with as many connections.
+it. ``100000 20`` is a town of 20 million bookings. Prints, for the month of a child, for the submit of 20 changes and
+for the history, what the service answers over HTTP, and what the same statements take when sent by asyncpg alone, with
+as many connections.
 """
 
 import asyncio
-import os
-import secrets
-import shutil
 import sys
-import tempfile
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import date, timedelta
 from pathlib import Path
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import aiohttp
 import asyncpg
-from aiohttp import web
-from aiohttp.test_utils import TestServer
+from ground.measuring import NOTICE, Child, folder_aside, percentile, planning_alone, settle
 
 from chassis.clock import now, today
 from chassis.database import Database
-from chassis.identity import JWKS_PATH
-from chassis.migrations import migrate
 from chassis.testing import Tokens
 from contracts.events.planning import Channel
-from local_stack.ports import any_free
-from local_stack.postgres import PostgresServer
-from local_stack.rabbit import RabbitServer
 from planning.domain.bookings import booked_day, told
-from planning.settings import MIGRATIONS
-from planning.store import bookings, history, households, situations, waiting
+from planning.store import bookings, history, households, situations
 
 ACTIVITY, WORKERS, ROUNDS, LINES = uuid4(), 8, 400, 20
-DAYS_BOOKED, CHANGES_OF_A_CHILD = 200, 2000
+DAYS_BOOKED, CHILDREN, CHANGES = 200, 1000, 2000
 FIRST = today() + timedelta(days=30)
-Child = tuple[UUID, UUID]
 
 
-async def fill(database_url: str, count: int) -> list[Child]:
+async def fill(database_url: str, count: int, changes: int) -> list[Child]:
     """The town, written straight into the tables."""
     connection = await asyncpg.connect(database_url)
-    children = [(uuid4(), uuid4()) for _ in range(count)]
     await connection.execute(
         "INSERT INTO activity VALUES ($1, 'Cantine', 'explicit', '{1,2,3,4,5,6,7}', $2, $3, $4, $4, 10000, 0, "
         "(SELECT array_agg($2::date + n) FROM generate_series(0, 390) n), '{}', NULL, false)",
         ACTIVITY,
         today() - timedelta(days=210),
         today() + timedelta(days=180),
-        '{"days_before": 1, "counting": "calendar_days", "at": "18:00:00", "weekday_before": null, "until": null}',
+        NOTICE,
     )
-    await connection.executemany("INSERT INTO household VALUES ($1, 1)", [(each[0],) for each in children])
-    await connection.executemany(
-        "INSERT INTO household_child (household_id, child_id, first_name, last_name, school, class_name, custody, "
-        "position) VALUES ($1, $2, 'Léa', 'Exemple', 'Prévert', 'CE1', 'free', 0)",
-        children,
-    )
+    children = await settle(connection, count)
     await connection.execute(
         "INSERT INTO enrolment SELECT household_id, child_id, $1, $2, $3 FROM household_child",
         ACTIVITY,
         today() - timedelta(days=210),
         today() + timedelta(days=180),
     )
+    await connection.execute("ALTER TABLE booking DISABLE TRIGGER USER")  # they count; here nothing is full
     await connection.execute(
         "INSERT INTO booking SELECT household_id, child_id, $1, $2::date - n, true, 1 "
         "FROM household_child, generate_series(1, $3::int) n",
@@ -78,8 +62,9 @@ async def fill(database_url: str, count: int) -> list[Child]:
         "now() - n * interval '1 hour' FROM generate_series(1, $3::int) n, household_child",
         ACTIVITY,
         today(),
-        CHANGES_OF_A_CHILD,
+        changes,
     )
+    await connection.execute("ALTER TABLE booking ENABLE TRIGGER USER")
     await connection.execute("VACUUM ANALYZE")
     await connection.close()
     return children
@@ -98,8 +83,7 @@ async def measure(name: str, work: Callable[[int], Awaitable[None]]) -> float:
     began = time.perf_counter()
     await asyncio.gather(*(worker() for _ in range(WORKERS)))
     rate = ROUNDS / (time.perf_counter() - began)
-    spans.sort()
-    p50, p99 = (spans[int(len(spans) * part)] * 1000 for part in (0.5, 0.99))
+    p50, p99 = (percentile(spans, part) * 1000 for part in (0.5, 0.99))
     sys.stdout.write(f"  {name:34} {rate:7.0f}/s   p50 {p50:6.1f} ms   p99 {p99:6.1f} ms\n")
     return rate
 
@@ -150,7 +134,6 @@ async def by_sql(database: Database, children: Sequence[Child]) -> list[float]:
         async with database.transaction() as tx:
             await bookings.share_calendar(tx)
             await bookings.lock_occupation(tx, [(ACTIVITY, day) for day in days])
-            await waiting.heads(tx, {})
             await households.lock_children(tx, {child_id})
             found = await situations.situation(tx, "B", household_id, child_id, days[0], days[-1])
             assert found is not None
@@ -169,73 +152,23 @@ async def by_sql(database: Database, children: Sequence[Child]) -> list[float]:
     ]
 
 
-async def serve(database_url: str, amqp_url: str, auth_url: str) -> tuple[asyncio.subprocess.Process, str]:
-    """Planning as a process of its own."""
-    port = any_free()
-    environment = {
-        **os.environ,
-        "DATABASE_URL": database_url,
-        "AMQP_URL": amqp_url,
-        "AUTH_URL": auth_url,
-        "HTTP_PORT": str(port),
-        "SCHOOL_ZONE": "B",
-        "LOG_LEVEL": "ERROR",
-    }
-    set_up = await asyncio.create_subprocess_exec(sys.executable, "-m", "planning", "migrate", env=environment)
-    assert await set_up.wait() == 0
-    process = await asyncio.create_subprocess_exec(sys.executable, "-m", "planning", env=environment)
-    url = f"http://127.0.0.1:{port}"
-    async with aiohttp.ClientSession() as http:
-        for _ in range(300):
-            try:
-                async with http.get(f"{url}/health/ready") as response:
-                    if response.status == 200:
-                        break
-            except aiohttp.ClientError:
-                pass
-            await asyncio.sleep(0.1)
-    return process, url
-
-
-async def main(folder: Path, count: int) -> None:
+async def main(folder: Path, count: int = CHILDREN, changes: int = CHANGES) -> None:
     """Everything, in servers of its own."""
-    postgres = PostgresServer(folder / "postgresql", password=secrets.token_hex(16))
-    rabbit = RabbitServer(folder / "rabbitmq", password=secrets.token_hex(16), vhosts=["bench"])
-    tokens, process = Tokens(), None
-
-    async def keys(_request: web.Request) -> web.Response:
-        return web.json_response(tokens.jwks())
-
-    authority = web.Application()
-    authority.router.add_get(JWKS_PATH, keys)
-    try:
-        await asyncio.gather(postgres.start(), rabbit.start())
-        database_url = await postgres.ensure_database("planning_bench", password=secrets.token_hex(16))
-        await migrate(database_url, MIGRATIONS)
-        children = await fill(database_url, count)
-        async with TestServer(authority) as server:
-            process, url = await serve(database_url, rabbit.url("bench"), str(server.make_url("")).rstrip("/"))
-            bookings_count, changes_count = count * DAYS_BOOKED, count * CHANGES_OF_A_CHILD
-            sys.stdout.write(f"planning, {bookings_count:,} bookings, {changes_count:,} changes, {WORKERS} at once\n")
-            http = await over_http(url, tokens, children)
-            process.terminate()
-            await process.wait()
-            database = Database(database_url, connections_max=WORKERS)
-            await database.start()
-            sql = await by_sql(database, children)
-            await database.stop()
+    async with planning_alone(folder) as ground:
+        children = await fill(ground.database_url, count, changes)
+        url = await ground.serve()
+        bookings_count, changes_count = count * DAYS_BOOKED, count * changes
+        sys.stdout.write(f"planning, {bookings_count:,} bookings, {changes_count:,} changes, {WORKERS} at once\n")
+        http = await over_http(url, ground.tokens, children)
+        await ground.stop()
+        database = Database(ground.database_url, connections_max=WORKERS)
+        await database.start()
+        sql = await by_sql(database, children)
+        await database.stop()
         shares = ", ".join(f"{ours / raw:.0%}" for ours, raw in zip(http, sql, strict=True))
         sys.stdout.write(f"  HTTP does this share of bare SQL: {shares}\n")
-    finally:
-        if process and process.returncode is None:
-            process.kill()
-        await asyncio.gather(postgres.stop(), rabbit.stop())
 
 
 if __name__ == "__main__":
-    made = Path(tempfile.mkdtemp(prefix="preau-bench-"))
-    made.chmod(0o711)
-    try:
-        asyncio.run(main(made, int(sys.argv[1]) if len(sys.argv) > 1 else 1000))
-    finally:
-        shutil.rmtree(made, ignore_errors=True)
+    with folder_aside() as made:
+        asyncio.run(main(made, *map(int, sys.argv[1:3])))

@@ -12,9 +12,7 @@ import importlib.util
 import json
 import os
 import re
-import shutil
 import sys
-import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -29,6 +27,7 @@ from uuid import UUID, uuid4
 import aiohttp
 import asyncpg
 from aiosmtpd.smtp import SMTP, Envelope, Session
+from ground.measuring import portal, ready, row, sql
 
 from bank_simulator import lyra, paybox, stripe
 from bank_simulator.book import Operation
@@ -179,22 +178,9 @@ class Sink:
         return "250 OK"
 
 
-def row(name: str, text: str) -> None:
-    sys.stdout.write(f"  {name:<36}{text}\n")
-    sys.stdout.flush()
-
-
 def cuts(seconds: Sequence[float]) -> str:
     found = quantiles(seconds, n=100)
     return f"p50 {found[49] * 1000:.0f} ms, p99 {found[98] * 1000:.0f} ms"
-
-
-async def sql(stack: Stack, service: str, query: str, *arguments: Any) -> list[Any]:
-    connection = await asyncpg.connect(stack.databases[service])
-    try:
-        return list(await connection.fetch(query, *arguments))
-    finally:
-        await connection.close()
 
 
 async def begin(stack: Stack, due: Sequence[Due]) -> None:
@@ -432,16 +418,8 @@ async def another(stack: Stack) -> tuple[list[Program], str]:
         await made.start()
         programs.append(made)
     url = f"http://127.0.0.1:{ports['gateway']}"
-    async with aiohttp.ClientSession() as http:
-        for port in ports.values():
-            for _ in range(600):
-                try:
-                    async with http.get(f"http://127.0.0.1:{port}/health/ready") as response:
-                        if response.status == 200:
-                            break
-                except aiohttp.ClientError:
-                    pass
-                await asyncio.sleep(0.1)
+    for port in ports.values():
+        await ready(f"http://127.0.0.1:{port}")
     return programs, url
 
 
@@ -505,19 +483,11 @@ async def measure(stack: Stack) -> None:
     row("the same statements, pgbench", f"{floor:.0f} transactions a second (ratio {ratios})")
 
 
-async def main(folder: Path) -> None:
-    stack = Stack(folder, till=TILL)
-    try:
-        await stack.start()
-        await demo.fill(stack)
+async def main() -> None:
+    async with portal(till=TILL) as stack:
         await measure(stack)
-    finally:
-        await stack.stop()
-        stack.forget()
 
 
 if __name__ == "__main__":
     sys.stdout.write(f"payments at {BANK}, {AT_ONCE} connections\n")
-    made = Path(tempfile.mkdtemp(prefix="preau-bench-"))
-    asyncio.run(main(made))
-    shutil.rmtree(made, ignore_errors=True)
+    asyncio.run(main())
