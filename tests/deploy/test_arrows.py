@@ -138,3 +138,12 @@ def test_a_place_that_nobody_named_is_refused_and_not_opened_to_all(place: str, 
     nowhere = laid_over(TOWN, {"network": {"places": {place: {what: []}}}})
     with pytest.raises(helm_python.HelmRenderError, match=rf"network.places.{place}.{what}"):
         rendered(nowhere)
+
+
+@pytest.mark.parametrize(("setting", "place"), [("SMTP_PORT", "smtp"), ("BOUNCE_IMAP_PORT", "imap")])
+def test_a_mail_server_on_a_port_that_is_shut_is_told_of_before_anything_is_installed(setting: str, place: str) -> None:
+    elsewhere = laid_over(TOWN, {"settings": {"notifier": {setting: 2525}}})
+    with pytest.raises(helm_python.HelmRenderError, match=rf"network.places.{place}.ports.*2525"):
+        rendered(elsewhere)
+    opened = {"network": {"places": {place: {"ports": [{"port": 2525, "protocol": "TCP"}]}}}}
+    assert rendered(laid_over(elsewhere, opened))
