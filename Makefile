@@ -57,8 +57,9 @@ asyncapi: $(READY)  ## write docs/asyncapi.yaml from the contracts
 openapi: $(READY)  ## write docs/openapi.json from the public API's table and the contracts
 	@$(BIN)/python -c 'from gateway.api.openapi import DOCUMENT; print(DOCUMENT.decode())' > docs/openapi.json
 
-configuration: $(READY)  ## write docs/configuration.md from the classes that check the settings
+configuration: $(READY)  ## write docs/configuration.md, and the chart's schema, from the classes that check the settings
 	@$(BIN)/python tests/deploy/configuration.py docs/configuration.md
+	@$(BIN)/python tests/deploy/chart_settings.py deploy/helm/preau/values.schema.json
 
 alerts: $(READY)  ## write deploy/observability/alerts.yaml from the vitals of the services
 	@$(BIN)/python tests/deploy/alerts.py deploy/observability/alerts.yaml

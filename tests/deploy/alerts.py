@@ -42,7 +42,7 @@ def rules() -> str:
             "jobs_failing",
             "increase(preau_job_failures_total[15m]) > 5",
             0,
-            "A job fails again and again: its name is in the label, its error in the log.",
+            "A job fails again and again: its name is in the label `exported_job`, its error in the log.",
         ),
     ]
     return yaml.safe_dump(

@@ -3,6 +3,8 @@
 import importlib.util
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +76,12 @@ def test_a_program_is_given_every_setting_that_has_no_default(
     given = {setting.lower() for setting in compose["services"][name]["environment"]}
     given |= {secret for program, secret in made if program == name} | {"http_port"}  # the image says the port
     assert {setting for setting, field in fields.items() if field.is_required()} <= given
+
+
+def test_the_dockerfile_has_no_known_bad_habit() -> None:
+    hadolint = Path(sys.executable).parent / "hadolint"
+    said = subprocess.run([hadolint, ROOT / "deploy/Dockerfile"], capture_output=True, text=True, check=False)
+    assert (said.returncode, said.stdout) == (0, "")
 
 
 def test_every_volume_and_dependency_is_declared_and_no_secret_is_written_down(compose: dict[str, Any]) -> None:

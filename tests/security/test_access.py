@@ -254,6 +254,10 @@ def _forged(program: Program, person: Identity, good: str) -> dict[str, str]:
 
 PUBLIC_PAGES = {
     ("GET", "/connexion"),
+    ("GET", "/aide"),
+    ("GET", "/api/v1/"),
+    ("GET", "/api/v1/openapi.json"),
+    ("GET", "/accessibilite"),
     ("GET", "/codes-oublies"),
     ("GET", "/codes-oublies/nouveau"),
     ("GET", "/email/confirmation"),
@@ -268,6 +272,10 @@ BY_ADDRESS = {
 """Whose secret address is the right to it; what it opens is away in this test."""
 
 
+SIGNING_IN = {"/api/v1/sessions", "/api/v1/sessions/one-time-code"}
+"""Doors of the public API that want codes, and say so before anything else."""
+
+
 async def test_no_page_of_the_gateway_opens_to_a_stranger(amqp_url: str, aiohttp_client: Any, probe: Probe) -> None:
     from gateway.app import build
     from gateway.settings import Settings
@@ -277,7 +285,7 @@ async def test_no_page_of_the_gateway_opens_to_a_stranger(amqp_url: str, aiohttp
     client = await aiohttp_client(app)
     for route in app.router.routes():
         door = path = route.resource.canonical if route.resource else ""
-        if route.method == "HEAD" or path.startswith(("/health/", "/static", "/webhooks/")):
+        if route.method == "HEAD" or path.startswith(("/health/", "/static", "/town.css", "/crest", "/webhooks/")):
             continue
         for part in [each.partition("}")[0] for each in path.split("{")[1:]]:
             path = path.replace(f"{{{part}}}", PARTS.get(part, str(uuid4())))
@@ -285,6 +293,8 @@ async def test_no_page_of_the_gateway_opens_to_a_stranger(amqp_url: str, aiohttp
         response = await client.request(route.method, path, headers=headers)
         if (route.method, door) in PUBLIC_PAGES:
             assert response.status == 200, path
+        elif path.startswith("/api/v1/"):
+            assert response.status == (422 if door in SIGNING_IN else 401), path
         elif (route.method, door) in BY_ADDRESS:
             assert response.status == 503, path
         elif route.method == "GET":

@@ -53,6 +53,13 @@ def dovecot() -> Path:
     return DOVECOT
 
 
+def promtool() -> Path:
+    """Prometheus's own checker of rules, installed if need be."""
+    if not shutil.which("promtool"):
+        _install("prometheus", "Prometheus (promtool)")
+    return Path(shutil.which("promtool") or "/usr/bin/promtool")
+
+
 def _rabbitmq_found() -> Path | None:
     for place in RABBITMQ_PLACES:
         if place.exists():

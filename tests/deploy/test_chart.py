@@ -1,0 +1,274 @@
+"""The Helm chart, rendered by Helm: what Kubernetes takes, what the settings' classes want, what runs before what."""
+
+import json
+import os
+import re
+import runpy
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import helm_python
+import kubernetes_validate
+import pytest
+
+OF_CHART = runpy.run_path(str(Path(__file__).parent / "chart.py"))
+ROOT, CHART, RELEASE, SETTINGS = (OF_CHART[name] for name in ("ROOT", "CHART", "RELEASE", "SETTINGS"))
+PROGRAMS, SERVICES, TOWN, WITH_SERVERS = (OF_CHART[name] for name in ("PROGRAMS", "SERVICES", "TOWN", "WITH_SERVERS"))
+read, laid_over, rendered, of_kind = (OF_CHART[name] for name in ("read", "laid_over", "rendered", "of_kind"))
+pod, container, environment, secret_files = (
+    OF_CHART[name] for name in ("pod", "container", "environment", "secret_files")
+)
+OF_OPERATORS = {"Cluster", "Database", "RabbitmqCluster", "ServiceMonitor", "PrometheusRule"}
+BOTH = pytest.mark.parametrize("values", [TOWN, WITH_SERVERS], ids=["own servers", "servers of the cluster"])
+
+
+@BOTH
+@pytest.mark.parametrize("version", ["1.30", kubernetes_validate.latest_version()])
+def test_kubernetes_takes_every_manifest(values: dict[str, Any], version: str) -> None:
+    manifests = rendered(values)
+    unknown = set()
+    for each in manifests:
+        try:
+            kubernetes_validate.validate(each, version, strict=True)
+        except kubernetes_validate.SchemaNotFoundError:
+            unknown.add(each["kind"])
+    assert unknown == (OF_OPERATORS if values is WITH_SERVERS else set())
+    named = [(each["kind"], each["metadata"]["name"]) for each in manifests]
+    assert len(named) == len(set(named))
+
+
+@BOTH
+def test_helm_finds_nothing_to_say(values: dict[str, Any]) -> None:
+    for_now = laid_over(values, {"programs": not values.get("postgresql", {}).get("enabled", False)})
+    said = helm_python.lint(CHART, for_now, strict=True)
+    assert said["errors"] == []
+    assert [each["error"] for each in said["messages"]] == ["icon is recommended"]
+
+
+def test_the_schema_of_the_values_is_not_stale() -> None:
+    text = (CHART / "values.schema.json").read_text(encoding="utf-8")
+    assert text == SETTINGS["written"](text), "run `make configuration`"
+
+
+@BOTH
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_a_program_starts_with_what_its_pod_is_given(
+    values: dict[str, Any], program: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    one = of_kind(rendered(values), "Deployment")[program]
+    given = {"amqp_url": "amqp://a:b@c/d", "database_url": "postgresql://a:b@c/d"}
+    for name in os.environ:
+        monkeypatch.delenv(name)
+    for name, value in environment(one).items():
+        monkeypatch.setenv(name, value)
+    for name, is_needed in secret_files(one).items():
+        if is_needed:
+            monkeypatch.setenv(name.upper(), given.get(name, "s" * 32))
+    if "TOWN_CREST" in environment(one):
+        (tmp_path / "crest.svg").write_text("<svg/>", encoding="utf-8")
+        mounts = {each["mountPath"] for each in container(one)["volumeMounts"]}
+        assert str(Path(environment(one)["TOWN_CREST"]).parent) in mounts
+        monkeypatch.setenv("TOWN_CREST", str(tmp_path / "crest.svg"))
+    settings = SETTINGS["settings_of"](program)()
+    assert settings.auth_url == f"http://{RELEASE}-auth:8080"
+    assert settings.http_host == "0.0.0.0"  # noqa: S104 - the pod's own address, behind its network policy
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_each_secret_setting_is_a_file_of_the_programs_secret_and_nothing_else_is(program: str) -> None:
+    files = secret_files(of_kind(rendered(TOWN), "Deployment")[program])
+    fields = SETTINGS["settings_of"](program).model_fields
+    assert files == {name: each.is_required() for name, each in fields.items() if SETTINGS["is_secret"](each)}
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_compose_and_chart_give_a_program_the_same_settings(program: str) -> None:
+    composed = read("docker-compose.yml")["services"][program]["environment"]
+    composed |= read("deploy/compose/production.yml")["services"][program]["environment"]
+    by_the_image = {"HTTP_HOST", "HTTP_PORT"}
+    assert environment(of_kind(rendered(TOWN), "Deployment")[program]).keys() == composed.keys() | by_the_image
+
+
+@pytest.mark.parametrize(
+    ("wrong", "named"),
+    [
+        ({"settings": {"planning": {"SCHOOL_ZONE": "D"}}}, "SCHOOL_ZONE"),
+        ({"settings": {"billing": {"TOWN_SIRET": "1"}}}, "TOWN_SIRET"),
+        ({"settings": {"gateway": {"TOWN_COLOR": "#000000"}}}, "TOWN_COLOR"),
+        ({"settings": {"notifier": {"SMTP_PASSWORD": "written down"}}}, "SMTP_PASSWORD"),
+        ({"settings": {"auth": {"AUTH_URL": "http://elsewhere"}}}, "AUTH_URL"),
+        ({"host": "https://familles.example"}, "host"),
+        ({"replicas": {"auth": {"min": 0}}}, "min"),
+        ({"rabbitmq": {"replicas": 2}}, "rabbitmq"),
+        ({"crest": {"configMap": "crest"}}, "key"),
+        ({"surprise": 1}, "surprise"),
+    ],
+)
+def test_a_wrong_value_is_refused_by_its_name(wrong: dict[str, Any], named: str) -> None:
+    with pytest.raises(helm_python.HelmValuesError, match=named):
+        rendered(laid_over(TOWN, wrong))
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_a_setting_that_a_program_needs_is_asked_for(program: str) -> None:
+    for name, field in SETTINGS["for_the_town"](program).items():
+        if field.is_required():
+            values = json.loads(json.dumps(TOWN))
+            for given in values["settings"].values():
+                given.pop(name.upper(), None)
+            with pytest.raises(helm_python.HelmValuesError, match=name.upper()):
+                rendered(values)
+
+
+def test_a_large_number_and_a_list_arrive_as_the_program_reads_them() -> None:
+    given = {"BODY_BYTES_MAX": 16_777_216, "RETRY_DELAYS_SECONDS": [10, 60.5]}
+    one = of_kind(rendered(laid_over(TOWN, {"settings": {"auth": given}})), "Deployment")["auth"]
+    assert environment(one)["BODY_BYTES_MAX"] == "16777216"
+    assert json.loads(environment(one)["RETRY_DELAYS_SECONDS"]) == [10, 60.5]
+
+
+@BOTH
+def test_every_set_up_is_done_before_any_program_of_the_version_runs(values: dict[str, Any]) -> None:
+    manifests = rendered(values)
+    jobs, deployments = of_kind(manifests, "Job"), of_kind(manifests, "Deployment")
+    assert jobs.keys() == {f"set-up-{service}" for service in SERVICES}
+    for service in SERVICES:
+        job, serves = jobs[f"set-up-{service}"], deployments[service]
+        assert container(job)["args"] == ["migrate"]
+        assert container(job)["image"] == container(serves)["image"]
+        assert environment(job) == environment(serves)
+        assert secret_files(job) == secret_files(serves)
+    hooks = {each["metadata"]["name"]: each["metadata"].get("annotations", {}) for each in manifests}
+    hooks = {name: each for name, each in hooks.items() if "helm.sh/hook" in each}
+    assert {each["helm.sh/hook"] for each in hooks.values()} == {"pre-install,pre-upgrade"}
+    weights = {name.removeprefix(f"{RELEASE}-"): int(each["helm.sh/hook-weight"]) for name, each in hooks.items()}
+    assert weights == {"set-up": -10} | dict.fromkeys(jobs, 0)
+
+
+def test_only_a_set_up_sees_the_account_that_may_declare() -> None:
+    manifests = rendered(TOWN)
+    holders = [
+        name
+        for kind in ("Deployment", "Job")
+        for name, each in of_kind(manifests, kind).items()
+        if TOWN.get("secrets", {}).get("set-up", "preau-set-up") in json.dumps(pod(each)["volumes"])
+    ]
+    assert sorted(holders) == sorted(f"set-up-{service}" for service in SERVICES)
+
+
+def test_servers_of_the_release_come_first_and_alone() -> None:
+    with pytest.raises(helm_python.HelmRenderError, match="programs=false"):
+        rendered(WITH_SERVERS, is_install=True)
+    alone = {"programs": False, "prometheusRule": {"enabled": False}}
+    first = rendered(laid_over(WITH_SERVERS, alone), is_install=True)
+    assert {each["kind"] for each in first} == {"Cluster", "Database", "RabbitmqCluster", "NetworkPolicy"}
+    for each in first:
+        if each["kind"] != "NetworkPolicy":
+            assert each["metadata"]["annotations"]["helm.sh/resource-policy"] == "keep"
+    broker = of_kind(first, "RabbitmqCluster")["rabbitmq"]["spec"]
+    assert broker["replicas"] == 3
+    assert "pause_minority" in broker["rabbitmq"]["additionalConfig"]
+    database = of_kind(first, "Cluster")["postgresql"]["spec"]
+    assert database["instances"] == 3
+    roles = {each["name"]: each["passwordSecret"]["name"] for each in database["managed"]["roles"]}
+    assert roles == {f"preau_{service.replace('-', '_')}": f"preau-{service}" for service in SERVICES}
+    owners = {each["spec"]["name"]: each["spec"]["owner"] for each in of_kind(first, "Database").values()}
+    assert owners == {role: role for role in roles}
+
+
+@BOTH
+def test_every_pod_is_held_to_what_it_needs(values: dict[str, Any]) -> None:
+    manifests = rendered(values)
+    user = re.search(r"^USER (\d+):", (ROOT / "deploy/Dockerfile").read_text(encoding="utf-8"), re.MULTILINE)
+    assert user
+    for kind in ("Deployment", "Job"):
+        for each in of_kind(manifests, kind).values():
+            assert pod(each)["automountServiceAccountToken"] is False
+            guards = pod(each)["securityContext"]
+            assert (guards["runAsNonRoot"], guards["runAsUser"]) == (True, int(user[1]))
+            assert guards["seccompProfile"] == {"type": "RuntimeDefault"}
+            assert container(each)["securityContext"] == {
+                "allowPrivilegeEscalation": False,
+                "readOnlyRootFilesystem": True,
+                "capabilities": {"drop": ["ALL"]},
+            }
+            assert container(each)["resources"]["requests"].keys() == {"cpu", "memory"}
+            assert "memory" in container(each)["resources"]["limits"]
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_a_program_is_replaced_without_a_gap_and_grows_with_its_work(program: str) -> None:
+    manifests = rendered(TOWN)
+    one = of_kind(manifests, "Deployment")[program]
+    assert one["spec"]["strategy"]["rollingUpdate"] == {"maxUnavailable": 0, "maxSurge": 1}
+    probes = {name: container(one)[f"{name}Probe"]["httpGet"]["path"] for name in ("startup", "readiness", "liveness")}
+    assert probes == {"startup": "/health/ready", "readiness": "/health/live", "liveness": "/health/live"}
+    shutdown = SETTINGS["settings_of"](program).model_fields["shutdown_seconds"].default
+    waits = container(one)["lifecycle"]["preStop"]["sleep"]["seconds"]
+    assert pod(one)["terminationGracePeriodSeconds"] > waits + shutdown
+    scaler = of_kind(manifests, "HorizontalPodAutoscaler")[program]["spec"]
+    assert scaler["scaleTargetRef"]["name"] == one["metadata"]["name"]
+    assert 2 <= scaler["minReplicas"] < scaler["maxReplicas"]
+    assert "replicas" not in one["spec"]
+    labels = one["spec"]["template"]["metadata"]["labels"]
+    door = of_kind(manifests, "Service")[program]
+    for selector in (
+        one["spec"]["selector"]["matchLabels"],
+        of_kind(manifests, "PodDisruptionBudget")[program]["spec"]["selector"]["matchLabels"],
+        door["spec"]["selector"],
+    ):
+        assert selector.items() <= labels.items()
+    ports = {each["name"]: str(each["containerPort"]) for each in container(one)["ports"]}
+    assert ports == {"http": environment(one)["HTTP_PORT"], "metrics": environment(one)["METRICS_PORT"]}
+    assert {each["name"]: str(each["port"]) for each in door["spec"]["ports"]} == ports
+
+
+def test_a_fixed_number_of_pods_has_no_scaler() -> None:
+    manifests = rendered(laid_over(TOWN, {"replicas": {"billing": {"min": 3, "max": 3}}}))
+    assert of_kind(manifests, "Deployment")["billing"]["spec"]["replicas"] == 3
+    assert "billing" not in of_kind(manifests, "HorizontalPodAutoscaler")
+
+
+def test_the_portal_opens_by_tls_under_its_own_name_and_its_figures_are_the_alerts_job() -> None:
+    manifests = rendered(WITH_SERVERS)
+    door = of_kind(manifests, "Ingress")["gateway"]["spec"]
+    (rule,) = door["rules"]
+    assert door["tls"] == [{"hosts": [TOWN["host"]], "secretName": "preau-tls"}]
+    assert rule["host"] == TOWN["host"]
+    assert rule["http"]["paths"][0]["backend"]["service"]["name"] == f"{RELEASE}-gateway"
+    assert environment(of_kind(manifests, "Deployment")["gateway"])["PUBLIC_URL"] == f"https://{TOWN['host']}"
+    (monitor,) = of_kind(manifests, "ServiceMonitor").values()
+    watched = [
+        each
+        for each in of_kind(manifests, "Service").values()
+        if monitor["spec"]["selector"]["matchLabels"].items() <= each["metadata"]["labels"].items()
+    ]
+    assert len(watched) == len(PROGRAMS)
+    (rules,) = of_kind(manifests, "PrometheusRule").values()
+    assert rules["spec"] == read("deploy/observability/alerts.yaml")
+    alerts = json.dumps(rules["spec"], ensure_ascii=False).replace('\\"', '"')
+    (job,) = {each["metadata"]["labels"][monitor["spec"]["jobLabel"]] for each in watched}
+    assert f'up{{job="{job}"}}' in alerts
+
+
+def test_the_secrets_that_are_drawn_are_those_that_the_chart_wants(capsys: pytest.CaptureFixture[str]) -> None:
+    script = runpy.run_path(str(ROOT / "deploy/helm/draw_secrets.py"))
+    main: Callable[[list[str]], None] = script["main"]
+    main([RELEASE])
+    drawn = {each["metadata"]["name"]: each for each in json.loads(capsys.readouterr().out)["items"]}
+    for each in drawn.values():
+        kubernetes_validate.validate(each, kubernetes_validate.latest_version(), strict=True)
+    manifests = rendered(WITH_SERVERS)
+    for program, one in of_kind(manifests, "Deployment").items():
+        files = drawn[f"preau-{program}"]["stringData"]
+        assert {name for name, is_needed in secret_files(one).items() if is_needed} <= files.keys()
+    hosts = {"postgresql-rw", "rabbitmq"}
+    servers = {f"{RELEASE}-{host}" for host in hosts}
+    urls = [value for each in drawn.values() for name, value in each["stringData"].items() if name.endswith("_url")]
+    assert {re.split(r"[@:/]+", url)[3] for url in urls} == servers
+    assert drawn["preau-auth"]["stringData"]["link_secret"] == drawn["preau-notifier"]["stringData"]["link_secret"]
+    broker = of_kind(manifests, "RabbitmqCluster")["rabbitmq"]["spec"]["override"]["statefulSet"]["spec"]["template"]
+    assert broker["spec"]["volumes"][0]["secret"]["secretName"] == "preau-rabbitmq"
+    users = json.loads(drawn["preau-rabbitmq"]["stringData"]["definitions.json"])["users"]
+    assert {each["name"] for each in users} == {*PROGRAMS, "preau"}
