@@ -24,6 +24,7 @@ from gateway.services import SERVICES, SignedOut, SignInUnfinished
 
 PREFIX = "/api/v1"
 PRIVATE = {"Cache-Control": "no-store"}
+RATE_LIMIT = web.RequestKey("rate_limit", dict)
 
 
 def session_of(request: web.Request) -> str:
@@ -133,7 +134,7 @@ def limited(door: Callable[[web.Request], Awaitable[web.StreamResponse]]) -> Han
     async def counted(request: web.Request) -> web.StreamResponse:
         limits = request.app[LIMITS]
         left, seconds = limits.count(request.headers.get("Authorization") or client_address(request))
-        request["rate_limit"] = limits.headers(left, seconds)
+        request[RATE_LIMIT] = limits.headers(left, seconds)
         if left < 0:
             raise TooMany("too many requests in a minute", retry_after_seconds=seconds)
         try:
@@ -153,7 +154,7 @@ async def document(_request: web.Request) -> web.Response:
 
 async def tell_limits(request: web.Request, response: web.StreamResponse) -> None:
     """What is left to ask, with every answer of the API."""
-    response.headers.update(request.get("rate_limit", {}))
+    response.headers.update(request.get(RATE_LIMIT, {}))
 
 
 def routes() -> list[web.RouteDef]:
