@@ -8,7 +8,7 @@ from typing import Any
 import aiohttp
 import pytest
 from aiohttp import web
-from aiohttp.test_utils import TestServer, unused_port
+from aiohttp.test_utils import TestServer
 
 from chassis.broker import Message, home_name, opened, parked_name, publish, use_broker
 from chassis.command import Service, set_up
@@ -18,6 +18,7 @@ from chassis.http import application, public
 from chassis.metrics import use_metrics
 from chassis.settings import ServiceSettings
 from chassis.vitals import OUTBOX, Vital, doctor, measure
+from local_stack.ports import claim_any
 
 ROOT = Path(__file__).parents[2]
 SERVICES = ("auth", "planning", "billing", "payment-gateway", "notifier")
@@ -34,7 +35,7 @@ def a_service(database_url: str, amqp_url: str) -> ServiceSettings:
         amqp_url=amqp_url,
         auth_url="http://unused",
         http_port=0,
-        metrics_port=unused_port(),
+        metrics_port=claim_any(),
     )
 
 
@@ -87,7 +88,7 @@ async def test_the_doctor_says_what_is_wrong_and_what_to_do(settings: ServiceSet
 
 
 async def test_the_doctor_finds_servers_that_are_away(capsys: Any) -> None:
-    nowhere = f"127.0.0.1:{unused_port()}"
+    nowhere = f"127.0.0.1:{claim_any()}"
     settings = a_service(f"postgresql://x:y@{nowhere}/z", f"amqp://x:y@{nowhere}")
     status, text = await said_by_doctor(service_of("planning"), settings, capsys)
     assert status == 1

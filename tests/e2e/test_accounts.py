@@ -12,7 +12,7 @@ from playwright.async_api import Page, expect
 
 from chassis.testing import eventually
 from local_stack.demo import SECRET, Demo
-from local_stack.ports import next_free
+from local_stack.ports import claim
 from local_stack.stack import Stack
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(300)]
@@ -110,7 +110,7 @@ async def test_one_is_told_of_a_new_device_and_closes_the_session_left_open_else
 async def second_gateway(stack: Stack) -> AsyncIterator[str]:
     """Another replica of the gateway, on a port of its own."""
     program = stack._program("gateway", [])
-    port = next_free(18_080, set(stack.ports.values()))
+    port = claim(18_080)
     program.environment = {**program.environment, "HTTP_PORT": str(port)}
     program.log = program.log.with_name("gateway-2.log")
     await program.start()

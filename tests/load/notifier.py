@@ -30,7 +30,7 @@ from chassis.envelope import Envelope as EventEnvelope
 from contracts.events import Event
 from contracts.events.billing import InvoicePublished
 from contracts.events.payment import PaymentConfirmed
-from local_stack.ports import any_free
+from local_stack.ports import claim_any
 from local_stack.postgres import PostgresServer
 from local_stack.processes import Program
 from local_stack.rabbit import RabbitServer
@@ -45,7 +45,7 @@ class Sink:
     """An SMTP server that notes what it takes, and when."""
 
     def __init__(self) -> None:
-        self.port = any_free()
+        self.port = claim_any()
         self.taken: Counter[str] = Counter()
         self.taken_at: dict[str, float] = {}
         self.bytes_of_one = b""
@@ -214,7 +214,7 @@ async def main(folder: Path) -> None:
         environment = {
             **{"PATH": os.environ["PATH"], "MALLOC_ARENA_MAX": "1", "LOG_LEVEL": "WARNING"},
             **{"DATABASE_URL": database_url, "AMQP_URL": rabbit.url(), "AUTH_URL": "http://127.0.0.1:9"},
-            **{"HTTP_PORT": str(any_free()), "TOWN_NAME": "Saint-Aubin", "PUBLIC_URL": "http://127.0.0.1:9"},
+            **{"HTTP_PORT": str(claim_any()), "TOWN_NAME": "Saint-Aubin", "PUBLIC_URL": "http://127.0.0.1:9"},
             **{"MAIL_FROM": "portail@ville.example", "SMTP_HOST": "127.0.0.1", "SMTP_PORT": str(sink.port)},
             "LINK_SECRET": secrets.token_hex(32),
             **{"SMTP_TLS": "none", "MAILS_A_MINUTE_A_DOMAIN": "100000"},

@@ -38,7 +38,7 @@ from chassis.clock import now
 from contracts.events.billing import CheckoutInvoice, CheckoutOpened
 from local_stack import demo
 from local_stack.banks import ACCOUNT, CONTRACT, LYRA_SHOP, LYRA_TILL, PAYBOX_TILL, STRIPE_TILL
-from local_stack.ports import any_free
+from local_stack.ports import claim_any
 from local_stack.processes import Program
 from local_stack.stack import Stack
 
@@ -410,7 +410,7 @@ async def as_many_as_go(name: str, post: Post, notices: Sequence[Notice]) -> flo
 
 async def another(stack: Stack) -> tuple[list[Program], str]:
     """A second payment-gateway, and a second gateway that leads to it, as two pods do."""
-    programs, ports = [], {name: any_free() for name in ("payment-gateway", "gateway")}
+    programs, ports = [], {name: claim_any() for name in ("payment-gateway", "gateway")}
     for name, port in ports.items():
         made = stack._program(name, [])
         inner = f"http://127.0.0.1:{ports['payment-gateway']}"

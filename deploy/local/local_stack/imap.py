@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 
 from local_stack.packages import dovecot
-from local_stack.ports import any_free
+from local_stack.ports import claim_any
 from local_stack.unprivileged import private_folder, run_as
 
 START_SECONDS_MAX = 60
@@ -59,7 +59,7 @@ class ImapServer:
     """A real IMAP server with one mailbox."""
 
     def __init__(self) -> None:
-        self.port = any_free()
+        self.port = claim_any()
         self._who = run_as("dovecot")
         self._folder = private_folder(Path(tempfile.mkdtemp(prefix="preau-imap-")), self._who)
         self._process: asyncio.subprocess.Process | None = None

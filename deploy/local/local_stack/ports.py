@@ -1,46 +1,52 @@
-"""Ports of this machine that are free, on the loopback only."""
+"""Ports of the loopback, claimed: until this program ends, no other program that claims its ports has them."""
 
-import asyncio
-import contextlib
 import fcntl
+import functools
 import os
+import random
 import socket
 import tempfile
-from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import BinaryIO
+
+ANY = range(20_000, 32_000)
+"""Where a port without a wish is: below those that Linux gives to outgoing connections (32768 and up)."""
+_ours: set[int] = set()
 
 
-@contextlib.asynccontextmanager
-async def choosing_ports() -> AsyncIterator[None]:
-    """Let one portal at a time choose its ports and listen on them: one chosen is not yet one held."""
-    with (Path(tempfile.gettempdir()) / f"preau-ports-{os.geteuid()}").open("w") as lock:
-        await asyncio.to_thread(fcntl.flock, lock, fcntl.LOCK_EX)
-        yield
+def claim(wanted: int) -> int:
+    """``wanted``, or the next port above it that nobody listens on and no other program has claimed."""
+    port = wanted
+    while port in _ours or not _locked(port) or not _is_free(port):
+        port += 1
+    _ours.add(port)
+    return port
 
 
-def is_free(port: int, host: str = "127.0.0.1") -> bool:
-    """Tell whether a server could listen there now."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError:
-            return False
+def claim_any() -> int:
+    """A port without a wish, far from another checkout's."""
+    return claim(random.choice(ANY))  # noqa: S311
+
+
+@functools.cache
+def _register() -> BinaryIO:
+    """One file for all programs of this user, in which the byte at a port's number is locked by who claimed it."""
+    return (Path(tempfile.gettempdir()) / f"preau-ports-{os.geteuid()}").open("ab")
+
+
+def _locked(port: int) -> bool:
+    try:
+        fcntl.lockf(_register(), fcntl.LOCK_EX | fcntl.LOCK_NB, 1, port)
+    except OSError:
+        return False
     return True
 
 
-def any_free() -> int:
-    """A port that the system chose and nobody holds."""
+def _is_free(port: int) -> bool:
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-def next_free(wanted: int, taken: set[int]) -> int:
-    """``wanted``, or the next port above it that is free and not in ``taken``, to which it is added."""
-    port = wanted
-    while port in taken or not is_free(port):
-        port += 1
-    taken.add(port)
-    return port
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True

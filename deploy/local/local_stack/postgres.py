@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import asyncpg
 
-from local_stack.ports import any_free
+from local_stack.ports import claim_any
 from local_stack.processes import Program
 from local_stack.unprivileged import private_folder, reachable_copy, run_as
 
@@ -21,7 +21,7 @@ class PostgresServer:
     """PostgreSQL in ``folder``. ``durable=False`` is for tests: quicker, and not to be trusted after a power cut."""
 
     def __init__(self, folder: Path, *, password: str, port: int | None = None, durable: bool = True) -> None:
-        self.port = port or any_free()
+        self.port = port or claim_any()
         self.folder = folder
         self._password = password
         self._who = run_as("postgres")

@@ -13,7 +13,7 @@ import aio_pika
 
 from chassis.broker_accounts import SET_UP, definitions
 from local_stack import packages
-from local_stack.ports import any_free
+from local_stack.ports import claim_any
 from local_stack.processes import Program
 from local_stack.unprivileged import private_folder, run_as
 
@@ -38,12 +38,12 @@ class RabbitServer:
         vhosts: Sequence[str] = ("preau",),
         accounts: Mapping[str, str] | None = None,
     ) -> None:
-        self.port = port or any_free()
+        self.port = port or claim_any()
         self.folder = folder
         self._passwords = {SET_UP: password, **(accounts or {})}
         self._vhosts = tuple(vhosts)
         self._name_server_port = _kept_port(folder / "epmd-port")
-        self._distribution_port = any_free()
+        self._distribution_port = claim_any()
         self._node = f"preau{_kept_port(folder / 'node')}@localhost"
         self._name_server: Program | None = None
         self._program: Program | None = None
@@ -159,6 +159,6 @@ def _kept_port(file: Path) -> int:
     if file.exists():
         return int(file.read_text())
     file.parent.mkdir(parents=True, exist_ok=True)
-    port = any_free()
+    port = claim_any()
     file.write_text(str(port))
     return port

@@ -13,7 +13,7 @@ from typing import Any
 import aiohttp
 
 from local_stack import banks, packages
-from local_stack.ports import choosing_ports, next_free
+from local_stack.ports import claim
 from local_stack.postgres import PostgresServer, ensure_database
 from local_stack.processes import Program
 from local_stack.rabbit import RabbitServer
@@ -96,15 +96,11 @@ class Stack:
         return f"http://127.0.0.1:{self.ports[name]}"
 
     async def start(self) -> None:
-        """Servers, set-up of every service, then every service; a second portal waits for the first to have started."""
+        """Servers, set-up of every service, then every service."""
         self.folder.mkdir(parents=True, exist_ok=True)
         self.folder.chmod(0o711)
         self.secrets = self._kept_secrets()
-        async with choosing_ports():
-            self._choose_ports()
-            await self._start()
-
-    async def _start(self) -> None:
+        self._claim_ports()
         if not self.amqp_url:
             await asyncio.to_thread(packages.rabbitmq_server)
             self._rabbit = RabbitServer(
@@ -118,7 +114,7 @@ class Stack:
         self.programs = {"mail": self._stand_in("mail", "local_stack.mail"), "bank": self._bank()}
         self.programs.update({name: self._program(name, []) for name in PROGRAMS})
         await asyncio.gather(*(program.start() for program in self.programs.values()))
-        await asyncio.gather(*(self.ready(name) for name in [*PROGRAMS, "bank"]))
+        await asyncio.gather(*(self.ready(name) for name in self.programs))
 
     async def stop(self) -> None:
         """Programs first, servers last."""
@@ -206,10 +202,9 @@ class Stack:
         for folder in {self._servers_folder(), self.folder}:
             shutil.rmtree(folder)
 
-    def _choose_ports(self) -> None:
-        taken: set[int] = set()
+    def _claim_ports(self) -> None:
         for name, wanted in WANTED_PORTS.items():
-            self.ports[name] = next_free(wanted, taken)
+            self.ports[name] = claim(wanted)
             if self.ports[name] != wanted:
                 self._say(f"port {wanted} is taken: {name} is on {self.ports[name]}")
 

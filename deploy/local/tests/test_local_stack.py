@@ -91,7 +91,9 @@ def lives(pid: int) -> bool:
 
 
 async def test_run_describes_itself_restarts_what_crashes_and_keeps_its_data(tmp_path: Path) -> None:
-    with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", WANTED_PORTS["mail"])):
+    with contextlib.ExitStack() as other_program:
+        with contextlib.suppress(OSError):  # another portal may have it already
+            other_program.enter_context(socket.create_server(("127.0.0.1", WANTED_PORTS["mail"])))
         async with running(tmp_path) as first:
             assert f"port {WANTED_PORTS['mail']} is taken: mail is on" in first.printed
             described = first.description

@@ -11,7 +11,7 @@ from uuid import UUID, uuid4
 
 import asyncpg
 import pytest
-from aiohttp.test_utils import TestClient, TestServer, unused_port
+from aiohttp.test_utils import TestClient, TestServer
 from aiosmtpd.smtp import SMTP, Envelope, Session
 from pydantic import SecretStr
 
@@ -23,6 +23,7 @@ from contracts.events.auth import GuardianChanged
 from contracts.events.billing import CheckoutInvoice, InvoicePublished
 from contracts.events.payment import Means, Mode, PaymentConfirmed, Ticket
 from contracts.identity import Identity, Role
+from local_stack.ports import claim_any
 from notifier.__main__ import SERVICE
 from notifier.app import build
 from notifier.settings import Settings
@@ -39,7 +40,7 @@ class MailServer:
     """A real SMTP server that keeps what it takes, answers as told, or misbehaves."""
 
     def __init__(self) -> None:
-        self.port = unused_port()
+        self.port = claim_any()
         self.taken: list[EmailMessage] = []
         self.answer = "250 OK"
         self.recipient_answer = "250 OK"

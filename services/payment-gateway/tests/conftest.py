@@ -16,13 +16,14 @@ from uuid import UUID, uuid4
 import aiohttp
 import asyncpg
 import pytest
-from aiohttp.test_utils import TestClient, TestServer, unused_port
+from aiohttp.test_utils import TestClient, TestServer
 
 from chassis.clock import now
 from chassis.command import set_up
 from chassis.testing import Probe, Tokens, eventually
 from contracts.events.billing import CheckoutInvoice, CheckoutOpened
 from contracts.identity import Role
+from local_stack.ports import claim_any
 from local_stack.testing import Wire, wired
 from payment_gateway.__main__ import SERVICE
 from payment_gateway.app import build
@@ -87,12 +88,12 @@ class Bank:
 @pytest.fixture
 def portal_port() -> int:
     """Where payment-gateway will answer; two banks hold its address in their back office."""
-    return unused_port()
+    return claim_any()
 
 
 @pytest.fixture
 async def bank(tmp_path: Path, portal_port: int) -> AsyncIterator[Bank]:
-    port, webhooks = unused_port(), f"http://127.0.0.1:{portal_port}/webhooks"
+    port, webhooks = claim_any(), f"http://127.0.0.1:{portal_port}/webhooks"
     contract = {**CONTRACT, "private_key": bank_keys()[0], "ipn_url": f"{webhooks}/paybox-1999888-32?door={DOOR}"}
     environment = {
         "HTTP_PORT": str(port),

@@ -22,7 +22,7 @@ from argon2 import PasswordHasher
 from chassis.identity import JWKS_PATH
 from chassis.testing import Tokens
 from local_stack import demo
-from local_stack.ports import any_free
+from local_stack.ports import claim_any
 from local_stack.postgres import PostgresServer
 from local_stack.rabbit import RabbitServer
 from local_stack.stack import Stack
@@ -118,14 +118,14 @@ class PlanningAlone:
 
     async def serve(self) -> str:
         """One more replica, with the limits it has by default; its address."""
-        port = any_free()
+        port = claim_any()
         self._replicas.append(await self._planning(port))
         await ready(url := f"http://127.0.0.1:{port}")
         return url
 
     async def set_up(self) -> None:
         """Tables and queues."""
-        assert await (await self._planning(any_free(), "migrate")).wait() == 0
+        assert await (await self._planning(claim_any(), "migrate")).wait() == 0
 
     async def _planning(self, port: int, *words: str) -> asyncio.subprocess.Process:
         environment = {**self._environment, "HTTP_PORT": str(port)}
