@@ -122,6 +122,29 @@ class PlaceOffered(Event):
         return f"bookings/{self.household_id}/{self.child_id}"
 
 
+class OfferLapsed(Event):
+    """Nobody answered an offer in time: the child left the list, and the place goes to who comes next, if anybody may
+    still have it. ``position`` is that of ``PlaceOffered``. ``book_until`` is until when the family may ask again.
+    """
+
+    type = "planning.offer.lapsed"
+
+    household_id: UUID
+    child_id: UUID
+    child_first_name: Label
+    activity_id: UUID
+    activity_label: Label
+    day: date
+    position: int
+    offered_until: Instant
+    lapsed_at: Instant
+    book_until: Instant
+
+    @property
+    def subject(self) -> str:
+        return f"bookings/{self.household_id}/{self.child_id}"
+
+
 class AttendanceRecorded(Event):
     """What became of a child's day, as marked last: ``version`` grows with each change of the same day of the child,
     in whichever of its households. ``late_pickup`` is a child that came and was fetched late.

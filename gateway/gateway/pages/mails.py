@@ -25,6 +25,7 @@ KINDS = {
     "recap": N_("modifications du planning"),
     "place": N_("place en liste d'attente"),
     "offer": N_("place proposée"),
+    "lapsed": N_("place laissée sans réponse"),
     "closed": N_("jour fermé"),
     "reset": N_("codes oubliés"),
     "confirm_email": N_("adresse à confirmer"),

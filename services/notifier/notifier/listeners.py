@@ -28,7 +28,14 @@ from contracts.events.payment import (
     PaymentReturned,
     Unpaid,
 )
-from contracts.events.planning import BookingsChanged, Channel, EnrolmentChanged, PlaceGranted, PlaceOffered
+from contracts.events.planning import (
+    BookingsChanged,
+    Channel,
+    EnrolmentChanged,
+    OfferLapsed,
+    PlaceGranted,
+    PlaceOffered,
+)
 from notifier.domain.mails import Contact, Kind, intent
 from notifier.settings import NAME
 from notifier.store import contacts, mails
@@ -173,6 +180,14 @@ async def mail_offer(event: PlaceOffered, tx: Transaction) -> None:
     fact = f"{event.activity_id}/{event.day}/{event.position}"
     for person in await contacts.guardians(tx, event.household_id):
         await mails.add_mail(tx, intent(Kind.OFFER, fact, person), Kind.OFFER, person, event, now())
+
+
+@listeners.on(OfferLapsed)
+async def mail_lapse(event: OfferLapsed, tx: Transaction) -> None:
+    """A place that nobody accepted in time, to every guardian: the child no longer waits for that day."""
+    fact = f"{event.activity_id}/{event.day}/{event.position}"
+    for person in await contacts.guardians(tx, event.household_id):
+        await mails.add_mail(tx, intent(Kind.LAPSED, fact, person), Kind.LAPSED, person, event, now())
 
 
 @listeners.on(ResetRequested)

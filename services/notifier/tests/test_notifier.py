@@ -13,7 +13,7 @@ from chassis.sealing import Seal
 from chassis.testing import eventually
 from contracts.events.auth import EmailGiven, EmailReplaced, GuardianChanged, HouseholdChanged, ResetRequested
 from contracts.events.payment import PaymentRefused, Unpaid
-from contracts.events.planning import BookedDay, BookingsChanged, Channel, PlaceGranted, PlaceOffered
+from contracts.events.planning import BookedDay, BookingsChanged, Channel, OfferLapsed, PlaceGranted, PlaceOffered
 from notifier.app import build
 from notifier.domain.mails import Kind
 
@@ -316,3 +316,28 @@ async def test_a_place_on_offer_is_told_once_with_its_last_instant_and_where_to_
     text = first.get_body(("plain",))
     assert text is not None
     assert f"/planning/{child}/2026-12#offres" in text.get_content()
+
+
+async def test_an_offer_that_nobody_answered_is_told_once_to_who_asked_for_nothing(post: Any) -> None:
+    await post.known()
+    child, at = uuid4(), datetime(2026, 12, 20, 17, 0, 5, tzinfo=UTC)
+    lapsed = OfferLapsed(
+        household_id=post.household,
+        child_id=child,
+        child_first_name="Léa",
+        activity_id=uuid4(),
+        activity_label="Cantine",
+        day=date(2026, 12, 22),
+        position=7,
+        offered_until=at - timedelta(seconds=5),
+        lapsed_at=at,
+        book_until=at + timedelta(days=1),
+    )
+    await post.probe.publish(lapsed, times=2)
+    await post.hears(lapsed)
+    (mail,) = await post.mails(1)
+    assert mail["Subject"] == "La place de Léa le mardi 22 décembre 2026 n'est plus gardée : Cantine"
+    text = mail.get_body(("plain",))
+    assert text is not None
+    assert "cochez-le de nouveau avant le 21" in text.get_content().replace("\u00a0", " ")
+    assert f"/planning/{child}/2026-12\r\n" in text.get_content()

@@ -26,6 +26,7 @@ class Kind(StrEnum):
     RECAP = "recap"
     PLACE = "place"
     OFFER = "offer"
+    LAPSED = "lapsed"
     CLOSED = "closed"
     RESET = "reset"
     CONFIRM_EMAIL = "confirm_email"
@@ -49,6 +50,7 @@ PRIORITY = {
     Kind.RETURNED: 0,
     Kind.PLACE: 0,
     Kind.OFFER: 0,
+    Kind.LAPSED: 1,
     Kind.CLOSED: 1,
     Kind.INVOICE: 1,
     Kind.REMINDER: 1,

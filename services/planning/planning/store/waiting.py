@@ -35,6 +35,15 @@ class Waiter:
     position: int
 
 
+@dataclass(frozen=True)
+class OfferLeft:
+    """A place that was held for a child and that nobody answered in time."""
+
+    left: DayLeft
+    position: int
+    offered_until: datetime
+
+
 async def ranks(tx: Transaction, household_id: UUID, child_id: UUID, first: date, last: date) -> dict[Slot, int]:
     """The child's places in the lists of some days: 1 is next."""
     rows = await tx.fetch(
@@ -131,16 +140,17 @@ async def slots_of_lapsed(tx: Transaction, now: datetime) -> list[Slot]:
     return [(row["activity_id"], row["day"]) for row in rows]
 
 
-async def lapsed(tx: Transaction, slot: Slot, now: datetime) -> list[DayLeft]:
+async def lapsed(tx: Transaction, slot: Slot, now: datetime) -> list[OfferLeft]:
     """Whose offers of a slot are over, under the lock of its places."""
     rows = await tx.fetch(
-        "SELECT w.household_id, w.child_id, c.first_name, w.activity_id, a.label, w.day, true AS waits FROM waiting w "
+        "SELECT w.household_id, w.child_id, c.first_name, w.activity_id, a.label, w.day, true AS waits, w.position, "
+        "w.offered_until FROM waiting w "
         "JOIN household_child c USING (household_id, child_id) JOIN activity a USING (activity_id) "
         "WHERE w.activity_id = $1 AND w.day = $2 AND w.offered_until <= $3 ORDER BY w.child_id, w.household_id",
         *slot,
         now,
     )
-    return [DayLeft.of(row) for row in rows]
+    return [OfferLeft(DayLeft.of(row), row["position"], row["offered_until"]) for row in rows]
 
 
 async def free_places(tx: Transaction, slots: Collection[Slot]) -> dict[Slot, int]:
