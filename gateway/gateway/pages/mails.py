@@ -27,6 +27,7 @@ KINDS = {
     "offer": N_("place proposée"),
     "lapsed": N_("place laissée sans réponse"),
     "closed": N_("jour fermé"),
+    "ended": N_("jours hors de l'inscription"),
     "reset": N_("codes oubliés"),
     "confirm_email": N_("adresse à confirmer"),
     "email_replaced": N_("adresse remplacée"),

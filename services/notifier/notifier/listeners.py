@@ -151,7 +151,8 @@ async def mail_invoice(event: InvoicePublished, tx: Transaction) -> None:
 
 @listeners.on(BookingsChanged)
 async def mail_recap(event: BookingsChanged, tx: Transaction) -> None:
-    """What was booked and cancelled, to those who asked for it; what the town hall closed, to every guardian.
+    """What was booked and cancelled, to those who asked for it; what the town hall closed, or put outside of an
+    enrolment, to every guardian.
 
     A place from the waiting list has a mail of its own, ``mail_place``.
     """
@@ -159,6 +160,8 @@ async def mail_recap(event: BookingsChanged, tx: Transaction) -> None:
         return
     if event.reason:
         kind, people = Kind.CLOSED, await contacts.guardians(tx, event.household_id)
+    elif event.enrolled:
+        kind, people = Kind.ENDED, await contacts.guardians(tx, event.household_id)
     else:
         kind, people = Kind.RECAP, await contacts.who_want_recaps(tx, event.household_id)
     fact = f"{event.household_id}/{event.child_id}/{event.version}"

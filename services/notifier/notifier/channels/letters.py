@@ -49,6 +49,7 @@ EVENTS: dict[Kind, type[Contract]] = {
     Kind.OFFER: PlaceOffered,
     Kind.LAPSED: OfferLapsed,
     Kind.CLOSED: BookingsChanged,
+    Kind.ENDED: BookingsChanged,
     Kind.RESET: ResetRequested,
     Kind.CONFIRM_EMAIL: EmailGiven,
     Kind.EMAIL_REPLACED: EmailReplaced,

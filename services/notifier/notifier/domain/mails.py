@@ -28,6 +28,7 @@ class Kind(StrEnum):
     OFFER = "offer"
     LAPSED = "lapsed"
     CLOSED = "closed"
+    ENDED = "ended"
     RESET = "reset"
     CONFIRM_EMAIL = "confirm_email"
     EMAIL_REPLACED = "email_replaced"
@@ -52,6 +53,7 @@ PRIORITY = {
     Kind.OFFER: 0,
     Kind.LAPSED: 1,
     Kind.CLOSED: 1,
+    Kind.ENDED: 1,
     Kind.INVOICE: 1,
     Kind.REMINDER: 1,
     Kind.CREDIT: 1,

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from chassis import outbox
 from chassis.database import Transaction
+from contracts.events.auth import Span
 from contracts.events.planning import BookedDay, BookingsChanged, Channel, OfferLapsed
 from planning.domain.bookings import booked_day, granted, may_grant, offered, told
 from planning.domain.situation import Slot
@@ -59,6 +60,7 @@ async def free(
     by: UUID,
     at: datetime,
     reason: str | None = None,
+    enrolled: Span | None = None,
 ) -> None:
     """Cancel days and leave lists, child by child, and give the places on; nobody books meanwhile:
     the calendar is held, or nothing but one slot is touched, whose places are locked."""
@@ -78,8 +80,9 @@ async def free(
             changed_by=by,
             changed_at=at,
             days=tuple(_cancelled(each) for each in days if not each.waits),
-            waited=waited if reason else (),
+            waited=waited if reason or enrolled else (),
             reason=reason,
+            enrolled=enrolled,
         )
         await bookings.save_changes(tx, event)
         if waited:
