@@ -60,15 +60,12 @@ async def ranks(tx: Transaction, household_id: UUID, child_id: UUID, first: date
 async def join(
     tx: Transaction, household_id: UUID, child_id: UUID, slots: Collection[Slot], by: UUID, at: datetime
 ) -> None:
-    """Put a child at the end of the lists."""
+    """Put a child at the end of the lists, behind those whom the activity's rules put first."""
     await tx.execute(
         "INSERT INTO waiting (activity_id, day, child_id, household_id, has_sibling, is_resident, waits_by, "
         "waits_since) "
-        "SELECT s.activity_id, s.day, $2, $1, a.siblings_first AND EXISTS (SELECT FROM booking b "
-        "WHERE b.activity_id = s.activity_id AND b.day = s.day AND b.booked "
-        "AND b.household_id = $1 AND b.child_id <> $2), "
-        "is_resident($1, s.day), $5, $6 "
-        "FROM unnest($3::uuid[], $4::date[]) AS s (activity_id, day) JOIN activity a USING (activity_id)",
+        "SELECT s.activity_id, s.day, $2, $1, has_booked_sibling($1, $2, s.activity_id, s.day), "
+        "is_resident($1, s.day), $5, $6 FROM unnest($3::uuid[], $4::date[]) AS s (activity_id, day)",
         household_id,
         child_id,
         *_columns(slots),
