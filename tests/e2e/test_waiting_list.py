@@ -165,12 +165,35 @@ async def test_an_answer_to_an_offer_leaves_the_ticks_that_were_not_sent_on_the_
         await page.context.close()
 
 
+async def test_a_place_that_a_family_lets_pass_is_told_to_it_by_mail_and_offered_to_the_next(
+    browser: Browser, stack: Stack
+) -> None:
+    town = await signed_in(browser, stack, "mairie")
+    await save_club(town, stack, offer_hours="48")
+    rose = UUID(await child_of(stack, "Rose"))
+    families = {"Sami": "demo09", "Agathe": "demo10", "Rose": "demo05", "Noé": "demo06"}
+    pages = {name: await signed_in(browser, stack, identifier) for name, identifier in families.items()}
+    day = await free_club_day(pages["Rose"], stack, f"{stack.gateway_url}/planning/{rose}")
+    for name, page in pages.items():
+        await toggle(page, stack, name, day, ticked=True)
+    await toggle(pages["Sami"], stack, "Sami", day, ticked=False)
+    over = "UPDATE waiting SET offered_until = now() WHERE child_id = $1 AND day = $2 RETURNING true"
+    assert await ask(stack, over, rose, day)
+    await eventually(lambda: mailed(stack, "demo05@example.org", "La place de Rose"))
+    await eventually(lambda: mailed(stack, "demo06@example.org", "Une place pour Noé"))
+    for name, offers in (("Rose", 0), ("Noé", 1)):
+        await pages[name].goto(stack.gateway_url)
+        await expect(pages[name].locator("#offres li")).to_have_count(offers)
+    for page in (town, *pages.values()):
+        await page.context.close()
+
+
 async def test_siblings_who_go_together_are_both_booked_or_neither(browser: Browser, stack: Stack) -> None:
     """Of the club's two places on a day only one is left, so neither sibling goes; a day later both do."""
     parent, neighbour = await signed_in(browser, stack, "demo08"), await signed_in(browser, stack, "demo09")
     hugo, lina = await child_of(stack, "Hugo"), await child_of(stack, "Lina")
     view = f"{stack.gateway_url}/planning/{hugo}"
-    first = await free_club_day(parent, view)
+    first = await free_club_day(parent, stack, view)
     await toggle(neighbour, stack, "Sami", first, ticked=True)
 
     async def together(day: date) -> None:
@@ -201,15 +224,17 @@ async def test_siblings_who_go_together_are_both_booked_or_neither(browser: Brow
     await neighbour.context.close()
 
 
-async def free_club_day(page: Page, view: str) -> date:
-    """The first of two Wednesdays in a row that nobody has booked."""
+async def free_club_day(page: Page, stack: Stack, view: str) -> date:
+    """The first of two Wednesdays in a row that nobody has booked or is offered."""
+    query = "SELECT array_agg(day) FROM occupation WHERE activity_id = $1 AND booked + held > 0"
+    taken = await ask(stack, query, id_of(CLUB)) or []
     await page.goto(view)
     for _ in range(4):
         values = await page.locator(f".cell.free input[name=booked][value^='{id_of(CLUB)}|']").evaluate_all(
             "boxes => boxes.map(box => box.value)"
         )
-        days = [date.fromisoformat(value.partition("|")[2]) for value in values]
-        if found := next((day for day in days if day + timedelta(days=7) in days), None):
+        days = {date.fromisoformat(value.partition("|")[2]) for value in values}.difference(taken)
+        if found := next((day for day in sorted(days) if day + timedelta(days=7) in days), None):
             return found
         await page.get_by_role("link", name="›").click()
         await page.wait_for_load_state()
