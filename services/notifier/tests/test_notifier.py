@@ -369,7 +369,7 @@ async def test_days_that_staff_put_outside_of_an_enrolment_are_told_to_every_gua
         changed_at=now(),
         days=(day,),
         waited=(day.model_copy(update={"day": date(2026, 12, 23)}),),
-        enrolled=Span(first_day=date(2026, 9, 2), last_day=date(2026, 12, 18)),
+        enrolled=Span(first_day=date(2026, 9, 1), last_day=date(2026, 12, 18)),
     )
     await post.probe.publish(cancelled, times=2)
     mails = await post.mails(2)
@@ -379,6 +379,6 @@ async def test_days_that_staff_put_outside_of_an_enrolment_are_told_to_every_gua
         text = mail.get_body(("plain",))
         assert text is not None
         said = text.get_content().replace("\u00a0", " ")
-        assert "du mercredi 2 septembre 2026 au vendredi 18 décembre 2026" in said
+        assert "du mardi 1er septembre 2026 au vendredi 18 décembre 2026" in said
         assert "☐ mardi 22 décembre 2026, Cantine : annulé" in said
         assert "☐ mercredi 23 décembre 2026, Cantine : plus de liste d'attente" in said
