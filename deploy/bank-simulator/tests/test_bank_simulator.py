@@ -115,7 +115,7 @@ async def test_the_pages_show(bank: TestClient[Any, Any]) -> None:
 
 async def test_it_can_be_as_on_its_first_day(bank: TestClient[Any, Any], tmp_path: Path) -> None:
     await bank.post("/tpa/services/securite", data=request("creerPaiementSecurise", **ASKED))
-    await bank.put("/api/faults", json={"service_down": True})
+    await bank.put("/api/faults", json={"service_down": True, "slow_seconds": 2})
     assert await (await bank.get("/api/book")).json()
     assert await (await bank.delete("/api/book")).json() == []
     assert not (await (await bank.get("/api/faults")).json())["service_down"]
