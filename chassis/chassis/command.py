@@ -17,6 +17,7 @@ from chassis import logs, outbox, parking
 from chassis.broker import AWAY as BROKER_AWAY
 from chassis.broker import QueueWish, declare
 from chassis.database import AWAY as DATABASE_AWAY
+from chassis.draining import DRAIN
 from chassis.inbox import Listeners
 from chassis.metrics import use_metrics
 from chassis.migrations import migrate, pending
@@ -115,6 +116,7 @@ def _serve(service: Service, settings: EdgeSettings) -> None:
         app = service.build(settings)
         vitals = (OUTBOX, *service.vitals) if service.migrations else ()
         use_metrics(app, settings, vitals, [queue.name for queue in service.queues])
+        app[DRAIN].heed_signals()
         return app
 
     with contextlib.closing(
@@ -127,7 +129,7 @@ def _serve(service: Service, settings: EdgeSettings) -> None:
             backlog=CONNECTIONS_WAITING_MAX,
             loop=uvloop.new_event_loop(),
             shutdown_timeout=settings.shutdown_seconds,
-            handle_signals=True,
+            handle_signals=False,
             access_log=None,
             print=None,
         )

@@ -16,6 +16,7 @@ from aiohttp.typedefs import Handler
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from chassis import health
+from chassis.draining import DRAIN, Drain
 from chassis.logs import bind_correlation_id
 from chassis.metrics import observe
 from chassis.settings import EdgeSettings
@@ -93,6 +94,7 @@ def application(name: str, settings: EdgeSettings, *, render: Render = problem_j
     )
     app[health.NAME] = name
     app[health.CHECKS] = {}
+    app[DRAIN] = Drain(settings.drain_seconds)
     app.router.add_get("/health/live", public(health.live))
     app.router.add_get("/health/ready", public(health.ready))
     return app
@@ -129,6 +131,8 @@ def _request_context() -> Callable[..., Awaitable[web.StreamResponse]]:
         response = await handler(request)
         if not response.prepared:
             response.headers[REQUEST_ID_HEADER] = request[REQUEST_ID]
+            if request.app[DRAIN].is_begun:
+                response.force_close()
         if not request.path.startswith("/health/"):
             seconds = time.perf_counter() - start
             if not getattr(request.match_info.handler, "is_streaming", False):

@@ -8,6 +8,7 @@ from urllib.parse import quote
 from uuid import UUID
 
 import aiohttp
+import structlog
 from aiohttp import web
 from pydantic import BaseModel, SecretStr
 from yarl import URL
@@ -21,10 +22,14 @@ from gateway.settings import SETTINGS, Settings
 Answer = TypeVar("Answer", bound=BaseModel)
 
 TOKEN_KEPT_SECONDS = 40
+UNUSED_SECONDS = 2
+"""How long an unused connection is kept: less than the services' ``DRAIN_SECONDS``, so none is closed under a call."""
 TOKENS_MAX = 20_000
 ENDED_KEPT_SECONDS = 120
 OWN_FIELDS = {"type", "title", "status", "code", "detail", "request_id"}
 """The fields of a problem that are not its facts."""
+
+log = structlog.get_logger()
 
 
 class SignedOut(Exception):  # noqa: N818 - an answer
@@ -72,7 +77,8 @@ class Services:
 
     async def start(self) -> None:
         """Open the HTTP client."""
-        self._http = aiohttp.ClientSession(timeout=self._timeout, connector=aiohttp.TCPConnector(limit=200))
+        connector = aiohttp.TCPConnector(limit=200, keepalive_timeout=UNUSED_SECONDS)
+        self._http = aiohttp.ClientSession(timeout=self._timeout, connector=connector)
 
     async def stop(self) -> None:
         """Close the HTTP client."""
@@ -195,6 +201,7 @@ class Services:
                     return dict(response.headers), raw
                 problem = await response.json(content_type=None)
         except (TimeoutError, aiohttp.ClientError, ValueError) as error:
+            log.warning("a service does not answer", called=service, error=f"{type(error).__name__}: {error}")
             raise Unavailable(f"{service} does not answer", retry_after_seconds=5) from error
         facts = {name: value for name, value in problem.items() if name not in OWN_FIELDS}
         raise Told(response.status, problem.get("code", "refused"), problem.get("detail", ""), facts)

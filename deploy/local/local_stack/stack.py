@@ -155,6 +155,12 @@ class Stack:
         if await asyncio.wait_for(program.process.wait(), timeout=120):
             raise RuntimeError(f"{name} {words[0]} failed:\n{program.tail()}")
 
+    def another(self, name: str, **environment: str) -> Program:
+        """One more process of a program, with its settings and these, not started yet."""
+        program = self._program(name, [])
+        program.environment = {**program.environment, **environment}
+        return program
+
     async def watch(self, changed: Callable[[], None]) -> None:
         """Restart what crashes, say so and call ``changed``, until cancelled."""
         parts: dict[str, Program | PostgresServer | RabbitServer] = {**self.programs}
