@@ -13,7 +13,7 @@ import structlog
 import uvloop
 from aiohttp import web
 
-from chassis import logs, outbox, parking
+from chassis import logs, outbox, parking, tracing
 from chassis.broker import AWAY as BROKER_AWAY
 from chassis.broker import QueueWish, declare
 from chassis.database import AWAY as DATABASE_AWAY
@@ -111,11 +111,13 @@ async def _patiently(step: Callable[[], Awaitable[None]], message: str) -> None:
 
 def _serve(service: Service, settings: EdgeSettings) -> None:
     async def build() -> web.Application:
+        tracing.configure(service.name, settings)
         if service.migrations and isinstance(settings, ServiceSettings):
             await _wait_for_migrations(service.migrations, settings)
         app = service.build(settings)
         vitals = (OUTBOX, *service.vitals) if service.migrations else ()
         use_metrics(app, settings, vitals, [queue.name for queue in service.queues])
+        app.on_cleanup.append(tracing.stop)  # after everything else
         app[DRAIN].heed_signals()
         return app
 

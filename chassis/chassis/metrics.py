@@ -29,10 +29,15 @@ JOB_FAILURES = Counter("preau_job_failures", "Times that a job failed and will t
 log = structlog.get_logger()
 
 
-def observe(request: web.Request, status: int, seconds: float) -> None:
-    """Count one answer; a path that leads nowhere counts as such, whatever it is."""
+def route_of(request: web.Request) -> str:
+    """The template of the path, never what stands in it; a path that leads nowhere is ``none``, whatever it is."""
     resource = request.match_info.route.resource
-    REQUESTS.labels(request.method, resource.canonical if resource else "none", str(status)).observe(seconds)
+    return resource.canonical if resource else "none"
+
+
+def observe(request: web.Request, status: int, seconds: float) -> None:
+    """Count one answer."""
+    REQUESTS.labels(request.method, route_of(request), str(status)).observe(seconds)
 
 
 class _Measured(Collector):

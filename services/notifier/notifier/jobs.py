@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 import structlog
 from aiohttp import web
 
+from chassis import tracing
 from chassis.clock import now
 from chassis.database import DATABASE
 from chassis.jobs import Jobs
@@ -84,6 +85,11 @@ async def read_bounces(app: web.Application) -> None:
 
 async def _send(app: web.Application, mail: Mail) -> None:
     """One mail, to its end or to its next try. One that we cannot even write fails by itself and stops no other."""
+    with tracing.continued(mail.traceparent, f"send mail {mail.kind}", tracing.Kind.CLIENT):
+        await _send_one(app, mail)
+
+
+async def _send_one(app: web.Application, mail: Mail) -> None:
     try:
         message = await asyncio.to_thread(letters.write, mail, app[SETTINGS])
     except Exception as defect:
@@ -111,6 +117,7 @@ def _try_again_at(app: web.Application, mail: Mail) -> datetime | None:
 
 
 async def _not_sent(app: web.Application, mail: Mail, answer: str, try_at: datetime | None) -> None:
+    tracing.current().fails()
     again = try_at and try_at.isoformat()
     log.warning("mail not sent", mail_id=str(mail.mail_id), answer=answer[:200], again=again)
     async with app[DATABASE].transaction() as tx:
