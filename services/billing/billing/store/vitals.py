@@ -15,7 +15,8 @@ VITALS = (
     Vital(
         name="checkouts_overdue",
         says="checkouts that should have been let go an hour ago",
-        query="SELECT count(*) FROM checkout WHERE status = 'open' AND expires_at < now() - interval '4 hours'",
+        query="SELECT count(*) FROM checkout c WHERE status = 'open' AND expires_at < now() - interval '4 hours' "
+        "AND NOT EXISTS (SELECT FROM payment_hold h WHERE h.checkout_id = c.checkout_id AND NOT h.ended)",
         most=0,
         minutes=60,
         remedy="Their invoices cannot be paid again: look for a failing job in billing's log.",
