@@ -8,7 +8,7 @@ MEMBERS := contracts chassis documents gateway deploy/local deploy/bank-simulato
 LOCKS := deploy/requirements
 READY := .venv/.ready
 
-.PHONY: help run reset bench test lint types house domain lock env clean composed restore-drill upgrade-drill screenshots guide asyncapi openapi configuration alerts transitions access
+.PHONY: help run reset bench test lint types house domain lock env clean composed restore-drill upgrade-drill screenshots guide asyncapi openapi configuration alerts dashboards transitions access
 
 help:  ## what can be done here
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -63,6 +63,9 @@ configuration: $(READY)  ## write docs/configuration.md, and the chart's schema,
 
 alerts: $(READY)  ## write deploy/observability/alerts.yaml from the vitals of the services
 	@$(BIN)/python tests/deploy/alerts.py deploy/observability/alerts.yaml
+
+dashboards: $(READY)  ## write deploy/observability/dashboards for Grafana
+	@$(BIN)/python tests/deploy/dashboards.py deploy/observability/dashboards
 
 transitions: $(READY)  ## draw the payment's state machine into docs/payments.md from its table
 	@$(BIN)/python services/payment-gateway/tests/draw_transitions.py docs/payments.md

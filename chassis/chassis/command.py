@@ -22,7 +22,7 @@ from chassis.inbox import Listeners
 from chassis.metrics import use_metrics
 from chassis.migrations import migrate, pending
 from chassis.settings import EdgeSettings, ServiceSettings, load
-from chassis.vitals import OUTBOX, Vital, doctor
+from chassis.vitals import OUTBOX, Figure, Vital, doctor
 
 OwnCommand = Callable[[Any, list[str]], Coroutine[Any, Any, int]]
 
@@ -38,7 +38,7 @@ class Service:
     """A program of the house. Without ``migrations`` it has no database (the gateway).
 
     ``prepare`` is what set-up does once the migrations are in, such as filling a table of reference. ``vitals`` are
-    what tells whether it is well, besides what the chassis measures of every service.
+    what tells whether it is well, besides what the chassis measures of every service; ``figures`` are only looked at.
     """
 
     name: str
@@ -49,6 +49,7 @@ class Service:
     commands: dict[str, OwnCommand] = field(default_factory=dict)
     prepare: Callable[[Any], Awaitable[None]] | None = None
     vitals: tuple[Vital, ...] = ()
+    figures: tuple[Figure, ...] = ()
 
     @property
     def queues(self) -> list[QueueWish]:
@@ -115,8 +116,8 @@ def _serve(service: Service, settings: EdgeSettings) -> None:
         if service.migrations and isinstance(settings, ServiceSettings):
             await _wait_for_migrations(service.migrations, settings)
         app = service.build(settings)
-        vitals = (OUTBOX, *service.vitals) if service.migrations else ()
-        use_metrics(app, settings, vitals, [queue.name for queue in service.queues])
+        figures = (OUTBOX, *service.vitals, *service.figures) if service.migrations else ()
+        use_metrics(app, settings, figures, [queue.name for queue in service.queues])
         app.on_cleanup.append(tracing.stop)  # after everything else
         app[DRAIN].heed_signals()
         return app

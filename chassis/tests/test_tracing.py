@@ -1,4 +1,4 @@
-"""Traces that nobody wants cost nothing; those that somebody wants are the story of tests/faults/test_traces.py."""
+"""Traces that nobody wants cost nothing; those that somebody wants are the story of tests/faults/test_observed.py."""
 
 import subprocess
 import sys

@@ -37,7 +37,7 @@ WANTED_PORTS = {
 READY_SECONDS = 90
 PROCESS = {"PATH": os.environ.get("PATH", ""), "MALLOC_ARENA_MAX": "1"}
 """What every program gets: one memory arena, since a program has one busy thread."""
-NO_SETTINGS: Mapping[str, str] = {}
+NO_SETTINGS: Mapping[str, Mapping[str, str]] = {}
 TOWN = "Saint-Aubin"
 TILL = {
     "TOWN_SIRET": "00000000000000",
@@ -55,7 +55,7 @@ class Stack:
     """Starts, restarts and stops everything; ``folder`` keeps its data, secrets and logs.
 
     ``database_url`` and ``amqp_url`` name servers that run already; without them private ones are started.
-    ``every`` are settings that each of the six programs gets besides.
+    ``settings`` are what a program gets besides, by its name.
     ``till`` collects the invoices; parents pay at the bank of that till, see ``banks``, at any other at PayFiP.
     """
 
@@ -68,9 +68,9 @@ class Stack:
         database_url: str = "",
         amqp_url: str = "",
         till: str = "REGIE-ENFANCE",
-        every: Mapping[str, str] = NO_SETTINGS,
+        settings: Mapping[str, Mapping[str, str]] = NO_SETTINGS,
     ) -> None:
-        self.folder, self.till, self._every = folder, till, every
+        self.folder, self.till, self._settings = folder, till, settings
         self.programs: dict[str, Program] = {}
         self.databases: dict[str, str] = {}
         self.ports: dict[str, int] = {}
@@ -259,7 +259,7 @@ class Stack:
     def _environment(self, name: str) -> dict[str, str]:
         common = {
             **PROCESS,
-            **self._every,
+            **self._settings.get(name, {}),
             "AMQP_URL": self._rabbit.url(account=name) if self._rabbit else self.amqp_url,
             "AUTH_URL": self.url("auth"),
             "HTTP_PORT": str(self.ports[name]),

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 
 import structlog
 from aiohttp import web
+from prometheus_client import Counter
 
 from chassis import tracing
 from chassis.clock import now
@@ -21,6 +22,8 @@ ANSWER_MAX = 500
 LEASE_MARGIN_SECONDS = 15
 GUARDIANS_AT_ONCE = 200
 REPORTS_AT_ONCE = 100
+
+MAILS = Counter("preau_mails", "Mails by what became of each try", ["kind", "outcome"])
 
 log = structlog.get_logger()
 jobs = Jobs()
@@ -107,6 +110,7 @@ async def _send_one(app: web.Application, mail: Mail) -> None:
     else:
         async with app[DATABASE].transaction() as tx:
             await mails.sent(tx, mail, answer[:ANSWER_MAX], now())
+        MAILS.labels(mail.kind, "sent").inc()
 
 
 def _try_again_at(app: web.Application, mail: Mail) -> datetime | None:
@@ -122,6 +126,7 @@ async def _not_sent(app: web.Application, mail: Mail, answer: str, try_at: datet
     log.warning("mail not sent", mail_id=str(mail.mail_id), answer=answer[:200], again=again)
     async with app[DATABASE].transaction() as tx:
         await mails.not_sent(tx, mail.mail_id, answer[:ANSWER_MAX], try_at)
+    MAILS.labels(mail.kind, "later" if try_at else "failed").inc()
 
 
 async def _pause(app: web.Application, mail: Mail) -> None:
