@@ -8,7 +8,7 @@ MEMBERS := contracts chassis documents gateway deploy/local deploy/bank-simulato
 LOCKS := deploy/requirements
 READY := .venv/.ready
 
-.PHONY: help run reset bench test lint types house domain lock env clean composed restore-drill upgrade-drill screenshots guide asyncapi openapi configuration alerts dashboards transitions access
+.PHONY: help run reset bench test lint types house domain lock env clean composed restore-drill upgrade-drill sbom screenshots guide asyncapi openapi configuration alerts dashboards transitions access
 
 help:  ## what can be done here
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -84,6 +84,10 @@ composed: $(READY)  ## the browser's story against docker-compose.yml, really bu
 
 restore-drill: $(READY)  ## databases and broker destroyed, restored from a backup, and compared
 	@$(BIN)/pytest tests/faults/test_restore.py -q
+
+sbom: $(READY)  ## each program's bill of materials (CycloneDX), from its lock, into sbom/
+	@mkdir -p sbom
+	@for p in $(PROGRAMS); do $(BIN)/python deploy/sbom.py $$p "$$(git describe --always --dirty)" $(LOCKS)/$$p.txt > sbom/$$p.cdx.json; done
 
 upgrade-drill: $(READY)  ## every replica of every program replaced, twice, while parents use the portal
 	@ROUNDS=4 $(BIN)/pytest tests/faults/test_upgrade.py -q
