@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from importlib.metadata import Distribution, PackageNotFoundError, distribution
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 from uuid import NAMESPACE_URL, uuid5
 
 PINNED = re.compile(r"^([A-Za-z0-9._-]+)==([^\s;\\]+)", re.MULTILINE)
@@ -65,9 +66,7 @@ def debian(status: str) -> Iterator[Component]:
         fields = dict(re.findall(r"^(Package|Version|Architecture|Status): (.*)$", paragraph, re.MULTILINE))
         if fields.get("Status", "").endswith(" installed"):
             name, version = fields["Package"], fields["Version"]
-            purl = (
-                f"pkg:deb/debian/{name}@{version.replace(':', '%3A').replace('+', '%2B')}?arch={fields['Architecture']}"
-            )
+            purl = f"pkg:deb/debian/{name}@{quote(version, safe='~')}?arch={fields['Architecture']}"
             yield {"type": "library", "bom-ref": purl, "name": name, "version": version, "purl": purl}
 
 
@@ -97,13 +96,13 @@ def _library(found: Distribution) -> Component:
 
 def _licences(found: Distribution) -> list[dict[str, Any]]:
     """By their expression, else by the names under which the package is filed."""
-    if expression := found.metadata.get("License-Expression"):
-        return [{"expression": expression}]
-    filed = [
-        each.removeprefix(LICENCE) for each in found.metadata.get_all("Classifier", []) if each.startswith(LICENCE)
-    ]
-    named = (found.metadata.get("License") or "").strip()
-    names = filed or [named] * bool(named and len(named) <= NAMED_MAX and "\n" not in named)
+    told = found.metadata
+    if "License-Expression" in told:
+        return [{"expression": told["License-Expression"]}]
+    filed = told.get_all("Classifier") or []
+    names = [each.removeprefix(LICENCE) for each in filed if each.startswith(LICENCE)]
+    if not names and "License" in told and len(told["License"]) <= NAMED_MAX and "\n" not in told["License"]:
+        names = [told["License"]]
     return [{"license": {"name": name}} for name in names]
 
 
