@@ -8,7 +8,7 @@ MEMBERS := contracts chassis documents gateway deploy/local deploy/bank-simulato
 LOCKS := deploy/requirements
 READY := .venv/.ready
 
-.PHONY: help run reset bench test lint types house domain lock env clean composed restore-drill screenshots guide asyncapi openapi configuration alerts transitions access
+.PHONY: help run reset bench test lint types house domain lock env clean composed restore-drill upgrade-drill sbom screenshots guide asyncapi openapi configuration alerts dashboards transitions access
 
 help:  ## what can be done here
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -64,6 +64,9 @@ configuration: $(READY)  ## write docs/configuration.md, and the chart's schema,
 alerts: $(READY)  ## write deploy/observability/alerts.yaml from the vitals of the services
 	@$(BIN)/python tests/deploy/alerts.py deploy/observability/alerts.yaml
 
+dashboards: $(READY)  ## write deploy/observability/dashboards for Grafana
+	@$(BIN)/python tests/deploy/dashboards.py deploy/observability/dashboards
+
 transitions: $(READY)  ## draw the payment's state machine into docs/payments.md from its table
 	@$(BIN)/python services/payment-gateway/tests/draw_transitions.py docs/payments.md
 
@@ -81,6 +84,13 @@ composed: $(READY)  ## the browser's story against docker-compose.yml, really bu
 
 restore-drill: $(READY)  ## databases and broker destroyed, restored from a backup, and compared
 	@$(BIN)/pytest tests/faults/test_restore.py -q
+
+sbom: $(READY)  ## each program's bill of materials (CycloneDX), from its lock, into sbom/
+	@mkdir -p sbom
+	@for p in $(PROGRAMS); do $(BIN)/python deploy/sbom.py $$p "$$(git describe --always --dirty)" $(LOCKS)/$$p.txt > sbom/$$p.cdx.json; done
+
+upgrade-drill: $(READY)  ## every replica of every program replaced, twice, while parents use the portal
+	@ROUNDS=4 $(BIN)/pytest tests/faults/test_upgrade.py -q
 
 bench: $(READY)  ## figures, each beside its floor, on servers of its own
 	@for each in tests/load/*.py; do $(BIN)/python $$each || exit 1; done

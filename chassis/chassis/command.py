@@ -14,15 +14,16 @@ import structlog
 import uvloop
 from aiohttp import web
 
-from chassis import logs, outbox, parking
+from chassis import logs, outbox, parking, tracing
 from chassis.broker import AWAY as BROKER_AWAY
 from chassis.broker import QueueWish, declare
 from chassis.database import AWAY as DATABASE_AWAY
+from chassis.draining import DRAIN
 from chassis.inbox import Listeners
 from chassis.metrics import use_metrics
 from chassis.migrations import migrate, pending
 from chassis.settings import EdgeSettings, ServiceSettings, load
-from chassis.vitals import OUTBOX, Vital, doctor
+from chassis.vitals import OUTBOX, Figure, Vital, doctor
 
 OwnCommand = Callable[[Any, list[str]], Coroutine[Any, Any, int]]
 
@@ -38,7 +39,7 @@ class Service:
     """A program of the house. Without ``migrations`` it has no database (the gateway).
 
     ``prepare`` is what set-up does once the migrations are in, such as filling a table of reference. ``vitals`` are
-    what tells whether it is well, besides what the chassis measures of every service.
+    what tells whether it is well, besides what the chassis measures of every service; ``figures`` are only looked at.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Service:
     commands: dict[str, OwnCommand] = field(default_factory=dict)
     prepare: Callable[[Any], Awaitable[None]] | None = None
     vitals: tuple[Vital, ...] = ()
+    figures: tuple[Figure, ...] = ()
 
     @property
     def queues(self) -> list[QueueWish]:
@@ -121,11 +123,14 @@ def _seldom_look_for_garbage() -> None:
 
 def _serve(service: Service, settings: EdgeSettings) -> None:
     async def build() -> web.Application:
+        tracing.configure(service.name, settings)
         if service.migrations and isinstance(settings, ServiceSettings):
             await _wait_for_migrations(service.migrations, settings)
         app = service.build(settings)
-        vitals = (OUTBOX, *service.vitals) if service.migrations else ()
-        use_metrics(app, settings, vitals, [queue.name for queue in service.queues])
+        figures = (OUTBOX, *service.vitals, *service.figures) if service.migrations else ()
+        use_metrics(app, settings, figures, [queue.name for queue in service.queues])
+        app.on_cleanup.append(tracing.stop)  # after everything else
+        app[DRAIN].heed_signals()
         _seldom_look_for_garbage()
         return app
 
@@ -139,7 +144,7 @@ def _serve(service: Service, settings: EdgeSettings) -> None:
             backlog=CONNECTIONS_WAITING_MAX,
             loop=uvloop.new_event_loop(),
             shutdown_timeout=settings.shutdown_seconds,
-            handle_signals=True,
+            handle_signals=False,
             access_log=None,
             print=None,
         )

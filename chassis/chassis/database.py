@@ -117,6 +117,12 @@ class Database:
         finally:
             await self._pool.release(connection, timeout=5)
 
+    def connections(self) -> dict[str, int]:
+        """How many connections work, how many wait for work, and how many more may be opened."""
+        assert self._pool is not None, "the database is used before its start"
+        idle, opened, most = self._pool.get_idle_size(), self._pool.get_size(), self._pool.get_max_size()
+        return {"working": opened - idle, "idle": idle, "free": most - opened}
+
     async def check(self) -> None:
         """Raise ``Unavailable`` unless the server answers."""
         async with self.transaction() as tx:

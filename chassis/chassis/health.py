@@ -1,9 +1,14 @@
-"""Live: the process answers. Ready: each thing it stands on answers, and the answer says which does not."""
+"""Live: the process answers. Ready: each thing it stands on answers, and the answer says which does not.
+
+A program that is about to end is live and no longer ready.
+"""
 
 import asyncio
 from collections.abc import Awaitable, Callable
 
 from aiohttp import web
+
+from chassis.draining import DRAIN
 
 Check = Callable[[], Awaitable[None]]
 
@@ -23,7 +28,9 @@ async def live(_request: web.Request) -> web.Response:
 
 
 async def ready(request: web.Request) -> web.Response:
-    """200 when every check passes, else 503 with the failing ones named."""
+    """200 when every check passes, else 503 with the failing ones named; 503 as well once the end has begun."""
+    if request.app[DRAIN].is_begun:
+        return web.json_response({"status": "draining", "checks": {}}, status=503)
     checks = request.app[CHECKS]
     results = await asyncio.gather(
         *(asyncio.wait_for(check(), CHECK_SECONDS) for check in checks.values()), return_exceptions=True

@@ -15,9 +15,10 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from chassis import health
+from chassis import health, tracing
+from chassis.draining import DRAIN, Drain
 from chassis.logs import bind_correlation_id
-from chassis.metrics import observe
+from chassis.metrics import observe, route_of
 from chassis.settings import EdgeSettings
 from contracts import failures
 from contracts.model import Month
@@ -85,14 +86,20 @@ async def problem_json(request: web.Request, problem: Problem) -> web.StreamResp
     )
 
 
-def application(name: str, settings: EdgeSettings, *, render: Render = problem_json) -> web.Application:
-    """An application with the limits of ``settings``, health doors, and failures turned into ``render``'s answers."""
+def application(
+    name: str, settings: EdgeSettings, *, render: Render = problem_json, is_edge: bool = False
+) -> web.Application:
+    """An application with the limits of ``settings``, health doors, and failures turned into ``render``'s answers.
+
+    At the edge a trace begins, whatever a stranger says of one.
+    """
     app = web.Application(
         client_max_size=settings.body_bytes_max,
-        middlewares=[_request_context(), _failures(render), _limits(settings)],
+        middlewares=[_request_context(is_edge=is_edge), _failures(render), _limits(settings)],
     )
     app[health.NAME] = name
     app[health.CHECKS] = {}
+    app[DRAIN] = Drain(settings.drain_seconds)
     app.router.add_get("/health/live", public(health.live))
     app.router.add_get("/health/ready", public(health.ready))
     return app
@@ -118,32 +125,51 @@ def _shown(request: web.Request) -> str:
     return path
 
 
-def _request_context() -> Callable[..., Awaitable[web.StreamResponse]]:
+def _span(request: web.Request, *, is_edge: bool) -> tracing.Span:
+    if not tracing.is_on() or request.path.startswith("/health/"):
+        return tracing.NOTHING
+    route = route_of(request)
+    told = None if is_edge else request.headers.get(tracing.HEADER)
+    facts = {"http.request.method": request.method, "http.route": route}
+    return tracing.continued(told, f"{request.method} {route}", tracing.Kind.SERVER, facts)
+
+
+def _request_context(*, is_edge: bool) -> Callable[..., Awaitable[web.StreamResponse]]:
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
         given = request.headers.get(REQUEST_ID_HEADER, "")
         request[REQUEST_ID] = given if _SAFE_ID.match(given) else uuid4().hex
         structlog.contextvars.clear_contextvars()
         bind_correlation_id(request[REQUEST_ID])
-        start = time.perf_counter()
-        response = await handler(request)
-        if not response.prepared:
-            response.headers[REQUEST_ID_HEADER] = request[REQUEST_ID]
-        if not request.path.startswith("/health/"):
-            seconds = time.perf_counter() - start
-            if not getattr(request.match_info.handler, "is_streaming", False):
-                observe(request, response.status, seconds)
-            milliseconds = round(seconds * 1000, 1)
-            log.info(
-                "request",
-                method=request.method,
-                path=_shown(request),
-                status=response.status,
-                milliseconds=milliseconds,
-            )
+        with _span(request, is_edge=is_edge) as span:
+            start = time.perf_counter()
+            response = await handler(request)
+            if not response.prepared:
+                response.headers[REQUEST_ID_HEADER] = request[REQUEST_ID]
+                if request.app[DRAIN].is_begun:
+                    response.force_close()
+            _tell(request, response, time.perf_counter() - start, span)
         return response
 
     return middleware
+
+
+def _tell(request: web.Request, response: web.StreamResponse, seconds: float, span: tracing.Span) -> None:
+    """What became of a request: in the figures, its trace and the log."""
+    if request.path.startswith("/health/"):
+        return
+    if not getattr(request.match_info.handler, "is_streaming", False):
+        observe(request, response.status, seconds)
+    span.note({"http.response.status_code": response.status})
+    if response.status >= 500:
+        span.fails()
+    log.info(
+        "request",
+        method=request.method,
+        path=_shown(request),
+        status=response.status,
+        milliseconds=round(seconds * 1000, 1),
+    )
 
 
 def _failures(render: Render) -> Callable[..., Awaitable[web.StreamResponse]]:

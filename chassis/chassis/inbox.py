@@ -13,6 +13,7 @@ import structlog
 from aiohttp import web
 from pydantic import ValidationError
 
+from chassis import tracing
 from chassis.broker import AWAY as BROKER_AWAY
 from chassis.broker import BROKER, Broker, Delivery, Message, QueueWish, home_name, parked_name, publish, rung_name
 from chassis.clock import now
@@ -114,13 +115,19 @@ class Worker:
         self._in_flight.add(task)
         try:
             bind_correlation_id(delivery.message.correlation_id or delivery.message.message_id)
-            await self._handle(delivery)
-            await delivery.acknowledge()
+            with self._span(delivery.message):
+                await self._handle(delivery)
+                await delivery.acknowledge()
         except BROKER_AWAY as error:
             # Neither acknowledged nor moved: the broker delivers it again, and the inbox knows whether it is done.
             log.warning("message left to the broker", queue=self.listener.queue, error=str(error))
         finally:
             self._in_flight.discard(task)
+
+    def _span(self, message: Message) -> tracing.Span:
+        told, queue = message.headers.get(tracing.HEADER), self.listener.queue
+        facts = {"messaging.system": "rabbitmq", "messaging.operation.type": "process"}
+        return tracing.continued(told, f"process {queue}", tracing.Kind.CONSUMER, facts)
 
     async def _handle(self, delivery: Delivery) -> None:
         message = delivery.message
@@ -167,6 +174,7 @@ class Worker:
         delay = self._delays[min(attempt, len(self._delays)) - 1]
         log.warning("message delayed", queue=self.listener.queue, attempt=attempt, delay_seconds=delay, reason=reason)
         HEARD.labels(self.listener.queue, "delayed").inc()
+        tracing.current().fails()
         headers = {**message.headers, ATTEMPT: attempt + 1, REASON: reason[:1000]}
         await self._move(
             rung_name(self.listener.queue, delay), replace(message, routing_key=self.listener.queue, headers=headers)
@@ -174,6 +182,7 @@ class Worker:
 
     async def _park(self, message: Message, reason: str) -> None:
         HEARD.labels(self.listener.queue, "parked").inc()
+        tracing.current().fails()
         log.error("message parked", queue=self.listener.queue, event_id=message.message_id, reason=reason)
         headers = {
             ATTEMPT: 1,

@@ -7,6 +7,8 @@ from uuid import uuid4
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
+from chassis.tracing import add_trace_id
+
 # Without local variables: they hold secrets, sessions and people's data.
 _TRACEBACKS = structlog.processors.ExceptionRenderer(structlog.tracebacks.ExceptionDictTransformer(show_locals=False))
 
@@ -23,6 +25,7 @@ def configure(service: str, level: str) -> None:
     """Send structlog and the standard library's logging to one JSON stream."""
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
+        add_trace_id,
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         _service(service),

@@ -11,9 +11,9 @@ from prometheus_client.registry import Collector
 
 from chassis.broker import AWAY as BROKER_AWAY
 from chassis.broker import BROKER, parked_name, waiting
-from chassis.database import DATABASE
+from chassis.database import DATABASE, Database
 from chassis.settings import EdgeSettings
-from chassis.vitals import PARKED, Vital, measure
+from chassis.vitals import PARKED, Figure, measure
 from contracts.failures import Unavailable
 
 REQUESTS = Histogram(
@@ -29,10 +29,15 @@ JOB_FAILURES = Counter("preau_job_failures", "Times that a job failed and will t
 log = structlog.get_logger()
 
 
-def observe(request: web.Request, status: int, seconds: float) -> None:
-    """Count one answer; a path that leads nowhere counts as such, whatever it is."""
+def route_of(request: web.Request) -> str:
+    """The template of the path, never what stands in it; a path that leads nowhere is ``none``, whatever it is."""
     resource = request.match_info.route.resource
-    REQUESTS.labels(request.method, resource.canonical if resource else "none", str(status)).observe(seconds)
+    return resource.canonical if resource else "none"
+
+
+def observe(request: web.Request, status: int, seconds: float) -> None:
+    """Count one answer."""
+    REQUESTS.labels(request.method, route_of(request), str(status)).observe(seconds)
 
 
 class _Measured(Collector):
@@ -45,7 +50,7 @@ class _Measured(Collector):
         yield from self._families
 
 
-def use_metrics(app: web.Application, settings: EdgeSettings, vitals: Sequence[Vital], queues: Sequence[str]) -> None:
+def use_metrics(app: web.Application, settings: EdgeSettings, figures: Sequence[Figure], queues: Sequence[str]) -> None:
     """Answer ``GET /metrics`` on the port of the settings; without one there is no such door."""
     if settings.metrics_port is None:
         return
@@ -53,7 +58,7 @@ def use_metrics(app: web.Application, settings: EdgeSettings, vitals: Sequence[V
 
     async def metrics(_request: web.Request) -> web.Response:
         registry = CollectorRegistry()
-        registry.register(_Measured(await _measured(app, vitals, queues)))
+        registry.register(_Measured(await _measured(app, figures, queues)))
         body = generate_latest(REGISTRY) + generate_latest(registry)
         return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE_LATEST})
 
@@ -69,21 +74,9 @@ def use_metrics(app: web.Application, settings: EdgeSettings, vitals: Sequence[V
     app.cleanup_ctx.append(run)
 
 
-async def _measured(app: web.Application, vitals: Sequence[Vital], queues: Sequence[str]) -> list[GaugeMetricFamily]:
-    """The vitals and the queues; those of a server that is away are missing, which is an alert of its own."""
-    families = []
-    if DATABASE in app:
-        try:
-            async with app[DATABASE].transaction() as tx:
-                found = await measure(tx, vitals)
-        except Unavailable as error:
-            log.warning("vitals not measured", error=str(error))
-            found = {}
-        families += [
-            GaugeMetricFamily(f"preau_{vital.name}", vital.says, value=found[vital.name])
-            for vital in vitals
-            if vital.name in found
-        ]
+async def _measured(app: web.Application, figures: Sequence[Figure], queues: Sequence[str]) -> list[GaugeMetricFamily]:
+    """The figures and the queues; those of a server that is away are missing, which is an alert of its own."""
+    families = await _of_database(app[DATABASE], figures) if DATABASE in app else []
     depth = GaugeMetricFamily("preau_queue_messages", "messages that wait for a listener", labels=["queue"])
     aside = GaugeMetricFamily(f"preau_{PARKED.name}", PARKED.says, labels=["queue"])
     try:
@@ -97,3 +90,23 @@ async def _measured(app: web.Application, vitals: Sequence[Vital], queues: Seque
     except (*BROKER_AWAY, LookupError) as error:
         log.warning("queues not measured", error=str(error))
     return [*families, depth, aside]
+
+
+async def _of_database(database: Database, figures: Sequence[Figure]) -> list[GaugeMetricFamily]:
+    pool = GaugeMetricFamily(
+        "preau_database_connections", "connections to the database, by what they do", labels=["state"]
+    )
+    for state, count in database.connections().items():
+        pool.add_metric([state], count)
+    try:
+        async with database.transaction() as tx:
+            found = await measure(tx, figures)
+    except Unavailable as error:
+        log.warning("vitals not measured", error=str(error))
+        found = {}
+    measured = [
+        GaugeMetricFamily(f"preau_{each.name}", each.says, value=found[each.name])
+        for each in figures
+        if each.name in found
+    ]
+    return [pool, *measured]

@@ -14,7 +14,8 @@ import asyncpg
 import structlog
 from aiohttp import web
 
-from chassis.broker import AWAY, BROKER, Exchange, Message, publish_all
+from chassis import tracing
+from chassis.broker import AWAY, BROKER, Exchange, Message, publish
 from chassis.broker_accounts import EVENTS_EXCHANGE
 from chassis.database import DATABASE, Database, Transaction, opened
 from chassis.envelope import Envelope
@@ -39,14 +40,15 @@ async def add(tx: Transaction, *events: Event) -> None:
     if not events:
         return
     await tx.execute(
-        "WITH said AS (INSERT INTO outbox (type, subject, data, correlation_id) "
-        "SELECT type, subject, data, $4 FROM unnest($1::text[], $2::text[], $3::text[]) "
+        "WITH said AS (INSERT INTO outbox (type, subject, data, correlation_id, traceparent) "
+        "SELECT type, subject, data, $4, $6 FROM unnest($1::text[], $2::text[], $3::text[]) "
         "WITH ORDINALITY AS e (type, subject, data, number) ORDER BY number) SELECT pg_notify($5, '')",
         [event.type for event in events],
         [event.subject for event in events],
         [event.model_dump_json() for event in events],
         correlation_id(),
         CHANNEL,
+        tracing.traceparent(),
     )
 
 
@@ -123,7 +125,7 @@ async def publish_batch(database: Database, exchange: Exchange, source: str) -> 
         rows = await tx.fetch("SELECT * FROM outbox WHERE published_at IS NULL ORDER BY position LIMIT $1", BATCH_MAX)
         if not rows:
             return 0
-        failures = await publish_all(exchange, [_message(row, source) for row in rows])
+        failures = await asyncio.gather(*(_say(exchange, row, source) for row in rows), return_exceptions=True)
         confirmed = [row["position"] for row, failure in zip(rows, failures, strict=True) if failure is None]
         await tx.execute("UPDATE outbox SET published_at = now() WHERE position = ANY($1::bigint[])", confirmed)
     for row, failure in zip(rows, failures, strict=True):
@@ -133,6 +135,13 @@ async def publish_batch(database: Database, exchange: Exchange, source: str) -> 
         if failure is not None:
             raise ConnectionError(f"the broker did not confirm an event: {failure}") from failure
     return len(rows)
+
+
+async def _say(exchange: Exchange, row: "asyncpg.Record", source: str) -> None:
+    """Publish one event in the trace in which it was added, and wait until the broker confirms it."""
+    facts = {"messaging.system": "rabbitmq", "messaging.operation.type": "send"}
+    with tracing.continued(row["traceparent"], f"publish {row['type']}", tracing.Kind.PRODUCER, facts):
+        await publish(exchange, _message(row, source))
 
 
 def _message(row: "asyncpg.Record", source: str) -> Message:
@@ -151,4 +160,5 @@ def _message(row: "asyncpg.Record", source: str) -> Message:
         message_id=str(row["event_id"]),
         routing_key=row["type"],
         correlation_id=row["correlation_id"],
+        headers=dict(tracing.headers()),
     )

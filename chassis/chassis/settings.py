@@ -18,7 +18,10 @@ Settings = TypeVar("Settings", bound=BaseSettings)
 class EdgeSettings(BaseSettings):
     """What every program needs. Times are in seconds, sizes in bytes.
 
-    ``METRICS_PORT`` is where Prometheus reads ``/metrics``; without it there is none.
+    ``METRICS_PORT`` is where Prometheus reads ``/metrics``; without it there is none. Asked to end (SIGTERM), a program
+    is not ready any more, serves ``DRAIN_SECONDS`` longer, for whatever stands before several replicas to turn to the
+    others, and gives what is then in flight ``SHUTDOWN_SECONDS``.
+    ``OTEL_EXPORTER_OTLP_ENDPOINT`` is where traces go, ``OTEL_TRACES_SAMPLER_ARG`` which share of them is kept.
     """
 
     model_config = SettingsConfigDict(extra="ignore", frozen=True, secrets_dir=SECRETS_FOLDERS or None)
@@ -33,6 +36,9 @@ class EdgeSettings(BaseSettings):
     request_seconds_max: float = Field(default=15, gt=0)
     requests_at_once_max: int = Field(default=1_500, gt=0)
     shutdown_seconds: float = Field(default=10, gt=0)
+    drain_seconds: float = Field(default=0, ge=0, le=20)
+    otel_exporter_otlp_endpoint: str | None = Field(default=None, pattern=r"^https?://")
+    otel_traces_sampler_arg: float = Field(default=1, ge=0, le=1)
 
 
 class ServiceSettings(EdgeSettings):

@@ -1,7 +1,7 @@
 """What says whether a service is well: one declaration each for its metric, its alert and the doctor's line.
 
 A vital is a number that one SQL query gives, and the most that is well. The chassis has those of every service; a
-service adds its own in ``store/vitals.py``.
+service adds its own in ``store/vitals.py``, and figures that are only looked at.
 """
 
 import sys
@@ -21,15 +21,18 @@ from contracts.failures import Unavailable
 
 
 @dataclass(frozen=True)
-class Vital:
-    """A number of a service's database, and what to do when it is above ``most`` for ``minutes``.
-
-    ``name`` is the metric's, without ``preau_`` and with its unit. ``remedy`` is for who is called at night.
-    """
+class Figure:
+    """A number of a service's database; ``name`` is the metric's, without ``preau_`` and with its unit."""
 
     name: str
     says: str
     query: str
+
+
+@dataclass(frozen=True)
+class Vital(Figure):
+    """A figure, and what to do when it is above ``most`` for ``minutes``; ``remedy`` is for who is called at night."""
+
     most: float
     minutes: int
     remedy: str
@@ -53,9 +56,9 @@ PARKED = Vital(
 )
 
 
-async def measure(tx: Transaction, vitals: Sequence[Vital]) -> dict[str, float]:
-    """The number of each vital that has a query."""
-    return {vital.name: float(await tx.fetchval(vital.query)) for vital in vitals if vital.query}
+async def measure(tx: Transaction, figures: Sequence[Figure]) -> dict[str, float]:
+    """The number of each figure that has a query."""
+    return {each.name: float(await tx.fetchval(each.query)) for each in figures if each.query}
 
 
 class Report:

@@ -43,7 +43,7 @@ from gateway.settings import NAME, SETTINGS, Settings
 
 def build(settings: Settings) -> web.Application:
     """The application of the gateway."""
-    app = application(NAME, settings, render=problem)
+    app = application(NAME, settings, render=problem, is_edge=True)
     app[SETTINGS] = settings
     app[town.FACE] = town.face_of(settings)
     app.middlewares.extend((one_host, language.in_language, signed_out))

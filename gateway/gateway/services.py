@@ -8,10 +8,12 @@ from urllib.parse import quote
 from uuid import UUID
 
 import aiohttp
+import structlog
 from aiohttp import web
 from pydantic import BaseModel, SecretStr
 from yarl import URL
 
+from chassis import tracing
 from chassis.http import Problem
 from chassis.logs import correlation_id
 from contracts.api.auth import SessionKey, SignedIn, SignIn, Token, TokenWish
@@ -21,10 +23,14 @@ from gateway.settings import SETTINGS, Settings
 Answer = TypeVar("Answer", bound=BaseModel)
 
 TOKEN_KEPT_SECONDS = 40
+UNUSED_SECONDS = 2
+"""How long an unused connection is kept: less than the services' ``DRAIN_SECONDS``, so none is closed under a call."""
 TOKENS_MAX = 20_000
 ENDED_KEPT_SECONDS = 120
 OWN_FIELDS = {"type", "title", "status", "code", "detail", "request_id"}
 """The fields of a problem that are not its facts."""
+
+log = structlog.get_logger()
 
 
 class SignedOut(Exception):  # noqa: N818 - an answer
@@ -72,7 +78,8 @@ class Services:
 
     async def start(self) -> None:
         """Open the HTTP client."""
-        self._http = aiohttp.ClientSession(timeout=self._timeout, connector=aiohttp.TCPConnector(limit=200))
+        connector = aiohttp.TCPConnector(limit=200, keepalive_timeout=UNUSED_SECONDS)
+        self._http = aiohttp.ClientSession(timeout=self._timeout, connector=connector)
 
     async def stop(self) -> None:
         """Close the HTTP client."""
@@ -186,16 +193,19 @@ class Services:
     ) -> tuple[dict[str, str], bytes]:
         """One HTTP call; ``Told`` for what the service refused, ``Unavailable`` when it is away."""
         assert self._http is not None, "the services are called before the start"
-        sent = {"X-Request-Id": correlation_id(), **(headers or {})}
-        try:
-            url = URL(self._urls[service] + path, encoded=True)
-            async with self._http.request(method, url, headers=sent, **more) as response:
-                raw = await response.read()
-                if response.status < 400:
-                    return dict(response.headers), raw
-                problem = await response.json(content_type=None)
-        except (TimeoutError, aiohttp.ClientError, ValueError) as error:
-            raise Unavailable(f"{service} does not answer", retry_after_seconds=5) from error
+        url = URL(self._urls[service] + path, encoded=True)
+        with tracing.span(f"{method} {service}", tracing.Kind.CLIENT) as span:
+            sent = {"X-Request-Id": correlation_id(), **tracing.headers(), **(headers or {})}
+            try:
+                async with self._http.request(method, url, headers=sent, **more) as response:
+                    raw = await response.read()
+                    span.note({"http.response.status_code": response.status})
+                    if response.status < 400:
+                        return dict(response.headers), raw
+                    problem = await response.json(content_type=None)
+            except (TimeoutError, aiohttp.ClientError, ValueError) as error:
+                log.warning("a service does not answer", called=service, error=f"{type(error).__name__}: {error}")
+                raise Unavailable(f"{service} does not answer", retry_after_seconds=5) from error
         facts = {name: value for name, value in problem.items() if name not in OWN_FIELDS}
         raise Told(response.status, problem.get("code", "refused"), problem.get("detail", ""), facts)
 

@@ -52,7 +52,8 @@ def rules() -> str:
 
 def _rule(name: str, expression: str, minutes: int, remedy: str) -> dict[str, Any]:
     alert = "".join(word.capitalize() for word in name.split("_"))
-    return {"alert": f"Preau{alert}", "expr": expression, "for": f"{minutes}m", "annotations": {"remedy": remedy}}
+    told = {"remedy": remedy, "runbook": f"docs/runbook.md#preau{alert.lower()}"}
+    return {"alert": f"Preau{alert}", "expr": expression, "for": f"{minutes}m", "annotations": told}
 
 
 if __name__ == "__main__":

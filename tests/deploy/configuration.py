@@ -31,8 +31,9 @@ def settings_of(program: str) -> type[EdgeSettings]:
 
 def configuration() -> str:
     """The page, as Markdown."""
-    parts = [HEAD, "\n## Every program\n\n", _table(EdgeSettings, ())]
-    parts += ["\n## Every service with a database, besides\n\n", _table(ServiceSettings, (EdgeSettings,))]
+    parts = [HEAD, "\n## Every program\n\n", _words(EdgeSettings), "\n\n", _table(EdgeSettings, ())]
+    parts += ["\n## Every service with a database, besides\n\n", _words(ServiceSettings), "\n\n"]
+    parts += [_table(ServiceSettings, (EdgeSettings,))]
     for program in PROGRAMS:
         of = settings_of(program)
         parts += [f"\n## {program}\n\n", _words(of), "\n\n", _table(of, (EdgeSettings, ServiceSettings))]

@@ -1,17 +1,24 @@
 """Each alert rule, run by Prometheus's own promtool: silent while all is well and while it waits, then heard."""
 
+import importlib
+import pkgutil
+import re
 import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 import yaml
+from aiohttp.web import RouteDef
 
+import gateway.pages
 from local_stack.packages import promtool
 
 FOLDER = Path(__file__).parents[2] / "deploy/observability"
 RULES = yaml.safe_load((FOLDER / "alerts.yaml").read_text(encoding="utf-8"))["groups"][0]["rules"]
-REMEDIES = {rule["alert"]: rule["annotations"]["remedy"] for rule in RULES}
+TOLD = {rule["alert"]: rule["annotations"] for rule in RULES}
+ROOT = FOLDER.parents[1]
+PARAGRAPH = re.compile(r"^### (\w+)\n\n(.+?)(?=\n\n#|\Z)", re.MULTILINE | re.DOTALL)
 WELL_MINUTES = 20
 Series = dict[str, str]
 
@@ -83,13 +90,31 @@ CASES = {
 
 
 def test_every_alert_has_its_case() -> None:
-    assert CASES.keys() == REMEDIES.keys()
+    assert CASES.keys() == TOLD.keys()
 
 
-@pytest.mark.parametrize("alert", REMEDIES)
+def test_every_alert_has_its_paragraph_in_the_runbook_and_leads_there() -> None:
+    runbook = PARAGRAPH.findall((ROOT / "docs/runbook.md").read_text(encoding="utf-8"))
+    written = {name: len(text.split()) for name, text in runbook}
+    assert written.keys() == TOLD.keys(), "what one has and the other has not"
+    assert [name for name, words in written.items() if words < 20] == [], "too short to help anybody at night"
+    for alert, told in TOLD.items():
+        assert told["runbook"] == f"docs/runbook.md#{alert.lower()}"
+
+
+def test_what_an_alert_sends_somebody_to_is_there() -> None:
+    pages = (
+        importlib.import_module(f"gateway.pages.{each.name}") for each in pkgutil.iter_modules(gateway.pages.__path__)
+    )
+    routes = {route.path for page in pages for route in getattr(page, "routes", ()) if isinstance(route, RouteDef)}
+    told = " ".join(each["remedy"] for each in TOLD.values()) + (ROOT / "docs/runbook.md").read_text(encoding="utf-8")
+    assert {path.rstrip("/") for path in re.findall(r"/mairie[a-z/-]*", told)} <= routes
+
+
+@pytest.mark.parametrize("alert", TOLD)
 def test_an_alert_is_heard_when_it_should_be_and_not_before(alert: str, tmp_path: Path) -> None:
     case = CASES[alert]
-    heard = [{"exp_labels": case.labels, "exp_annotations": {"remedy": REMEDIES[alert]}}]
+    heard = [{"exp_labels": case.labels, "exp_annotations": TOLD[alert]}]
     asked = [(WELL_MINUTES, []), (case.silent, []), (case.heard, heard)]
     told = {
         "rule_files": [str(FOLDER / "alerts.yaml")],

@@ -96,6 +96,14 @@ def test_what_leaves_a_pod_is_what_its_program_has_a_setting_for(values: dict[st
     assert leaving(values) == {each for each in wanted() if each[0] in (*PROGRAMS, "set-up")}
 
 
+def test_where_traces_go_is_open_to_who_sends_some_and_to_nobody_else() -> None:
+    told = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector.observability:4318"}
+    everybody = leaving(laid_over(TOWN, {"settings": {"every": told}})) - leaving(TOWN)
+    assert everybody == {(program, "collector", "4318") for program in PROGRAMS}
+    one = leaving(laid_over(TOWN, {"settings": {"billing": told}})) - leaving(TOWN)
+    assert one == {("billing", "collector", "4318")}
+
+
 @BOTH
 def test_what_comes_to_a_pod_is_what_leaves_another_or_comes_from_outside(values: dict[str, Any]) -> None:
     guarded = {*PROGRAMS} | ({*SERVERS} if values is WITH_SERVERS else set())

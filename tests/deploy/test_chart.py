@@ -12,6 +12,8 @@ import helm_python
 import kubernetes_validate
 import pytest
 
+from gateway.services import UNUSED_SECONDS
+
 OF_CHART = runpy.run_path(str(Path(__file__).parent / "chart.py"))
 ROOT, CHART, RELEASE, SETTINGS = (OF_CHART[name] for name in ("ROOT", "CHART", "RELEASE", "SETTINGS"))
 PROGRAMS, SERVICES, TOWN, WITH_SERVERS = (OF_CHART[name] for name in ("PROGRAMS", "SERVICES", "TOWN", "WITH_SERVERS"))
@@ -86,8 +88,9 @@ def test_each_secret_setting_is_a_file_of_the_programs_secret_and_nothing_else_i
 def test_compose_and_chart_give_a_program_the_same_settings(program: str) -> None:
     composed = read("docker-compose.yml")["services"][program]["environment"]
     composed |= read("deploy/compose/production.yml")["services"][program]["environment"]
-    by_the_image = {"HTTP_HOST", "HTTP_PORT"}
-    assert environment(of_kind(rendered(TOWN), "Deployment")[program]).keys() == composed.keys() | by_the_image
+    by_the_image, for_replicas = {"HTTP_HOST", "HTTP_PORT"}, {"DRAIN_SECONDS"}
+    given = environment(of_kind(rendered(TOWN), "Deployment")[program]).keys()
+    assert given == composed.keys() | by_the_image | for_replicas
 
 
 @pytest.mark.parametrize(
@@ -205,8 +208,9 @@ def test_a_program_is_replaced_without_a_gap_and_grows_with_its_work(program: st
     probes = {name: container(one)[f"{name}Probe"]["httpGet"]["path"] for name in ("startup", "readiness", "liveness")}
     assert probes == {"startup": "/health/ready", "readiness": "/health/live", "liveness": "/health/live"}
     shutdown = SETTINGS["settings_of"](program).model_fields["shutdown_seconds"].default
-    waits = container(one)["lifecycle"]["preStop"]["sleep"]["seconds"]
-    assert pod(one)["terminationGracePeriodSeconds"] > waits + shutdown
+    drain = float(environment(one)["DRAIN_SECONDS"])
+    assert drain > UNUSED_SECONDS
+    assert pod(one)["terminationGracePeriodSeconds"] > drain + shutdown
     scaler = of_kind(manifests, "HorizontalPodAutoscaler")[program]["spec"]
     assert scaler["scaleTargetRef"]["name"] == one["metadata"]["name"]
     assert 2 <= scaler["minReplicas"] < scaler["maxReplicas"]

@@ -104,7 +104,7 @@ async def test_figures_are_on_a_port_of_their_own(settings: ServiceSettings) -> 
     use_database(app, settings)
     use_broker(app, settings)
     queues = [queue.name for queue in service.queues]
-    use_metrics(app, settings, (OUTBOX, *service.vitals), queues)
+    use_metrics(app, settings, (OUTBOX, *service.vitals, *service.figures), queues)
 
     async def door(_request: web.Request) -> web.Response:
         return web.Response()
@@ -119,6 +119,8 @@ async def test_figures_are_on_a_port_of_their_own(settings: ServiceSettings) -> 
             text = await response.text()
     assert 'preau_request_seconds_count{method="GET",route="/households/{household_id}",status="200"}' in text
     assert "preau_ledger_imbalance_cents 0.0" in text
+    assert "preau_owed_cents 0.0" in text
+    assert 'preau_database_connections{state="working"} 0.0' in text
     assert f'preau_parked_messages{{queue="{queues[0]}"}} 0.0' in text
     assert "process_resident_memory_bytes" in text
 

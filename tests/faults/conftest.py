@@ -40,10 +40,11 @@ class Family:
         status, _, _ = await self.post("/connexion", page, fields)
         assert status == 303
 
-    async def begin(self) -> str:
-        """Go to the bank's page with every invoice; the bank's reference."""
+    async def begin(self, most: int | None = None) -> str:
+        """Go to the bank's page with every invoice, or ``most`` of them; the bank's reference."""
         _, page = await self.get("/factures")
-        chosen = "&".join(f"facture={each}" for each in re.findall(r'name="facture" value="([\w-]+)"', page))
+        found = re.findall(r'name="facture" value="([\w-]+)"', page)
+        chosen = "&".join(f"facture={each}" for each in found[:most])
         _, recap = await self.get(f"/factures/recapitulatif?{chosen}")
         fields = [("facture", each) for each in re.findall(r'name="facture" value="([\w-]+)"', recap)]
         fields.append(("key", re.findall(r'name="key" value="(\w+)"', recap)[0]))
@@ -97,8 +98,19 @@ class Family:
         _, page = await self.get("/factures")
         assert "Vous n&#39;avez rien à régler" in page or "Vous n'avez rien à régler" in page
 
+    async def sign_out(self) -> None:
+        _, page = await self.get("/")
+        status, _, _ = await self.post("/deconnexion", page, [])
+        assert status == 303
+
 
 SETTLEMENTS = "SELECT count(*) FROM ledger_transaction WHERE key = $1"
+
+
+@pytest.fixture
+def family_of() -> type[Family]:
+    """To make more families than one, each with a client of its own."""
+    return Family
 
 
 @pytest_asyncio.fixture(loop_scope="module")

@@ -14,7 +14,7 @@ from typing import Any
 
 from local_stack import demo
 from local_stack.packages import MissingProgramError
-from local_stack.stack import Stack
+from local_stack.stack import PROGRAMS, Stack
 
 FOLDER = Path.cwd() / ".local"
 DESCRIPTION = FOLDER / "stack.json"
@@ -35,7 +35,9 @@ async def run() -> int:
     start, stop = time.monotonic(), asyncio.Event()
     database_url, amqp_url = os.environ.get("DATABASE_URL", ""), os.environ.get("AMQP_URL", "")
     till = os.environ.get("TILL", "REGIE-ENFANCE")
-    stack = Stack(FOLDER, say=say, database_url=database_url, amqp_url=amqp_url, till=till)
+    traces = {name: value for name, value in os.environ.items() if name.startswith("OTEL_")}
+    settings = dict.fromkeys(PROGRAMS, traces)
+    stack = Stack(FOLDER, say=say, database_url=database_url, amqp_url=amqp_url, till=till, settings=settings)
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     try:

@@ -6,7 +6,7 @@ import os
 import secrets
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,7 @@ WANTED_PORTS = {
 READY_SECONDS = 90
 PROCESS = {"PATH": os.environ.get("PATH", ""), "MALLOC_ARENA_MAX": "1"}
 """What every program gets: one memory arena, since a program has one busy thread."""
+NO_SETTINGS: Mapping[str, Mapping[str, str]] = {}
 TOWN = "Saint-Aubin"
 TILL = {
     "TOWN_SIRET": "00000000000000",
@@ -54,6 +55,7 @@ class Stack:
     """Starts, restarts and stops everything; ``folder`` keeps its data, secrets and logs.
 
     ``database_url`` and ``amqp_url`` name servers that run already; without them private ones are started.
+    ``settings`` are what a program gets besides, by its name.
     ``till`` collects the invoices; parents pay at the bank of that till, see ``banks``, at any other at PayFiP.
     """
 
@@ -66,8 +68,9 @@ class Stack:
         database_url: str = "",
         amqp_url: str = "",
         till: str = "REGIE-ENFANCE",
+        settings: Mapping[str, Mapping[str, str]] = NO_SETTINGS,
     ) -> None:
-        self.folder, self.till = folder, till
+        self.folder, self.till, self._settings = folder, till, settings
         self.programs: dict[str, Program] = {}
         self.databases: dict[str, str] = {}
         self.ports: dict[str, int] = {}
@@ -154,6 +157,12 @@ class Stack:
         assert program.process is not None
         if await asyncio.wait_for(program.process.wait(), timeout=120):
             raise RuntimeError(f"{name} {words[0]} failed:\n{program.tail()}")
+
+    def another(self, name: str, **environment: str) -> Program:
+        """One more process of a program, with its settings and these, not started yet."""
+        program = self._program(name, [])
+        program.environment = {**program.environment, **environment}
+        return program
 
     async def watch(self, changed: Callable[[], None]) -> None:
         """Restart what crashes, say so and call ``changed``, until cancelled."""
@@ -250,6 +259,7 @@ class Stack:
     def _environment(self, name: str) -> dict[str, str]:
         common = {
             **PROCESS,
+            **self._settings.get(name, {}),
             "AMQP_URL": self._rabbit.url(account=name) if self._rabbit else self.amqp_url,
             "AUTH_URL": self.url("auth"),
             "HTTP_PORT": str(self.ports[name]),

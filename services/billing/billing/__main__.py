@@ -15,7 +15,7 @@ from billing.settings import MIGRATIONS, NAME, Settings
 from billing.store import runs, tariffs
 from billing.store.proof import prove
 from billing.store.rebuild import rebuild_usage
-from billing.store.vitals import VITALS
+from billing.store.vitals import FIGURES, VITALS
 from chassis import outbox
 from chassis.command import OwnCommand, Service, main
 from chassis.database import Database, Transaction, opened
@@ -122,7 +122,7 @@ COMMANDS: dict[str, OwnCommand] = {
     "rebuild": rebuild,
     "republish": republish,
 }
-SERVICE = Service(NAME, Settings, build, MIGRATIONS, listeners, vitals=VITALS, commands=COMMANDS)
+SERVICE = Service(NAME, Settings, build, MIGRATIONS, listeners, vitals=VITALS, figures=FIGURES, commands=COMMANDS)
 
 if __name__ == "__main__":
     main(SERVICE)

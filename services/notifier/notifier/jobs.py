@@ -5,7 +5,9 @@ from datetime import datetime, timedelta
 
 import structlog
 from aiohttp import web
+from prometheus_client import Counter
 
+from chassis import tracing
 from chassis.clock import now
 from chassis.database import DATABASE
 from chassis.jobs import Jobs
@@ -20,6 +22,8 @@ ANSWER_MAX = 500
 LEASE_MARGIN_SECONDS = 15
 GUARDIANS_AT_ONCE = 200
 REPORTS_AT_ONCE = 100
+
+MAILS = Counter("preau_mails", "Mails by what became of each try", ["kind", "outcome"])
 
 log = structlog.get_logger()
 jobs = Jobs()
@@ -84,6 +88,11 @@ async def read_bounces(app: web.Application) -> None:
 
 async def _send(app: web.Application, mail: Mail) -> None:
     """One mail, to its end or to its next try. One that we cannot even write fails by itself and stops no other."""
+    with tracing.continued(mail.traceparent, f"send mail {mail.kind}", tracing.Kind.CLIENT):
+        await _send_one(app, mail)
+
+
+async def _send_one(app: web.Application, mail: Mail) -> None:
     try:
         message = await asyncio.to_thread(letters.write, mail, app[SETTINGS])
     except Exception as defect:
@@ -101,6 +110,7 @@ async def _send(app: web.Application, mail: Mail) -> None:
     else:
         async with app[DATABASE].transaction() as tx:
             await mails.sent(tx, mail, answer[:ANSWER_MAX], now())
+        MAILS.labels(mail.kind, "sent").inc()
 
 
 def _try_again_at(app: web.Application, mail: Mail) -> datetime | None:
@@ -111,10 +121,12 @@ def _try_again_at(app: web.Application, mail: Mail) -> datetime | None:
 
 
 async def _not_sent(app: web.Application, mail: Mail, answer: str, try_at: datetime | None) -> None:
+    tracing.current().fails()
     again = try_at and try_at.isoformat()
     log.warning("mail not sent", mail_id=str(mail.mail_id), answer=answer[:200], again=again)
     async with app[DATABASE].transaction() as tx:
         await mails.not_sent(tx, mail.mail_id, answer[:ANSWER_MAX], try_at)
+    MAILS.labels(mail.kind, "later" if try_at else "failed").inc()
 
 
 async def _pause(app: web.Application, mail: Mail) -> None:

@@ -11,7 +11,7 @@ from planning.jobs import prepare
 from planning.listeners import listeners
 from planning.settings import MIGRATIONS, NAME, Settings
 from planning.store.replay import told
-from planning.store.vitals import VITALS
+from planning.store.vitals import FIGURES, VITALS
 
 
 async def replay(settings: Settings, arguments: list[str]) -> int:
@@ -33,7 +33,9 @@ async def replay(settings: Settings, arguments: list[str]) -> int:
 
 
 COMMANDS: dict[str, OwnCommand] = {"replay": replay}
-SERVICE = Service(NAME, Settings, build, MIGRATIONS, listeners, vitals=VITALS, commands=COMMANDS, prepare=prepare)
+SERVICE = Service(
+    NAME, Settings, build, MIGRATIONS, listeners, vitals=VITALS, figures=FIGURES, commands=COMMANDS, prepare=prepare
+)
 
 if __name__ == "__main__":
     main(SERVICE)

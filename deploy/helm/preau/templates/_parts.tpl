@@ -33,7 +33,7 @@ helm.sh/chart: {{ printf "%s-%s" $top.Chart.Name $top.Chart.Version }}
 {{- define "preau.environment" -}}
 {{- $top := index . 0 -}}
 {{- $program := index . 1 -}}
-{{- $given := dict "HTTP_HOST" "0.0.0.0" "HTTP_PORT" "8080" "METRICS_PORT" "9090" "PUBLIC_URL" (printf "https://%s" $top.Values.host) -}}
+{{- $given := dict "HTTP_HOST" "0.0.0.0" "HTTP_PORT" "8080" "METRICS_PORT" "9090" "DRAIN_SECONDS" "5" "PUBLIC_URL" (printf "https://%s" $top.Values.host) -}}
 {{- $_ := set $given "AUTH_URL" (printf "http://%s:8080" (include "preau.name" (list $top "auth"))) -}}
 {{- if eq $program "gateway" -}}
 {{- range $service := (include "preau.data" $top | fromYaml).services -}}

@@ -77,7 +77,7 @@ class Contact:
 
 @dataclass(frozen=True)
 class Mail:
-    """A mail as it is stored; ``event`` is the fact it tells, as JSON."""
+    """A mail as it is stored; ``event`` is the fact it tells, as JSON, ``traceparent`` where it was intended."""
 
     mail_id: UUID
     kind: Kind
@@ -87,6 +87,7 @@ class Mail:
     unsubscribe_key: UUID | None
     event: dict[str, Any]
     attempts: int
+    traceparent: str | None = None
 
     @property
     def domain(self) -> str:

@@ -3,6 +3,7 @@
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from chassis import tracing
 from chassis.database import Transaction
 from contracts.api.notifier import MailStatus, MailView, PaymentMail
 from contracts.events import Event
@@ -17,7 +18,7 @@ async def add_mail(tx: Transaction, intent: str, kind: Kind, contact: Contact, e
     """Intend a mail, once, and wake the sender at commit."""
     await tx.execute(
         "INSERT INTO mail (intent, kind, recipient, first_name, domain, person_id, event, priority, created_at, "
-        "try_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9) ON CONFLICT (intent) DO NOTHING",
+        "try_at, traceparent) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9, $10) ON CONFLICT (intent) DO NOTHING",
         intent,
         kind,
         contact.email,
@@ -27,6 +28,7 @@ async def add_mail(tx: Transaction, intent: str, kind: Kind, contact: Contact, e
         event.model_dump(mode="json"),
         PRIORITY[kind],
         at,
+        tracing.traceparent(),
     )
     await tx.execute("SELECT pg_notify('mail_waiting', '')")
 
@@ -48,7 +50,8 @@ async def claim_mails(
         "WHERE s.domain = due.domain AND s.claimed_at > $5) ORDER BY priority, try_at LIMIT $3) "
         "UPDATE mail m SET try_at = $2, claimed_at = $1, attempts = attempts + 1 FROM allowed "
         "WHERE m.mail_id = allowed.mail_id RETURNING m.mail_id, m.kind, m.recipient, m.first_name, m.event, "
-        "m.attempts, coalesce((SELECT language FROM preference p WHERE p.guardian_id = m.person_id), (SELECT h.locale "
+        "m.attempts, m.traceparent, "
+        "coalesce((SELECT language FROM preference p WHERE p.guardian_id = m.person_id), (SELECT h.locale "
         "FROM household h JOIN guardian g USING (household_id) WHERE g.guardian_id = m.person_id)) AS language, "
         "(SELECT unsubscribe_key FROM guardian g WHERE g.guardian_id = m.person_id) AS unsubscribe_key",
         now,

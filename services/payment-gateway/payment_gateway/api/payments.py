@@ -6,6 +6,7 @@ from uuid import UUID, uuid4
 
 from aiohttp import web
 
+from chassis import tracing
 from chassis.clock import now
 from chassis.database import DATABASE, Transaction
 from chassis.http import json_response, path_uuid, read_body
@@ -93,13 +94,15 @@ async def _attempt_for(
         reference=bank.reference(checkout, payment_id),
         at=at,
         look_up_at=at + OPENING_TAKES_AT_MOST,
+        traceparent=tracing.traceparent(),
     )
     return await payments.attempt_for_update(tx, payment_id), True
 
 
 async def _open_at_bank(app: web.Application, attempt: Attempt) -> Attempt:
     try:
-        opened = await bank_of(app, attempt).open(attempt)
+        with tracing.span(f"open at {attempt.bank}", tracing.Kind.CLIENT):
+            opened = await bank_of(app, attempt).open(attempt)
     except (BankRefused, BankUnreachable) as refusal:
         await _end(app, attempt.payment_id, Move(PaymentStatus.FAILED, refusal.detail), said_by=Speaker.BANK)
         raise

@@ -6,7 +6,7 @@ from uuid import UUID, uuid5
 
 from aiohttp import web
 
-from chassis import outbox
+from chassis import outbox, tracing
 from chassis.clock import PARIS, now
 from chassis.database import DATABASE, Transaction
 from contracts.api.payment_gateway import PaymentStatus, Speaker, Verdict
@@ -37,15 +37,22 @@ async def look_up(app: web.Application, payment_id: UUID) -> Attempt:
     Where the bank cannot be asked, only the clock has its word.
     """
     async with app[DATABASE].transaction() as tx:
-        asked = await payments.attempt_for_update(tx, payment_id)
+        asked, trace = await payments.attempt_for_update(tx, payment_id), await _trace_of(tx, payment_id)
     if asked.bank_reference is None:
         return asked
+    with tracing.continued(trace, f"look up at {asked.bank}", tracing.Kind.INTERNAL):
+        return await _look_up(app, asked)
+
+
+async def _look_up(app: web.Application, asked: Attempt) -> Attempt:
+    payment_id = asked.payment_id
     asked_at = now()
     try:
         bank = bank_of(app, asked)
         if not bank.can_be_asked:
             return await _wait(app, payment_id)
-        heard = await bank.ask(asked)
+        with tracing.span(f"ask {asked.bank}", tracing.Kind.CLIENT):
+            heard = await bank.ask(asked)
     except (BankUnreachable, NoAccount):
         async with app[DATABASE].transaction() as tx:
             await payments.note_unanswered(tx, payment_id)
@@ -55,6 +62,11 @@ async def look_up(app: web.Application, payment_id: UUID) -> Attempt:
         at, word = now(), journal.Word(asked.bank, "answer", Verdict.ANSWER, body=heard.body)
         await journal.add_word(tx, word, payment_id=payment_id, at=at)
         return await hear(tx, app[SETTINGS], attempt, heard.answer, asked_at=asked_at, at=at)
+
+
+async def _trace_of(tx: Transaction, payment_id: UUID) -> str | None:
+    """Where the payment began, for whoever wants traces: what comes of it belongs there, whoever brings it."""
+    return await payments.traceparent_of(tx, payment_id) if tracing.is_on() else None
 
 
 async def _wait(app: web.Application, payment_id: UUID) -> Attempt:
@@ -108,7 +120,9 @@ async def carry_out(
     )
     back_cents = attempt.refunded_cents + (move.amount_cents or 0)
     refund_id = decision_id or uuid5(attempt.payment_id, f"{back_cents} cents are back")
-    await outbox.add(tx, *facts(attempt, move, ticket, now=at, decision_id=refund_id))
+    trace = await _trace_of(tx, attempt.payment_id)
+    with tracing.continued(trace, f"payment {move.to}", tracing.Kind.INTERNAL):
+        await outbox.add(tx, *facts(attempt, move, ticket, now=at, decision_id=refund_id))
     return moved
 
 

@@ -47,13 +47,14 @@ async def add_attempt(
     reference: str,
     at: datetime,
     look_up_at: datetime,
+    traceparent: str | None,
 ) -> None:
     """An attempt before the bank is asked; ``look_up_at`` is when the clock takes it for lost."""
     day = at.astimezone(UTC).date()
     await tx.execute(
         "INSERT INTO payment (payment_id, checkout_id, household_id, payer_id, payer_email, bank, account, mode, "
-        "reference, amount_cents, status, created_at, changed_at, look_up_at, day, number, payer_name) "
-        "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 'created', $11, $11, $12, $13, $14, $15)",
+        "reference, amount_cents, status, created_at, changed_at, look_up_at, day, number, payer_name, traceparent) "
+        "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 'created', $11, $11, $12, $13, $14, $15, $16)",
         payment_id,
         checkout.checkout_id,
         checkout.household_id,
@@ -69,7 +70,14 @@ async def add_attempt(
         day,
         await _next_number(tx, bank, day),
         payer_name,
+        traceparent,
     )
+
+
+async def traceparent_of(tx: Transaction, payment_id: UUID) -> str | None:
+    """Where in its trace an attempt began."""
+    found: str | None = await tx.fetchval("SELECT traceparent FROM payment WHERE payment_id = $1", payment_id)
+    return found
 
 
 async def _next_number(tx: Transaction, bank: str, day: date) -> int:

@@ -1,6 +1,6 @@
 """What says whether the calendar is right."""
 
-from chassis.vitals import Vital
+from chassis.vitals import Figure, Vital
 
 VITALS = (
     Vital(
@@ -13,5 +13,13 @@ VITALS = (
         most=0,
         minutes=0,
         remedy="A place may be given twice or not at all: keep the database's log and ask who maintains Préau.",
+    ),
+)
+FIGURES = (
+    Figure(
+        name="booked_today",
+        says="places booked for today, over all activities",
+        query="SELECT count(*) FROM activity JOIN booking USING (activity_id) "
+        "WHERE booked AND day = (now() AT TIME ZONE 'Europe/Paris')::date",
     ),
 )

@@ -1,0 +1,100 @@
+"""OpenTelemetry, the only module that knows it: loaded where traces are wanted, see ``chassis.tracing``."""
+
+from types import TracebackType
+from typing import Self
+
+from aiohttp import web
+from opentelemetry import context, trace
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.sdk.trace.sampling import ParentBasedTraceIdRatio
+from opentelemetry.trace import Link, SpanKind, Status, StatusCode
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+from chassis.tracing import HEADER, Facts, Kind, Span
+from contracts.failures import Refusal, Unavailable
+
+EXPORT_SECONDS = 3
+W3C = TraceContextTextMapPropagator()
+
+
+class OpenTelemetry:
+    """Spans to a collector by OTLP over HTTP, in batches, from a thread of their own."""
+
+    def __init__(self, service: str, endpoint: str, *, share: float) -> None:
+        exporter = OTLPSpanExporter(endpoint=f"{endpoint.rstrip('/')}/v1/traces", timeout=EXPORT_SECONDS)
+        self._provider = TracerProvider(
+            sampler=ParentBasedTraceIdRatio(share),
+            resource=Resource.create({"service.name": service, "service.namespace": "preau"}),
+            shutdown_on_exit=False,
+        )
+        self._provider.add_span_processor(BatchSpanProcessor(exporter))
+        self._tracer = self._provider.get_tracer("chassis")
+
+    def begin(self, name: str, kind: Kind, facts: Facts, told: str | None, *, is_told: bool) -> Span:
+        """See ``tracing.span`` and ``tracing.continued``."""
+        here, parent, links = trace.get_current_span().get_span_context(), None, []
+        if is_told:
+            parent = W3C.extract({HEADER: told} if told else {}, context.Context())
+            there = trace.get_current_span(parent).get_span_context()
+            if here.is_valid and here.trace_id == there.trace_id:
+                parent = None
+            elif here.is_valid:
+                links.append(Link(here))
+        return _Recorded(
+            self._tracer.start_span(name, parent, SpanKind[kind], dict(facts), links, record_exception=False)
+        )
+
+    def current(self) -> Span:
+        """The innermost span of this task; it is ended by whoever began it."""
+        return _Recorded(trace.get_current_span())
+
+    def traceparent(self) -> str | None:
+        """Where the current span is."""
+        carrier: dict[str, str] = {}
+        W3C.inject(carrier)
+        return carrier.get(HEADER)
+
+    def trace_id(self) -> str | None:
+        """The current trace."""
+        here = trace.get_current_span().get_span_context()
+        return trace.format_trace_id(here.trace_id) if here.is_valid else None
+
+    def close(self) -> None:
+        """Send what is left."""
+        self._provider.shutdown()
+
+
+class _Recorded(Span):
+    """A span of a trace. An error leaves its mark, and no word of what it says: that may name somebody."""
+
+    def __init__(self, recorded: trace.Span) -> None:
+        self._recorded = recorded
+
+    def note(self, facts: Facts) -> None:
+        """Keep the facts as attributes."""
+        self._recorded.set_attributes(dict(facts))
+
+    def fails(self) -> None:
+        """Mark it as an error."""
+        self._recorded.set_status(Status(StatusCode.ERROR))
+
+    def __enter__(self) -> Self:
+        self._token = context.attach(trace.set_span_in_context(self._recorded))
+        return self
+
+    def __exit__(
+        self, _kind: type[BaseException] | None, error: BaseException | None, _traceback: TracebackType | None
+    ) -> None:
+        context.detach(self._token)
+        if error is not None and not _is_an_answer(error):
+            self._recorded.set_attribute("error.type", type(error).__name__)
+            self.fails()
+        self._recorded.end()
+
+
+def _is_an_answer(error: BaseException) -> bool:
+    """A named refusal or a redirect is what was to be said; that something is away is not."""
+    return isinstance(error, Refusal | web.HTTPException) and not isinstance(error, Unavailable)
