@@ -106,6 +106,15 @@ async def get_book(request: web.Request) -> web.Response:
     return web.json_response([asdict(each) for each in request.app[BOOK].operations.values()])
 
 
+@routes.delete("/api/book")
+async def forget(request: web.Request) -> web.StreamResponse:
+    """Be as on the first day: no operation, no call on its way, every switch normal."""
+    await request.app[NOTICE].stop()
+    request.app[BOOK].forget()
+    request.app[FAULTS].change(asdict(Faults()))
+    return await get_book(request)
+
+
 @routes.post("/api/operations/{id_op}/{action}")
 async def act(request: web.Request) -> web.Response:
     """Do from a test what a payer or the bank would do; ``?cents=`` of a refund or a dispute."""

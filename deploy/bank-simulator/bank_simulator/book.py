@@ -139,6 +139,11 @@ class Book:
             operation.authorisation = f"{secrets.randbelow(10**6):06d}"
         self.write(operation)
 
+    def forget(self) -> None:
+        """Have no operation, as on the first day."""
+        self.operations.clear()
+        self._file.unlink(missing_ok=True)
+
     def write(self, operation: Operation) -> None:
         """Append the operation as it is now."""
         with self._file.open("a", encoding="utf-8") as file:

@@ -46,7 +46,7 @@ class Faults:
             if name in CHOICES and value not in CHOICES[name]:
                 raise ValueError(f"{name}: one of {', '.join(CHOICES[name])}")
         for name, value in wanted.items():
-            setattr(self, name, value)
+            setattr(self, name, kinds[name](value))
 
     def change_by_form(self, form: dict[str, str]) -> None:
         """Set every switch as a page's form says it; a box that is not ticked is off."""

@@ -111,3 +111,12 @@ async def test_the_pages_show(bank: TestClient[Any, Any]) -> None:
     await opened(bank)
     assert ASKED["refdet"] in await (await bank.get("/")).text()
     assert (await bank.get("/tpa/paiementws.web", params={"idop": "nothing"})).status == 404
+
+
+async def test_it_can_be_as_on_its_first_day(bank: TestClient[Any, Any], tmp_path: Path) -> None:
+    await bank.post("/tpa/services/securite", data=request("creerPaiementSecurise", **ASKED))
+    await bank.put("/api/faults", json={"service_down": True, "slow_seconds": 2})
+    assert await (await bank.get("/api/book")).json()
+    assert await (await bank.delete("/api/book")).json() == []
+    assert not (await (await bank.get("/api/faults")).json())["service_down"]
+    assert Book(tmp_path).operations == {}

@@ -17,6 +17,7 @@ KINDS = {
     "refused": N_("paiement refusé"),
     "held": N_("paiement vérifié par la mairie"),
     "refund": N_("remboursement"),
+    "refund_undone": N_("remboursement qui n'a pas abouti"),
     "returned": N_("paiement repris par la banque"),
     "invoice": N_("facture en ligne"),
     "reminder": N_("rappel de facture"),

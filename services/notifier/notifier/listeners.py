@@ -24,6 +24,7 @@ from contracts.events.payment import (
     PaymentConfirmed,
     PaymentHeld,
     PaymentRefunded,
+    PaymentRefundUndone,
     PaymentRefused,
     PaymentReturned,
     Unpaid,
@@ -33,7 +34,7 @@ from notifier.domain.mails import Contact, Kind, intent
 from notifier.settings import NAME
 from notifier.store import contacts, mails
 
-AboutPayment = PaymentConfirmed | PaymentRefused | PaymentHeld | PaymentRefunded | PaymentReturned
+AboutPayment = PaymentConfirmed | PaymentRefused | PaymentHeld | PaymentRefunded | PaymentRefundUndone | PaymentReturned
 
 listeners = Listeners(NAME)
 
@@ -96,6 +97,12 @@ async def mail_hold(event: PaymentHeld, tx: Transaction) -> None:
 async def mail_refund(event: PaymentRefunded, tx: Transaction) -> None:
     """Money on its way back; one payment may be refunded in several parts."""
     await _tell_payer(tx, Kind.REFUND, event, event.refund_id)
+
+
+@listeners.on(PaymentRefundUndone)
+async def mail_refund_undone(event: PaymentRefundUndone, tx: Transaction) -> None:
+    """The refund that was told failed at the bank, and its money pays what it had paid: who waits for it must know."""
+    await _tell_payer(tx, Kind.REFUND_UNDONE, event, event.decision_id)
 
 
 @listeners.on(PaymentReturned)

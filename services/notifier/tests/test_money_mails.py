@@ -9,7 +9,7 @@ import pytest
 from chassis.clock import now
 from contracts.events.auth import GuardianChanged, NewDeviceUsed
 from contracts.events.billing import CreditRefunded, InvoiceCredited, InvoiceReminded, InvoiceSettled
-from contracts.events.payment import PaymentHeld, PaymentRefunded, PaymentReturned, Returned
+from contracts.events.payment import PaymentHeld, PaymentRefunded, PaymentRefundUndone, PaymentReturned, Returned
 
 
 def about(post: Any, payer: UUID | None = None) -> dict[str, Any]:
@@ -80,6 +80,11 @@ async def test_each_part_of_a_refund_is_told_once_to_who_paid(post: Any) -> None
             PaymentRefunded,
             {"refund_id": uuid4(), "refunded_cents": 4250, "was_confirmed": False, "refunded_at": now()},
             "peuvent être réglées de nouveau",
+        ),
+        (
+            PaymentRefundUndone,
+            {"decision_id": uuid4(), "refunded_cents": 0, "undone_at": now()},
+            "règle de nouveau ce qu'il avait réglé",
         ),
     ],
 )

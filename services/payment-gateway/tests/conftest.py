@@ -1,15 +1,13 @@
 """payment-gateway with a real database, a real broker and the stand-in bank as a program."""
 
-import asyncio
 import functools
 import json
 import re
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from datetime import date, timedelta
-from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -85,37 +83,44 @@ class Bank:
             assert response.status == 200, await response.text()
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def portal_port() -> int:
     """Where payment-gateway will answer; two banks hold its address in their back office."""
     return claim_any()
 
 
-@pytest.fixture
-async def bank(tmp_path: Path, portal_port: int) -> AsyncIterator[Bank]:
+@pytest.fixture(scope="session")
+def bank_url(tmp_path_factory: pytest.TempPathFactory, portal_port: int) -> Iterator[str]:
+    """The stand-in bank as a program, started once."""
     port, webhooks = claim_any(), f"http://127.0.0.1:{portal_port}/webhooks"
     contract = {**CONTRACT, "private_key": bank_keys()[0], "ipn_url": f"{webhooks}/paybox-1999888-32?door={DOOR}"}
     environment = {
         "HTTP_PORT": str(port),
-        "DATA_FOLDER": str(tmp_path / "bank"),
+        "DATA_FOLDER": str(tmp_path_factory.mktemp("bank")),
         "LYRA_SHOPS": json.dumps([SHOP]),
         "PAYBOX_CONTRACTS": json.dumps([contract]),
         "STRIPE_ACCOUNTS": json.dumps([{**ACCOUNT, "webhook_url": f"{webhooks}/stripe-asso"}]),
     }
-    program = await asyncio.create_subprocess_exec(sys.executable, "-m", "bank_simulator", env=environment)
+    program = subprocess.Popen([sys.executable, "-m", "bank_simulator"], env=environment)
+    yield f"http://127.0.0.1:{port}"
+    program.terminate()
+    program.wait()
+
+
+@pytest.fixture
+async def bank(bank_url: str) -> AsyncIterator[Bank]:
+    """The stand-in bank, as on its first day."""
     async with aiohttp.ClientSession() as http:
 
-        async def is_ready() -> bool:
+        async def is_as_new() -> bool:
             try:
-                async with http.get(f"http://127.0.0.1:{port}/health/ready") as response:
+                async with http.delete(f"{bank_url}/api/book") as response:
                     return response.status == 200
             except aiohttp.ClientError:
                 return False
 
-        await eventually(is_ready)
-        yield Bank(f"http://127.0.0.1:{port}", http)
-    program.terminate()
-    await program.wait()
+        await eventually(is_as_new)
+        yield Bank(bank_url, http)
 
 
 @dataclass

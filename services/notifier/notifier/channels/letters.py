@@ -24,6 +24,7 @@ from contracts.events.payment import (
     PaymentConfirmed,
     PaymentHeld,
     PaymentRefunded,
+    PaymentRefundUndone,
     PaymentRefused,
     PaymentReturned,
 )
@@ -39,6 +40,7 @@ EVENTS: dict[Kind, type[Contract]] = {
     Kind.REFUSED: PaymentRefused,
     Kind.HELD: PaymentHeld,
     Kind.REFUND: PaymentRefunded,
+    Kind.REFUND_UNDONE: PaymentRefundUndone,
     Kind.RETURNED: PaymentReturned,
     Kind.INVOICE: InvoicePublished,
     Kind.REMINDER: InvoiceReminded,

@@ -18,6 +18,7 @@ class Kind(StrEnum):
     REFUSED = "refused"
     HELD = "held"
     REFUND = "refund"
+    REFUND_UNDONE = "refund_undone"
     RETURNED = "returned"
     INVOICE = "invoice"
     REMINDER = "reminder"
@@ -46,6 +47,7 @@ PRIORITY = {
     Kind.REFUSED: 0,
     Kind.HELD: 0,
     Kind.REFUND: 0,
+    Kind.REFUND_UNDONE: 0,
     Kind.RETURNED: 0,
     Kind.PLACE: 0,
     Kind.OFFER: 0,

@@ -2,7 +2,6 @@
 
 import re
 from datetime import timedelta
-from uuid import UUID
 
 import structlog
 from aiohttp import web
@@ -80,20 +79,18 @@ def _printable(text: str) -> str:
 async def _act(app: web.Application, tx: Transaction, notice: Notice | None, word: journal.Word) -> bool:
     """Keep the word within the limits, and do what it asks; whether it speaks of a payment of ours."""
     settings, at = app[SETTINGS], now()
-    payment_id: UUID | None = None
-    if notice and notice.reference:
-        payment_id = await payments.payment_id_of(tx, word.bank, notice.reference)
-    if notice is None or payment_id is None:
+    named = notice.reference if notice else None
+    attempt = await payments.named_for_update(tx, word.bank, named) if named else None
+    if notice is None or attempt is None:
         if await journal.count_unknown(tx, word.bank, at) <= settings.unknown_notices_kept_an_hour:
             unknown = word if notice is None else word.as_unknown()
             await journal.add_word(tx, unknown, payment_id=None, at=at)
         return notice is not None and notice.reference is None
-    await payments.attempt_for_update(tx, payment_id)  # before the journal, whose rows refer to it
-    if await journal.may_keep(tx, payment_id, words_max=settings.notices_kept_a_payment):
-        await journal.add_word(tx, word, payment_id=payment_id, at=at)
+    kept_max = settings.notices_kept_a_payment
+    await journal.add_word(tx, word, payment_id=attempt.payment_id, at=at, notices_max=kept_max)
     if notice.answer:
-        await hear(tx, settings, payment_id, notice.answer, asked_at=at, at=at)
+        await hear(tx, settings, attempt, notice.answer, asked_at=at, at=at)
     else:
         again = timedelta(seconds=settings.parent_look_up_seconds)
-        await payments.look_up_now(tx, payment_id, at, not_before=again)
+        await payments.look_up_now(tx, attempt.payment_id, at, not_before=again)
     return True

@@ -51,10 +51,10 @@ async def look_up(app: web.Application, payment_id: UUID) -> Attempt:
             await payments.note_unanswered(tx, payment_id)
         raise
     async with app[DATABASE].transaction() as tx:
-        await payments.attempt_for_update(tx, payment_id)  # before the journal, whose rows refer to it
+        attempt = await payments.attempt_for_update(tx, payment_id)
         at, word = now(), journal.Word(asked.bank, "answer", Verdict.ANSWER, body=heard.body)
         await journal.add_word(tx, word, payment_id=payment_id, at=at)
-        return await hear(tx, app[SETTINGS], payment_id, heard.answer, asked_at=asked_at, at=at)
+        return await hear(tx, app[SETTINGS], attempt, heard.answer, asked_at=asked_at, at=at)
 
 
 async def _wait(app: web.Application, payment_id: UUID) -> Attempt:
@@ -69,29 +69,20 @@ async def _wait(app: web.Application, payment_id: UUID) -> Attempt:
 
 
 async def hear(
-    tx: Transaction, settings: Settings, payment_id: UUID, answer: Answer, *, asked_at: datetime, at: datetime
+    tx: Transaction, settings: Settings, attempt: Attempt, answer: Answer, *, asked_at: datetime, at: datetime
 ) -> Attempt:
-    """Act on an authoritative answer, given to our question or in a notification whose signature is the bank's."""
-    attempt = await payments.attempt_for_update(tx, payment_id)
+    """Act on an authoritative answer about a locked attempt: to our question, or in a notification the bank signed."""
     if answer.word is Word.REFUND_FAILED and answer.refund and answer.amount_cents:
-        await till.note_failed_refund(tx, payment_id, answer.refund, answer.amount_cents, at)
-        return await payments.attempt_for_update(tx, payment_id)
-    if answer.bank_payment:
-        owner = await payments.payment_id_of(tx, attempt.bank, answer.bank_payment)
-        if owner not in (None, payment_id):  # another attempt's money: a person has to see which reference it has
-            answer = replace(answer, reference=answer.bank_payment, bank_payment=None)
-    await payments.note_word(tx, payment_id, answer)
-    attempt = await payments.attempt_for_update(tx, payment_id)
-    if attempt.status is PaymentStatus.REVIEW and answer.word is Word.PAID:
-        await payments.keep_said(tx, payment_id, answer)
-    open_for = timedelta(seconds=settings.open_seconds)
-    if move := decide(attempt, answer, now=at, open_for=open_for):
+        await till.note_failed_refund(tx, attempt.payment_id, answer.refund, answer.amount_cents, at)
+        return await payments.attempt_for_update(tx, attempt.payment_id)
+    if (name := answer.bank_payment) and name != attempt.bank_payment and await payments.is_anothers(tx, attempt, name):
+        answer = replace(answer, reference=name, bank_payment=None)  # a person has to see which reference it has
+    move = decide(attempt, answer, now=at, open_for=timedelta(seconds=settings.open_seconds))
+    is_asked_again = (move.to if move else attempt.status) in LOOKED_UP
+    again = next_look_up(attempt.created_at, now=at) if is_asked_again else None
+    attempt = await payments.note_answer(tx, attempt, answer, asked_at=asked_at, again=again, at=at)
+    if move:
         attempt = await carry_out(tx, settings, attempt, move, said_by=Speaker.BANK, answer=answer, at=at)
-    again = next_look_up(attempt.created_at, now=at) if attempt.status in LOOKED_UP else None
-    if again:
-        await payments.schedule_after_answer(tx, payment_id, again, asked_at=asked_at, at=at)
-    else:
-        await payments.schedule_look_up(tx, payment_id, None)
     return attempt
 
 
@@ -112,13 +103,13 @@ async def carry_out(
     ticket = None
     if move.to is PaymentStatus.CONFIRMED and attempt.ticket is None:
         ticket = await _new_ticket(tx, settings, attempt, answer, at)
-    await payments.move(
+    moved = await payments.move(
         tx, attempt, move, said_by=said_by, ticket=ticket, answer=answer, decision_id=decision_id, at=at
     )
     back_cents = attempt.refunded_cents + (move.amount_cents or 0)
     refund_id = decision_id or uuid5(attempt.payment_id, f"{back_cents} cents are back")
     await outbox.add(tx, *facts(attempt, move, ticket, now=at, decision_id=refund_id))
-    return await payments.attempt_for_update(tx, attempt.payment_id)
+    return moved
 
 
 async def _new_ticket(

@@ -35,12 +35,15 @@ class Word:
         return replace(self, verdict=Verdict.UNKNOWN)
 
 
-async def add_word(tx: Transaction, word: Word, *, payment_id: UUID | None, at: datetime) -> bool:
-    """Keep the bytes; False when the same were kept before."""
+async def add_word(
+    tx: Transaction, word: Word, *, payment_id: UUID | None, at: datetime, notices_max: int | None = None
+) -> None:
+    """Keep the bytes, once, unless ``notices_max`` notifications of the payment are kept already."""
     digest = hashlib.sha256(b"\0".join((str(payment_id).encode(), word.query.encode(), word.body))).digest()
-    row = await tx.fetchrow(
+    await tx.execute(
         "INSERT INTO bank_word (bank, kind, verdict, payment_id, digest, query, headers, body, source, received_at, "
-        "is_elsewhere) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) ON CONFLICT DO NOTHING RETURNING word_id",
+        "is_elsewhere) SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11 WHERE $12::int IS NULL OR "
+        "(SELECT count(*) FROM bank_word WHERE payment_id = $4 AND kind = 'notice') < $12 ON CONFLICT DO NOTHING",
         word.bank,
         word.kind,
         word.verdict,
@@ -52,16 +55,8 @@ async def add_word(tx: Transaction, word: Word, *, payment_id: UUID | None, at: 
         word.source,
         at,
         word.is_elsewhere,
+        notices_max,
     )
-    return row is not None
-
-
-async def may_keep(tx: Transaction, payment_id: UUID, *, words_max: int) -> bool:
-    """Whether the journal has room for another notification about a payment."""
-    kept: int = await tx.fetchval(
-        "SELECT count(*) FROM bank_word WHERE payment_id = $1 AND kind = 'notice'", payment_id
-    )
-    return kept < words_max
 
 
 async def count_unknown(tx: Transaction, bank: str, at: datetime) -> int:

@@ -98,32 +98,44 @@ async def opened_at_bank(
 async def attempt_for_update(tx: Transaction, payment_id: UUID) -> Attempt:
     """The attempt, locked for a move."""
     row = await tx.fetchrow(f"{_ATTEMPT} WHERE p.payment_id = $1 FOR UPDATE OF p", payment_id)
-    return _attempt(row)
+    return _read(row)
+
+
+async def named_for_update(tx: Transaction, bank: str, name: str) -> Attempt | None:
+    """The attempt that a bank's reference, or ours, names at that account, locked for a move."""
+    row = await tx.fetchrow(
+        f"{_ATTEMPT} WHERE p.bank = $1 AND (p.bank_reference = $2 OR p.reference = $2 OR p.bank_payment = $2) "
+        "FOR UPDATE OF p",
+        bank,
+        name,
+    )
+    return _read(row) if row else None
 
 
 async def attempt(tx: Transaction, payment_id: UUID) -> Attempt | None:
     row = await tx.fetchrow(f"{_ATTEMPT} WHERE p.payment_id = $1", payment_id)
-    return _attempt(row) if row else None
+    return _read(row) if row else None
 
 
 async def attempts_of(tx: Transaction, checkout_id: UUID) -> list[Attempt]:
     """The attempts of a checkout, newest first."""
     rows = await tx.fetch(f"{_ATTEMPT} WHERE p.checkout_id = $1 ORDER BY p.created_at DESC", checkout_id)
-    return [_attempt(row) for row in rows]
+    return [_read(row) for row in rows]
 
 
 async def latest(tx: Transaction, limit: int) -> list[Attempt]:
     rows = await tx.fetch(f"{_ATTEMPT} ORDER BY p.created_at DESC, p.payment_id LIMIT $1", limit)
-    return [_attempt(row) for row in rows]
+    return [_read(row) for row in rows]
 
 
-async def payment_id_of(tx: Transaction, bank: str, reference: str) -> UUID | None:
-    """The attempt that a bank's reference, or ours, names at that account."""
-    found: UUID | None = await tx.fetchval(
-        "SELECT payment_id FROM payment "
-        "WHERE bank = $1 AND (bank_reference = $2 OR reference = $2 OR bank_payment = $2)",
-        bank,
-        reference,
+async def is_anothers(tx: Transaction, attempt: Attempt, bank_payment: str) -> bool:
+    """Whether the bank's name for money is that of another attempt at that account."""
+    found: bool = await tx.fetchval(
+        "SELECT EXISTS (SELECT FROM payment WHERE bank = $1 AND payment_id <> $3 "
+        "AND (bank_reference = $2 OR reference = $2 OR bank_payment = $2))",
+        attempt.bank,
+        bank_payment,
+        attempt.payment_id,
     )
     return found
 
@@ -138,17 +150,17 @@ async def move(
     answer: Answer | None,
     decision_id: UUID | None,
     at: datetime,
-) -> None:
+) -> Attempt:
     """Store a move and its line of history; the answer stays as evidence where it is reviewed."""
     under_review = wanted.to is PaymentStatus.REVIEW
     taken = ticket.amount_cents if ticket else None
     if moved.status is PaymentStatus.REVIEW and wanted.amount_cents:
         taken = wanted.amount_cents
-    await tx.execute(
+    row = await tx.fetchrow(
         "UPDATE payment SET status = $2, ticket_number = coalesce($3, ticket_number), ticket = coalesce($4, ticket), "
         "taken_cents = coalesce($5, taken_cents), refunded_cents = refunded_cents + $6 - $9, "
         "surplus_cents = greatest(0, surplus_cents - $6), said = coalesce($7, said), changed_at = $8 "
-        "WHERE payment_id = $1",
+        "WHERE payment_id = $1 RETURNING *",
         moved.payment_id,
         wanted.to,
         ticket.number if ticket else None,
@@ -160,6 +172,7 @@ async def move(
         wanted.undone_cents or 0,
     )
     await _add_move(tx, moved, wanted, said_by=said_by, decision_id=decision_id, at=at)
+    return _attempt(row, moved.checkout)
 
 
 async def _add_move(
@@ -193,15 +206,14 @@ async def next_ticket_number(tx: Transaction, year: int) -> str:
 async def look_up_now(tx: Transaction, payment_id: UUID, at: datetime, *, not_before: timedelta) -> None:
     """Have the clock ask the bank, where an answer can still change something; not sooner after the last time."""
     await tx.execute(
-        "UPDATE payment SET hinted_at = $2, "
+        "WITH hinted AS (UPDATE payment SET hinted_at = $2, "
         "look_up_at = least(look_up_at, greatest($2::timestamptz, asked_at + $4::interval)) "
-        "WHERE payment_id = $1 AND status = ANY($3::text[])",
+        "WHERE payment_id = $1 AND status = ANY($3::text[])) SELECT pg_notify('look_up_due', '')",
         payment_id,
         at,
         list(LOOKED_UP),
         not_before,
     )
-    await tx.execute("SELECT pg_notify('look_up_due', '')")
 
 
 async def claim_due_look_ups(tx: Transaction, *, now: datetime, leased_until: datetime, limit: int) -> list[UUID]:
@@ -220,35 +232,29 @@ async def schedule_look_up(tx: Transaction, payment_id: UUID, at: datetime | Non
     await tx.execute("UPDATE payment SET look_up_at = $2 WHERE payment_id = $1", payment_id, at)
 
 
-async def schedule_after_answer(
-    tx: Transaction, payment_id: UUID, again: datetime | None, *, asked_at: datetime, at: datetime
-) -> None:
-    """When to ask again; at once when a hint came while the bank was answering."""
-    await tx.execute(
-        "UPDATE payment SET look_up_at = CASE WHEN hinted_at > $3 THEN least($2, $4::timestamptz) ELSE $2 END "
-        "WHERE payment_id = $1",
-        payment_id,
+async def note_answer(
+    tx: Transaction, attempt: Attempt, answer: Answer, *, asked_at: datetime, again: datetime | None, at: datetime
+) -> Attempt:
+    """Keep what the bank said last, the name it gave to the money, and when to ask again.
+
+    That is at once when a hint came while the bank was answering. The answer under review is renewed; a dispute that
+    was won is not new any more.
+    """
+    under_review = attempt.status is PaymentStatus.REVIEW and answer.word is Word.PAID
+    row = await tx.fetchrow(
+        "UPDATE payment SET last_word = CASE WHEN last_word = 'contest_won' AND $2 = 'contested' THEN last_word "
+        "ELSE $2 END, unanswered = 0, bank_payment = coalesce(bank_payment, $3), said = coalesce($4, said), "
+        "look_up_at = CASE WHEN $5::timestamptz IS NOT NULL AND hinted_at > $6 "
+        "THEN least($5, $7::timestamptz) ELSE $5 END WHERE payment_id = $1 RETURNING *",
+        attempt.payment_id,
+        answer.word,
+        answer.bank_payment,
+        _said(answer) if under_review else None,
         again,
         asked_at,
         at,
     )
-
-
-async def note_word(tx: Transaction, payment_id: UUID, answer: Answer) -> None:
-    """Keep what the bank said last, and the name it gave to the money; a dispute that was won is not new any more."""
-    await tx.execute(
-        "UPDATE payment SET last_word = CASE WHEN last_word = 'contest_won' AND $2 = 'contested' THEN last_word "
-        "ELSE $2 END, unanswered = 0, bank_payment = coalesce(bank_payment, $3) "
-        "WHERE payment_id = $1",
-        payment_id,
-        answer.word,
-        answer.bank_payment,
-    )
-
-
-async def keep_said(tx: Transaction, payment_id: UUID, answer: Answer) -> None:
-    """Renew the answer under review."""
-    await tx.execute("UPDATE payment SET said = $2 WHERE payment_id = $1", payment_id, _said(answer))
+    return _attempt(row, attempt.checkout)
 
 
 async def note_unanswered(tx: Transaction, payment_id: UUID) -> None:
@@ -292,10 +298,14 @@ async def trim_payers(tx: Transaction, before: datetime, limit: int) -> int:
     return len(rows)
 
 
-def _attempt(row: Any) -> Attempt:
+def _read(row: Any) -> Attempt:
+    return _attempt(row, CheckoutOpened.model_validate(row["opened"]))
+
+
+def _attempt(row: Any, checkout: CheckoutOpened) -> Attempt:
     return Attempt(
         payment_id=row["payment_id"],
-        checkout=CheckoutOpened.model_validate(row["opened"]),
+        checkout=checkout,
         payer_id=row["payer_id"],
         payer_email=row["payer_email"],
         bank=row["bank"],
