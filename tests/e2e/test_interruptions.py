@@ -16,7 +16,7 @@ from chassis.testing import eventually
 from contracts.model import Language
 from gateway.languages import FOLDER
 from gateway.pages.sign_in import KEPT
-from local_stack.demo import CANTEEN, SECRET, Demo, id_of
+from local_stack.demo import CANTEEN, Demo, id_of
 from local_stack.stack import Stack
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(300)]
@@ -42,17 +42,10 @@ async def opened(browser: Browser, size: tuple[int, int], language: Language, sc
 
 async def signed_in(context: BrowserContext, stack: Stack, identifier: str, language: Language) -> Page:
     page = await context.new_page()
-    await page.goto(f"{stack.gateway_url}/connexion")
-    await type_codes(page, identifier)
+    await SELDOM["codes"](page, stack, identifier)
     if await page.locator("html").get_attribute("lang") != language:
         await SELDOM["press"](page, f".foot button[lang={language}]")
     return page
-
-
-async def type_codes(page: Page, identifier: str, secret: str = SECRET) -> None:
-    await page.locator("#identifier").fill(identifier)
-    await page.locator("#secret").fill(secret)
-    await SELDOM["press"](page, "main button.button")
 
 
 async def sql(stack: Stack, service: str, query: str, *arguments: Any) -> Any:
@@ -188,9 +181,9 @@ async def test_a_session_that_ends_while_one_ticks_costs_no_tick(
     await expire(stack, identifier)
     await validate(page)
     await expect(page.get_by_role("status")).to_contain_text(say(KEPT))
-    await type_codes(page, identifier, "not-my-secret")
+    await SELDOM["type_codes"](page, identifier, "not-my-secret")
     await expect(page.get_by_role("alert")).to_be_visible()
-    await type_codes(page, identifier)
+    await SELDOM["type_codes"](page, identifier)
     assert page.url.startswith(month)
     await expect(page.locator("#kept")).to_contain_text(say("Vos coches non enregistrées sont de nouveau là."))
     ticks = [await box(page, day).is_checked() for day in (first, second, third)]
@@ -212,12 +205,25 @@ async def test_ticks_of_a_page_from_before_another_sign_in_are_shown_again_and_c
     other = await context.new_page()
     await other.goto(f"{stack.gateway_url}/")
     await SELDOM["press"](other, ".leave")
-    await type_codes(other, "demo10")
+    await SELDOM["type_codes"](other, "demo10")
     await validate(page)
     await expect(page.locator("#kept")).to_be_visible()
     await expect(box(page, day)).to_be_checked()
     await page.get_by_role("link", name="Les oublier").click()
     await expect(box(page, day)).not_to_be_checked()
+    await context.close()
+
+
+async def test_who_signs_in_is_shown_the_page_that_was_asked_for_and_no_other_site(
+    browser: Browser, stack: Stack
+) -> None:
+    context = await opened(browser, PHONE, Language.FR, scripts=True)
+    page = await context.new_page()
+    for asked, shown in (("/factures", "/factures"), ("/connexion?vers=https://example.org/", "/")):
+        await page.goto(f"{stack.gateway_url}{asked}")
+        await SELDOM["type_codes"](page, "demo11")
+        await expect(page).to_have_url(f"{stack.gateway_url}{shown}")
+        await SELDOM["press"](page, ".leave")
     await context.close()
 
 
