@@ -19,6 +19,8 @@ from contracts.api.planning import (
     ChildList,
     Day,
     MonthView,
+    Offer,
+    PlaceOnOffer,
 )
 from contracts.failures import Forbidden, Invalid
 from gateway.pages.coming_back import came_for
@@ -62,12 +64,18 @@ def _weekdays(view: MonthView) -> dict[UUID, list[int]]:
 def _ticked(view: MonthView, ticks: str) -> dict[str, bool]:
     """The days that were ticked or not before the sign-in, of those that can still be changed, by the form's value."""
     found = wished(ticks)
-    cells = [(cell, day.day) for day in view.days for cell in day.cells if cell.changeable]
+    cells = [(cell, day.day) for day in view.days for cell in day.cells if cell.changeable and not cell.offered_until]
     return {
         f"{cell.activity_id}|{day}": found[name(cell.activity_id, day)]
         for cell, day in cells
         if name(cell.activity_id, day) in found
     }
+
+
+def _offer(view: MonthView, place: PlaceOnOffer) -> Offer:
+    """A place on offer with whom it is for, as the first page shows it."""
+    child = {"child_id": view.child.child_id, "child_first_name": view.child.first_name}
+    return Offer(**place.model_dump(), **child, version=view.version)
 
 
 @routes.get("/planning")
@@ -120,6 +128,7 @@ async def planning(request: web.Request) -> web.Response:
         "planning.html",
         person,
         view=view,
+        places=[_offer(view, each) for each in view.offers],
         words=cell_words(),
         known=known,
         made_by=made_by,
