@@ -3,6 +3,7 @@
 The language is that of the request being answered, so that no function between a door and a word has to carry it.
 """
 
+import re
 from contextvars import ContextVar
 from datetime import date, datetime
 from decimal import Decimal
@@ -19,6 +20,7 @@ from contracts.model import Language
 FOLDER = Path(__file__).parent / "templates" / "languages"
 LOCALES = {Language.FR: "fr_FR", Language.EN: "en_GB"}
 NO_BREAK, NARROW_NO_BREAK = "\N{NO-BREAK SPACE}", "\N{NARROW NO-BREAK SPACE}"
+SPACES = re.compile(r" (?=[:;?!»])|(?<=[«°]) ")
 WEEKDAYS = ("Lu", "Ma", "Me", "Je", "Ve", "Sa", "Di")
 _CATALOGUES = {language: catalogue(FOLDER, language) for language in Language}
 _LANGUAGE: ContextVar[Language] = ContextVar("language", default=Language.FR)
@@ -38,6 +40,16 @@ def _words() -> Catalogue:
     return _CATALOGUES[_LANGUAGE.get()]
 
 
+@lru_cache(maxsize=8_192)
+def _spaced(text: str) -> str:
+    """A French sentence with the spaces at which no line may break: none begins with « ? », none ends with « n° »."""
+    return SPACES.sub(NO_BREAK, text)
+
+
+def _printed(said: str) -> str:
+    return _spaced(said) if language() is Language.FR else said
+
+
 def N_(text: str) -> str:  # noqa: N802 - gettext's own name
     """A sentence to be said later, when it is known in which language."""
     return text
@@ -45,23 +57,23 @@ def N_(text: str) -> str:  # noqa: N802 - gettext's own name
 
 def _(text: str, **values: object) -> str:
     """The sentence in the page's language, with its values by name."""
-    said = _words().said(text)
+    said = _printed(_words().said(text))
     return said.format(**values) if values else said
 
 
 def ngettext(one: str, several: str, count: int, **values: object) -> str:
     """The sentence that goes with a count, which it names ``{count}``."""
-    return _words().counted(one, several, count).format(count=count, **values)
+    return _printed(_words().counted(one, several, count)).format(count=count, **values)
 
 
 def marked(text: str, **values: object) -> Markup:
     """``_`` of templates: the sentence may hold tags, since it is ours; its values are escaped."""
-    return Markup(_words().said(text)).format(**values)  # noqa: S704 - said is ours
+    return Markup(_printed(_words().said(text))).format(**values)  # noqa: S704 - said is ours
 
 
 def marked_count(one: str, several: str, count: int, **values: object) -> Markup:
     """``ngettext`` of templates."""
-    said = _words().counted(one, several, count)
+    said = _printed(_words().counted(one, several, count))
     return Markup(said).format(count=count, **values)  # noqa: S704 - said is ours
 
 

@@ -191,7 +191,7 @@ class Services:
     async def raw(
         self, service: str, method: str, path: str, *, headers: dict[str, str] | None = None, **more: Any
     ) -> tuple[dict[str, str], bytes]:
-        """One HTTP call; ``Told`` for what the service refused, ``Unavailable`` when it is away."""
+        """One HTTP call; ``Told`` for what the service refused, ``Unavailable`` when it, or what it needs, is away."""
         assert self._http is not None, "the services are called before the start"
         url = URL(self._urls[service] + path, encoded=True)
         with tracing.span(f"{method} {service}", tracing.Kind.CLIENT) as span:
@@ -205,8 +205,10 @@ class Services:
                     problem = await response.json(content_type=None)
             except (TimeoutError, aiohttp.ClientError, ValueError) as error:
                 log.warning("a service does not answer", called=service, error=f"{type(error).__name__}: {error}")
-                raise Unavailable(f"{service} does not answer", retry_after_seconds=5) from error
+                raise Unavailable(f"{service} does not answer", retry_after_seconds=5, service=service) from error
         facts = {name: value for name, value in problem.items() if name not in OWN_FIELDS}
+        if problem.get("code") == Unavailable.code:
+            raise Unavailable(problem.get("detail", ""), **facts, service=service)
         raise Told(response.status, problem.get("code", "refused"), problem.get("detail", ""), facts)
 
 

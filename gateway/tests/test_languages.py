@@ -222,6 +222,16 @@ def test_amounts_and_days_are_written_as_each_language_does() -> None:
     ]
 
 
+def test_no_line_of_french_begins_with_a_question_mark_or_ends_with_an_opening_quote() -> None:
+    languages.speak(Language.FR)
+    assert languages._("Codes oubliés ?") == "Codes oubliés\N{NO-BREAK SPACE}?"
+    assert str(languages.marked("n° {number} : « {name} »", number=3, name="a : b")) == (
+        "n°\N{NO-BREAK SPACE}3\N{NO-BREAK SPACE}: «\N{NO-BREAK SPACE}a : b\N{NO-BREAK SPACE}»"
+    )
+    languages.speak(Language.EN)
+    assert languages._("Codes oubliés ?") == "Forgotten codes?"
+
+
 @pytest.mark.parametrize(("language", "counts"), [("fr", "0 jour, 1 jour, 2 jours"), ("en", "0 days, 1 day, 2 days")])
 def test_a_count_takes_its_form(language: str, counts: str, tmp_path: Path) -> None:
     words = 'msgid "{count} jour"\nmsgid_plural "{count} jours"\nmsgstr[0] "{count} day"\nmsgstr[1] "{count} days"\n'

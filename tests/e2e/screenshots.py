@@ -5,6 +5,7 @@ the two pictures of the README in ``docs/images``; with one, every page is writt
 """
 
 import asyncio
+import runpy
 import sys
 import tempfile
 from collections.abc import Awaitable, Callable
@@ -29,6 +30,7 @@ TOURS = (
     ("phone", "demo04", Language.EN),
     ("desk", "demo08", Language.EN),
 )
+LONG_NAMES = "demo07"
 ARGUMENTS = ("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update")
 TOWN_HALL = {
     "families": "familles",
@@ -142,13 +144,14 @@ async def town_hall(page: Page, stack: Stack, shoot: Shoot) -> None:
             await page.wait_for_load_state()
             await shoot(f"{name}-one", page)
     await month_and_account(page, stack, shoot)
-    await page.goto(f"{stack.gateway_url}/mairie/familles")
+    await page.goto(f"{stack.gateway_url}/mairie/familles?q=SA001")
     await page.locator("ul.families a").first.click()
     for words in ("Ajouter un enfant", "Cet enfant a déjà un autre foyer", "À la demande de la famille (RGPD)"):
         await page.get_by_text(words).click()
     await page.get_by_text("Garde par dates").first.click()
     await page.get_by_label("Les jours de ce foyer, une période par ligne").first.fill("pendant Noël")
-    await page.get_by_role("button", name="Enregistrer").click()
+    async with page.expect_navigation():
+        await page.get_by_role("button", name="Enregistrer").click()
     await page.get_by_text("Ajouter un enfant").click()
     await page.get_by_text("À la demande de la famille (RGPD)").click()
     await shoot("household-wrong", page)
@@ -165,6 +168,7 @@ async def town_hall(page: Page, stack: Stack, shoot: Shoot) -> None:
 async def take(stack: Stack, folder: Path, wanted: tuple[str, ...]) -> None:
     """Every page at every size; only the ``wanted`` pictures are kept when some are named."""
     path = await asyncio.to_thread(chromium)
+    seldom = runpy.run_path(str(Path(__file__).parent / "seldom.py"))["seldom"]
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=str(path), args=ARGUMENTS)
         for size, identifier, language in TOURS[: 2 if wanted else None]:
@@ -179,6 +183,9 @@ async def take(stack: Stack, folder: Path, wanted: tuple[str, ...]) -> None:
             page = await context.new_page()
             await tour(page, stack, identifier, shoot, language)
             await context.clear_cookies()
+            if not wanted:
+                await seldom(page, stack, LONG_NAMES, shoot, language)
+                await context.clear_cookies()
             if language is Language.FR:
                 await town_hall(page, stack, shoot)
             await context.close()

@@ -1,7 +1,7 @@
 """A parent pays, is refused and pays again, at every bank, in a real browser on the whole portal."""
 
 import pytest
-from playwright.async_api import Page, expect
+from playwright.async_api import Browser, Page, expect
 
 from chassis.testing import eventually
 from local_stack.banks import LYRA_TILL, PAYBOX_TILL, STRIPE_TILL
@@ -9,6 +9,7 @@ from local_stack.demo import SECRET
 from local_stack.stack import Stack
 
 ACCEPTED, REFUSED = "4970 1000 0000 0006", "4970 1000 0000 0014"
+WANT_A_FORM = {LYRA_TILL, PAYBOX_TILL}
 
 pytestmark = [
     pytest.mark.browser,
@@ -75,3 +76,20 @@ async def test_a_refused_card_pays_nothing_and_another_one_does(phone: Page, sta
         await goes_to_the_bank(phone, stack)
     await pays_with(phone, ACCEPTED)
     await is_confirmed(phone, stack)
+
+
+async def test_without_scripts_a_button_leads_to_a_bank_that_wants_a_form(browser: Browser, stack: Stack) -> None:
+    context = await browser.new_context(
+        viewport={"width": 390, "height": 844}, locale="fr-FR", java_script_enabled=False
+    )
+    page = await context.new_page()
+    await signs_in(page, stack, "demo03")
+    await page.goto(f"{stack.gateway_url}/factures")
+    await page.get_by_role("button", name="Régler les factures choisies").click()
+    await page.get_by_role("button", name="Payer en ligne").click()
+    if stack.till in WANT_A_FORM:
+        await expect(page.get_by_role("heading", name="Vers la page de la banque")).to_be_visible()
+        await page.get_by_role("button", name="Continuer vers la banque").click()
+    await pays_with(page, ACCEPTED)
+    await is_confirmed(page, stack)
+    await context.close()

@@ -21,6 +21,8 @@ from local_stack.stack import Stack
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(300)]
 
 PICTURES = runpy.run_path(str(Path(__file__).parent / "screenshots.py"))
+SELDOM = runpy.run_path(str(Path(__file__).parent / "seldom.py"))
+PHONE = 390
 WORDS = catalogue(FOLDER, Language.EN).words
 AT_THE_BANK = "bank"
 TEXT = """() => {
@@ -35,7 +37,9 @@ TEXT = """() => {
 
 
 async def opened(browser: Browser, locale: str, *, scripts: bool = True) -> BrowserContext:
-    return await browser.new_context(viewport={"width": 390, "height": 844}, locale=locale, java_script_enabled=scripts)
+    return await browser.new_context(
+        viewport={"width": PHONE, "height": 844}, locale=locale, java_script_enabled=scripts
+    )
 
 
 async def codes(page: Page, stack: Stack, identifier: str, secret: str = SECRET) -> None:
@@ -81,7 +85,7 @@ async def test_the_search_for_french_words_knows_them() -> None:
     assert not [piece for _, piece in FRENCH if piece.search("Save my changes. Total to pay. Invoice no. 3, €4.00")]
 
 
-@pytest.mark.parametrize(("width", "identifier"), [(390, "demo04"), (1280, "demo08")])
+@pytest.mark.parametrize(("width", "identifier"), [(PHONE, "demo04"), (1280, "demo08")])
 async def test_each_page_of_parents_is_in_english_and_in_nothing_else(
     browser: Browser, stack: Stack, width: int, identifier: str
 ) -> None:
@@ -98,29 +102,9 @@ async def test_each_page_of_parents_is_in_english_and_in_nothing_else(
     context = await browser.new_context(viewport={"width": width, "height": 844}, locale="fr-FR")
     page = await context.new_page()
     await PICTURES["tour"](page, stack, identifier, look, Language.EN)
-    await page.goto(f"{stack.gateway_url}/enfants")
-    await page.locator(".cards a").first.click()
-    await page.goto(f"{page.url}/remplir?comme=mois")
-    await expect(page.get_by_role("heading", name="What will change")).to_be_visible()
-    await look("plan", page)
-    await page.goto(f"{stack.gateway_url}/compte")
-    await page.locator("#codes-current").fill(SECRET)
-    await page.get_by_role("button", name="Turn on").click()
-    await expect(page.get_by_text("Open the authenticator application")).to_be_visible()
-    await look("telephone", page)
-    for name, path in (("help", "/aide"), ("statement", "/accessibilite"), ("problem", "/nulle-part")):
-        await page.goto(f"{stack.gateway_url}{path}")
-        await look(name, page)
-    await expect(page.get_by_role("heading", name="Page not found")).to_be_visible()
-    await page.goto(f"{stack.gateway_url}/desabonnement/0197a3c2-5b1e-7c40-9d11-2f8e6a4b0c01/recap")
-    await look("unsubscribe", page)
-    await page.goto(f"{stack.gateway_url}/email/confirmation?jeton={'x' * 40}")
-    await look("email-link", page)
-    await page.goto(f"{stack.gateway_url}/codes-oublies/nouveau?jeton={'x' * 40}")
-    await page.locator("#secret").fill("three-blue-turtles")
-    await page.locator("main button.button").click()
-    await expect(page.get_by_role("alert")).to_contain_text("This link was used already")
-    await look("new-secret", page)
+    await context.clear_cookies()
+    if width == PHONE:
+        await SELDOM["seldom"](page, stack, PICTURES["LONG_NAMES"], look, Language.EN)
     await context.close()
     assert not found, "\n".join(found)
 

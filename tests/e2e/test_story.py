@@ -228,33 +228,3 @@ async def test_the_whole_story_without_scripts(browser: Browser, stack: Stack) -
     await expect(page.get_by_role("heading", name="En attente du retour de la banque")).to_be_visible()
     await expect(page.get_by_role("heading", name="Confirmation de paiement")).to_be_visible(timeout=60_000)
     await context.close()
-
-
-async def test_the_whole_story_by_keyboard_alone(phone: Page, stack: Stack) -> None:
-    async def press_on(role: Any, name: str) -> None:
-        """Tab to what has that name, and press it."""
-        wanted = phone.get_by_role(role, name=name, exact=True).first
-        for _ in range(400):
-            if await wanted.evaluate("it => it === document.activeElement"):
-                break
-            await phone.keyboard.press("Tab")
-        await expect(wanted).to_be_focused()
-        await phone.keyboard.press("Enter")
-        await phone.wait_for_load_state()
-
-    await phone.goto(f"{stack.gateway_url}/connexion")
-    await phone.get_by_label("Identifiant").focus()
-    await phone.keyboard.type("demo10")
-    await phone.keyboard.press("Tab")
-    await phone.keyboard.type(SECRET)
-    await phone.keyboard.press("Enter")
-    await expect(phone.get_by_role("heading", level=1)).to_contain_text("Bonjour Julie Fontaine")
-    await press_on("link", "Factures")
-    await press_on("button", "Régler les factures choisies")
-    await press_on("button", "Payer en ligne")
-    await phone.get_by_label("Numéro de carte").fill("4970 1000 0000 0006")
-    await phone.get_by_role("button", name="Payer").press("Enter")
-    await expect(phone.get_by_role("heading", name="Confirmation de paiement")).to_be_visible(timeout=60_000)
-    await press_on("link", "Retour")
-    await press_on("button", "Déconnexion")
-    await expect(phone.get_by_role("heading", name="Connexion")).to_be_visible()

@@ -56,6 +56,7 @@ async def design(request: web.Request) -> web.Response:
         request,
         "design.html",
         person,
+        ticked={},
         colours=COLOURS,
         icons=ICONS,
         days=days,

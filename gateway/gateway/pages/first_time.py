@@ -17,6 +17,7 @@ from contracts.api.auth import (
     Stage,
 )
 from gateway.languages import N_, _
+from gateway.pages.coming_back import own_path
 from gateway.pages.language import in_language_of
 from gateway.pages.rendering import checked_form, client_address, keep_session, page, see, session_of, speak_to
 from gateway.pages.sign_in import locked
@@ -70,7 +71,7 @@ async def _state(request: web.Request) -> tuple[str, SessionState]:
 
 
 async def _show(
-    request: web.Request, state: SessionState, *, wrong: str = "", email: str = "", sent: bool = False
+    request: web.Request, state: SessionState, *, wrong: str = "", email: str = "", sent: bool = False, back: str = ""
 ) -> web.Response:
     template = {
         Stage.CHOOSE_SECRET: "first_secret.html",
@@ -87,6 +88,7 @@ async def _show(
         sent=sent,
         correcting="corriger" in request.query or bool(wrong),
         may_leave=True,
+        back=own_path(back),
     )
 
 
@@ -94,7 +96,9 @@ async def _show(
 async def first_time(request: web.Request) -> web.Response:
     """Whatever the session still wants; the portal when it wants nothing."""
     _session, state = await _state(request)
-    return see("/") if state.stage is Stage.OPEN else await _show(request, state, sent="envoye" in request.query)
+    if state.stage is Stage.OPEN:
+        return see("/")
+    return await _show(request, state, sent="envoye" in request.query, back=request.query.get("vers", ""))
 
 
 @routes.post("/premiere-connexion")
@@ -133,13 +137,13 @@ async def give_code(request: web.Request) -> web.Response:
     session, state = await _state(request)
     if state.stage is not Stage.ONE_TIME_CODE:
         return see("/premiere-connexion")
-    code = SecretStr(str(form.get("code", ""))[:40])
+    code, back = SecretStr(str(form.get("code", ""))[:40]), str(form.get("vers", ""))
     wish = CodeGiven(session=session, code=code, client_address=client_address(request)[:64])
     try:
         opened = await request.app[SERVICES].open("/sessions/one-time-code", wish, SignedIn)
     except Told as told:
-        return await _show(request, state, wrong=sentence(told))
-    return await in_language_of(request, keep_session(request, see("/"), opened.session), opened)
+        return await _show(request, state, wrong=sentence(told), back=back)
+    return await in_language_of(request, keep_session(request, see(own_path(back)), opened.session), opened)
 
 
 @routes.get("/email/confirmation")

@@ -1,5 +1,6 @@
 """P6 invoices and P7 their recap before paying."""
 
+import asyncio
 from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
@@ -10,10 +11,10 @@ from pydantic import ValidationError
 from chassis.http import path_uuid
 from contracts.api.billing import Invoice, InvoiceList
 from contracts.api.notifier import Preferences, PreferencesView
-from contracts.failures import Forbidden, Invalid, Unavailable
+from contracts.failures import Forbidden, Invalid
 from gateway.languages import written
-from gateway.pages.rendering import checked_form, keep_language, page, see, signed_in
-from gateway.services import SERVICES, Told
+from gateway.pages.rendering import checked_form, chosen_language, keep_language, page, see, signed_in
+from gateway.services import SERVICES, or_none
 
 routes = web.RouteTableDef()
 
@@ -28,13 +29,13 @@ async def household_of(request: web.Request) -> tuple[str, Any, str]:
 
 @routes.get("/factures")
 async def invoices(request: web.Request) -> web.Response:
+    """Each part stands by itself, as on the first page."""
     session, person, household = await household_of(request)
     services = request.app[SERVICES]
-    found = await services.call(session, "billing", f"{household}/invoices", InvoiceList)
-    try:
-        preferences = await services.call(session, "notifier", "/preferences", PreferencesView)
-    except (Unavailable, Told):
-        preferences = None  # invoices are shown without notifier
+    found, preferences = await asyncio.gather(
+        or_none(services.call(session, "billing", f"{household}/invoices", InvoiceList)),
+        or_none(services.call(session, "notifier", "/preferences", PreferencesView)),
+    )
     is_saved = "enregistre" in request.query
     return page(request, "invoices.html", person, invoices=found, preferences=preferences, is_saved=is_saved)
 
@@ -56,7 +57,8 @@ async def save_preferences(request: web.Request) -> web.Response:
         raise Invalid("no such language", errors=[]) from error
     await request.app[SERVICES].call(session, "notifier", "/preferences", PreferencesView, method="PUT", body=wish)
     response = see("/factures?enregistre=1#avertissement")
-    keep_language(request, response, wish.language, of_account=True)
+    if wish.language or chosen_language(request)[1]:  # what was chosen before signing in stays
+        keep_language(request, response, wish.language, of_account=True)
     return response
 
 

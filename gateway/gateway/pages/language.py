@@ -7,6 +7,7 @@ from contracts.api.auth import SignedIn, Stage
 from contracts.api.notifier import Preferences, PreferencesView
 from contracts.failures import Invalid, Unavailable
 from contracts.model import Language
+from gateway.pages.coming_back import own_path
 from gateway.pages.rendering import (
     checked_form,
     chosen_language,
@@ -57,9 +58,7 @@ async def choose(request: web.Request) -> web.Response:
         chosen = Language(str(form.get("langue", "")))
     except ValueError as error:
         raise Invalid("no such language", errors=[]) from error
-    back = str(form.get("retour", ""))
-    is_ours = back.startswith("/") and not back.startswith(("//", "/\\")) and back.isprintable()
-    response = see(back if is_ours else "/")
+    response = see(own_path(str(form.get("retour", ""))))
     keep_language(request, response, chosen, of_account=await _saved(request, chosen))
     return response
 

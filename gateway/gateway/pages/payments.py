@@ -140,6 +140,7 @@ async def payment_page(request: web.Request) -> web.Response:
         person,
         payment=payment,
         steps=steps(timeline, mails or ()),
+        has_mails=payment.status in WAITING or mails is not None,
         is_waiting=payment.status in WAITING,
         is_another="autre" in request.query,
         has_ticket=payment.ticket_number is not None,

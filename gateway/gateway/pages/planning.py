@@ -4,7 +4,6 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass
 from datetime import date, timedelta
 from itertools import groupby
-from typing import Any
 from uuid import UUID
 
 from aiohttp import web
@@ -13,7 +12,6 @@ from pydantic import ValidationError
 from chassis.clock import today
 from chassis.http import path_month, path_uuid
 from contracts.api.planning import (
-    BookingLine,
     BookingOutcome,
     BookingWish,
     CellState,
@@ -24,11 +22,13 @@ from contracts.api.planning import (
     Offer,
     PlaceOnOffer,
 )
-from contracts.failures import Invalid
+from contracts.failures import Forbidden, Invalid
+from gateway.pages.coming_back import came_for
 from gateway.pages.planning_words import CHANNELS, cell_words, known
 from gateway.pages.price_words import by_attendance, made_by
 from gateway.pages.recaps import household_of, price_list, recap
 from gateway.pages.rendering import checked_form, page, see
+from gateway.pages.ticks import changed, name, wished
 from gateway.services import SERVICES
 
 routes = web.RouteTableDef()
@@ -59,6 +59,17 @@ def _weekdays(view: MonthView) -> dict[UUID, list[int]]:
         for cell in day.cells:
             found[cell.activity_id].add(day.day.isoweekday())
     return {activity_id: sorted(days) for activity_id, days in found.items()}
+
+
+def _ticked(view: MonthView, ticks: str) -> dict[str, bool]:
+    """The days that were ticked or not before the sign-in, of those that can still be changed, by the form's value."""
+    found = wished(ticks)
+    cells = [(cell, day.day) for day in view.days for cell in day.cells if cell.changeable and not cell.offered_until]
+    return {
+        f"{cell.activity_id}|{day}": found[name(cell.activity_id, day)]
+        for cell, day in cells
+        if name(cell.activity_id, day) in found
+    }
 
 
 def _offer(view: MonthView, place: PlaceOnOffer) -> Offer:
@@ -107,7 +118,7 @@ async def planning(request: web.Request) -> web.Response:
     path = f"{household}/children/{child_id}/months/{first:%Y-%m}"
     view = await services.call(session, "planning", path, MonthView)
     prices = await price_list(request, session, household, f"?child_id={child_id}&day={max(first, today())}")
-    cents = {activity_id: price.unit_price_cents for activity_id, price in prices.items()}
+    cents = {activity_id: price.unit_price_cents for activity_id, price in (prices or {}).items()}
     cells = [cell for day in view.days for cell in day.cells]
     booked = [cell.activity_id for cell in cells if cell.state is CellState.BOOKED]
     about = {cell.activity_id for cell in cells}
@@ -129,6 +140,8 @@ async def planning(request: web.Request) -> web.Response:
         weeks=_weeks(view.days),
         first_day=max(first, today()),
         last_day=last,
+        is_open=any(cell.changeable for cell in cells),
+        ticked=_ticked(view, request.query.get("coches", "")),
         cents=cents,
         prices=prices,
         booked_cents=sum(cents.get(activity_id, 0) for activity_id in booked) if cents else None,
@@ -139,11 +152,19 @@ async def planning(request: web.Request) -> web.Response:
 
 @routes.post("/planning/{child_id}/{month}")
 async def save(request: web.Request) -> web.Response:
-    """Send what changed and show the recap; sent again with the same key, it is the same recap."""
-    form = await checked_form(request)
+    """Send what changed and show the recap; sent again with the same key, it is the same recap.
+
+    From a page of another session nothing is saved: the month is shown, with the same days ticked.
+    """
+    try:
+        form = await checked_form(request)
+    except Forbidden:  # it was shown before this session began, or that one ended
+        if not changed(await request.post()):
+            raise
+        return see(await came_for(request))
     session, person, household = await household_of(request)
     child_id, first = path_uuid(request, "child_id"), path_month(request)
-    lines = _changed(form)
+    lines = changed(form)
     if not lines:
         return recap(request, person, child_id, first, ())
     try:
@@ -160,24 +181,3 @@ async def save(request: web.Request) -> web.Response:
         key=str(form.get("key", "")),
     )
     return recap(request, person, child_id, first, (outcome,))
-
-
-def _changed(form: Any) -> tuple[BookingLine, ...]:
-    """The cells whose tick differs from what the page showed: ``activity|day|ticked or not|full or not``."""
-    ticked = set(form.getall("booked", []))
-    lines = []
-    try:
-        for shown in form.getall("shown", []):
-            activity_id, day, was, full = str(shown).split("|")
-            cell = f"{activity_id}|{day}"
-            if (cell in ticked) != (was == "1"):
-                line = BookingLine(
-                    activity_id=UUID(activity_id),
-                    day=date.fromisoformat(day),
-                    booked=cell in ticked,
-                    or_wait=full == "1",
-                )
-                lines.append(line)
-    except ValueError as error:
-        raise Invalid("the form cannot be read", errors=[]) from error
-    return tuple(lines)

@@ -28,7 +28,7 @@ async def preview(request: web.Request) -> web.Response:
     path, services = f"{household}/plans", request.app[SERVICES]
     shown = await services.call(session, "planning", path, PlanOutcome, method="POST", body=plan) if plan else None
     prices = await price_list(request, session, household)
-    cents = {activity_id: price.unit_price_cents for activity_id, price in prices.items()}
+    cents = {activity_id: price.unit_price_cents for activity_id, price in (prices or {}).items()}
     outcomes = shown.outcomes if shown else ()
     parts = [
         {
@@ -48,6 +48,7 @@ async def preview(request: web.Request) -> web.Response:
         month=first,
         plan=plan,
         parts=parts,
+        has_prices=prices is not None,
         count=count,
         has_full=not (plan and plan.together)
         and any(line.refusal is LineRefusal.FULL for outcome in outcomes for line in outcome.lines),

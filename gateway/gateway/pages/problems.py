@@ -6,9 +6,11 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from chassis.http import Problem, problem_json
+from contracts.failures import Refusal, Unavailable
 from gateway.languages import N_, _
-from gateway.pages.rendering import page, see
-from gateway.services import SignedOut, SignInUnfinished, Told
+from gateway.pages.coming_back import came_for, towards
+from gateway.pages.rendering import cookie_name, page, see
+from gateway.services import SERVICES, SignedOut, SignInUnfinished, Told
 from gateway.settings import SETTINGS
 
 SENTENCES = {
@@ -71,6 +73,14 @@ SENTENCES = {
     "import_not_ready": (N_("Ce fichier n'est pas prêt"), N_("Il est en cours de lecture, ou il a été refusé.")),
     "no_ticket": (N_("Pas encore de ticket"), N_("Le ticket existe dès que la banque a confirmé le paiement.")),
 }
+AWAY = {
+    "auth": N_("La connexion est momentanément indisponible"),
+    "planning": N_("Le planning est momentanément indisponible"),
+    "billing": N_("Les factures sont momentanément indisponibles"),
+    "payment-gateway": N_("Le paiement en ligne est momentanément indisponible"),
+    "notifier": N_("Les messages et les mails sont momentanément indisponibles"),
+}
+"""By the service that is."""
 BY_STATUS = {403: "forbidden", 404: "not_found", 413: "body_too_large", 422: "invalid", 429: "too_many"}
 DEFECT = (
     N_("Quelque chose n'a pas marché"),
@@ -92,11 +102,29 @@ async def problem_page(request: web.Request, problem: Problem) -> web.StreamResp
     """A page that says what happened and what to do, with the right status."""
     named = SENTENCES.get(problem.code) or SENTENCES.get(BY_STATUS.get(problem.status, ""))
     title, text = named or (SENTENCES["unavailable"] if problem.status == 503 else DEFECT)
+    if problem.code == Unavailable.code:
+        title = AWAY.get(str(problem.facts.get("service")), title)
     activities = ", ".join(map(str, problem.facts.get("activities", [])))
-    text = _(text, activities=activities)
-    response = page(request, "problem.html", status=problem.status, title=_(title), text=text)
+    known = request.app[SERVICES].kept(request.cookies.get(cookie_name(request.app[SETTINGS]), ""), "planning")
+    response = page(
+        request,
+        "problem.html",
+        known.identity if known else None,
+        status=problem.status,
+        title=_(title),
+        text=_(text, activities=activities),
+        again=await _again(request) if problem.status == HTTPStatus.SERVICE_UNAVAILABLE else None,
+    )
     response.headers.update(problem.headers())
     return response
+
+
+async def _again(request: web.Request) -> str | None:
+    """The page from which it can be tried again, with the days that were ticked on it."""
+    try:
+        return await came_for(request)
+    except (Refusal, web.HTTPException):
+        return None
 
 
 @web.middleware
@@ -115,9 +143,10 @@ async def signed_out(request: web.Request, handler: Handler) -> web.StreamRespon
     try:
         return await handler(request)
     except SignedOut:
-        return see("/connexion?fin=1" if request.cookies else "/connexion")
+        was_signed_in = cookie_name(request.app[SETTINGS]) in request.cookies
+        return see(await towards("/connexion?fin=1" if was_signed_in else "/connexion", request))
     except SignInUnfinished:
-        return see("/premiere-connexion")
+        return see(await towards("/premiere-connexion", request))
     except Told as told:
         return await problem(request, told.problem)
 

@@ -27,12 +27,12 @@ async def household_of(request: web.Request) -> tuple[str, Identity, str]:
     return session, person, f"/households/{person.household_id}"
 
 
-async def price_list(request: web.Request, session: str, household: str, query: str = "") -> dict[UUID, Price]:
-    """What a day of each activity costs the household, and why; empty without billing: booking works without it."""
+async def price_list(request: web.Request, session: str, household: str, query: str = "") -> dict[UUID, Price] | None:
+    """What a day of each activity costs the household, and why; None without billing: booking works without it."""
     try:
         prices = await request.app[SERVICES].call(session, "billing", f"{household}/prices{query}", PriceList)
     except (Unavailable, Told):
-        return {}
+        return None
     return {price.activity_id: price for price in prices.prices}
 
 

@@ -144,7 +144,7 @@ def page(
         "form_token": form_token(request),
         "new_key": lambda: uuid4().hex,
         "path": request.path,
-        "here": _address(request),
+        "here": address(request),
     }
     text = templates.get_template(template).render({**common, **values})
     headers = {"Cache-Control": "no-store", "Content-Language": languages.language()}
@@ -153,7 +153,7 @@ def page(
     return response
 
 
-def _address(request: web.Request) -> str:
+def address(request: web.Request) -> str:
     """Where to come back to in another language: this page, or the one whose form it answers."""
     if request.method in {"GET", "HEAD"}:
         return request.path_qs

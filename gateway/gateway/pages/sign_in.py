@@ -9,6 +9,7 @@ from contracts.api.auth import SignIn
 from contracts.api.notifier import Announcement
 from contracts.failures import Unavailable
 from gateway.languages import N_, _, ngettext
+from gateway.pages.coming_back import own_path
 from gateway.pages.language import in_language_of
 from gateway.pages.rendering import (
     checked_form,
@@ -21,30 +22,34 @@ from gateway.pages.rendering import (
     see,
     session_of,
 )
+from gateway.pages.ticks import query
 from gateway.services import SERVICES, SignedOut, Told
 from gateway.settings import SETTINGS
 
 WRONG = N_("Ces deux codes ne vont pas ensemble. Vérifiez-les, puis recommencez.")
 CHANGED = N_("Votre nouveau code secret est enregistré. Connectez-vous.")
 OVER = N_("Votre session est terminée. Reconnectez-vous pour continuer.")
+KEPT = N_("Votre session est terminée. Reconnectez-vous : vos coches vous attendent, elles ne sont pas enregistrées.")
 
 routes = web.RouteTableDef()
 
 
 @routes.get("/connexion")
 async def sign_in_page(request: web.Request) -> web.Response:
-    notice = OVER if "fin" in request.query else CHANGED if "nouveau" in request.query else ""
-    return await _form(request, notice=notice)
+    back = own_path(request.query.get("vers", ""))
+    over = KEPT if query(()) in back else OVER
+    notice = over if "fin" in request.query else CHANGED if "nouveau" in request.query else ""
+    return await _form(request, notice=notice, back=back)
 
 
 async def _form(
-    request: web.Request, *, status: int = 200, wrong: str = "", notice: str = "", identifier: str = ""
+    request: web.Request, *, back: str, status: int = 200, wrong: str = "", notice: str = "", identifier: str = ""
 ) -> web.Response:
     try:
         _headers, raw = await request.app[SERVICES].raw("notifier", "GET", "/announcement")
         announcement = Announcement.model_validate_json(raw).markdown
     except (Unavailable, Told):
-        announcement = ""  # the message is an extra: signing in works without notifier
+        announcement = None  # the message is an extra: signing in works without notifier
     return page(
         request,
         "sign_in.html",
@@ -53,6 +58,7 @@ async def _form(
         wrong=wrong,
         notice=_(notice) if notice else "",
         identifier=identifier,
+        back=back,
     )
 
 
@@ -61,7 +67,7 @@ async def sign_in(request: web.Request) -> web.Response:
     """The two codes; one sentence for every way of being wrong."""
     form = await checked_form(request)
     identifier, secret = str(form.get("identifier", "")), str(form.get("secret", ""))
-    device = device_of(request)
+    device, back = device_of(request), own_path(str(form.get("vers", "")))
     try:
         wish = SignIn(
             identifier=identifier,
@@ -72,12 +78,12 @@ async def sign_in(request: web.Request) -> web.Response:
         )
         opened = await request.app[SERVICES].sign_in(wish)
     except ValidationError:
-        return await _form(request, status=401, wrong=_(WRONG))
+        return await _form(request, status=401, wrong=_(WRONG), back=back)
     except Told as told:
         if told.status == 429:
-            return await _form(request, status=429, wrong=locked(told), identifier=identifier)
-        return await _form(request, status=401, wrong=_(WRONG), identifier=identifier)
-    response = keep_device(request, keep_session(request, see("/"), opened.session), device)
+            return await _form(request, status=429, wrong=locked(told), identifier=identifier, back=back)
+        return await _form(request, status=401, wrong=_(WRONG), identifier=identifier, back=back)
+    response = keep_device(request, keep_session(request, see(back), opened.session), device)
     return await in_language_of(request, response, opened)
 
 

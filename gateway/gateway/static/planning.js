@@ -70,9 +70,7 @@ function restore() {
 
 document.getElementById("forget").addEventListener("click", () => {
   for (const box of boxes) box.checked = box.dataset.was === "1";
-  kept.hidden = true;
   keep();
-  show();
 });
 
 /** The weekdays of the helper, ticked right here when it is about this page alone. */
