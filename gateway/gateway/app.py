@@ -24,6 +24,7 @@ from gateway.pages import (
     language,
     mails,
     messages,
+    offers,
     payments,
     planning,
     plans,
@@ -51,8 +52,8 @@ def build(settings: Settings) -> web.Application:
     use_services(app)
     use_hub(app)
     for part in (
-        *(language, sign_in, first_time, account, calendar_feed, home, guide, plans, planning, invoices, payments),
-        *(town_hall, design, families, household, messages, mails, town_calendar, attendance),
+        *(language, sign_in, first_time, account, calendar_feed, home, guide, plans, planning, offers, invoices),
+        *(payments, town_hall, design, families, household, messages, mails, town_calendar, attendance),
         *(runs, tariffs, till, credit_days, reminders, bank_payments, bank_journal, webhooks, api_guide, assets, town),
     ):
         app.add_routes(part.routes)

@@ -37,7 +37,8 @@ def test_what_costs_something_wants_a_key() -> None:
         for method, each in found.items()
         if any(p["name"] == "Idempotency-Key" for p in each.get("parameters", []))
     ]
-    assert keyed == [("POST", "/bookings"), ("POST", "/plans"), ("POST", "/undo"), ("POST", "/checkouts")]
+    paths = ("/bookings", "/plans", "/undo", "/offers/accept", "/offers/decline", "/checkouts")
+    assert keyed == [("POST", path) for path in paths]
 
 
 def test_no_word_of_the_document_is_about_the_doors_between_services() -> None:

@@ -7,13 +7,14 @@ from typing import Any
 from uuid import uuid4
 
 import aiohttp
+import asyncpg
 import pytest
 import pytest_asyncio
 from jsonschema import Draft202012Validator
 from playwright.async_api import Page
 
 from chassis.testing import eventually
-from local_stack.demo import SECRET
+from local_stack.demo import CLUB, SECRET, id_of
 from local_stack.stack import Stack
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(300)]
@@ -101,6 +102,61 @@ async def test_a_program_books_a_day_by_the_same_rules_and_only_once_for_a_key(p
     past = {**wish, "lines": [{**line, "day": "2020-01-07"}]}
     refused = await program.ask("POST /bookings", past, key=uuid4().hex)
     assert refused["lines"][0]["refusal"] in {"not_enrolled", "past_deadline", "not_offered"}
+
+
+async def sql(stack: Stack, query: str, *arguments: Any) -> Any:
+    connection = await asyncpg.connect(stack.databases["planning"])
+    try:
+        return await connection.fetchval(query, *arguments)
+    finally:
+        await connection.close()
+
+
+async def ask_for(program: Program, stack: Stack, identifier: str, first_name: str, day: date, *, booked: bool) -> None:
+    """Ask for the club's day for a child, or no more, by the API; a full day by its waiting list."""
+    await program.sign_in(identifier)
+    child = str(await sql(stack, "SELECT child_id FROM household_child WHERE first_name = $1", first_name))
+    line = {"activity_id": str(id_of(CLUB)), "day": str(day), "booked": booked, "or_wait": booked}
+    wish = {"child_id": child, "seen_version": 10_000, "lines": [line]}
+    saved = await program.ask("POST /bookings", wish, key=uuid4().hex)
+    assert [each["refusal"] for each in saved["lines"]] == [None]
+
+
+async def test_a_program_lists_the_places_on_offer_lets_one_go_and_takes_one_once_for_a_key(
+    program: Program, stack: Stack
+) -> None:
+    await sql(stack, "UPDATE activity SET offer_hours = 24 WHERE activity_id = $1", id_of(CLUB))
+    day = await sql(stack, "SELECT day FROM occupation WHERE activity_id = $1 AND booked > 0", id_of(CLUB))
+    await ask_for(program, stack, "demo09", "Sami", day, booked=True)
+    assert await program.ask("GET /offers") == {"offers": []}
+    await ask_for(program, stack, "demo10", "Agathe", day, booked=True)
+    await ask_for(program, stack, "demo12", "Mai", day, booked=False)
+
+    async def answer(door: str, offer: Any, key: str, status: int = 200) -> Any:
+        wish = {name: offer[name] for name in ("child_id", "activity_id", "day")}
+        return await program.ask(
+            f"POST /offers/{door}", {**wish, "seen_version": offer["version"]}, key=key, status=status
+        )
+
+    await program.sign_in("demo09")
+    (first,) = (await program.ask("GET /offers"))["offers"]
+    assert (first["child_first_name"], first["activity_label"], first["day"]) == ("Sami", CLUB, str(day))
+    left = await answer("decline", first, "let-go")
+    assert [(each["booked"], each["refusal"]) for each in left["lines"]] == [(False, None)]
+    assert await answer("decline", first, "let-go") == left
+    assert await program.ask("GET /offers") == {"offers": []}
+    await program.sign_in("demo10")
+    (second,) = (await program.ask("GET /offers"))["offers"]
+    assert (await answer("accept", second, "", 422))["code"] == "invalid"
+    taken = await answer("accept", second, "take")
+    assert [(each["booked"], each["refusal"]) for each in taken["lines"]] == [(True, None)]
+    assert await answer("accept", second, "take") == taken
+    assert (await answer("accept", {**second, "version": 9}, "take", 409))["code"] == "idempotency_key_reused"
+    late = await answer("decline", second, "too-late")
+    assert [(each["booked"], each["refusal"]) for each in late["lines"]] == [(True, "changed_elsewhere")]
+    assert (await answer("accept", first, "not-mine", 404))["code"] == "no_such_child"
+    wrong = await answer("accept", {**second, "day": "some day", "version": -1}, "wrong", 422)
+    assert {each["field"] for each in wrong["errors"]} == {"day", "seen_version"}
 
 
 async def test_wrong_wishes_are_told_by_field_and_nothing_is_believed_of_prices(program: Program) -> None:

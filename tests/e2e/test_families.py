@@ -193,6 +193,13 @@ async def test_staff_end_an_enrolment_and_make_another_and_what_is_booked_past_t
         return not await ask(stack, "billing", query, activity_id, date.fromisoformat(day), household_id)
 
     await eventually(billing_knows)
+
+    async def is_told() -> bool:
+        async with aiohttp.ClientSession() as http, http.get(f"{stack.url('mail')}/api/mails") as response:
+            mails = [mail for mail in await response.json() if mail["to"] == "demo06@example.org"]
+        return any("sont annulées par la mairie" in mail["subject"] for mail in mails)
+
+    await eventually(is_told)
     channel = "SELECT channel FROM booking_change WHERE activity_id = $1 AND NOT booked ORDER BY position DESC LIMIT 1"
     assert await ask(stack, "planning", channel, activity_id) == "town_hall"
     await row.get_by_text("Mettre fin ou changer les dates").click()

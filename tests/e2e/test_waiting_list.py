@@ -2,11 +2,12 @@
 
 from datetime import date, timedelta
 from typing import Any
+from uuid import UUID
 
 import aiohttp
 import asyncpg
 import pytest
-from playwright.async_api import Browser, Page, expect
+from playwright.async_api import Browser, Page, ViewportSize, expect
 
 from chassis.testing import eventually
 from local_stack.demo import CLUB, SECRET, id_of
@@ -15,9 +16,10 @@ from local_stack.stack import Stack
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(300)]
 
 
-async def signed_in(browser: Browser, stack: Stack, identifier: str) -> Page:
+async def signed_in(browser: Browser, stack: Stack, identifier: str, *, scripts: bool = True) -> Page:
     """A telephone on which somebody is signed in."""
-    context = await browser.new_context(viewport={"width": 390, "height": 844}, locale="fr-FR")
+    size: ViewportSize = {"width": 390, "height": 844}
+    context = await browser.new_context(viewport=size, locale="fr-FR", java_script_enabled=scripts)
     page = await context.new_page()
     await page.goto(f"{stack.gateway_url}/connexion")
     await page.get_by_label("Identifiant").fill(identifier)
@@ -90,7 +92,7 @@ async def test_a_freed_place_is_offered_refused_by_one_family_and_accepted_by_th
     await first.goto(f"{stack.gateway_url}/planning/{await child_of(stack, 'Rose')}")
     offer = first.locator("#offres")
     await expect(offer).to_contain_text("Une place vous est proposée")
-    await offer.get_by_role("button", name="Refuser").click()
+    await offer.get_by_role("button", name="Laisser").click()
     await expect(first.locator(".lines")).to_contain_text("annulé")
     await expect(first.locator("#offres")).to_have_count(0)
 
@@ -105,12 +107,93 @@ async def test_a_freed_place_is_offered_refused_by_one_family_and_accepted_by_th
         await page.context.close()
 
 
+async def test_a_place_on_offer_waits_on_the_first_page_and_is_answered_there_without_scripts(
+    browser: Browser, stack: Stack
+) -> None:
+    """Two pages of the same parent: the answer given on one is told on the other, and nothing else is undone."""
+    town = await signed_in(browser, stack, "mairie")
+    await save_club(town, stack, offer_hours="48")
+    day = await full_day(stack)
+    parent = await signed_in(browser, stack, "demo05", scripts=False)
+    await toggle(parent, stack, "Rose", day, ticked=True)
+    await parent.goto(stack.gateway_url)
+    await expect(parent.locator("#offres")).to_have_count(0)
+    holder = await signed_in(browser, stack, "demo06")
+    await toggle(holder, stack, "Noé", day, ticked=False)
+    await parent.reload()
+    offer = parent.locator("#offres")
+    await expect(offer.locator("li")).to_contain_text("Rose · ")
+    await expect(offer.locator("li")).to_contain_text("Mercredi")
+    await expect(offer).to_contain_text("proposée jusqu'au")
+    other = await parent.context.new_page()
+    await other.goto(stack.gateway_url)
+    await offer.get_by_role("button", name="Accepter").click()
+    await expect(parent.locator(".lines")).to_contain_text("inscrit")
+    await parent.reload()  # the form is sent again: the same recap, and nothing done twice
+    await expect(parent.locator(".lines")).to_contain_text("inscrit")
+    await other.locator("#offres").get_by_role("button", name="Laisser").click()
+    await expect(other.get_by_role("alert")).to_contain_text("ce jour a été changé entre-temps")
+    await expect(other.get_by_role("alert")).to_contain_text("Ce jour reste inscrit")
+    query = "SELECT array_agg(booked) FROM booking_change WHERE child_id = $1 AND activity_id = $2 AND day = $3"
+    rose = UUID(await child_of(stack, "Rose"))
+    assert await ask(stack, f"{query} AND NOT waiting", rose, id_of(CLUB), day) == [True]
+    await other.goto(stack.gateway_url)
+    await expect(other.locator("#offres")).to_have_count(0)
+    for page in (town, parent, holder):
+        await page.context.close()
+
+
+async def test_an_answer_to_an_offer_leaves_the_ticks_that_were_not_sent_on_the_device(
+    browser: Browser, stack: Stack
+) -> None:
+    town = await signed_in(browser, stack, "mairie")
+    await save_club(town, stack, offer_hours="48")
+    day = await full_day(stack)
+    parent, holder = await signed_in(browser, stack, "demo09"), await signed_in(browser, stack, "demo05")
+    await toggle(parent, stack, "Sami", day, ticked=True)
+    await toggle(holder, stack, "Rose", day, ticked=False)
+    month = f"{stack.gateway_url}/planning/{await child_of(stack, 'Sami')}/{day:%Y-%m}"
+    await parent.goto(month)
+    free = parent.locator(".cell.free input[name=booked]").last
+    value = await free.get_attribute("value")
+    await free.check()
+    await parent.locator("#offres").get_by_role("button", name="Laisser").click()
+    await expect(parent.locator(".lines")).to_contain_text("annulé")
+    await parent.goto(month)
+    await expect(parent.locator(f"input[name=booked][value='{value}']")).to_be_checked()
+    for page in (town, parent, holder):
+        await page.context.close()
+
+
+async def test_a_place_that_a_family_lets_pass_is_told_to_it_by_mail_and_offered_to_the_next(
+    browser: Browser, stack: Stack
+) -> None:
+    town = await signed_in(browser, stack, "mairie")
+    await save_club(town, stack, offer_hours="48")
+    rose = UUID(await child_of(stack, "Rose"))
+    families = {"Sami": "demo09", "Agathe": "demo10", "Rose": "demo05", "Noé": "demo06"}
+    pages = {name: await signed_in(browser, stack, identifier) for name, identifier in families.items()}
+    day = await free_club_day(pages["Rose"], stack, f"{stack.gateway_url}/planning/{rose}")
+    for name, page in pages.items():
+        await toggle(page, stack, name, day, ticked=True)
+    await toggle(pages["Sami"], stack, "Sami", day, ticked=False)
+    over = "UPDATE waiting SET offered_until = now() WHERE child_id = $1 AND day = $2 RETURNING true"
+    assert await ask(stack, over, rose, day)
+    await eventually(lambda: mailed(stack, "demo05@example.org", "La place de Rose"))
+    await eventually(lambda: mailed(stack, "demo06@example.org", "Une place pour Noé"))
+    for name, offers in (("Rose", 0), ("Noé", 1)):
+        await pages[name].goto(stack.gateway_url)
+        await expect(pages[name].locator("#offres li")).to_have_count(offers)
+    for page in (town, *pages.values()):
+        await page.context.close()
+
+
 async def test_siblings_who_go_together_are_both_booked_or_neither(browser: Browser, stack: Stack) -> None:
     """Of the club's two places on a day only one is left, so neither sibling goes; a day later both do."""
     parent, neighbour = await signed_in(browser, stack, "demo08"), await signed_in(browser, stack, "demo09")
     hugo, lina = await child_of(stack, "Hugo"), await child_of(stack, "Lina")
     view = f"{stack.gateway_url}/planning/{hugo}"
-    first = await free_club_day(parent, view)
+    first = await free_club_day(parent, stack, view)
     await toggle(neighbour, stack, "Sami", first, ticked=True)
 
     async def together(day: date) -> None:
@@ -141,15 +224,17 @@ async def test_siblings_who_go_together_are_both_booked_or_neither(browser: Brow
     await neighbour.context.close()
 
 
-async def free_club_day(page: Page, view: str) -> date:
-    """The first of two Wednesdays in a row that nobody has booked."""
+async def free_club_day(page: Page, stack: Stack, view: str) -> date:
+    """The first of two Wednesdays in a row that nobody has booked or is offered."""
+    query = "SELECT array_agg(day) FROM occupation WHERE activity_id = $1 AND booked + held > 0"
+    taken = await ask(stack, query, id_of(CLUB)) or []
     await page.goto(view)
     for _ in range(4):
         values = await page.locator(f".cell.free input[name=booked][value^='{id_of(CLUB)}|']").evaluate_all(
             "boxes => boxes.map(box => box.value)"
         )
-        days = [date.fromisoformat(value.partition("|")[2]) for value in values]
-        if found := next((day for day in days if day + timedelta(days=7) in days), None):
+        days = {date.fromisoformat(value.partition("|")[2]) for value in values}.difference(taken)
+        if found := next((day for day in sorted(days) if day + timedelta(days=7) in days), None):
             return found
         await page.get_by_role("link", name="›").click()
         await page.wait_for_load_state()

@@ -18,8 +18,10 @@ import aiohttp
 import asyncpg
 from ground.measuring import NOTICE, Child, folder_aside, percentile, planning_alone, settle
 
+from chassis import outbox
 from chassis.clock import now, today
 from chassis.database import Database
+from chassis.idempotency import recall, recalled, remember
 from chassis.testing import Tokens
 from contracts.events.planning import Channel
 from planning.domain.bookings import booked_day, told
@@ -28,6 +30,7 @@ from planning.store import bookings, history, households, situations
 ACTIVITY, WORKERS, ROUNDS, LINES = uuid4(), 8, 400, 20
 DAYS_BOOKED, CHILDREN, CHANGES = 200, 1000, 2000
 FIRST = today() + timedelta(days=30)
+WISH = b"x" * 3000
 
 
 async def fill(database_url: str, count: int, changes: int) -> list[Child]:
@@ -130,8 +133,12 @@ async def by_sql(database: Database, children: Sequence[Child]) -> list[float]:
 
     async def submit(number: int) -> None:
         household_id, child_id = children[-1 - number % len(children)]
-        days = days_of(number)
+        days, scope, key = days_of(number), f"bookings/{household_id}", uuid4().hex
+        async with database.reading() as look:
+            await situations.situation(look, "B", household_id, child_id, days[0], days[-1])
+            await recalled(look, scope, key, WISH)
         async with database.transaction() as tx:
+            await recall(tx, scope, key, WISH)
             await bookings.share_calendar(tx)
             await bookings.lock_occupation(tx, [(ACTIVITY, day) for day in days])
             await households.lock_children(tx, {child_id})
@@ -140,6 +147,8 @@ async def by_sql(database: Database, children: Sequence[Child]) -> list[float]:
             changed = tuple(booked_day(found.activities[ACTIVITY], day, booked=True) for day in days)
             event = told(found, changed, found.version + 1, channel=Channel.INTERNET, by=child_id, at=now())
             await bookings.save_changes(tx, event)
+            await outbox.add(tx, event)
+            await remember(tx, scope, key, WISH)
 
     async def changes(number: int) -> None:
         async with database.transaction() as tx:

@@ -299,6 +299,53 @@ class PlaceOnOffer(Contract):
     until: Instant
 
 
+class Offer(PlaceOnOffer):
+    """A place that waits for a family's answer; ``version`` goes back with it, so that an answer given elsewhere is
+    told."""
+
+    child_id: UUID
+    child_first_name: Label
+    version: int = Field(ge=0)
+
+
+class OfferList(Contract):
+    """``GET /households/{household_id}/offers``: the places that are held for the children, the first to end first."""
+
+    offers: tuple[Offer, ...]
+
+
+class OfferAnswer(Contract):
+    """``POST /households/{household_id}/offers/accept``, or ``…/decline``: to book the day, or to leave its list.
+
+    ``seen_version`` is the offer's own.
+    """
+
+    child_id: UUID
+    activity_id: UUID
+    day: date
+    seen_version: int = Field(ge=0)
+
+
+class NextDay(Contract):
+    """A day to come on which a child is booked, and for what."""
+
+    day: date
+    activities: tuple[Label, ...]
+
+
+class ChildAhead(Contract):
+    """A child and the first days on which it is booked, from today on."""
+
+    child: ChildView
+    days: tuple[NextDay, ...]
+
+
+class HouseholdAhead(OfferList):
+    """``GET /households/{household_id}/ahead``: what comes next for each child, and places that wait for an answer."""
+
+    children: tuple[ChildAhead, ...]
+
+
 class MonthView(Contract):
     """``GET /households/{household_id}/children/{child_id}/months/{month}``.
 

@@ -17,6 +17,7 @@ EVENTS: dict[str, type[Event]] = {
         planning.EnrolmentChanged,
         planning.PlaceGranted,
         planning.PlaceOffered,
+        planning.OfferLapsed,
         planning.AttendanceRecorded,
         billing.CheckoutOpened,
         billing.RunProgressed,

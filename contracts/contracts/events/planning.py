@@ -4,6 +4,7 @@ from datetime import date
 from enum import StrEnum
 from uuid import UUID
 
+from contracts.events.auth import Span
 from contracts.events.event import Event
 from contracts.model import Contract, Instant, Label, Version
 
@@ -40,8 +41,9 @@ class BookingsChanged(Event):
     """Days of one child in one household that changed together.
 
     ``version`` grows by one with each change of the (household, child) pair; a listener keeps, for each day and
-    activity, the state that came with the highest version. ``reason`` is why the town hall closed the days; with it,
-    ``waited`` are days of waiting lists that the child left because they closed.
+    activity, the state that came with the highest version. ``reason`` is why the town hall closed the days;
+    ``enrolled`` are the dates that it gave the child's enrolment, and that the days are outside of. With either,
+    ``waited`` are days of waiting lists that the child left because of it.
     """
 
     type = "planning.bookings.changed"
@@ -56,6 +58,7 @@ class BookingsChanged(Event):
     days: tuple[BookedDay, ...]
     waited: tuple[BookedDay, ...] = ()
     reason: Label | None = None
+    enrolled: Span | None = None
 
     @property
     def subject(self) -> str:
@@ -116,6 +119,29 @@ class PlaceOffered(Event):
     position: int
     offered_at: Instant
     offered_until: Instant
+
+    @property
+    def subject(self) -> str:
+        return f"bookings/{self.household_id}/{self.child_id}"
+
+
+class OfferLapsed(Event):
+    """Nobody answered an offer in time: the child left the list, and the place goes to who comes next, if anybody may
+    still have it. ``position`` is that of ``PlaceOffered``. ``book_until`` is until when the family may ask again.
+    """
+
+    type = "planning.offer.lapsed"
+
+    household_id: UUID
+    child_id: UUID
+    child_first_name: Label
+    activity_id: UUID
+    activity_label: Label
+    day: date
+    position: int
+    offered_until: Instant
+    lapsed_at: Instant
+    book_until: Instant
 
     @property
     def subject(self) -> str:

@@ -21,6 +21,8 @@ from contracts.api.planning import (
     ChildList,
     Day,
     MonthView,
+    Offer,
+    PlaceOnOffer,
 )
 from contracts.failures import Invalid
 from gateway.pages.planning_words import CHANNELS, cell_words, known
@@ -57,6 +59,12 @@ def _weekdays(view: MonthView) -> dict[UUID, list[int]]:
         for cell in day.cells:
             found[cell.activity_id].add(day.day.isoweekday())
     return {activity_id: sorted(days) for activity_id, days in found.items()}
+
+
+def _offer(view: MonthView, place: PlaceOnOffer) -> Offer:
+    """A place on offer with whom it is for, as the first page shows it."""
+    child = {"child_id": view.child.child_id, "child_first_name": view.child.first_name}
+    return Offer(**place.model_dump(), **child, version=view.version)
 
 
 @routes.get("/planning")
@@ -109,6 +117,7 @@ async def planning(request: web.Request) -> web.Response:
         "planning.html",
         person,
         view=view,
+        places=[_offer(view, each) for each in view.offers],
         words=cell_words(),
         known=known,
         made_by=made_by,

@@ -45,9 +45,18 @@ def by_activity(lines: Sequence[LineOutcome]) -> Lines:
 
 
 def recap(
-    request: web.Request, person: Identity, child_id: UUID, month: date, outcomes: Sequence[BookingOutcome]
+    request: web.Request,
+    person: Identity,
+    child_id: UUID,
+    month: date,
+    outcomes: Sequence[BookingOutcome],
+    *,
+    sent_ticks: bool = True,
 ) -> web.Response:
-    """What was saved and what was not, a section a child; nothing is left out."""
+    """What was saved and what was not, a section a child; nothing is left out.
+
+    ``sent_ticks``: the ticks of the month were sent, so that the device need not keep them any more.
+    """
     parts = [
         {
             "outcome": outcome,
@@ -58,4 +67,13 @@ def recap(
         for outcome in outcomes
         if outcome.lines
     ]
-    return page(request, "recap.html", person, child_id=child_id, month=month, parts=parts, why=why)
+    return page(
+        request,
+        "recap.html",
+        person,
+        child_id=child_id,
+        month=month,
+        parts=parts,
+        why=why,
+        sent_ticks=sent_ticks,
+    )

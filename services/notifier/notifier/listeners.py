@@ -29,7 +29,14 @@ from contracts.events.payment import (
     PaymentReturned,
     Unpaid,
 )
-from contracts.events.planning import BookingsChanged, Channel, EnrolmentChanged, PlaceGranted, PlaceOffered
+from contracts.events.planning import (
+    BookingsChanged,
+    Channel,
+    EnrolmentChanged,
+    OfferLapsed,
+    PlaceGranted,
+    PlaceOffered,
+)
 from notifier.domain.mails import Contact, Kind, intent
 from notifier.settings import NAME
 from notifier.store import contacts, mails
@@ -151,7 +158,8 @@ async def mail_invoice(event: InvoicePublished, tx: Transaction) -> None:
 
 @listeners.on(BookingsChanged)
 async def mail_recap(event: BookingsChanged, tx: Transaction) -> None:
-    """What was booked and cancelled, to those who asked for it; what the town hall closed, to every guardian.
+    """What was booked and cancelled, to those who asked for it; what the town hall closed, or put outside of an
+    enrolment, to every guardian.
 
     A place from the waiting list has a mail of its own, ``mail_place``.
     """
@@ -159,6 +167,8 @@ async def mail_recap(event: BookingsChanged, tx: Transaction) -> None:
         return
     if event.reason:
         kind, people = Kind.CLOSED, await contacts.guardians(tx, event.household_id)
+    elif event.enrolled:
+        kind, people = Kind.ENDED, await contacts.guardians(tx, event.household_id)
     else:
         kind, people = Kind.RECAP, await contacts.who_want_recaps(tx, event.household_id)
     fact = f"{event.household_id}/{event.child_id}/{event.version}"
@@ -180,6 +190,14 @@ async def mail_offer(event: PlaceOffered, tx: Transaction) -> None:
     fact = f"{event.activity_id}/{event.day}/{event.position}"
     for person in await contacts.guardians(tx, event.household_id):
         await mails.add_mail(tx, intent(Kind.OFFER, fact, person), Kind.OFFER, person, event, now())
+
+
+@listeners.on(OfferLapsed)
+async def mail_lapse(event: OfferLapsed, tx: Transaction) -> None:
+    """A place that nobody accepted in time, to every guardian: the child no longer waits for that day."""
+    fact = f"{event.activity_id}/{event.day}/{event.position}"
+    for person in await contacts.guardians(tx, event.household_id):
+        await mails.add_mail(tx, intent(Kind.LAPSED, fact, person), Kind.LAPSED, person, event, now())
 
 
 @listeners.on(ResetRequested)

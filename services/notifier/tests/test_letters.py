@@ -161,3 +161,18 @@ def test_a_closed_day_that_was_only_waited_for_is_not_said_to_be_booked() -> Non
     assert message["Subject"] == "Jour fermé : Léa n'attend plus de place pour le mercredi 23 décembre 2026"
     assert "plus de liste d'attente" in plain
     assert "annulé" not in plain
+
+
+def test_a_list_left_because_an_enrolment_ended_is_not_said_to_have_been_booked() -> None:
+    message = written(Kind.ENDED, Language.FR, {**example(Kind.ENDED), "days": []})
+    plain, _ = parts(message)
+    assert message["Subject"] == "Mercredi au centre : Léa n'attend plus de place"
+    assert "plus de liste d'attente" in plain
+    assert "compté" not in plain
+
+
+def test_a_lapsed_offer_of_a_day_that_can_no_longer_be_booked_promises_nothing() -> None:
+    event = example(Kind.LAPSED)
+    plain, _ = parts(written(Kind.LAPSED, Language.FR, {**event, "book_until": event["offered_until"]}))
+    assert "Ce jour ne se réserve plus." in plain
+    assert "cochez-le" not in plain

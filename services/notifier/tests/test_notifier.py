@@ -11,9 +11,16 @@ from aiohttp.test_utils import TestClient, TestServer
 from chassis.clock import now
 from chassis.sealing import Seal
 from chassis.testing import eventually
-from contracts.events.auth import EmailGiven, EmailReplaced, GuardianChanged, HouseholdChanged, ResetRequested
+from contracts.events.auth import (
+    EmailGiven,
+    EmailReplaced,
+    GuardianChanged,
+    HouseholdChanged,
+    ResetRequested,
+    Span,
+)
 from contracts.events.payment import PaymentRefused, Unpaid
-from contracts.events.planning import BookedDay, BookingsChanged, Channel, PlaceGranted, PlaceOffered
+from contracts.events.planning import BookedDay, BookingsChanged, Channel, OfferLapsed, PlaceGranted, PlaceOffered
 from notifier.app import build
 from notifier.domain.mails import Kind
 
@@ -316,3 +323,62 @@ async def test_a_place_on_offer_is_told_once_with_its_last_instant_and_where_to_
     text = first.get_body(("plain",))
     assert text is not None
     assert f"/planning/{child}/2026-12#offres" in text.get_content()
+
+
+async def test_an_offer_that_nobody_answered_is_told_once_to_who_asked_for_nothing(post: Any) -> None:
+    await post.known()
+    child, at = uuid4(), datetime(2026, 12, 20, 17, 0, 5, tzinfo=UTC)
+    lapsed = OfferLapsed(
+        household_id=post.household,
+        child_id=child,
+        child_first_name="Léa",
+        activity_id=uuid4(),
+        activity_label="Cantine",
+        day=date(2026, 12, 22),
+        position=7,
+        offered_until=at - timedelta(seconds=5),
+        lapsed_at=at,
+        book_until=at + timedelta(days=1),
+    )
+    await post.probe.publish(lapsed, times=2)
+    await post.hears(lapsed)
+    (mail,) = await post.mails(1)
+    assert mail["Subject"] == "La place de Léa le mardi 22 décembre 2026 n'est plus gardée : Cantine"
+    text = mail.get_body(("plain",))
+    assert text is not None
+    assert "cochez-le de nouveau avant le 21" in text.get_content().replace("\u00a0", " ")
+    assert f"/planning/{child}/2026-12\r\n" in text.get_content()
+
+
+async def test_days_that_staff_put_outside_of_an_enrolment_are_told_to_every_guardian_and_once(post: Any) -> None:
+    """One asked for recaps and the other for nothing: each has one mail, and it says why."""
+    await post.known()
+    await post.wants(booking_recap=True)
+    other = {"guardian_id": uuid4(), "household_id": post.household, "first_name": "Ana", "last_name": "D"}
+    await post.hears(GuardianChanged(**other, version=1, email="ana@example.org", active=True))
+    gone = {**other, "guardian_id": uuid4(), "email": "gone@example.org"}
+    await post.hears(GuardianChanged(**gone, version=1, active=False))
+    day = BookedDay(activity_id=uuid4(), activity_label="Cantine", day=date(2026, 12, 22), booked=False)
+    cancelled = BookingsChanged(
+        household_id=post.household,
+        child_id=uuid4(),
+        child_first_name="Léa",
+        version=3,
+        channel=Channel.TOWN_HALL,
+        changed_by=uuid4(),
+        changed_at=now(),
+        days=(day,),
+        waited=(day.model_copy(update={"day": date(2026, 12, 23)}),),
+        enrolled=Span(first_day=date(2026, 9, 1), last_day=date(2026, 12, 18)),
+    )
+    await post.probe.publish(cancelled, times=2)
+    mails = await post.mails(2)
+    assert {mail["To"] for mail in mails} == {"camille@example.org", "ana@example.org"}
+    for mail in mails:
+        assert mail["Subject"] == "Cantine : des réservations de Léa sont annulées par la mairie"
+        text = mail.get_body(("plain",))
+        assert text is not None
+        said = text.get_content().replace("\u00a0", " ")
+        assert "du mardi 1er septembre 2026 au vendredi 18 décembre 2026" in said
+        assert "☐ mardi 22 décembre 2026, Cantine : annulé" in said
+        assert "☐ mercredi 23 décembre 2026, Cantine : plus de liste d'attente" in said

@@ -85,9 +85,24 @@ async def test_days_booked_past_the_end_are_told_first_then_cancelled_and_given_
     cancelled = [each for each in events if each["channel"] == "town_hall"]
     assert [(each["household_id"], each["child_first_name"]) for each in cancelled] == [(str(town.household), "Léa")]
     assert [(day["day"], day["booked"]) for day in cancelled[0]["days"]] == [(str(second), False)]
+    assert [day["day"] for day in cancelled[0]["waited"]] == [str(third)]
+    assert cancelled[0]["enrolled"] == {"first_day": YEAR["first_day"], "last_day": str(first)}
     assert (await town.probe.next("planning.place.granted")).data["household_id"] == str(other.household)
     assert (await town.asks((second, True)))["lines"][0]["refusal"] == "not_enrolled"
     assert await rows(town, "SELECT 1 FROM waiting") == []
+
+
+async def test_a_list_that_is_left_because_an_enrolment_ends_is_told_even_where_nothing_was_booked(town: Any) -> None:
+    (day, _), *_ = await town.open_days()
+    await town.put(f"/activities/{town.activity}", town.every_day_activity(capacity=1))
+    other = await town.neighbour()
+    await other.asks((day, True))
+    await town.asks((day, True))
+    await town.probe.next("planning.bookings.changed")
+    await put(town, last_day=str(day - timedelta(days=1)))
+    told = (await town.probe.next("planning.bookings.changed")).data
+    assert (told["household_id"], told["days"]) == (str(town.household), [])
+    assert [each["day"] for each in told["waited"]] == [str(day)]
 
 
 async def test_what_is_over_stays_as_it_was_when_an_enrolment_ends_before_it(town: Any) -> None:

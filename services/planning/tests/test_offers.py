@@ -73,6 +73,7 @@ async def test_who_refuses_leaves_the_list_and_the_place_is_offered_to_the_next(
     assert [each["household_id"] for each in offers] == [str(first.household), str(second.household)]
     await second.asks((day, False))
     assert (await town.cell(day))["state"] == "free"
+    await town.probe.none("planning.offer.lapsed", seconds=0.5)
 
 
 async def test_an_offer_that_nobody_answers_is_over_and_the_next_has_it_once_whatever_the_replicas(
@@ -89,9 +90,14 @@ async def test_an_offer_that_nobody_answers_is_over_and_the_next_has_it_once_wha
     assert await states(day, families) == [("full", False), ("waiting", True), ("waiting", False)]
     assert (await first.history())[0] == (str(day), False, True, "waiting_list")
     assert await sql(town, "SELECT (booked, held)::text FROM occupation WHERE day = $1", day) == "(0,1)"
-    offers = [(await town.probe.next("planning.place.offered")).data["household_id"] for _ in range(2)]
-    assert offers == [str(first.household), str(second.household)]
-    await town.probe.none("planning.place.offered", seconds=0.5)
+    offers = [(await town.probe.next("planning.place.offered")).data for _ in range(2)]
+    assert [each["household_id"] for each in offers] == [str(first.household), str(second.household)]
+    lapsed = (await town.probe.next("planning.offer.lapsed")).data
+    for name in ("household_id", "child_id", "child_first_name", "activity_id", "activity_label", "day", "position"):
+        assert lapsed[name] == offers[0][name]
+    assert lapsed["offered_until"] <= lapsed["lapsed_at"] < lapsed["book_until"]
+    for event in ("planning.place.offered", "planning.offer.lapsed"):
+        await town.probe.none(event, seconds=0.5)
 
 
 async def test_an_offer_ends_at_the_booking_deadline_and_past_it_nobody_is_offered_the_place(town: Any) -> None:
@@ -107,6 +113,8 @@ async def test_an_offer_ends_at_the_booking_deadline_and_past_it_nobody_is_offer
     await over(town)
     await lapse_offers(town.client.app)
     assert await states(day, [first, second]) == [("free", False), ("waiting", False)]
+    lapsed = (await town.probe.next("planning.offer.lapsed")).data
+    assert datetime.fromisoformat(lapsed["book_until"]) == datetime.fromisoformat(past["until"])
     await town.probe.none("planning.place.offered", seconds=0.5)
 
 

@@ -156,6 +156,58 @@ async def test_siblings_of_a_booked_child_wait_before_the_others_where_the_town_
     assert (await other.cell(day))["rank"] == 2
 
 
+async def test_a_rank_follows_the_sibling_who_is_booked_or_cancelled_later_and_the_towns_rule(town: Any) -> None:
+    def rule(**more: bool) -> Any:
+        return town.every_day_activity(capacity=1, **more)
+
+    await town.put(f"/activities/{town.activity}", rule())
+    (day, _), *_ = await town.open_days()
+    siblings = [uuid4(), uuid4()]
+    await town.announce(town.household, version=2, siblings=siblings)
+    for sibling in siblings:
+        await town.enrol(town.household, sibling)
+    holder, early = await town.neighbour(), await town.neighbour()
+    for family in (holder, town, early):
+        await family.asks((day, True))
+    for sibling in siblings:
+        await town.asks((day, True), child_id=str(sibling))
+
+    async def ranks() -> list[int | None]:
+        mine = [(await town.cell(day, sibling))["rank"] for sibling in siblings]
+        return [(await early.cell(day))["rank"], *mine]
+
+    assert await ranks() == [2, 3, 4]
+    await holder.asks((day, False))  # the first child of the town's family has the place
+    assert (await town.cell(day))["state"] == "booked"
+    assert await ranks() == [1, 2, 3]
+    await town.put(f"/activities/{town.activity}", rule(siblings_first=True))
+    assert await ranks() == [3, 1, 2]
+    assert (await holder.asks((day, True)))["lines"][0]["rank"] == 4
+    await town.put(f"/activities/{town.activity}", rule())
+    assert await ranks() == [1, 2, 3]
+    await town.put(f"/activities/{town.activity}", rule(siblings_first=True))
+    await town.asks((day, False))  # nobody of the family is booked any more: the place goes by arrival
+    assert (await early.cell(day))["state"] == "booked"
+    assert await ranks() == [None, 1, 2]
+
+
+async def test_the_other_household_of_a_child_and_another_day_are_no_sibling_there(town: Any) -> None:
+    await town.put(f"/activities/{town.activity}", town.every_day_activity(capacity=2, siblings_first=True))
+    (day, _), (other_day, _), *_ = await town.open_days()
+    sibling, shared = uuid4(), await town.neighbour()
+    await town.announce(town.household, version=2, siblings=(sibling,))
+    await town.enrol(town.household, sibling)
+    other_home = replace(town, household=uuid4())
+    await other_home.announce(other_home.household)
+    await other_home.enrol(other_home.household)
+    await shared.asks((day, True))
+    await other_home.asks((day, True))  # the child is booked by its other household
+    early = await town.neighbour()
+    await early.asks((day, True))
+    await town.asks((other_day, True))
+    assert (await town.asks((day, True), child_id=str(sibling)))["lines"][0]["rank"] == 2
+
+
 async def test_a_closed_day_has_no_waiting_list_left(town: Any) -> None:
     (day, _), *_ = await town.open_days()
     families = [town, await town.neighbour(), await town.neighbour()]

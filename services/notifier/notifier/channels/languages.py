@@ -35,9 +35,9 @@ def month(value: date, language: Language) -> str:
 
 
 def day(value: date, language: Language) -> str:
-    """« jeudi 24 décembre 2026 »."""
-    pattern = "EEEE d MMMM y"
-    return format_date(value, pattern, locale=str(language))
+    """« jeudi 24 décembre 2026 », « mardi 1er septembre 2026 »."""
+    is_first = language is Language.FR and value.day == 1
+    return format_date(value, "EEEE d'er' MMMM y" if is_first else "EEEE d MMMM y", locale=str(language))
 
 
 def instant(value: datetime, language: Language) -> str:

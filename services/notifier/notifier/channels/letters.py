@@ -28,7 +28,7 @@ from contracts.events.payment import (
     PaymentRefused,
     PaymentReturned,
 )
-from contracts.events.planning import BookingsChanged, PlaceGranted, PlaceOffered
+from contracts.events.planning import BookingsChanged, OfferLapsed, PlaceGranted, PlaceOffered
 from contracts.model import Contract, Language
 from documents import ticket
 from notifier.channels import languages
@@ -49,7 +49,9 @@ EVENTS: dict[Kind, type[Contract]] = {
     Kind.RECAP: BookingsChanged,
     Kind.PLACE: PlaceGranted,
     Kind.OFFER: PlaceOffered,
+    Kind.LAPSED: OfferLapsed,
     Kind.CLOSED: BookingsChanged,
+    Kind.ENDED: BookingsChanged,
     Kind.RESET: ResetRequested,
     Kind.CONFIRM_EMAIL: EmailGiven,
     Kind.EMAIL_REPLACED: EmailReplaced,

@@ -27,7 +27,9 @@ class Kind(StrEnum):
     RECAP = "recap"
     PLACE = "place"
     OFFER = "offer"
+    LAPSED = "lapsed"
     CLOSED = "closed"
+    ENDED = "ended"
     RESET = "reset"
     CONFIRM_EMAIL = "confirm_email"
     EMAIL_REPLACED = "email_replaced"
@@ -51,7 +53,9 @@ PRIORITY = {
     Kind.RETURNED: 0,
     Kind.PLACE: 0,
     Kind.OFFER: 0,
+    Kind.LAPSED: 1,
     Kind.CLOSED: 1,
+    Kind.ENDED: 1,
     Kind.INVOICE: 1,
     Kind.REMINDER: 1,
     Kind.CREDIT: 1,

@@ -9,12 +9,15 @@ from aiohttp import web
 
 from chassis import outbox
 from chassis.clock import now
-from chassis.database import Transaction
+from chassis.database import DATABASE, Transaction
+from chassis.http import idempotency_key, json_response
+from chassis.idempotency import recall, recalled, remember
 from chassis.identity import identity
 from contracts.api.planning import BookingOutcome, BookingWish
 from contracts.events.planning import BookingsChanged, Channel
 from contracts.failures import Forbidden
 from contracts.identity import Identity, Role
+from planning.api.turns import TURNS
 from planning.domain.bookings import Decision, booked_day, decide, told
 from planning.domain.failures import NoSuchChild
 from planning.domain.situation import Situation
@@ -75,13 +78,40 @@ async def change(
         ranks = await waiting.ranks(tx, household_id, wish.child_id, *_span(wish)) if decision.joined else {}
         part = refused.pop(wish.child_id, None)
         lines = (*decision.ranked(ranks), *(part.refused if part else ()))
-        is_new = decision.version > found.version
-        outcomes.append(BookingOutcome(child=found.child, version=decision.version, lines=lines, undoable=is_new))
+        undoable = bool(decision.changed or decision.joined)
+        outcomes.append(BookingOutcome(child=found.child, version=decision.version, lines=lines, undoable=undoable))
     left = (BookingOutcome(child=p.found.child, version=p.found.version, lines=p.refused) for p in refused.values())
     return (*outcomes, *left)
 
 
-async def unchanged(
+async def change_once(request: web.Request, household_id: UUID, wish: BookingWish, command: str) -> web.Response:
+    """Do what can be done of a wish, all in one transaction, once for the key that the request carries.
+
+    What changes nothing is told from a look, and its key stays free: the same wish sent again is weighed again.
+    """
+    scope, key, body = f"{command}/{household_id}", idempotency_key(request), await request.read()
+    async with request.app[TURNS].of([(line.activity_id, line.day) for line in wish.lines]):
+        async with request.app[DATABASE].reading() as look:
+            told = await _unchanged(request, look, household_id, wish)
+            # Asked after the look: a change that the look has seen was committed together with its answer.
+            if answer := await recalled(look, scope, key, body):
+                return _json(answer)
+            if told:
+                return json_response(told)
+        async with request.app[DATABASE].transaction() as tx:
+            if answer := await recall(tx, scope, key, body):
+                return _json(answer)
+            (outcome,) = await change(request, tx, household_id, [wish])
+            answer = outcome.model_dump_json().encode()
+            await remember(tx, scope, key, answer)
+    return _json(answer)
+
+
+def _json(body: bytes) -> web.Response:
+    return web.Response(body=body, content_type="application/json", charset="utf-8")
+
+
+async def _unchanged(
     request: web.Request, look: Transaction, household_id: UUID, wish: BookingWish
 ) -> BookingOutcome | None:
     """The outcome of a wish that comes to nothing as all stands at one instant; None when it would change something.

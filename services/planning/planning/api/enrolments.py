@@ -10,6 +10,7 @@ from chassis.database import DATABASE
 from chassis.http import json_response, path_uuid, read_body
 from chassis.identity import household_in_path, require
 from contracts.api.planning import ChildEnrolments, Enrolment, EnrolmentBook, EnrolmentWish
+from contracts.events.auth import Span
 from contracts.events.planning import EnrolmentChanged
 from contracts.identity import Permission
 from planning.api.changing import channel_of
@@ -65,8 +66,9 @@ async def put_enrolment(request: web.Request) -> web.Response:
             raise EnrolmentHasBookings("days are booked", bookings=len(booked), day=str(booked[0].day))
         version = await enrolments.save(tx, **ids, wish=wish)
         await enrolments.add_change(tx, **ids, channel=channel, by=by, at=at)
-        await places.free(tx, request.app[SETTINGS].school_zone, left, channel=channel, by=by, at=at)
-        label, days = activities[ids["activity_id"]].label, {"first_day": wish.first_day, "last_day": wish.last_day}
+        span, zone = Span(first_day=wish.first_day, last_day=wish.last_day), request.app[SETTINGS].school_zone
+        await places.free(tx, zone, left, channel=channel, by=by, at=at, enrolled=span)
+        label, days = activities[ids["activity_id"]].label, span.model_dump()
         await outbox.add(tx, EnrolmentChanged(**ids, activity_label=label, version=version, **days))
         saved = await enrolments.enrolment(tx, **ids)
     assert saved is not None, "it has just been saved"

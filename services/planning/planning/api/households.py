@@ -7,13 +7,11 @@ from aiohttp import web
 
 from chassis.clock import now, today
 from chassis.database import DATABASE
-from chassis.http import idempotency_key, json_response, path_month, path_uuid, read_body
-from chassis.idempotency import recall, recalled, remember
+from chassis.http import json_response, path_month, path_uuid, read_body
 from chassis.identity import household_in_path, identity
 from contracts.api.planning import BookingWish, ChangeHistory, ChildList, MonthView
 from contracts.identity import Permission
-from planning.api.changing import change, situation_of, unchanged
-from planning.api.turns import TURNS
+from planning.api.changing import change_once, situation_of
 from planning.domain.failures import NoSuchChild
 from planning.store import history, households
 
@@ -53,31 +51,9 @@ async def get_month(request: web.Request) -> web.Response:
 
 @routes.post("/households/{household_id}/bookings")
 async def post_bookings(request: web.Request) -> web.Response:
-    """Change some days: each line saved or refused with its reason, all in one transaction, once for a key.
-
-    What changes nothing is told from a look, and its key stays free: the same wish sent again is weighed again.
-    """
-    household_id, key = household_in_path(request, Permission.BOOK_FOR_HOUSEHOLDS), idempotency_key(request)
-    wish, scope, body = await read_body(request, BookingWish), f"bookings/{household_id}", await request.read()
-    async with request.app[TURNS].of([(line.activity_id, line.day) for line in wish.lines]):
-        async with request.app[DATABASE].reading() as look:
-            told = await unchanged(request, look, household_id, wish)
-            # Asked after the look: a change that the look has seen was committed together with its answer.
-            if answer := await recalled(look, scope, key, body):
-                return _json(answer)
-            if told:
-                return json_response(told)
-        async with request.app[DATABASE].transaction() as tx:
-            if answer := await recall(tx, scope, key, body):
-                return _json(answer)
-            (outcome,) = await change(request, tx, household_id, [wish])
-            answer = outcome.model_dump_json().encode()
-            await remember(tx, scope, key, answer)
-    return _json(answer)
-
-
-def _json(body: bytes) -> web.Response:
-    return web.Response(body=body, content_type="application/json", charset="utf-8")
+    """Change some days: each line saved or refused with its reason."""
+    household_id = household_in_path(request, Permission.BOOK_FOR_HOUSEHOLDS)
+    return await change_once(request, household_id, await read_body(request, BookingWish), "bookings")
 
 
 @routes.get("/households/{household_id}/children/{child_id}/changes")

@@ -92,7 +92,12 @@ async def save_activity(tx: Transaction, activity_id: UUID, wish: ActivityWish) 
 
 async def calendar(tx: Transaction, zone: str) -> Calendar:
     """The town's calendar as it stands."""
-    return (await year(tx, zone, await tx.fetchval("SELECT version FROM calendar_version"))).calendar
+    return (await this_year(tx, zone)).calendar
+
+
+async def this_year(tx: Transaction, zone: str) -> Year:
+    """The town's year as it stands."""
+    return await year(tx, zone, await tx.fetchval("SELECT version FROM calendar_version"))
 
 
 async def year(tx: Transaction, zone: str, version: UUID) -> Year:

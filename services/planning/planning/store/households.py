@@ -93,7 +93,7 @@ async def erase(tx: Transaction, household_id: UUID) -> None:
         await tx.execute(f"DELETE FROM {table} WHERE household_id = $1", household_id)  # noqa: S608 - our names
     await tx.execute(
         "DELETE FROM idempotency_key WHERE scope = ANY($1)",
-        [f"{command}/{household_id}" for command in ("bookings", "plans", "undo")],
+        [f"{command}/{household_id}" for command in ("bookings", "accept", "decline", "plans", "undo")],
     )
 
 

@@ -7,11 +7,13 @@ from uuid import UUID
 
 from chassis import outbox
 from chassis.database import Transaction
-from contracts.events.planning import BookedDay, BookingsChanged, Channel
+from contracts.events.auth import Span
+from contracts.events.planning import BookedDay, BookingsChanged, Channel, OfferLapsed
 from planning.domain.bookings import booked_day, granted, may_grant, offered, told
 from planning.domain.situation import Slot
 from planning.store import bookings, calendars, history, households, situations, waiting
 from planning.store.households import DayLeft
+from planning.store.waiting import OfferLeft
 
 NOBODY = UUID(int=0)
 """Who changes what changes by itself."""
@@ -58,6 +60,7 @@ async def free(
     by: UUID,
     at: datetime,
     reason: str | None = None,
+    enrolled: Span | None = None,
 ) -> None:
     """Cancel days and leave lists, child by child, and give the places on; nobody books meanwhile:
     the calendar is held, or nothing but one slot is touched, whose places are locked."""
@@ -77,8 +80,9 @@ async def free(
             changed_by=by,
             changed_at=at,
             days=tuple(_cancelled(each) for each in days if not each.waits),
-            waited=waited if reason else (),
+            waited=waited if reason or enrolled else (),
             reason=reason,
+            enrolled=enrolled,
         )
         await bookings.save_changes(tx, event)
         if waited:
@@ -94,12 +98,32 @@ def _cancelled(left: DayLeft) -> BookedDay:
 
 
 async def lapse(tx: Transaction, zone: str, slot: Slot, *, at: datetime) -> int:
-    """Take off the list who let an offer pass, and offer the place to the next; how many there were."""
+    """Take off the list who let an offer pass, tell them, and offer the place to the next; how many there were."""
     await bookings.share_calendar(tx)
     await bookings.lock_occupation(tx, [slot])
-    left = await waiting.lapsed(tx, slot, at)
-    await free(tx, zone, left, channel=Channel.WAITING_LIST, by=NOBODY, at=at)
-    return len(left)
+    over = await waiting.lapsed(tx, slot, at)
+    await free(tx, zone, [each.left for each in over], channel=Channel.WAITING_LIST, by=NOBODY, at=at)
+    if over:
+        year = await calendars.this_year(tx, zone)
+        activity = year.activities[slot[0]]
+        until = year.calendar.deadline(activity, activity.booking_notice, slot[1])
+        await outbox.add(tx, *(_lapsed(each, at=at, book_until=until) for each in over))
+    return len(over)
+
+
+def _lapsed(offer: OfferLeft, *, at: datetime, book_until: datetime) -> OfferLapsed:
+    return OfferLapsed(
+        household_id=offer.left.household_id,
+        child_id=offer.left.child_id,
+        child_first_name=offer.left.child_first_name,
+        activity_id=offer.left.activity_id,
+        activity_label=offer.left.activity_label,
+        day=offer.left.day,
+        position=offer.position,
+        offered_until=offer.offered_until,
+        lapsed_at=at,
+        book_until=book_until,
+    )
 
 
 async def free_leaving(tx: Transaction, zone: str, today: date, *, at: datetime) -> int:

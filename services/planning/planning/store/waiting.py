@@ -35,6 +35,15 @@ class Waiter:
     position: int
 
 
+@dataclass(frozen=True)
+class OfferLeft:
+    """A place that was held for a child and that nobody answered in time."""
+
+    left: DayLeft
+    position: int
+    offered_until: datetime
+
+
 async def ranks(tx: Transaction, household_id: UUID, child_id: UUID, first: date, last: date) -> dict[Slot, int]:
     """The child's places in the lists of some days: 1 is next."""
     rows = await tx.fetch(
@@ -51,15 +60,12 @@ async def ranks(tx: Transaction, household_id: UUID, child_id: UUID, first: date
 async def join(
     tx: Transaction, household_id: UUID, child_id: UUID, slots: Collection[Slot], by: UUID, at: datetime
 ) -> None:
-    """Put a child at the end of the lists."""
+    """Put a child at the end of the lists, behind those whom the activity's rules put first."""
     await tx.execute(
         "INSERT INTO waiting (activity_id, day, child_id, household_id, has_sibling, is_resident, waits_by, "
         "waits_since) "
-        "SELECT s.activity_id, s.day, $2, $1, a.siblings_first AND EXISTS (SELECT FROM booking b "
-        "WHERE b.activity_id = s.activity_id AND b.day = s.day AND b.booked "
-        "AND b.household_id = $1 AND b.child_id <> $2), "
-        "is_resident($1, s.day), $5, $6 "
-        "FROM unnest($3::uuid[], $4::date[]) AS s (activity_id, day) JOIN activity a USING (activity_id)",
+        "SELECT s.activity_id, s.day, $2, $1, has_booked_sibling($1, $2, s.activity_id, s.day), "
+        "is_resident($1, s.day), $5, $6 FROM unnest($3::uuid[], $4::date[]) AS s (activity_id, day)",
         household_id,
         child_id,
         *_columns(slots),
@@ -131,16 +137,17 @@ async def slots_of_lapsed(tx: Transaction, now: datetime) -> list[Slot]:
     return [(row["activity_id"], row["day"]) for row in rows]
 
 
-async def lapsed(tx: Transaction, slot: Slot, now: datetime) -> list[DayLeft]:
+async def lapsed(tx: Transaction, slot: Slot, now: datetime) -> list[OfferLeft]:
     """Whose offers of a slot are over, under the lock of its places."""
     rows = await tx.fetch(
-        "SELECT w.household_id, w.child_id, c.first_name, w.activity_id, a.label, w.day, true AS waits FROM waiting w "
+        "SELECT w.household_id, w.child_id, c.first_name, w.activity_id, a.label, w.day, true AS waits, w.position, "
+        "w.offered_until FROM waiting w "
         "JOIN household_child c USING (household_id, child_id) JOIN activity a USING (activity_id) "
         "WHERE w.activity_id = $1 AND w.day = $2 AND w.offered_until <= $3 ORDER BY w.child_id, w.household_id",
         *slot,
         now,
     )
-    return [DayLeft.of(row) for row in rows]
+    return [OfferLeft(DayLeft.of(row), row["position"], row["offered_until"]) for row in rows]
 
 
 async def free_places(tx: Transaction, slots: Collection[Slot]) -> dict[Slot, int]:
