@@ -196,7 +196,7 @@ def _failures(render: Render) -> Callable[..., Awaitable[web.StreamResponse]]:
 
 
 def _limits(settings: EdgeSettings) -> Callable[..., Awaitable[web.StreamResponse]]:
-    in_flight = 0
+    in_flight, entrance = 0, asyncio.Lock()
 
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -209,6 +209,8 @@ def _limits(settings: EdgeSettings) -> Callable[..., Awaitable[web.StreamRespons
         in_flight += 1
         try:
             async with asyncio.timeout(settings.request_seconds_max) as limit:
+                async with entrance:  # of a crowd one a turn of the loop, so that who is inside goes on meanwhile
+                    await asyncio.sleep(0)
                 return await handler(request)
         except TimeoutError:
             if limit.expired():

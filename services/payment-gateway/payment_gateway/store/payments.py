@@ -165,40 +165,27 @@ async def move(
     if moved.status is PaymentStatus.REVIEW and wanted.amount_cents:
         taken = wanted.amount_cents
     row = await tx.fetchrow(
+        "WITH history AS (INSERT INTO payment_move (payment_id, from_status, to_status, said_by, reason, amount_cents, "
+        "decision_id, at, undone_cents) VALUES ($1, $10, $2, $11, $12, $6, $13, $8, $9)) "
         "UPDATE payment SET status = $2, ticket_number = coalesce($3, ticket_number), ticket = coalesce($4, ticket), "
-        "taken_cents = coalesce($5, taken_cents), refunded_cents = refunded_cents + $6 - $9, "
-        "surplus_cents = greatest(0, surplus_cents - $6), said = coalesce($7, said), changed_at = $8 "
+        "taken_cents = coalesce($5, taken_cents), refunded_cents = refunded_cents + coalesce($6, 0) - coalesce($9, 0), "
+        "surplus_cents = greatest(0, surplus_cents - coalesce($6, 0)), said = coalesce($7, said), changed_at = $8 "
         "WHERE payment_id = $1 RETURNING *",
         moved.payment_id,
         wanted.to,
         ticket.number if ticket else None,
         ticket.model_dump(mode="json") if ticket else None,
         taken,
-        wanted.amount_cents or 0,
+        wanted.amount_cents,
         _said(answer) if answer and under_review else None,
         at,
-        wanted.undone_cents or 0,
-    )
-    await _add_move(tx, moved, wanted, said_by=said_by, decision_id=decision_id, at=at)
-    return _attempt(row, moved.checkout)
-
-
-async def _add_move(
-    tx: Transaction, moved: Attempt, wanted: Move, *, said_by: str, decision_id: UUID | None, at: datetime
-) -> None:
-    await tx.execute(
-        "INSERT INTO payment_move (payment_id, from_status, to_status, said_by, reason, amount_cents, decision_id, at, "
-        "undone_cents) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
-        moved.payment_id,
+        wanted.undone_cents,
         moved.status,
-        wanted.to,
         said_by,
         wanted.reason,
-        wanted.amount_cents,
         decision_id,
-        at,
-        wanted.undone_cents,
     )
+    return _attempt(row, moved.checkout)
 
 
 async def next_ticket_number(tx: Transaction, year: int) -> str:
