@@ -44,7 +44,7 @@ from local_stack.stack import Stack
 
 RATE = 20
 SECONDS = int(os.environ.get("SECONDS", "12"))
-NOTICES = int(os.environ.get("NOTICES", "2000"))
+NOTICES = int(os.environ.get("NOTICES", "6000"))
 COPIES = int(os.environ.get("COPIES", "10000"))
 AT_ONCE, FAMILIES, CENTS = 16, 12, 345
 AT = os.environ.get("AT", "lyra")
