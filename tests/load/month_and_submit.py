@@ -51,10 +51,13 @@ async def fill(database_url: str, count: int, changes: int) -> list[Child]:
         today() - timedelta(days=210),
         today() + timedelta(days=180),
     )
-    await connection.execute("ALTER TABLE booking DISABLE TRIGGER USER")  # they count; here nothing is full
+    await connection.execute(
+        "ALTER TABLE booking DISABLE TRIGGER USER, DROP CONSTRAINT booking_activity_id_fkey, "
+        "DROP CONSTRAINT booking_household_id_child_id_fkey"  # what is written here is right, and nothing is full
+    )
     await connection.execute(
         "INSERT INTO booking SELECT household_id, child_id, $1, $2::date - n, true, 1 "
-        "FROM household_child, generate_series(1, $3::int) n",
+        "FROM household_child, generate_series(1, $3::int) n ORDER BY child_id, n",
         ACTIVITY,
         today(),
         DAYS_BOOKED,
@@ -67,7 +70,10 @@ async def fill(database_url: str, count: int, changes: int) -> list[Child]:
         today(),
         changes,
     )
-    await connection.execute("ALTER TABLE booking ENABLE TRIGGER USER")
+    await connection.execute(
+        "ALTER TABLE booking ENABLE TRIGGER USER, ADD FOREIGN KEY (activity_id) REFERENCES activity NOT VALID, "
+        "ADD FOREIGN KEY (household_id, child_id) REFERENCES household_child NOT VALID"
+    )
     await connection.execute("VACUUM ANALYZE")
     await connection.close()
     return children
