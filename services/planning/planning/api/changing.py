@@ -95,19 +95,20 @@ async def change_once(request: web.Request, household_id: UUID, wish: BookingWis
             told = await _unchanged(request, look, household_id, wish)
             # Asked after the look: a change that the look has seen was committed together with its answer.
             if answer := await recalled(look, scope, key, body):
-                return _json(answer)
+                return as_json(answer)
             if told:
                 return json_response(told)
         async with request.app[DATABASE].transaction() as tx:
             if answer := await recall(tx, scope, key, body):
-                return _json(answer)
+                return as_json(answer)
             (outcome,) = await change(request, tx, household_id, [wish])
             answer = outcome.model_dump_json().encode()
             await remember(tx, scope, key, answer)
-    return _json(answer)
+    return as_json(answer)
 
 
-def _json(body: bytes) -> web.Response:
+def as_json(body: bytes) -> web.Response:
+    """An answer that was kept with its key, or is kept now."""
     return web.Response(body=body, content_type="application/json", charset="utf-8")
 
 

@@ -11,7 +11,7 @@ from chassis.idempotency import recall, remember
 from chassis.identity import household_in_path, identity
 from contracts.api.planning import BookingOutcome, BookingWish, PlanChild, PlanOutcome, PlanWish, UndoWish
 from contracts.identity import Permission
-from planning.api.changing import change, situation_of
+from planning.api.changing import as_json, change, situation_of
 from planning.domain import plans
 from planning.domain.bookings import decide, undo
 from planning.domain.failures import NothingToUndo
@@ -33,7 +33,7 @@ async def post_plan(request: web.Request) -> web.Response:
             return json_response(await _preview(request, tx, household_id, plan))
         key = idempotency_key(request)
         if answer := await recall(tx, scope, key, await request.read()):
-            return _json(answer)
+            return as_json(answer)
         planned = [await _planned(request, tx, household_id, plan, child) for child in plan.children]
         wishes = [wish for _, wish in planned if wish]
         outcomes = await change(request, tx, household_id, wishes, as_one=plan.together)
@@ -41,7 +41,7 @@ async def post_plan(request: web.Request) -> web.Response:
         every = tuple(done.get(found.child.child_id, _nothing(found)) for found, _ in planned)
         answer = PlanOutcome(outcomes=every).model_dump_json().encode()
         await remember(tx, scope, key, answer)
-    return _json(answer)
+    return as_json(answer)
 
 
 async def _planned(
@@ -84,7 +84,7 @@ async def post_undo(request: web.Request) -> web.Response:
     wish, scope = await read_body(request, UndoWish), f"undo/{household_id}"
     async with request.app[DATABASE].transaction() as tx:
         if answer := await recall(tx, scope, key, await request.read()):
-            return _json(answer)
+            return as_json(answer)
         changes = await history.change(tx, household_id, wish.child_id, wish.version)
         taken_back = undo(wish.child_id, changes, wish.version)
         if taken_back is None:
@@ -92,8 +92,4 @@ async def post_undo(request: web.Request) -> web.Response:
         (outcome,) = await change(request, tx, household_id, [taken_back])
         answer = outcome.model_dump_json().encode()
         await remember(tx, scope, key, answer)
-    return _json(answer)
-
-
-def _json(body: bytes) -> web.Response:
-    return web.Response(body=body, content_type="application/json", charset="utf-8")
+    return as_json(answer)
