@@ -21,13 +21,15 @@ from chassis.database import AWAY as DATABASE_AWAY
 from chassis.draining import DRAIN
 from chassis.inbox import Listeners
 from chassis.metrics import use_metrics
-from chassis.migrations import migrate, pending
+from chassis.migrations import MigrationError, migrate, pending
 from chassis.settings import EdgeSettings, ServiceSettings, load
 from chassis.vitals import OUTBOX, Figure, Vital, doctor
 
 OwnCommand = Callable[[Any, list[str]], Coroutine[Any, Any, int]]
 
 START_WAIT_SECONDS = 60
+UNUSED = "unused"
+"""The word after ``migrate`` when the service is stopped: then a migration takes the time that it takes."""
 CONNECTIONS_WAITING_MAX = 4_096
 """How many connections may wait to be taken on; the kernel's own limit may be lower."""
 
@@ -67,7 +69,7 @@ def main(service: Service, arguments: list[str] | None = None) -> None:
     if command == "serve" and not rest:
         _serve(service, settings)
         return
-    known: dict[str, OwnCommand] = {"migrate": lambda s, _rest: _migrate(service, s), **service.commands}
+    known: dict[str, OwnCommand] = {"migrate": lambda s, words: _migrate(service, s, words), **service.commands}
     if isinstance(settings, ServiceSettings):
         known["parked"] = lambda s, words: parking.run(s.amqp_url, service.listeners, words)
         known["doctor"] = lambda s, _words: _doctor(service, s)
@@ -78,10 +80,13 @@ def main(service: Service, arguments: list[str] | None = None) -> None:
     raise SystemExit(uvloop.run(known[command](settings, rest)))
 
 
-async def set_up(service: Service, settings: ServiceSettings) -> None:
-    """Bring the database to the newest migration and declare the queues; twice does nothing more."""
+async def set_up(service: Service, settings: ServiceSettings, *, is_used: bool = True) -> None:
+    """Bring the database to the newest migration and declare the queues; twice does nothing more.
+
+    While the service runs on the database, it ``is_used``: nobody is kept out for long.
+    """
     assert service.migrations is not None, f"{service.name} has no database"
-    await migrate(settings.database_url, service.migrations)
+    await migrate(settings.database_url, service.migrations, is_used=is_used)
     if service.prepare:
         await service.prepare(settings)
     await declare(settings.amqp_url, service.queues, settings.retry_delays_seconds)
@@ -92,8 +97,15 @@ async def _doctor(service: Service, settings: ServiceSettings) -> int:
     return await doctor(service.name, settings, service.migrations, service.queues, (OUTBOX, *service.vitals))
 
 
-async def _migrate(service: Service, settings: ServiceSettings) -> int:
-    await _patiently(lambda: set_up(service, settings), "database or broker away, waiting")
+async def _migrate(service: Service, settings: ServiceSettings, words: list[str]) -> int:
+    if words not in ([], [UNUSED]):
+        sys.stderr.write(f"usage: migrate [{UNUSED}]\n")
+        return 2
+    try:
+        await _patiently(lambda: set_up(service, settings, is_used=not words), "database or broker away, waiting")
+    except MigrationError as error:
+        log.error("set-up failed, nothing of the migration is done", error=str(error))  # noqa: TRY400 - told in full
+        return 1
     log.info("set-up done")
     return 0
 

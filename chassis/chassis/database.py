@@ -35,6 +35,11 @@ BUSY = (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError, asyncpg.Qu
 
 RETRY_AFTER_SECONDS = 2
 
+
+class TablesChanged(Unavailable):
+    """A migration changed what a prepared statement reads. Nothing of its transaction is done; the next one is well."""
+
+
 log = structlog.get_logger()
 
 
@@ -108,6 +113,8 @@ class Database:
             raise Unavailable("the database is away or busy", retry_after_seconds=RETRY_AFTER_SECONDS) from error
         try:
             yield connection
+        except asyncpg.InvalidCachedStatementError as error:
+            raise TablesChanged("the tables have just changed", retry_after_seconds=RETRY_AFTER_SECONDS) from error
         except BUSY as error:
             raise Unavailable("the database is busy", retry_after_seconds=RETRY_AFTER_SECONDS) from error
         except AWAY as error:
