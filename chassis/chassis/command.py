@@ -27,7 +27,7 @@ from chassis.vitals import OUTBOX, Figure, Vital, doctor
 
 OwnCommand = Callable[[Any, list[str]], Coroutine[Any, Any, int]]
 
-START_WAIT_SECONDS = 60
+START_WAIT_SECONDS = 120
 UNUSED = "unused"
 """The word after ``migrate`` when the service is stopped: then a migration takes the time that it takes."""
 CONNECTIONS_WAITING_MAX = 4_096

@@ -12,6 +12,8 @@ from chassis.broker_accounts import SET_UP, definitions
 
 ROOT = Path("/secrets")
 GIVEN = Path("/given")
+OF_PROXY = "proxy"
+"""The folder of its certificate, which it reads itself."""
 SERVICES = ("auth", "planning", "billing", "payment-gateway", "notifier")
 PREAU = 10_001
 BROKER = "load_definitions = /etc/rabbitmq/preau/definitions.json\nlog.console.level = warning\n"
@@ -61,6 +63,8 @@ def write_banks() -> None:
 def take_given() -> None:
     """Give each program the town's own secrets, files ``program/setting``; anew at each start, so they can change."""
     for file in sorted(GIVEN.glob("*/*")):
+        if file.parent.name == OF_PROXY:
+            continue
         if not (ROOT / file.parent.name).is_dir():
             raise SystemExit(f"{file}: no program is called {file.parent.name}")
         write(file.parent.name, file.name, file.read_text(encoding="utf-8").rstrip("\n"))

@@ -89,7 +89,8 @@ def test_compose_and_chart_give_a_program_the_same_settings(program: str) -> Non
     composed = read("docker-compose.yml")["services"][program]["environment"]
     composed |= read("deploy/compose/production.yml")["services"][program]["environment"]
     by_the_image, for_replicas = {"HTTP_HOST", "HTTP_PORT"}, {"DRAIN_SECONDS"}
-    given = environment(of_kind(rendered(TOWN), "Deployment")[program]).keys()
+    traced = laid_over(TOWN, {"settings": {"every": {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector:4318"}}})
+    given = environment(of_kind(rendered(traced), "Deployment")[program]).keys()
     assert given == composed.keys() | by_the_image | for_replicas
 
 

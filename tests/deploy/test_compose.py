@@ -35,13 +35,13 @@ def test_every_program_waits_for_every_set_up_and_has_a_health_check(compose: di
 
 
 @pytest.mark.parametrize("name", SERVICES)
-def test_a_set_up_waits_for_the_servers_and_runs_once(compose: dict[str, Any], name: str) -> None:
+def test_a_set_up_has_its_secrets_and_runs_once(compose: dict[str, Any], name: str) -> None:
     once = compose["services"][f"set-up-{name}"]
     assert once["command"] == ["migrate"]
     assert once["restart"] == "no"
     assert "secrets-set-up:/run/set-up:ro" in once["volumes"]
     assert "secrets-set-up:/run/set-up:ro" not in compose["services"][name]["volumes"]
-    assert once["depends_on"] == {each: {"condition": "service_healthy"} for each in ("postgresql", "rabbitmq")}
+    assert once["depends_on"] == {"secrets": {"condition": "service_completed_successfully"}}
     assert once["image"] == compose["services"][name]["image"]
 
 
@@ -145,12 +145,37 @@ def test_each_account_made_for_the_demo_has_settings_that_are_taken_and_a_bank_t
     assert "secrets-bank:/run/secrets:ro" in compose["services"]["bank"]["volumes"]
 
 
-def test_a_towns_own_portal_has_nothing_of_the_demo_and_every_setting_it_names() -> None:
+def variables(name: str) -> dict[str, str]:
+    """A file of ``NAME=value`` lines."""
+    lines = (ROOT / name).read_text(encoding="utf-8").splitlines()
+    return dict(line.split("=", 1) for line in lines if "=" in line and not line.startswith("#"))
+
+
+def profiles(services: dict[str, Any]) -> set[str]:
+    return {profile for each in services.values() for profile in each.get("profiles", ())}
+
+
+def test_whoever_says_nothing_gets_the_whole_system_and_a_town_what_it_has_not_itself(compose: dict[str, Any]) -> None:
+    everything, towns = variables(".env"), variables("deploy/compose/town.env.example")
+    above = yaml.safe_load((ROOT / "deploy/compose/production.yml").read_text(encoding="utf-8"))["services"]
+    assert everything.keys() == {"COMPOSE_PROFILES"}
+    assert set(everything["COMPOSE_PROFILES"].split(",")) == profiles(compose["services"])
+    assert set(towns["COMPOSE_PROFILES"].split(",")) == profiles({**compose["services"], **above}) - {"demo"}
+    of_demo = {name for name, each in compose["services"].items() if each.get("profiles") == ["demo"]}
+    assert of_demo == {"bank", "mail", "staff", "demo"}
+
+
+def test_what_is_always_there_needs_nothing_of_a_profile(compose: dict[str, Any]) -> None:
+    programs = compose["services"]
+    in_profiles = {name for name, each in programs.items() if "profiles" in each}
+    for name in programs.keys() - in_profiles:
+        assert not needed(programs, name) & in_profiles, f"{name} could not start without a profile"
+
+
+def test_a_towns_own_portal_names_no_setting_that_is_none_and_its_example_all() -> None:
     text = (ROOT / "deploy/compose/production.yml").read_text(encoding="utf-8")
     services = yaml.safe_load(text)["services"]
-    assert all(services[name] == {"profiles": ["demo"]} for name in ("bank", "mail", "staff", "demo"))
-    example = (ROOT / "deploy/compose/town.env.example").read_text(encoding="utf-8")
-    given = {line.partition("=")[0] for line in example.splitlines() if "=" in line and not line.startswith("#")}
+    given = variables("deploy/compose/town.env.example").keys() - {"COMPOSE_PROFILES"}
     assert set(re.findall(r"\$\{(\w+)", text.partition("x-town")[2])) == given
     for name in (*SERVICES, "gateway"):
         fields = importlib.import_module(f"{name.replace('-', '_')}.settings").Settings.model_fields
@@ -165,8 +190,9 @@ def test_a_towns_secret_goes_to_its_program_and_to_no_name_that_is_none(
     monkeypatch.setattr(script, "ROOT", tmp_path / "secrets")
     monkeypatch.setattr(script, "GIVEN", tmp_path / "given")
     monkeypatch.setattr(script.os, "chown", lambda *_owner: None)
-    for folder in ("secrets/notifier", "given/notifier", "given/notify"):
+    for folder in ("secrets/notifier", "given/notifier", "given/notify", "given/proxy"):
         (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / "given/proxy/town.key").write_text("read by the proxy itself\n")
     (tmp_path / "given/notifier/smtp_password").write_text("first\n")
     script.take_given()
     (tmp_path / "given/notifier/smtp_password").write_text("second\n")

@@ -6,6 +6,7 @@ there. It takes nothing back: a connection that a replica refuses or cuts is ref
 
 import asyncio
 import time
+from collections.abc import Mapping
 
 import aiohttp
 
@@ -41,6 +42,8 @@ class Replicas:
 
     def __init__(self, stack: Stack, name: str, *, drain_seconds: float, count: int = 2) -> None:
         self.name, self._stack, self._drain_seconds, self._count = name, stack, drain_seconds, count
+        self.version: Mapping[str, str] = {}
+        """What the environment of replicas that are added from now on says besides, such as where their code is."""
         self._all: list[Replica] = []
         self._watching: dict[Replica, asyncio.Task[None]] = {}
         self._http: aiohttp.ClientSession | None = None
@@ -85,7 +88,8 @@ class Replicas:
     async def _add(self) -> None:
         assert self._http is not None, "replicas are added after the start"
         port = claim_any()
-        program = self._stack.another(self.name, HTTP_PORT=str(port), DRAIN_SECONDS=str(self._drain_seconds))
+        own = {"HTTP_PORT": str(port), "DRAIN_SECONDS": str(self._drain_seconds), **self.version}
+        program = self._stack.another(self.name, **own)
         await program.start()
         replica = Replica(program, port)
         self._all.append(replica)
