@@ -18,12 +18,13 @@ from chassis import logs, outbox, parking, tracing
 from chassis.broker import AWAY as BROKER_AWAY
 from chassis.broker import QueueWish, declare
 from chassis.database import AWAY as DATABASE_AWAY
+from chassis.doctor import doctor
 from chassis.draining import DRAIN
 from chassis.inbox import Listeners
 from chassis.metrics import use_metrics
 from chassis.migrations import MigrationError, migrate, pending
 from chassis.settings import EdgeSettings, ServiceSettings, load
-from chassis.vitals import OUTBOX, Figure, Vital, doctor
+from chassis.vitals import OUTBOX, Figure, Vital
 
 OwnCommand = Callable[[Any, list[str]], Coroutine[Any, Any, int]]
 
@@ -69,10 +70,10 @@ def main(service: Service, arguments: list[str] | None = None) -> None:
     if command == "serve" and not rest:
         _serve(service, settings)
         return
-    known: dict[str, OwnCommand] = {"migrate": lambda s, words: _migrate(service, s, words), **service.commands}
+    known: dict[str, OwnCommand] = {"doctor": lambda s, words: examine(service, s, words), **service.commands}
     if isinstance(settings, ServiceSettings):
+        known["migrate"] = lambda s, words: _migrate(service, s, words)
         known["parked"] = lambda s, words: parking.run(s.amqp_url, service.listeners, words)
-        known["doctor"] = lambda s, _words: _doctor(service, s)
         known["say-again"] = lambda s, words: outbox.say_again(s.database_url, words)
     if command not in known:
         sys.stderr.write(f"{service.name}: no command {command!r}; there are serve, {', '.join(sorted(known))}\n")
@@ -92,9 +93,13 @@ async def set_up(service: Service, settings: ServiceSettings, *, is_used: bool =
     await declare(settings.amqp_url, service.queues, settings.retry_delays_seconds)
 
 
-async def _doctor(service: Service, settings: ServiceSettings) -> int:
-    assert service.migrations is not None, f"{service.name} has no database"
-    return await doctor(service.name, settings, service.migrations, service.queues, (OUTBOX, *service.vitals))
+async def examine(service: Service, settings: EdgeSettings, words: list[str]) -> int:
+    """The command ``doctor``."""
+    queues = [queue.name for queue in service.queues]
+    if service.migrations is None or not isinstance(settings, ServiceSettings):
+        return await doctor(service.name, settings, words, queues=queues)
+    database, vitals = (settings.database_url, service.migrations), (OUTBOX, *service.vitals)
+    return await doctor(service.name, settings, words, database=database, queues=queues, vitals=vitals)
 
 
 async def _migrate(service: Service, settings: ServiceSettings, words: list[str]) -> int:

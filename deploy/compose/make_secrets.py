@@ -1,8 +1,13 @@
-"""Make the secrets of ``docker compose up`` once, a volume a program, so that each sees its own and nothing else."""
+"""Make the secrets of ``docker compose up`` once, a volume a program, so that each sees its own and nothing else.
+
+``POSTGRESQL`` and ``RABBITMQ`` say where the servers are. ``show postgresql/databases.sql`` prints what a server of the
+town's own has to be told, and ``show rabbitmq/definitions.json``.
+"""
 
 import json
 import os
 import secrets
+import sys
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -70,25 +75,34 @@ def take_given() -> None:
         write(file.parent.name, file.name, file.read_text(encoding="utf-8").rstrip("\n"))
 
 
-def main() -> None:
+def main(words: list[str]) -> None:
     """Make what a new system needs; a system that has its secrets keeps them."""
     take_given()
     done = ROOT / "postgresql" / "made"
-    if done.exists():
-        return
+    if not done.exists():
+        make()
+        take_given()  # again: what the town gives comes before what was made
+        done.touch()
+    if words[:1] == ["show"]:
+        sys.stdout.write((ROOT / words[1]).read_text(encoding="utf-8"))
+
+
+def make() -> None:
+    """Draw every password and key."""
+    postgresql, rabbitmq = os.environ["POSTGRESQL"], os.environ["RABBITMQ"]
     accounts = {name: secrets.token_hex(24) for name in (SET_UP, *SERVICES, "gateway")}
     write("rabbitmq", "definitions.json", json.dumps(definitions(["preau"], accounts)), owner=0, mode=0o444)
     write("rabbitmq", "rabbitmq.conf", BROKER, owner=0, mode=0o444)
     for account, password in accounts.items():
         program = "set-up" if account == SET_UP else account
-        write(program, "amqp_url", f"amqp://{account}:{password}@rabbitmq:5672/preau")
+        write(program, "amqp_url", f"amqp://{account}:{password}@{rabbitmq}/preau")
     write("postgresql", "password", secrets.token_hex(24), owner=0, mode=0o444)
     roles = ""
     for service in SERVICES:
         role, password = f"preau_{service.replace('-', '_')}", secrets.token_hex(24)
         roles += f"CREATE ROLE {role} LOGIN PASSWORD '{password}';\nCREATE DATABASE {role} OWNER {role};\n"
         roles += f"REVOKE CONNECT, TEMPORARY ON DATABASE {role} FROM PUBLIC;\n"
-        write(service, "database_url", f"postgresql://{role}:{password}@postgresql:5432/{role}")
+        write(service, "database_url", f"postgresql://{role}:{password}@{postgresql}/{role}")
     write("postgresql", "databases.sql", roles, owner=0, mode=0o444)
     write("auth", "auth_key_secret", secrets.token_hex(32))
     links = secrets.token_hex(32)
@@ -96,9 +110,7 @@ def main() -> None:
     write("notifier", "link_secret", links)
     write("gateway", "csrf_secret", secrets.token_hex(32))
     write_banks()
-    take_given()  # again: what the town gives comes before what was made
-    done.touch()
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

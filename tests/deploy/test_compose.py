@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import yaml
@@ -64,7 +65,9 @@ def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> set[tuple[str, str]
     monkeypatch.setattr(script, "ROOT", tmp_path)
     monkeypatch.setattr(script, "GIVEN", ROOT / "deploy/compose/none")
     monkeypatch.setattr(script.os, "chown", lambda *_owner: None)
-    script.main()
+    monkeypatch.setenv("POSTGRESQL", "db.example:5432")
+    monkeypatch.setenv("RABBITMQ", "broker.example:5672")
+    script.main([])
     return {(each.parent.name, each.name) for each in tmp_path.glob("*/*")}
 
 
@@ -76,6 +79,26 @@ def test_a_program_is_given_every_setting_that_has_no_default(
     given = {setting.lower() for setting in compose["services"][name]["environment"]}
     given |= {secret for program, secret in made if program == name} | {"http_port"}  # the image says the port
     assert {setting for setting, field in fields.items() if field.is_required()} <= given
+
+
+def test_a_server_of_the_towns_own_is_told_of_the_accounts_with_which_the_programs_come(
+    tmp_path: Path, made: set[tuple[str, str]], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    script = the_script()
+    monkeypatch.setattr(script, "ROOT", tmp_path)
+    script.main(["show", "postgresql/databases.sql"])
+    told = capsys.readouterr().out
+    script.main(["show", "rabbitmq/definitions.json"])
+    accounts = {each["name"] for each in json.loads(capsys.readouterr().out)["users"]}
+    for service in SERVICES:
+        url = urlsplit((tmp_path / service / "database_url").read_text(encoding="utf-8"))
+        assert url.netloc.endswith("@db.example:5432")
+        assert f"CREATE ROLE {url.username} LOGIN PASSWORD '{url.password}';" in told
+        assert f"CREATE DATABASE {url.path[1:]} OWNER {url.username};" in told
+    for program in (*SERVICES, "gateway", "set-up"):
+        url = urlsplit((tmp_path / program / "amqp_url").read_text(encoding="utf-8"))
+        assert url.netloc.endswith("@broker.example:5672")
+        assert url.username in accounts
 
 
 def test_the_dockerfile_has_no_known_bad_habit() -> None:
@@ -175,7 +198,7 @@ def test_what_is_always_there_needs_nothing_of_a_profile(compose: dict[str, Any]
 def test_a_towns_own_portal_names_no_setting_that_is_none_and_its_example_all() -> None:
     text = (ROOT / "deploy/compose/production.yml").read_text(encoding="utf-8")
     services = yaml.safe_load(text)["services"]
-    given = variables("deploy/compose/town.env.example").keys() - {"COMPOSE_PROFILES"}
+    given = variables("deploy/compose/town.env.example").keys() - {"COMPOSE_PROFILES", "POSTGRESQL", "RABBITMQ"}
     assert set(re.findall(r"\$\{(\w+)", text.partition("x-town")[2])) == given
     for name in (*SERVICES, "gateway"):
         fields = importlib.import_module(f"{name.replace('-', '_')}.settings").Settings.model_fields
