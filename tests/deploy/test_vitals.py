@@ -103,7 +103,7 @@ async def test_the_doctor_finds_servers_that_are_away(capsys: Any) -> None:
 async def test_the_doctor_tells_a_server_that_is_away_from_one_that_refuses(
     settings: ServiceSettings, capsys: Any
 ) -> None:
-    service = service_of("planning")
+    service = service_of("notifier")
     await set_up(service, settings)
     wrong = re.sub(r"//([^:]+):[^@]+@", r"//\1:wrong@", settings.database_url)
     _, text = await said_by_doctor(service, settings.model_copy(update={"database_url": wrong}), capsys)
