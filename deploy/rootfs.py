@@ -8,7 +8,9 @@ is left behind is what nobody needs at run time: package managers, compilers, Pe
 in would look for. ``var/lib/dpkg/status`` keeps the packages that files came from, for scanners of vulnerabilities.
 """
 
+import compileall
 import os
+import py_compile
 import re
 import shutil
 import subprocess
@@ -43,6 +45,11 @@ def gather(root: Path) -> None:
     kept += libraries(kept)
     for each in kept:
         copy(each, root)
+    library = root / sysconfig.get_path("stdlib").removeprefix(
+        "/"
+    )  # compiled, since a read-only image cannot do it later
+    compiled = py_compile.PycInvalidationMode.UNCHECKED_HASH
+    compileall.compile_dir(library, quiet=1, stripdir=str(root), prependdir="/", invalidation_mode=compiled)
     (root / STATUS.relative_to("/")).parent.mkdir(parents=True, exist_ok=True)
     (root / STATUS.relative_to("/")).write_text(paragraphs(owners(kept)), encoding="utf-8")
 

@@ -1,7 +1,8 @@
 """Make the secrets of ``docker compose up`` once, a volume a program, so that each sees its own and nothing else.
 
-``POSTGRESQL`` and ``RABBITMQ`` say where the servers are. ``show postgresql/databases.sql`` prints what a server of the
-town's own has to be told, and ``show rabbitmq/definitions.json``.
+``POSTGRESQL`` and ``RABBITMQ`` say where the servers are, ``BANK_PAGES`` where a browser finds the stand-in bank.
+``show postgresql/databases.sql`` prints what a server of the town's own has to be told, and so does
+``show rabbitmq/definitions.json``.
 """
 
 import json
@@ -36,7 +37,7 @@ def write(program: str, name: str, text: str, *, owner: int = PREAU, mode: int =
 
 def write_banks() -> None:
     """Make three more accounts at the stand-in bank: each side gets what it knows of them. See the bank's modules."""
-    bank, browser, webhooks = "http://bank:8090", "http://localhost:8090", "http://gateway:8080/webhooks"
+    bank, browser, webhooks = "http://bank:8090", os.environ["BANK_PAGES"], "http://gateway:8080/webhooks"
     mac_key, door = secrets.token_hex(64), secrets.token_hex(16)
     shop = {"site_id": "12345678", "key": secrets.token_hex(16), "rest_password": secrets.token_hex(16)}
     contract = {"site": "1999888", "rank": "32", "identifier": "107904482", "key": mac_key}

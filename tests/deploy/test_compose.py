@@ -67,6 +67,7 @@ def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> set[tuple[str, str]
     monkeypatch.setattr(script.os, "chown", lambda *_owner: None)
     monkeypatch.setenv("POSTGRESQL", "db.example:5432")
     monkeypatch.setenv("RABBITMQ", "broker.example:5672")
+    monkeypatch.setenv("BANK_PAGES", "http://localhost:8090")
     script.main([])
     return {(each.parent.name, each.name) for each in tmp_path.glob("*/*")}
 
