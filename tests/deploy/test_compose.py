@@ -1,5 +1,6 @@
 """docker-compose.yml and the Dockerfile, read: who waits for whom, and what an image may hold."""
 
+import asyncio
 import importlib.util
 import json
 import re
@@ -11,7 +12,10 @@ from urllib.parse import urlsplit
 
 import pytest
 import yaml
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 
+from local_stack.ports import claim_any
 from payment_gateway.settings import LyraAccount, PayboxAccount, StripeAccount
 
 ROOT = Path(__file__).parents[2]
@@ -25,12 +29,12 @@ def compose() -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("name", [*SERVICES, "gateway"])
-def test_every_program_waits_for_every_set_up_and_has_a_health_check(compose: dict[str, Any], name: str) -> None:
+def test_every_program_waits_for_every_set_up(compose: dict[str, Any], name: str) -> None:
     program = compose["services"][name]
     assert program["depends_on"] == {
         f"set-up-{service}": {"condition": "service_completed_successfully"} for service in SERVICES
     }
-    assert "/health/ready" in program["healthcheck"]["test"][-1]
+    assert "healthcheck" not in program  # the image's own
     assert program["read_only"] is True
     assert program["cap_drop"] == ["ALL"]
 
@@ -225,3 +229,21 @@ def test_a_towns_secret_goes_to_its_program_and_to_no_name_that_is_none(
     (tmp_path / "given/notify/smtp_password").write_text("lost\n")
     with pytest.raises(SystemExit, match="no program is called notify"):
         script.take_given()
+
+
+@pytest.mark.parametrize(("status", "is_well"), [(200, True), (503, False), (None, False)])
+async def test_the_images_health_check_tells_a_program_that_is_ready(status: int | None, is_well: bool) -> None:
+    text = (ROOT / "deploy/Dockerfile").read_text(encoding="utf-8")
+    (words,) = re.findall(r"^    CMD (\[.*\])$", text, re.MULTILINE)
+    command, *arguments = json.loads(words)
+    assert command == "python"
+
+    async def ready(_request: web.Request) -> web.Response:
+        return web.Response(status=status or 0)
+
+    app = web.Application()
+    app.router.add_get("/health/ready", ready)
+    async with TestServer(app) as server:
+        port = server.port if status else claim_any()
+        process = await asyncio.create_subprocess_exec(sys.executable, *arguments, env={"HTTP_PORT": str(port)})
+        assert (await process.wait() == 0) is is_well
