@@ -66,7 +66,7 @@ def main(service: Service, arguments: list[str] | None = None) -> None:
     given = sys.argv[1:] if arguments is None else arguments
     command, rest = (given[0], given[1:]) if given else ("serve", [])
     settings = load(service.settings)
-    logs.configure(service.name, settings.log_level)
+    logs.configure(service.name, "CRITICAL" if command == "doctor" else settings.log_level)  # whose page is one screen
     if command == "serve" and not rest:
         _serve(service, settings)
         return

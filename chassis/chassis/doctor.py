@@ -80,7 +80,7 @@ async def _examine_program(report: Report, port: int) -> None:
         async with aiohttp.ClientSession(timeout=timeout) as http, http.get(door) as response:
             checks = (await response.json())["checks"]
     except (OSError, TimeoutError, aiohttp.ClientError) as error:
-        report.line(f"the program does not answer: {error or type(error).__name__}", start)
+        report.line(f"the program does not answer: {str(error) or type(error).__name__}", start)
         return
     for what, found in checks.items():
         report.line(f"it says of its {what}: {found}", "" if found == "ok" else "See below; it goes on by itself.")
@@ -106,7 +106,7 @@ async def _examine_database(report: Report, url: str, migrations: Path, vitals: 
     except asyncpg.TooManyConnectionsError as error:
         report.line(f"database: {error}", TOO_MANY)
     except (*DATABASE_AWAY, Unavailable) as error:
-        report.line(f"database: {error or type(error).__name__}", "Start PostgreSQL, or correct DATABASE_URL.")
+        report.line(f"database: {str(error) or type(error).__name__}", "Start PostgreSQL, or correct DATABASE_URL.")
     except asyncpg.PostgresError as error:
         report.line(
             f"database: {error}", "PostgreSQL is there and refuses: correct DATABASE_URL, or the role's rights."
@@ -131,7 +131,7 @@ async def _examine_broker(report: Report, url: str, queues: Sequence[str]) -> No
         for queue in queues:
             await _examine_queue(report, url, queue)
     except BROKER_AWAY as error:
-        report.line(f"broker: {error or type(error).__name__}", remedy)
+        report.line(f"broker: {str(error) or type(error).__name__}", remedy)
 
 
 async def _examine_queue(report: Report, url: str, queue: str) -> None:

@@ -96,8 +96,8 @@ async def test_the_doctor_finds_servers_that_are_away(capsys: Any) -> None:
     settings = a_service(f"postgresql://x:y@{nowhere}/z", f"amqp://x:y@{nowhere}")
     status, text = await said_by_doctor(service_of("planning"), settings, capsys)
     assert status == 1
-    assert "Start PostgreSQL" in text
-    assert "Start RabbitMQ" in text
+    assert re.search(r"database: \S.*\n      Start PostgreSQL", text)
+    assert re.search(r"broker: \S.*\n      Start RabbitMQ", text)
 
 
 async def test_the_doctor_tells_a_server_that_is_away_from_one_that_refuses(
