@@ -17,11 +17,12 @@ from statistics import median
 from typing import Any, NamedTuple
 
 import aiohttp
-from ground.measuring import hashes_a_second, percentile, portal, row, sql
-from ground.parents import Crowd, NotServed, Parent, as_if_long_there, each_of, quiet, settle
+from ground.measuring import hashes_a_second, percentile, portal, row
+from ground.parents import Crowd, NotServed, Parent, as_if_long_there, quiet, settle
 from ground.visits import weigh
 
 from gateway.assets import asset_url
+from local_stack.families import each_of, sql
 
 SECONDS = float(os.environ.get("SECONDS", "5"))
 HOP_PARENTS = 20

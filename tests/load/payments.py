@@ -27,7 +27,7 @@ from uuid import UUID, uuid4
 import aiohttp
 import asyncpg
 from aiosmtpd.smtp import SMTP, Envelope, Session
-from ground.measuring import portal, ready, row, sql
+from ground.measuring import portal, ready, row
 
 from bank_simulator import lyra, paybox, stripe
 from bank_simulator.book import Operation
@@ -38,6 +38,7 @@ from chassis.clock import now
 from contracts.events.billing import CheckoutInvoice, CheckoutOpened
 from local_stack import demo
 from local_stack.banks import ACCOUNT, CONTRACT, LYRA_SHOP, LYRA_TILL, PAYBOX_TILL, STRIPE_TILL
+from local_stack.families import sql
 from local_stack.ports import claim_any
 from local_stack.processes import Program
 from local_stack.stack import Stack
