@@ -34,6 +34,7 @@ class Day:
     broken: dict[str, list[str]] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
+    complaints: Counter[str] = field(default_factory=Counter)
 
     @property
     def is_right(self) -> bool:
@@ -55,6 +56,7 @@ async def spend(town: Town, *, seed: int, seconds: float, many: int) -> Day:
     async with gathered(town, day.seen) as evidence:
         day.broken |= await judge(evidence)
         day.counts = await count(evidence)
+        day.complaints = Counter(evidence.complaints)
     day.seconds["checking"] = time.monotonic() - began
     return day
 
@@ -121,6 +123,7 @@ def report(day: Day) -> str:
         "what the parents did": day.seen.deeds,
         "what they met": {f"answers {each}": times for each, times in day.seen.answers.items()} | day.seen.broken,
         "what there was": day.counts,
+        "what the programs complained of": day.complaints,
     }
     lines = [f"seed {day.seed}, {day.parents} parents, {len(day.planned)} faults of {len(kinds)} kinds"]
     for title, numbers in parts.items():

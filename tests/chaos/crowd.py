@@ -29,6 +29,7 @@ SHOWN = re.compile(r'name="shown" value="([\w-]{36}\|[\d-]{10})\|(\d)\|(\d)"')
 VERSION = re.compile(r'name="version" value="(\d+)"')
 PAYMENT = re.compile(r"/paiements/([\w-]{36})")
 CONFIRMED = "Confirmation de paiement"
+TITLE = re.compile(r"<h1[^>]*>([^<]*)")
 PART = "10,00"
 MOST_DAYS = 12
 BANK_BUTTON = 'name="idop"'
@@ -138,7 +139,7 @@ class Parent(Browser):
             else:
                 self.seen.answers[status] += 1
                 if status == 500:
-                    self.seen.defects.append(re.sub(r"\s+", " ", text)[-400:])
+                    self.seen.defects.append(f"a page says {TITLE.findall(text)}")
                 if status not in BUSY and status != 500 and "/connexion" not in leads:
                     return status, text, leads
                 if "/connexion" in leads:

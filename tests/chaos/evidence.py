@@ -1,9 +1,11 @@
 """What is left of a day of chaos: the bank's book, the mail server, the databases, the queues."""
 
 import json
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import aiohttp
@@ -16,7 +18,9 @@ from chassis.broker import Delivery, opened, parked_name, take, waiting
 from chassis.inbox import REASON
 from local_stack.stack import SERVICES
 
-PARKED_MAX = 1000
+PARKED_MAX, LINE_MAX = 1000, 80
+OURS = str(Path(__file__).parents[2])
+COMPLAINT = re.compile(r'"level": "(?:warning|error|critical)"|^Traceback')
 REFERENCES = ("refdet", "vads_order_id", "PBX_CMD", "client_reference_id")
 """What each bank calls our own reference of a payment."""
 AMOUNTS = ("montant", "vads_amount", "PBX_TOTAL", "line_items[0][price_data][unit_amount]")
@@ -57,6 +61,8 @@ class Evidence:
     """Queue, message id and reason."""
     waiting: dict[str, int] = field(default_factory=dict)
     """How many messages wait in each queue."""
+    complaints: list[str] = field(default_factory=list)
+    """What the programs' logs warn of, or worse: program, event, and the exception with where it was raised."""
 
     async def rows(self, service: str, query: str, *arguments: Any) -> list[Any]:
         return list(await self.connections[service].fetch(query, *arguments))
@@ -75,6 +81,9 @@ class Evidence:
                 self.book = [_operation(each) for each in await response.json()]
             async with http.get(f"{self.town.stack.url('mail')}/api/mails") as response:
                 self.letters = [_letter(each) for each in await response.json()]
+        for log in sorted((self.town.stack.folder / "log").glob("*.log")):
+            lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+            self.complaints += [f"{log.stem}: {_complaint(each)}" for each in lines if COMPLAINT.search(each)]
         async with opened(self.town.stack.rabbit.url()) as channel:
             self.waiting = {each: await waiting(channel, each) for each in queues()}
             self.parked = [
@@ -93,6 +102,18 @@ def _operation(told: dict[str, Any]) -> Operation:
 
 def _letter(told: dict[str, Any]) -> Letter:
     return Letter(told["message_id"], told["to"], told["subject"], tuple(map(str, told["attachments"])))
+
+
+def _complaint(line: str) -> str:
+    """The event of a line of a log, and of an exception its kind, its words, and where it came from in our code."""
+    if not line.startswith("{"):
+        return line[:LINE_MAX]
+    told = json.loads(line)
+    parts = [str(told["event"])[:LINE_MAX]]
+    for each in told.get("exception", []):
+        ours = [f"{Path(at['filename']).name}:{at['name']}" for at in each["frames"] if OURS in at["filename"]]
+        parts.append(f"{each['exc_type']} {each['exc_value'][:LINE_MAX]} in {' > '.join(ours[-3:])}")
+    return "; ".join(parts)
 
 
 def _reason(delivery: Delivery) -> str:

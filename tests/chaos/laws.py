@@ -5,7 +5,6 @@
 
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable
-from pathlib import Path
 
 from evidence import Evidence
 from messages import LISTENING, queues_of
@@ -15,6 +14,7 @@ from local_stack.stack import SERVICES
 
 Law = Callable[[Evidence], Awaitable[list[str]]]
 TICKET = "justificatif"
+DEFECT = "request failed"
 
 
 def _once(what: str, found: Iterable[str], wanted: Iterable[str]) -> list[str]:
@@ -201,15 +201,7 @@ async def no_invoice_is_held_by_a_payment_that_is_over(evidence: Evidence) -> li
 
 async def nobody_meets_a_defect(evidence: Evidence) -> list[str]:
     """No page and no log says that something broke by our own fault."""
-    found = list(evidence.seen.defects)
-    for log in sorted((evidence.town.stack.folder / "log").glob("*.log")):
-        found += _defects(log)
-    return found
-
-
-def _defects(log: Path) -> list[str]:
-    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
-    return [f"{log.stem}: {line[:600]}" for line in lines if '"event": "request failed"' in line]
+    return evidence.seen.defects + [each for each in evidence.complaints if DEFECT in each]
 
 
 LAWS: tuple[Law, ...] = (

@@ -23,7 +23,7 @@ from local_stack.stack import PROGRAMS, SERVICES, Stack
 from local_stack.wires import Wire
 
 DRAIN_SECONDS = 3
-CLUB_PLACES, CANTEEN_DAYS, MONTHS_OWED = 8, 6, 2
+CLUB_PLACES, CANTEEN_DAYS, MONTHS_OWED = 3, 6, 2
 CANTEEN, CLUB = str(demo.id_of(demo.CANTEEN)), str(demo.id_of(demo.CLUB))
 BROWSERS_WAY = {"PAYFIP_PAYER_URL", "BANK_ORIGINS"}
 """Settings by which a browser goes to the bank: it takes no wire."""
@@ -38,7 +38,6 @@ SETTINGS: dict[str, dict[str, str]] = {
     "gateway": {"PROXIES_IN_FRONT": "1"},
     "mail": {"MAILS_KEPT": "100000"},
 }
-NAMES = {"postgresql": "PostgreSQL", "rabbitmq": "RabbitMQ", "bank": "the bank", "smtp": "the mail server"}
 
 
 def wish(number: int) -> dict[str, Any]:
