@@ -9,15 +9,13 @@ import re
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from datetime import timedelta
 from random import Random
 from typing import Any
 from uuid import uuid4
 
 import aiohttp
-from town import CANTEEN, CLUB, Town
+from town import CANTEEN, CLUB, MOST_DAYS, Town
 
-from chassis.clock import today
 from local_stack.browser import BANK_FORM, INVOICE, KEY, Browser, form_of
 
 PATIENCE = 60
@@ -31,7 +29,6 @@ PAYMENT = re.compile(r"/paiements/([\w-]{36})")
 CONFIRMED = "Confirmation de paiement"
 TITLE = re.compile(r"<h1[^>]*>([^<]*)")
 PART = "10,00"
-MOST_DAYS = 12
 BANK_BUTTON = 'name="idop"'
 
 
@@ -105,14 +102,12 @@ class Parent(Browser):
 
     def __init__(self, town: Town, http: aiohttp.ClientSession, number: int, intends: Plan, seen: Seen) -> None:
         super().__init__(town.stack.gateway_url, http)
-        self.number, self.intends, self.seen = number, intends, seen
+        self.town, self.number, self.intends, self.seen = town, number, intends, seen
         self.bank_url = town.stack.url("bank")
         self.child = str(town.households[number]["children"][0]["child_id"])
-        self.month = ""
 
-    async def live(self, month: str) -> None:
+    async def live(self) -> None:
         """Come, sign in, do everything; whoever gives up a deed goes on with the next."""
-        self.month = month
         await asyncio.sleep(self.intends.comes_at)
         await self._try("sign in", self._sign_in())
         for pause, deed in self.intends.deeds:
@@ -176,7 +171,7 @@ class Parent(Browser):
         return (await asyncio.gather(self._patiently(ask), self._patiently(ask)))[1]
 
     async def _book(self, deed: Book) -> None:
-        path = f"/planning/{self.child}/{self.month}"
+        path = f"/planning/{self.child}/{self.town.month}"
         page = await self._read(path)
         activity = CLUB if deed.is_club else CANTEEN
         cells = [each for each in SHOWN.findall(page) if each[0].startswith(activity)]
@@ -233,20 +228,6 @@ class Parent(Browser):
             self.seen.paid.add(found[1])
 
 
-async def first_month(town: Town, seen: Seen) -> str:
-    """The first month to come in which the canteen has days to book."""
-    async with browser_of(town, 0) as http:
-        one = Parent(town, http, 0, Plan(0, ()), seen)
-        await one.give_codes("chaos00000")
-        first = today()
-        for _ in range(12):
-            first = (first.replace(day=1) + timedelta(days=32)).replace(day=1)
-            _, page = await one.get(f"/planning/{one.child}/{first:%Y-%m}")
-            if sum(cell.startswith(CANTEEN) for cell, _was, _waits in SHOWN.findall(page)) > MOST_DAYS:
-                return f"{first:%Y-%m}"
-    raise LookupError("no month to come has days to book")
-
-
 def browser_of(town: Town, number: int, connector: aiohttp.TCPConnector | None = None) -> aiohttp.ClientSession:
     """A browser's cookies and connections; through the proxy in front, it has an address of its own."""
     return aiohttp.ClientSession(
@@ -260,12 +241,11 @@ def browser_of(town: Town, number: int, connector: aiohttp.TCPConnector | None =
 
 async def live(town: Town, seed: int, seconds: float, seen: Seen) -> None:
     """Everybody comes within so many seconds, and goes when done."""
-    month = await first_month(town, seen)
     connector = aiohttp.TCPConnector(limit=0)
 
     async def one(number: int) -> None:
         async with browser_of(town, number, connector) as http:
-            await Parent(town, http, number, plan(seed, number, seconds), seen).live(month)
+            await Parent(town, http, number, plan(seed, number, seconds), seen).live()
 
     async with connector, asyncio.TaskGroup() as day:
         for number in range(len(town.households)):

@@ -24,6 +24,8 @@ from local_stack.wires import Wire
 
 DRAIN_SECONDS = 3
 CLUB_PLACES, CANTEEN_DAYS, MONTHS_OWED = 3, 6, 2
+MOST_DAYS = 12
+"""Of the canteen in the month that is to be booked, at least."""
 CANTEEN, CLUB = str(demo.id_of(demo.CANTEEN)), str(demo.id_of(demo.CLUB))
 BROWSERS_WAY = {"PAYFIP_PAYER_URL", "BANK_ORIGINS"}
 """Settings by which a browser goes to the bank: it takes no wire."""
@@ -55,7 +57,7 @@ def wish(number: int) -> dict[str, Any]:
 
 
 class Town:
-    """The portal and what leads to it; ``households`` are those of the crowd, as auth tells of them.
+    """The portal and what leads to it; ``households`` are those of the crowd, ``month`` is the one they will book.
 
     ``spoiled`` are the unreadable messages that were slipped in, by queue and message id.
     """
@@ -65,6 +67,7 @@ class Town:
         self.wires: dict[str, Wire] = {}
         self.replicas: dict[str, Replicas] = {}
         self.households: list[dict[str, Any]] = []
+        self.month = ""
         self.spoiled: set[tuple[str, str]] = set()
 
     async def open(self, parents: int, replicas: int) -> None:
@@ -109,13 +112,18 @@ class Town:
         return {setting: value for setting, value in told.items() if value != environment[setting]}
 
     async def _owe(self, http: aiohttp.ClientSession) -> None:
-        """Canteen days of two months that are over, booked by the town hall at planning's door, and their invoices."""
+        """Canteen days of months that are over, booked by the town hall at planning's door, and their invoices."""
         planning, staff = self.stack.url("planning"), {"identifier": demo.STAFF[0][0], "secret": demo.SECRET}
         auth = self.stack.url("auth")
         async with http.post(f"{auth}/sessions", json={**staff, "client_address": "127.0.0.1"}) as response:
             audience = {"session": (await response.json())["session"], "audience": "planning"}
         months = past_months()
-        days = [day for month in months for day in await self._canteen_days(http, audience, month)]
+        days = [day for month in months for day in (await self._canteen_days(http, audience, month))[:CANTEEN_DAYS]]
+        month = today()
+        while not self.month:
+            month = (month.replace(day=1) + timedelta(days=32)).replace(day=1)
+            if len(await self._canteen_days(http, audience, month)) > MOST_DAYS:
+                self.month = f"{month:%Y-%m}"
 
         async def book(household: dict[str, Any]) -> None:
             child = household["children"][0]["child_id"]
@@ -151,7 +159,7 @@ class Town:
         async with http.get(self.stack.url("planning") + path, headers=headers) as response:
             view = await response.json()
         cells = [(day["day"], cell) for day in view["days"] for cell in day["cells"]]
-        return [day for day, cell in cells if cell["activity_id"] == CANTEEN and cell["state"] == "free"][:CANTEEN_DAYS]
+        return [day for day, cell in cells if cell["activity_id"] == CANTEEN and cell["state"] == "free"]
 
 
 def past_months() -> list[date]:
