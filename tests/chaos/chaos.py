@@ -121,7 +121,7 @@ def report(day: Day) -> str:
     parts: dict[str, Mapping[Any, int]] = {
         "faults": kinds,
         "what the parents did": day.seen.deeds,
-        "what they met": {f"answers {each}": times for each, times in day.seen.answers.items()} | day.seen.broken,
+        "what they met": day.seen.answers + day.seen.broken,
         "what there was": day.counts,
         "what the programs complained of": day.complaints,
     }

@@ -5,6 +5,7 @@ with the same key; what they are told is done they remember, for it has to be tr
 """
 
 import asyncio
+import html
 import re
 from collections import Counter
 from collections.abc import Awaitable, Callable
@@ -83,7 +84,7 @@ def plan(seed: int, number: int, seconds: float) -> Plan:
 class Seen:
     """What the parents met, and what they were told is done."""
 
-    answers: Counter[int] = field(default_factory=Counter)
+    answers: Counter[str] = field(default_factory=Counter)
     broken: Counter[str] = field(default_factory=Counter)
     defects: list[str] = field(default_factory=list)
     deeds: Counter[str] = field(default_factory=Counter)
@@ -132,9 +133,10 @@ class Parent(Browser):
             except (TimeoutError, aiohttp.ClientError) as error:
                 self.seen.broken[type(error).__name__] += 1
             else:
-                self.seen.answers[status] += 1
+                title = f" {html.unescape(' '.join(TITLE.findall(text)))}" if status >= 400 else ""
+                self.seen.answers[f"{status}{title}"] += 1
                 if status == 500:
-                    self.seen.defects.append(f"a page says {TITLE.findall(text)}")
+                    self.seen.defects.append(f"a page says{title}")
                 if status not in BUSY and status != 500 and "/connexion" not in leads:
                     return status, text, leads
                 if "/connexion" in leads:

@@ -21,7 +21,7 @@ from town import Town, town
 
 from chassis.broker import opened
 
-SEED, PARENTS, SECONDS, MANY = 7, 30, 15.0, 14
+SEED, PARENTS, SECONDS, MANY = 14, 30, 15.0, 14
 SERVERS_KILLED = {"PostgreSQL killed (-9)", "RabbitMQ killed (-9)"}
 
 pytestmark = [pytest.mark.faults, pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(400)]

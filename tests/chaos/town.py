@@ -113,23 +113,23 @@ class Town:
 
     async def _owe(self, http: aiohttp.ClientSession) -> None:
         """Canteen days of months that are over, booked by the town hall at planning's door, and their invoices."""
-        planning, staff = self.stack.url("planning"), {"identifier": demo.STAFF[0][0], "secret": demo.SECRET}
-        auth = self.stack.url("auth")
-        async with http.post(f"{auth}/sessions", json={**staff, "client_address": "127.0.0.1"}) as response:
-            audience = {"session": (await response.json())["session"], "audience": "planning"}
+        planning, administrator = self.stack.url("planning"), families.Administrator(self.stack, http)
         months = past_months()
-        days = [day for month in months for day in (await self._canteen_days(http, audience, month))[:CANTEEN_DAYS]]
+        days = [
+            day for month in months for day in (await self._canteen_days(http, administrator, month))[:CANTEEN_DAYS]
+        ]
         month = today()
         while not self.month:
             month = (month.replace(day=1) + timedelta(days=32)).replace(day=1)
-            if len(await self._canteen_days(http, audience, month)) > MOST_DAYS:
+            if len(await self._canteen_days(http, administrator, month)) > MOST_DAYS:
                 self.month = f"{month:%Y-%m}"
 
         async def book(household: dict[str, Any]) -> None:
             child = household["children"][0]["child_id"]
             lines = [{"activity_id": CANTEEN, "day": day, "booked": True} for day in days]
             body = {"child_id": child, "seen_version": 1000, "lines": lines}
-            headers = {**await self._bearer(http, audience), "Idempotency-Key": f"owe-{child}", "X-Channel": "import"}
+            headers = await administrator.headers("planning")
+            headers |= {"Idempotency-Key": f"owe-{child}", "X-Channel": "import"}
             url = f"{planning}/households/{household['household_id']}/bookings"
             async with http.post(url, json=body, headers=headers) as response:
                 assert response.status == 200, await response.text()
@@ -147,15 +147,13 @@ class Town:
             due = str(today() + timedelta(days=30))
             await self.stack.command("billing", "publish-month", f"{month:%Y-%m}", "--due", due)
 
-    async def _bearer(self, http: aiohttp.ClientSession, audience: dict[str, str]) -> dict[str, str]:
-        async with http.post(f"{self.stack.url('auth')}/tokens", json=audience) as response:
-            return {"Authorization": f"Bearer {(await response.json())['token']}"}
-
-    async def _canteen_days(self, http: aiohttp.ClientSession, audience: dict[str, str], month: date) -> list[str]:
+    async def _canteen_days(
+        self, http: aiohttp.ClientSession, administrator: families.Administrator, month: date
+    ) -> list[str]:
         household = self.households[0]
         child = household["children"][0]["child_id"]
         path = f"/households/{household['household_id']}/children/{child}/months/{month:%Y-%m}"
-        headers = await self._bearer(http, audience)
+        headers = await administrator.headers("planning")
         async with http.get(self.stack.url("planning") + path, headers=headers) as response:
             view = await response.json()
         cells = [(day["day"], cell) for day in view["days"] for cell in day["cells"]]
