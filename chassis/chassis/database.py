@@ -65,13 +65,23 @@ async def _prepare(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
 
 
 class Database:
-    """The service's own database. ``transaction`` is the way in; reads use it as well."""
+    """The service's own database. ``transaction`` is the way in; reads use it as well.
+
+    With ``plans_once`` PostgreSQL plans each statement once a connection, not anew for each value.
+    ``answer_seconds`` is longer than the server lets a statement run: past it nobody is at the other end.
+    """
 
     def __init__(
-        self, url: str, *, connections_max: int, acquire_seconds: float = 10, answer_seconds: float = 20
+        self,
+        url: str,
+        *,
+        connections_max: int,
+        acquire_seconds: float = 10,
+        answer_seconds: float = 20,
+        plans_once: bool = False,
     ) -> None:
-        """``answer_seconds`` is longer than the server lets a statement run: past it nobody is at the other end."""
         self._url = url
+        self._plans = "force_generic_plan" if plans_once else "auto"
         self._connections_max = connections_max
         self._acquire_seconds, self._answer_seconds = acquire_seconds, answer_seconds
         self._pool: asyncpg.Pool[asyncpg.Record] | None = None
@@ -91,6 +101,7 @@ class Database:
             reset=_leave_as_is,
             server_settings={
                 "timezone": "UTC",
+                "plan_cache_mode": self._plans,
                 "statement_timeout": "15000",
                 "lock_timeout": "5000",
                 "idle_in_transaction_session_timeout": "30000",
@@ -210,9 +221,9 @@ async def opened(url: str) -> AsyncIterator[Database]:
 DATABASE = web.AppKey("database", Database)
 
 
-def use_database(app: web.Application, settings: ServiceSettings) -> None:
+def use_database(app: web.Application, settings: ServiceSettings, *, plans_once: bool = False) -> None:
     """Give the application its pool, from start to stop, and a readiness check."""
-    database = Database(settings.database_url, connections_max=settings.database_connections_max)
+    database = Database(settings.database_url, connections_max=settings.database_connections_max, plans_once=plans_once)
     app[DATABASE] = database
 
     async def run(_app: web.Application) -> AsyncIterator[None]:
