@@ -19,6 +19,8 @@ from chassis.inbox import REASON
 from local_stack.stack import SERVICES
 
 PARKED_MAX, LINE_MAX = 1000, 80
+DEFECTS = ("request failed", "listener failed", "task failed", "cannot be written")
+"""Events of our logs that say that something broke which nobody foresaw."""
 OURS = str(Path(__file__).parents[2])
 COMPLAINT = re.compile(r'"level": "(?:warning|error|critical)"|^Traceback')
 REFERENCES = ("refdet", "vads_order_id", "PBX_CMD", "client_reference_id")
@@ -105,14 +107,16 @@ def _letter(told: dict[str, Any]) -> Letter:
 
 
 def _complaint(line: str) -> str:
-    """The event of a line of a log, and of an exception its kind, its words, and where it came from in our code."""
+    """The event of a line of a log and its exception; of a defect, also where in our code it was raised, and its causes."""
     if not line.startswith("{"):
         return line[:LINE_MAX]
     told = json.loads(line)
+    is_defect, chain = any(each in told["event"] for each in DEFECTS), told.get("exception", [])
     parts = [str(told["event"])[:LINE_MAX]]
-    for each in told.get("exception", []):
+    for each in chain if is_defect else chain[:1]:
         ours = [f"{Path(at['filename']).name}:{at['name']}" for at in each["frames"] if OURS in at["filename"]]
-        parts.append(f"{each['exc_type']} {each['exc_value'][:LINE_MAX]} in {' > '.join(ours[-3:])}")
+        where = f" in {' > '.join(ours[-3:])}" if is_defect else ""
+        parts.append(f"{each['exc_type']} {each['exc_value'][:LINE_MAX]}{where}")
     return "; ".join(parts)
 
 

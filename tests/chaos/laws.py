@@ -6,7 +6,7 @@
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable
 
-from evidence import Evidence
+from evidence import DEFECTS, Evidence
 from messages import LISTENING, queues_of
 from rebuilt import projections
 
@@ -14,7 +14,6 @@ from local_stack.stack import SERVICES
 
 Law = Callable[[Evidence], Awaitable[list[str]]]
 TICKET = "justificatif"
-DEFECT = "request failed"
 
 
 def _once(what: str, found: Iterable[str], wanted: Iterable[str]) -> list[str]:
@@ -201,7 +200,7 @@ async def no_invoice_is_held_by_a_payment_that_is_over(evidence: Evidence) -> li
 
 async def nobody_meets_a_defect(evidence: Evidence) -> list[str]:
     """No page and no log says that something broke by our own fault."""
-    return evidence.seen.defects + [each for each in evidence.complaints if DEFECT in each]
+    return evidence.seen.defects + [each for each in evidence.complaints if any(defect in each for defect in DEFECTS)]
 
 
 LAWS: tuple[Law, ...] = (
