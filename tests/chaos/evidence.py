@@ -107,7 +107,7 @@ def _letter(told: dict[str, Any]) -> Letter:
 
 
 def _complaint(line: str) -> str:
-    """The event of a line of a log and its exception; of a defect, also where in our code it was raised, and its causes."""
+    """The event of a line of a log, and its exception; of a defect with its causes, and where in our code they were."""
     if not line.startswith("{"):
         return line[:LINE_MAX]
     told = json.loads(line)

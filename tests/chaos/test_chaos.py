@@ -59,9 +59,12 @@ async def test_a_seed_draws_the_same_faults_and_the_same_parents() -> None:
     assert plan(SEED, 1, 300) != plan(SEED + 1, 1, 300)
 
 
+UNCONFIRMED = (
+    "UPDATE payment SET status = 'review', said = '{}', ticket_number = NULL, ticket = NULL WHERE status = 'confirmed'"
+)
 BY_HAND = {
     "every_payment_the_bank_took_is_confirmed_once_and_nothing_else_is": (
-        ("payment-gateway", "UPDATE payment SET status = 'review', said = '{}', ticket_number = NULL, ticket = NULL"),
+        ("payment-gateway", UNCONFIRMED),
         ("payment-gateway", "DELETE FROM payment_move WHERE to_status = 'confirmed'"),
         ("payment-gateway", "DELETE FROM outbox WHERE type = 'payment.confirmed'"),
         (
@@ -80,9 +83,7 @@ BY_HAND = {
             "(SELECT max(transaction_id) FROM ledger_transaction WHERE key LIKE 'payment/%')",
         ),
     ),
-    "every_payment_the_bank_took_has_one_ticket_and_nothing_else_has": (
-        ("payment-gateway", "UPDATE payment SET status = 'review', said = '{}', ticket_number = NULL, ticket = NULL"),
-    ),
+    "every_payment_the_bank_took_has_one_ticket_and_nothing_else_has": (("payment-gateway", UNCONFIRMED),),
     "every_payment_the_bank_took_is_mailed_once_and_nothing_else_is": (
         ("notifier", "DELETE FROM mail WHERE kind = 'ticket'"),
         (
@@ -117,7 +118,7 @@ BY_HAND = {
     ),
     "what_a_parent_was_told_is_so": (
         ("planning", "UPDATE booking SET booked = NOT booked"),
-        ("payment-gateway", "UPDATE payment SET status = 'review', said = '{}', ticket_number = NULL, ticket = NULL"),
+        ("payment-gateway", UNCONFIRMED),
     ),
     "every_event_is_heard_by_everybody_it_is_for": (
         ("billing", "DELETE FROM inbox WHERE listener = 'billing.settle-invoices'"),
