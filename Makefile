@@ -8,7 +8,7 @@ MEMBERS := contracts chassis documents gateway deploy/local deploy/bank-simulato
 LOCKS := deploy/requirements
 READY := .venv/.ready
 
-.PHONY: help run reset bench chaos test lint types house domain lock env clean composed restore-drill upgrade-drill sbom screenshots guide asyncapi openapi configuration alerts dashboards transitions access
+.PHONY: help run reset bench bench-growth chaos test lint types house domain lock env clean composed restore-drill upgrade-drill sbom screenshots guide asyncapi openapi configuration alerts dashboards transitions access
 
 help:  ## what can be done here
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -95,8 +95,11 @@ upgrade-drill: $(READY)  ## every replica of every program replaced, twice, whil
 chaos: $(READY)  ## thousands of parents while everything breaks, then what must hold (PARENTS=… MINUTES=… SEED=…)
 	@$(BIN)/python tests/chaos
 
-bench: $(READY)  ## figures, each beside its floor, on servers of its own
-	@for each in tests/load/*.py; do $(BIN)/python $$each || exit 1; done
+bench: $(READY)  ## every figure, each beside its floor, in one table; kept in build/figures
+	@$(BIN)/python tests/load/bench.py
+
+bench-growth: $(READY)  ## the key figures for towns of 1,000 to 200,000 households
+	@$(BIN)/python tests/load/bench.py growth
 
 clean:  ## forget the virtual environment and every cache
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis
