@@ -8,7 +8,7 @@ MEMBERS := contracts chassis documents gateway deploy/local deploy/bank-simulato
 LOCKS := deploy/requirements
 READY := .venv/.ready
 
-.PHONY: help run reset bench test lint types house domain lock env clean composed restore-drill upgrade-drill sbom screenshots guide asyncapi openapi configuration alerts dashboards transitions access security dependencies
+.PHONY: help run reset bench test lint types house domain lock env clean composed restore-drill upgrade-drill sbom screenshots guide asyncapi openapi configuration alerts dashboards transitions access security dependencies load
 
 help:  ## what can be done here
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -100,6 +100,9 @@ upgrade-drill: $(READY)  ## every replica of every program replaced, twice, whil
 
 bench: $(READY)  ## figures, each beside its floor, on servers of its own
 	@for each in tests/load/*.py; do $(BIN)/python $$each || exit 1; done
+
+load: $(READY)  ## an opening, an evening of invoices and a normal day, against a whole portal (in full: PARENTS=2500 MINUTES=15)
+	@$(BIN)/python tests/load/days
 
 clean:  ## forget the virtual environment and every cache
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis

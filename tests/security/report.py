@@ -1,8 +1,8 @@
-"""Everything that is looked at for safety, in one table: ``python tests/security/report.py`` (``make security``).
+"""What is looked at for safety, in one table: ``python tests/security/report.py [WORD…]`` (``make security``).
 
 Each check is a set of tests of this repository, which `make test` runs in their short form, or a program. Here they get
 many more examples: ``FUZZ`` of each parser, ``EXAMPLES`` of each door's requests, ``FORMS`` of each form, and the whole
-history for the secrets. Fails when something is found.
+history for the secrets. Fails when something is found. Words choose the checks whose names have one of them.
 """
 
 import os
@@ -94,7 +94,7 @@ def by_program(words: tuple[str, ...]) -> Found:
 def main() -> int:
     """Print the table as it comes, and all that was said of what was found; how many checks found something."""
     wrong: list[tuple[str, Found]] = []
-    for check in CHECKS:
+    for check in (each for each in CHECKS if not sys.argv[1:] or any(word in each.name for word in sys.argv[1:])):
         began = time.monotonic()
         found = by_tests(check.tests) if check.tests else by_program(check.program)
         what = f"{check.name:<40} {found.found or 'nothing':>8} found"

@@ -15,6 +15,7 @@ from local_stack import demo
 from local_stack.stack import SERVICES, Stack
 
 AT_ONCE, OWED = 8, 2
+WAIT_SECONDS_MAX = 900
 FREE = re.compile(r'name="shown" value="([\w-]{36}\|[\d-]{10})\|0\|0"')
 TOKEN = re.compile(r'name="form_token" value="(\w+)"')
 VERSION = re.compile(r'name="version" value="(\d+)"')
@@ -147,13 +148,13 @@ async def each_of(parents: Sequence[Parent], do: Callable[[Parent], Awaitable[An
 
 async def until_none(stack: Stack, service: str, query: str, *arguments: Any) -> None:
     """Until that counts nothing: what is worked off beside the pages would be measured with them."""
-    async with asyncio.timeout(180):
+    async with asyncio.timeout(WAIT_SECONDS_MAX):
         while (await sql(stack, service, query, *arguments))[0]["count"]:
             await asyncio.sleep(0.2)
 
 
-async def settle(stack: Stack, http: aiohttp.ClientSession, parents: Sequence[Parent]) -> None:
-    """The households, by auth's own door; enrolled everywhere; with invoices to pay; every mail and PDF made."""
+async def settle(stack: Stack, http: aiohttp.ClientSession, parents: Sequence[Parent], owed: int = OWED) -> None:
+    """The households, by auth's own door; enrolled everywhere; each with so many invoices to pay."""
     auth, staff = stack.url("auth"), {"identifier": demo.STAFF[0][0], "secret": demo.SECRET}
     async with http.post(f"{auth}/sessions", json={**staff, "client_address": "127.0.0.1"}) as response:
         wish = {"session": (await response.json())["session"], "audience": "auth"}
@@ -181,7 +182,7 @@ async def settle(stack: Stack, http: aiohttp.ClientSession, parents: Sequence[Pa
         "SELECT household_id, $1, 60000, true, household_id, now() FROM household"
     )
     await sql(stack, "billing", query, date(today().year - 1, 9, 1))
-    await demo.owe(stack, OWED)
+    await demo.owe(stack, owed)
 
 
 async def as_if_long_there(stack: Stack) -> None:
