@@ -37,11 +37,12 @@ ROLES["operator"] = Role.OPERATOR
 AWAY = "http://127.0.0.1:9"
 UNASKED = "positive_data_acceptance,unsupported_method,allow_header_conformance"
 """What a schema cannot say: a rule between two fields, and that two patterns of paths may fit one address."""
-EXAMPLES = os.environ.get("EXAMPLES", "4")
+EXAMPLES, PHASES = os.environ.get("EXAMPLES", "4"), os.environ.get("PHASES", "fuzzing")
+"""The long form also goes through what a contract leaves to be broken, point by point (`coverage`)."""
 CHECKED = (
     "--continue-on-failure",
     "--phases",
-    "coverage,fuzzing",
+    PHASES,
     "--warnings",
     "off",
     "--no-color",

@@ -15,7 +15,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 ROOT = Path(__file__).parents[2]
-LONG = {"FUZZ": "20000", "EXAMPLES": "60", "FORMS": "40", "HISTORY": "1"}
+LONG = {"FUZZ": "20000", "EXAMPLES": "60", "PHASES": "coverage,fuzzing", "FORMS": "40", "HISTORY": "1"}
 BANKS = "services/payment-gateway/tests"
 
 

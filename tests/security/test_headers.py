@@ -8,6 +8,11 @@ from http.cookies import Morsel
 from typing import Any
 
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import make_mocked_request
+
+from contracts.model import Language
+from gateway.pages import rendering
 
 PORTAL, SECURE = "http://portal.example", "https://portal.example"
 POLICY = {
@@ -87,3 +92,19 @@ REFUSED: list[tuple[str, str, dict[str, Any]]] = [
     ("GET", "/static/style.css", {"headers": {"If-None-Match": "*"}}),
 ]
 """404, another host, unreadable, away, too long: each by a way of its own."""
+
+
+@pytest.mark.parametrize("public_url", [PORTAL, SECURE])
+async def test_a_cookie_is_dropped_with_the_marks_it_was_given_with(gateway_alone: Any, public_url: str) -> None:
+    """A browser heeds nothing else for a name that begins with ``__Host-``: a session that is left stays left."""
+    client, is_secure = await gateway_alone(public_url=public_url), public_url == SECURE
+    request, response = make_mocked_request("GET", "/", app=client.app), web.Response()
+    rendering.keep_session(request, response, "a-session")
+    rendering.keep_device(request, response, "a-device")
+    rendering.keep_language(request, response, Language.EN, of_account=False)
+    given = [wrong_cookie(each, is_secure=is_secure) for each in response.cookies.values()]
+    for name in list(response.cookies):
+        rendering.forget_cookie(request, response, name)
+    dropped = [wrong_cookie(each, is_secure=is_secure) for each in response.cookies.values()]
+    assert given == dropped == [[], [], []]
+    assert {int(each["max-age"]) for each in response.cookies.values()} == {0}
