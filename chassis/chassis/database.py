@@ -51,10 +51,16 @@ async def _prepare(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
 
 
 class Database:
-    """The service's own database. ``transaction`` is the way in; reads use it as well."""
+    """The service's own database. ``transaction`` is the way in; reads use it as well.
 
-    def __init__(self, url: str, *, connections_max: int, acquire_seconds: float = 10) -> None:
+    With ``plans_once`` PostgreSQL plans each statement once a connection, not anew for each value.
+    """
+
+    def __init__(
+        self, url: str, *, connections_max: int, acquire_seconds: float = 10, plans_once: bool = False
+    ) -> None:
         self._url = url
+        self._plans = "force_generic_plan" if plans_once else "auto"
         self._connections_max = connections_max
         self._acquire_seconds = acquire_seconds
         self._pool: asyncpg.Pool[asyncpg.Record] | None = None
@@ -74,6 +80,7 @@ class Database:
             reset=_leave_as_is,
             server_settings={
                 "timezone": "UTC",
+                "plan_cache_mode": self._plans,
                 "statement_timeout": "15000",
                 "lock_timeout": "5000",
                 "idle_in_transaction_session_timeout": "30000",
@@ -180,9 +187,9 @@ async def opened(url: str) -> AsyncIterator[Database]:
 DATABASE = web.AppKey("database", Database)
 
 
-def use_database(app: web.Application, settings: ServiceSettings) -> None:
+def use_database(app: web.Application, settings: ServiceSettings, *, plans_once: bool = False) -> None:
     """Give the application its pool, from start to stop, and a readiness check."""
-    database = Database(settings.database_url, connections_max=settings.database_connections_max)
+    database = Database(settings.database_url, connections_max=settings.database_connections_max, plans_once=plans_once)
     app[DATABASE] = database
 
     async def run(_app: web.Application) -> AsyncIterator[None]:

@@ -14,18 +14,18 @@ from datetime import date, timedelta
 from pathlib import Path
 from uuid import uuid4
 
-import aiohttp
 import asyncpg
 from ground.measuring import NOTICE, Child, folder_aside, percentile, planning_alone, settle
+from ground.wire import Asked, Wires
 
 from chassis import outbox
 from chassis.clock import now, today
 from chassis.database import Database
-from chassis.idempotency import recall, recalled, remember
+from chassis.idempotency import recall, remember
 from chassis.testing import Tokens
 from contracts.events.planning import Channel
 from planning.domain.bookings import booked_day, told
-from planning.store import bookings, history, households, situations
+from planning.store import bookings, history, situations
 
 ACTIVITY, WORKERS, ROUNDS, LINES = uuid4(), 8, 400, 20
 DAYS_BOOKED, CHILDREN, CHANGES = 200, 1000, 2000
@@ -104,28 +104,28 @@ def days_of(number: int) -> list[date]:
 
 async def over_http(url: str, tokens: Tokens, children: Sequence[Child]) -> list[float]:
     """The rates of the service."""
-    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=WORKERS)) as http:
-        headers = [Tokens.headers(tokens.parent(each[0], audience="planning")) for each in children[:ROUNDS]]
+    wires = Wires()
+    headers = [Tokens.headers(tokens.parent(each[0], audience="planning")) for each in children[:ROUNDS]]
 
-        async def call(number: int, method: str, path: str, body: object = None) -> None:
-            household_id, child_id = children[number % len(children)]
-            full = f"{url}/households/{household_id}{path.format(child=child_id)}"
-            more = {"Idempotency-Key": uuid4().hex, **headers[number % len(headers)]}
-            async with http.request(method, full, json=body, headers=more) as response:
-                text = await response.text()
-                assert response.status == 200, text
+    async def call(number: int, method: str, path: str, body: object = None) -> None:
+        household_id, child_id = children[number % len(children)]
+        full = f"{url}/households/{household_id}{path.format(child=child_id)}"
+        sent = {"Idempotency-Key": uuid4().hex, **headers[number % len(headers)]}
+        asked = Asked.of_json(method, full, sent, body) if body else Asked.of(method, full, sent)
+        status, told = await wires.ask(asked)
+        assert status == 200, told
 
-        async def submit(number: int) -> None:
-            lines = [{"activity_id": str(ACTIVITY), "day": str(day), "booked": True} for day in days_of(number)]
-            body = {"child_id": str(children[number % len(children)][1]), "seen_version": 10_000, "lines": lines}
-            await call(number, "POST", "/bookings", body)
+    async def submit(number: int) -> None:
+        lines = [{"activity_id": str(ACTIVITY), "day": str(day), "booked": True} for day in days_of(number)]
+        body = {"child_id": str(children[number % len(children)][1]), "seen_version": 10_000, "lines": lines}
+        await call(number, "POST", "/bookings", body)
 
-        month = f"/children/{{child}}/months/{today():%Y-%m}"
-        return [
-            await measure("month of a child, HTTP", lambda number: call(number, "GET", month)),
-            await measure(f"submit of {LINES} changes, HTTP", submit),
-            await measure("history of a child, HTTP", lambda n: call(n, "GET", "/children/{child}/changes")),
-        ]
+    month = f"/children/{{child}}/months/{today():%Y-%m}"
+    return [
+        await measure("month of a child, HTTP", lambda number: call(number, "GET", month)),
+        await measure(f"submit of {LINES} changes, HTTP", submit),
+        await measure("history of a child, HTTP", lambda n: call(n, "GET", "/children/{child}/changes")),
+    ]
 
 
 async def by_sql(database: Database, children: Sequence[Child]) -> list[float]:
@@ -142,12 +142,9 @@ async def by_sql(database: Database, children: Sequence[Child]) -> list[float]:
         days, scope, key = days_of(number), f"bookings/{household_id}", uuid4().hex
         async with database.reading() as look:
             await situations.situation(look, "B", household_id, child_id, days[0], days[-1])
-            await recalled(look, scope, key, WISH)
         async with database.transaction() as tx:
             await recall(tx, scope, key, WISH)
-            await bookings.share_calendar(tx)
-            await bookings.lock_occupation(tx, [(ACTIVITY, day) for day in days])
-            await households.lock_children(tx, {child_id})
+            await bookings.take_locks(tx, [(ACTIVITY, day) for day in days], [child_id])
             found = await situations.situation(tx, "B", household_id, child_id, days[0], days[-1])
             assert found is not None
             changed = tuple(booked_day(found.activities[ACTIVITY], day, booked=True) for day in days)
@@ -176,7 +173,7 @@ async def main(folder: Path, count: int = CHILDREN, changes: int = CHANGES) -> N
         sys.stdout.write(f"planning, {bookings_count:,} bookings, {changes_count:,} changes, {WORKERS} at once\n")
         http = await over_http(url, ground.tokens, children)
         await ground.stop()
-        database = Database(ground.database_url, connections_max=WORKERS)
+        database = Database(ground.database_url, connections_max=WORKERS, plans_once=True)
         await database.start()
         sql = await by_sql(database, children)
         await database.stop()

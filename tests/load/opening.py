@@ -7,20 +7,18 @@ took; beside it what the same number of bare answers takes. Nothing here passes 
 """
 
 import asyncio
-import json
 import os
 import sys
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, NamedTuple
-from urllib.parse import urlsplit
 from uuid import UUID, uuid4
 
 import asyncpg
 from ground.measuring import NOTICE, Child, folder_aside, percentile, planning_alone, settle
+from ground.wire import Asked, Wires
 from holidays import country_holidays
 
 from chassis.clock import now, today
@@ -53,37 +51,13 @@ async def fill(database_url: str, parents: int, places: int) -> list[Child]:
     return children
 
 
-class Asked(NamedTuple):
-    """A request as bytes, and the replica it goes to."""
-
-    port: int
-    request: bytes
-
-    @classmethod
-    def of(cls, url: str, headers: Mapping[str, str], body: object = None) -> "Asked":
-        """A GET, or the POST of ``body``."""
-        parts, content = urlsplit(url), json.dumps(body).encode() if body else b""
-        lines = [f"{'POST' if body else 'GET'} {parts.path} HTTP/1.1", f"Host: {parts.netloc}", "Connection: close"]
-        lines += [f"{name}: {value}" for name, value in headers.items()]
-        lines += ["Content-Type: application/json", f"Content-Length: {len(content)}", "", ""]
-        return cls(parts.port or 80, "\r\n".join(lines).encode() + content)
-
-    async def answer(self) -> tuple[int, Any]:
-        """The status and the JSON of what came back, on a connection of its own."""
-        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
-        writer.write(self.request)
-        head, _, content = (await reader.read(-1)).partition(b"\r\n\r\n")
-        writer.close()
-        return int(head.split()[1]), json.loads(content)
-
-
 async def rush(name: str, asked: Sequence[Asked]) -> Counter[str]:
     """Everybody at once; what became of it, and how long each waited."""
-    found, spans = Counter[str](), list[float]()
+    found, spans, wires = Counter[str](), list[float](), Wires(kept=False)
 
     async def one(each: Asked) -> None:
         began = time.perf_counter()
-        status, answer = await each.answer()
+        status, answer = await wires.ask_json(each)
         spans.append(time.perf_counter() - began)
         line = answer["lines"][0] if status == 200 and "lines" in answer else {}
         found[line.get("refusal") or ("booked" if line.get("booked") else f"status {status}")] += 1
@@ -116,9 +90,9 @@ async def main(folder: Path, parents: int, places: int) -> None:
             token = ground.tokens.token(_parent(household_id), audience="planning", seconds=600)
             url = urls[number % REPLICAS]
             for wishes in (asked, early):
-                headers = Tokens.headers(token, **{"Idempotency-Key": uuid4().hex})
-                wishes.append(Asked.of(f"{url}/households/{household_id}/bookings", headers, body))
-            bare.append(Asked.of(f"{url}/health/live", headers))
+                headers = Tokens.headers(token, **{"Idempotency-Key": uuid4().hex, "Connection": "close"})
+                wishes.append(Asked.of_json("POST", f"{url}/households/{household_id}/bookings", headers, body))
+            bare.append(Asked.of("GET", f"{url}/health/live", headers))
         await rush("bare answers", bare)
         connection = await asyncpg.connect(ground.database_url)
         opens_at = now() + timedelta(seconds=OPENS_IN_SECONDS)

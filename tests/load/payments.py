@@ -9,6 +9,7 @@ of each, beside pgbench with the same statements. ``AT`` says at which bank: ``p
 
 import asyncio
 import importlib.util
+import itertools
 import json
 import os
 import re
@@ -28,6 +29,7 @@ import aiohttp
 import asyncpg
 from aiosmtpd.smtp import SMTP, Envelope, Session
 from ground.measuring import portal, ready, row, sql
+from ground.wire import Asked, Wires
 
 from bank_simulator import lyra, paybox, stripe
 from bank_simulator.book import Operation
@@ -320,15 +322,14 @@ async def until(is_done: Callable[[], bool], what: str, seconds: float = 120) ->
         await asyncio.sleep(0.02)
 
 
-def poster(http: aiohttp.ClientSession, *gateways: str) -> Post:
+def poster(*gateways: str) -> Post:
     """Send a notification to each gateway in turn; every answer is a 200."""
-    turn = [0]
+    turns, wires = itertools.cycle(gateways), Wires()
 
     async def post(notice: Notice) -> None:
-        turn[0] += 1
-        url = f"{gateways[turn[0] % len(gateways)]}/webhooks/{BANK}{notice.query}"
-        async with http.post(url, data=notice.body, headers=notice.headers) as response:
-            assert response.status == 200, await response.text()
+        url = f"{next(turns)}/webhooks/{BANK}{notice.query}"
+        status, told = await wires.ask(Asked.of("POST", url, notice.headers, notice.body))
+        assert status == 200, told
 
     return post
 
@@ -457,25 +458,24 @@ async def measure(stack: Stack) -> None:
     one, *rest = strangers(1, day + timedelta(days=1))
     await begin(stack, [*due, one, *rest])
     await written_at_bank(stack, [*due, one])
-    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=AT_ONCE * 4)) as http:
-        post = poster(http, stack.gateway_url)
-        await steadily(stack, sink, post, due)
-        for name in ("billing", "notifier", "planning", "auth"):
-            await stack.programs[name].stop()
-        await copies(stack, post, one)
-        rates = []
-        for number in (1, 2):
-            others, gateways = list[Program](), [stack.gateway_url]
-            if number == 2:
-                others, second = await another(stack)
-                gateways.append(second)
-            chosen = strangers(NOTICES, day + timedelta(days=1 + number))
-            await begin(stack, chosen)
-            await written_at_bank(stack, chosen)
-            notices = [each.notice(stack.secrets) for each in chosen]
-            rates.append(await as_many_as_go(f"{number} of each", poster(http, *gateways), notices))
-            for program in others:
-                await program.stop()
+    post = poster(stack.gateway_url)
+    await steadily(stack, sink, post, due)
+    for name in ("billing", "notifier", "planning", "auth"):
+        await stack.programs[name].stop()
+    await copies(stack, post, one)
+    rates = []
+    for number in (1, 2):
+        others, gateways = list[Program](), [stack.gateway_url]
+        if number == 2:
+            others, second = await another(stack)
+            gateways.append(second)
+        chosen = strangers(NOTICES, day + timedelta(days=1 + number))
+        await begin(stack, chosen)
+        await written_at_bank(stack, chosen)
+        notices = [each.notice(stack.secrets) for each in chosen]
+        rates.append(await as_many_as_go(f"{number} of each", poster(*gateways), notices))
+        for program in others:
+            await program.stop()
     await stack.programs["payment-gateway"].stop()
     await begin(stack, strangers(NOTICES, day + timedelta(days=5)))
     floor = await pgbench(stack, NOTICES, day + timedelta(days=5))

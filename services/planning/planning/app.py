@@ -21,7 +21,7 @@ def build(settings: Settings) -> web.Application:
     app = application(NAME, settings)
     app[SETTINGS] = settings
     app[TURNS] = Turns()
-    use_database(app, settings)
+    use_database(app, settings, plans_once=True)
     use_broker(app, settings)
     use_identity(app, settings, audience=NAME)
     use_outbox(app, settings)

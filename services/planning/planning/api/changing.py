@@ -59,10 +59,10 @@ async def change(
     """
     slots = [(line.activity_id, line.day) for wish in wishes for line in wish.lines]
     freed = Counter((line.activity_id, line.day) for wish in wishes for line in wish.lines if not line.booked)
-    await bookings.share_calendar(tx)
-    await bookings.lock_occupation(tx, slots)
-    heads = await waiting.heads(tx, freed) if freed else []
-    await households.lock_children(tx, {wish.child_id for wish in wishes} | {each.child_id for each in heads})
+    children = {wish.child_id for wish in wishes}
+    await bookings.take_locks(tx, slots, () if freed else children)
+    if freed:
+        await households.lock_children(tx, children | {each.child_id for each in await waiting.heads(tx, freed)})
     at, parts = now(), []
     if as_one:
         situations = [await situation_of(request, tx, household_id, each.child_id, _span(each)) for each in wishes]
@@ -92,12 +92,10 @@ async def change_once(request: web.Request, household_id: UUID, wish: BookingWis
     scope, key, body = f"{command}/{household_id}", idempotency_key(request), await request.read()
     async with request.app[TURNS].of([(line.activity_id, line.day) for line in wish.lines]):
         async with request.app[DATABASE].reading() as look:
-            told = await _unchanged(request, look, household_id, wish)
-            # Asked after the look: a change that the look has seen was committed together with its answer.
-            if answer := await recalled(look, scope, key, body):
-                return as_json(answer)
-            if told:
-                return json_response(told)
+            if told := await _unchanged(request, look, household_id, wish):
+                # Asked after the look: a change that the look has seen was committed together with its answer.
+                answer = await recalled(look, scope, key, body)
+                return as_json(answer) if answer else json_response(told)
         async with request.app[DATABASE].transaction() as tx:
             if answer := await recall(tx, scope, key, body):
                 return as_json(answer)

@@ -1,11 +1,12 @@
 """Bookings and the places they take."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import date
 from uuid import UUID
 
 from chassis.database import Transaction
 from contracts.events.planning import BookedDay, BookingsChanged
+from planning.domain.situation import Slot
 from planning.store.households import DayLeft
 
 
@@ -19,25 +20,13 @@ async def hold_calendar(tx: Transaction) -> None:
     await tx.execute("SELECT pg_advisory_xact_lock(hashtext('planning.calendar'))")
 
 
-async def lock_occupation(tx: Transaction, slots: Sequence[tuple[UUID, date]]) -> None:
-    """Lock the places of days with a capacity, always in the same order, and before any child."""
+async def take_locks(tx: Transaction, slots: Sequence[Slot], child_ids: Collection[UUID] = ()) -> None:
+    """Share the calendar, lock the places of days with a capacity, then the children: one order for everybody.
+
+    Whoever has to read under the locks of the places which children there are locks these afterwards.
+    """
     ids, days = [slot[0] for slot in slots], [slot[1] for slot in slots]
-    await tx.execute(
-        "INSERT INTO occupation (activity_id, day, booked) "
-        "SELECT s.activity_id, s.day, (SELECT count(*) FROM booking b "
-        "WHERE b.activity_id = s.activity_id AND b.day = s.day AND b.booked) "
-        "FROM unnest($1::uuid[], $2::date[]) AS s (activity_id, day) "
-        "JOIN activity a USING (activity_id) WHERE a.capacity IS NOT NULL OR a.school_capacities <> '{}' "
-        "ORDER BY 1, 2 ON CONFLICT DO NOTHING",
-        ids,
-        days,
-    )
-    await tx.execute(
-        "SELECT FROM occupation WHERE (activity_id, day) IN (SELECT * FROM unnest($1::uuid[], $2::date[])) "
-        "ORDER BY activity_id, day FOR UPDATE",
-        ids,
-        days,
-    )
+    await tx.execute("SELECT take_locks($1, $2, $3)", ids, days, list(child_ids))
 
 
 async def save_changes(tx: Transaction, event: BookingsChanged) -> None:

@@ -45,7 +45,7 @@ async def grant(tx: Transaction, zone: str, slots: Collection[Slot], *, at: date
 async def grant_waited(tx: Transaction, zone: str, activity_id: UUID, first: date, *, at: datetime) -> None:
     """Give what a changed activity has free to who waits; the calendar is held, so nobody books meanwhile."""
     slots = await waiting.waited_for(tx, activity_id, first)
-    await bookings.lock_occupation(tx, slots)
+    await bookings.take_locks(tx, slots)
     heads = await waiting.heads(tx, await waiting.free_places(tx, slots))
     await households.lock_children(tx, {each.child_id for each in heads})
     await grant(tx, zone, slots, at=at)
@@ -65,7 +65,7 @@ async def free(
     """Cancel days and leave lists, child by child, and give the places on; nobody books meanwhile:
     the calendar is held, or nothing but one slot is touched, whose places are locked."""
     slots = {(each.activity_id, each.day) for each in left}
-    await bookings.lock_occupation(tx, sorted(slots))
+    await bookings.take_locks(tx, sorted(slots))
     heads = await waiting.heads(tx, dict.fromkeys(slots, len(left)))
     await households.lock_children(tx, {each.child_id for each in left} | {each.child_id for each in heads})
     for (household_id, child_id), group in groupby(left, key=lambda each: (each.household_id, each.child_id)):
@@ -99,8 +99,7 @@ def _cancelled(left: DayLeft) -> BookedDay:
 
 async def lapse(tx: Transaction, zone: str, slot: Slot, *, at: datetime) -> int:
     """Take off the list who let an offer pass, tell them, and offer the place to the next; how many there were."""
-    await bookings.share_calendar(tx)
-    await bookings.lock_occupation(tx, [slot])
+    await bookings.take_locks(tx, [slot])
     over = await waiting.lapsed(tx, slot, at)
     await free(tx, zone, [each.left for each in over], channel=Channel.WAITING_LIST, by=NOBODY, at=at)
     if over:
