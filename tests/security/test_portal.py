@@ -33,7 +33,7 @@ pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(14_4
 async def test_the_public_api_keeps_to_its_document_whatever_is_asked(stack: Any, schemathesis: Any) -> None:
     url = f"{stack.gateway_url}/api/v1"
     async with aiohttp.ClientSession() as http:
-        session = await signed_in(http, stack.gateway_url, "demo01")
+        session = await signed_in(http, stack, "demo01")
         known = await _known(http, url, {"Authorization": f"Bearer {session}"})
     await schemathesis(json.loads(DOCUMENT.read_text("utf-8")), url, session, known, *SIGN_OUT)
 
@@ -49,10 +49,10 @@ async def _known(http: aiohttp.ClientSession, url: str, headers: dict[str, str])
     return {"child_id": child["child_id"], "invoice_id": invoice["invoice_id"]}
 
 
-async def signed_in(http: aiohttp.ClientSession, url: str, identifier: str) -> str:
-    """A session by the API; pages know it by their cookie."""
-    codes = {"identifier": identifier, "secret": demo.SECRET}
-    async with http.post(f"{url}/api/v1/sessions", json=codes) as answer:
+async def signed_in(http: aiohttp.ClientSession, stack: Any, identifier: str) -> str:
+    """A session for pages and the API alike, from an address of its own: what is tried at random locks the others."""
+    wish = {"identifier": identifier, "secret": demo.SECRET, "client_address": f"{identifier}.example"}
+    async with http.post(f"{stack.url('auth')}/sessions", json=wish) as answer:
         session: str = (await answer.json())["session"]
     return session
 
@@ -63,7 +63,7 @@ async def test_every_page_of_who_is_signed_in_has_its_headers(
 ) -> None:
     found, shown = list[str](), 0
     async with aiohttp.ClientSession() as http:
-        session = await signed_in(http, stack.gateway_url, identifier)
+        session = await signed_in(http, stack, identifier)
         known = await _known(http, f"{stack.gateway_url}/api/v1", {"Authorization": f"Bearer {session}"})
         for path in pages:
             cookie = {"Cookie": f"preau={session}"}
@@ -102,7 +102,7 @@ async def test_whatever_a_form_holds_a_page_answers_and_nothing_breaks(
     draw, broken, answers = random.Random(SEED), list[str](), Counter[int]()
     names = sorted({name for each in TEMPLATES.glob("*.html") for name in NAMED.findall(each.read_text("utf-8"))})
     async with aiohttp.ClientSession() as http:
-        session = await signed_in(http, stack.gateway_url, identifier)
+        session = await signed_in(http, stack, identifier)
         known = await _known(http, f"{stack.gateway_url}/api/v1", {"Authorization": f"Bearer {session}"})
         cookie = {"Cookie": f"preau={session}"}
         async with http.get(f"{stack.gateway_url}/aide", headers=cookie) as answer:
