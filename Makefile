@@ -8,7 +8,7 @@ MEMBERS := contracts chassis documents gateway deploy/local deploy/bank-simulato
 LOCKS := deploy/requirements
 READY := .venv/.ready
 
-.PHONY: help run reset bench test lint types house domain lock env clean composed restore-drill upgrade-drill sbom screenshots guide asyncapi openapi configuration alerts dashboards transitions access security dependencies load
+.PHONY: help run reset bench bench-growth test lint types house domain lock env clean composed restore-drill upgrade-drill sbom screenshots guide asyncapi openapi configuration alerts dashboards transitions access security dependencies load
 
 help:  ## what can be done here
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -98,8 +98,11 @@ sbom: $(READY)  ## each program's bill of materials (CycloneDX), from its lock, 
 upgrade-drill: $(READY)  ## every replica of every program replaced, twice, while parents use the portal
 	@ROUNDS=4 $(BIN)/pytest tests/faults/test_upgrade.py -q
 
-bench: $(READY)  ## figures, each beside its floor, on servers of its own
-	@for each in tests/load/*.py; do $(BIN)/python $$each || exit 1; done
+bench: $(READY)  ## every figure, each beside its floor, in one table; kept in build/figures
+	@$(BIN)/python tests/load/bench.py
+
+bench-growth: $(READY)  ## the key figures for towns of 1,000 to 200,000 households
+	@$(BIN)/python tests/load/bench.py growth
 
 load: $(READY)  ## an opening, an evening of invoices and a normal day, against a whole portal (in full: PARENTS=2500 MINUTES=15)
 	@$(BIN)/python tests/load/days

@@ -6,13 +6,11 @@ floor: the same machine doing only the part that cannot be left out. Nothing her
 
 import asyncio
 import contextlib
-import os
-import platform
-import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
+from statistics import median
 from typing import Any
 from uuid import uuid4
 
@@ -21,7 +19,8 @@ import asyncpg
 import jwt
 from aiohttp import web
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from ground.measuring import hashes_a_second, percentile, rate
+from ground.figures import note, say, say_spans
+from ground.measuring import hashes_a_second, rate
 
 from chassis.identity import verify
 from chassis.testing import Tokens
@@ -38,15 +37,6 @@ HEADER = (
 STAFF = {"identifier": "bench", "secret": "un-bon-secret-de-mesure"}
 
 
-def say(what: str, figure: str, floor: str = "") -> None:
-    print(f"{what:<58} {figure:>16}   {floor}", flush=True)  # noqa: T201 - the figures are the product
-
-
-def milliseconds(times: list[float], part: float) -> float:
-    """What so large a part of them did not take longer than."""
-    return percentile(times, part) * 1000
-
-
 async def tokens() -> None:
     """Signing and verifying, beside the bare signature."""
     issuer, key = Tokens(), Ed25519PrivateKey.generate()
@@ -54,7 +44,8 @@ async def tokens() -> None:
     message, signature = b"x" * 400, key.sign(b"x" * 400)
     public = key.public_key()
     floor = rate(lambda: key.sign(message))
-    say("tokens issued / s, one core", f"{rate(lambda: issuer.token(person, audience='a')):,.0f}", f"{floor:,.0f} bare")
+    issued = rate(lambda: issuer.token(person, audience="a"))
+    say("tokens issued, one core (floor: the bare signature)", issued, "/s", floor=floor)
     token, known = issuer.token(person, audience="a", seconds=600), jwt.PyJWK(issuer.jwks()["keys"][0])
 
     class Known:
@@ -66,7 +57,7 @@ async def tokens() -> None:
         await verify(token, Known(), audience="a")
         count += 1
     floor = rate(lambda: public.verify(signature, message))
-    say("tokens verified / s, one core", f"{count / 2:,.0f}", f"{floor:,.0f} bare")
+    say("tokens verified, one core (floor: the bare signature)", count / 2, "/s", floor=floor)
 
 
 @contextlib.asynccontextmanager
@@ -137,16 +128,14 @@ async def under_load(http: aiohttp.ClientSession, url: str) -> None:
         floor = list[float]()
         await repeat(lambda: post(floor_url, check), time.perf_counter() + 2, floor, 200)
     checks, _ = await measure(0)
-    say(
-        "session check p99, nobody signs in",
-        f"{milliseconds(checks, 0.99):.1f} ms",
-        f"{milliseconds(floor, 0.99):.1f} ms bare",
-    )
+    say_spans("a bare answer", floor)
+    say_spans("session check, nobody signs in", checks)
     checks, entered = await measure(SIGN_INS_AT_ONCE)
     alone = hashes_a_second()
-    say(f"sign-ins / s, {SIGN_INS_AT_ONCE} at once", f"{len(entered) / SECONDS:.0f}", f"{alone:.0f} hashes / s a core")
-    say(f"sign-in p99, {SIGN_INS_AT_ONCE} at once", f"{milliseconds(entered, 0.99):.0f} ms")
-    say("session check p99 meanwhile", f"{milliseconds(checks, 0.99):.1f} ms", "aim: under 25 ms")
+    name = f"sign-ins, {SIGN_INS_AT_ONCE} at once"
+    say(f"{name} (floor: argon2id on one core)", len(entered) / SECONDS, "/s", floor=alone)
+    say_spans(name, entered)
+    say_spans("session check meanwhile", checks, p99_at_most=25)
     for who, identifier in (("known", STAFF["identifier"]), ("unknown", "nobody-at-all")):
         times = list[float]()
         for number in range(4):
@@ -154,7 +143,7 @@ async def under_load(http: aiohttp.ClientSession, url: str) -> None:
             status = await post(f"{url}/sessions", sign_in(300 + number, "wrong", identifier))
             times.append(time.perf_counter() - start)
             assert status == 401
-        say(f"wrong codes, {who} identifier, median", f"{milliseconds(times, 0.5):.1f} ms")
+        say(f"wrong codes, {who} identifier, median", median(times) * 1000, "ms")
 
 
 def families(count: int) -> str:
@@ -180,11 +169,10 @@ async def registry(stack: Stack) -> None:
     for what, words in (("read (dry run)", ()), ("read and applied", ("--apply",)), ("read again, nothing new", ())):
         start = time.perf_counter()
         await stack.command("auth", "import", str(file), *words)
-        aim = "aim: under 20 s" if words else ""
-        say(f"{HOUSEHOLDS:,} households {what}", f"{time.perf_counter() - start:.1f} s", aim)
+        say(f"{HOUSEHOLDS:,} households {what}", time.perf_counter() - start, "s", at_most=20 if words else None)
         if words:
             await heard_by_all(stack)
-            say("… and heard by every service, since the command began", f"{time.perf_counter() - start:.1f} s")
+            say("… and heard by every service, since the command began", time.perf_counter() - start, "s")
 
 
 async def heard_by_all(stack: Stack) -> None:
@@ -201,8 +189,7 @@ async def heard_by_all(stack: Stack) -> None:
 
 
 async def main() -> None:
-    load = f"load {os.getloadavg()[0]:.1f}"
-    say(f"$ {Path(sys.argv[0]).name}  {platform.machine()}, {os.cpu_count()} cores", platform.python_version(), load)
+    note("auth")
     await tokens()
     stack = Stack(Path(tempfile.mkdtemp(prefix="preau-bench-")), durable=True)
     try:

@@ -8,7 +8,6 @@ Figures are printed, never asserted.
 import asyncio
 import resource
 import shutil
-import statistics
 import sys
 import tempfile
 import time
@@ -17,6 +16,8 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
+
+from ground.figures import note, say, say_spans
 
 import documents
 from billing.api.runs import begin_run
@@ -35,10 +36,6 @@ from local_stack.postgres import PostgresServer
 
 DAYS, PAYMENTS, AT_ONCE = 40, 2_000, 4
 ACTIVITY, OPERATOR = UUID(int=1), UUID(int=0)
-
-
-def line(name: str, figure: str) -> None:
-    sys.stdout.write(f"  {name:<52}{figure:>24}\n")
 
 
 async def seed(database: Database, households: int) -> None:
@@ -116,11 +113,10 @@ async def measure_run(database: Database, settings: Settings, households: int) -
         run = await runs.run(tx, run_id)
     assert run is not None
     assert run.status is RunStatus.DONE
-    line(f"preview, {households * DAYS:,} days", f"{drafted - start:.1f} s")
-    line(f"publish, {run.invoices:,} invoices", f"{done - drafted:.1f} s")
-    line("a parent reads invoices meanwhile, p50", f"{statistics.median(waits) * 1000:.0f} ms")
-    line("a parent reads invoices meanwhile, p99", f"{statistics.quantiles(waits, n=100)[98] * 1000:.0f} ms")
-    line("memory of the process, highest", f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024} MiB")
+    say(f"preview, {households * DAYS:,} days", drafted - start, "s")
+    say(f"publish, {run.invoices:,} invoices", done - drafted, "s")
+    say_spans("a parent reads invoices meanwhile", waits)
+    say("memory of the process, highest", resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024, "MiB")
 
 
 def confirmed(household_id: UUID, checkout_id: UUID, cents: int) -> PaymentConfirmed:
@@ -220,9 +216,7 @@ async def measure_settling(database: Database, count: int) -> None:
 
     floor = await each_second(await opened(database, offset=count, count=count), bare)
     ours = await each_second(await opened(database, offset=0, count=count), settle)
-    line(f"settlements, {AT_ONCE} at once", f"{ours:,.0f} a second")
-    line("the same statements alone", f"{floor:,.0f} a second")
-    line("ratio", f"{ours / floor:.2f}")
+    say(f"settlements, {AT_ONCE} at once (floor: the same statements alone)", ours, "/s", floor=floor)
 
 
 async def measure_pdfs(database: Database) -> None:
@@ -234,7 +228,7 @@ async def measure_pdfs(database: Database) -> None:
     start = time.perf_counter()
     for _ in range(100):
         documents.invoice(model)
-    line("invoices as PDF on one core", f"{100 / (time.perf_counter() - start):.0f} a second")
+    say("invoices as PDF on one core", 100 / (time.perf_counter() - start), "/s")
 
 
 async def main(folder: Path, households: int) -> None:
@@ -257,7 +251,7 @@ async def main(folder: Path, households: int) -> None:
         database = Database(server.dsn(), connections_max=10)
         await database.start()
         await seed(database, households)
-        sys.stdout.write("billing\n")
+        note(f"billing, {households:,} households")
         await measure_run(database, settings, households)
         await measure_settling(database, min(PAYMENTS, households // 2))
         await measure_pdfs(database)

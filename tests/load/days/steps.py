@@ -1,16 +1,27 @@
 """What visitors did, step by step: how long each step took, and everything that went wrong."""
 
+import sys
 import time
 from collections import Counter, defaultdict
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import suppress
 from typing import Any, TypeVar
 
 import aiohttp
-from ground.measuring import percentile, row
 from ground.parents import NotServed
 
 Answer = TypeVar("Answer")
+
+
+def row(name: str, text: str) -> None:
+    """A line of the table."""
+    sys.stdout.write(f"  {name:<36}{text}\n")
+    sys.stdout.flush()
+
+
+def percentile(spans: Sequence[float], part: float) -> float:
+    """What so large a part of them did not take longer than."""
+    return sorted(spans)[min(len(spans) - 1, int(len(spans) * part))]
 
 
 class VisitOver(Exception):  # noqa: N818 - an end

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import asyncpg
-from ground.measuring import row
+from steps import row
 
 from chassis.broker import opened, parked_name, waiting
 from local_stack.stack import PROGRAMS, SERVICES, Stack

@@ -7,7 +7,7 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
@@ -31,17 +31,6 @@ READY_SECONDS = 60
 NOTICE = '{"days_before": 1, "counting": "calendar_days", "at": "18:00:00", "weekday_before": null, "until": null}'
 Child = tuple[UUID, UUID]
 """A household and its child."""
-
-
-def row(name: str, text: str, *, width: int = 36) -> None:
-    """A line of figures."""
-    sys.stdout.write(f"  {name:<{width}}{text}\n")
-    sys.stdout.flush()
-
-
-def percentile(spans: Sequence[float], part: float) -> float:
-    """In the unit of the spans; not a number when there are none."""
-    return sorted(spans)[min(len(spans) - 1, int(len(spans) * part))] if spans else float("nan")
 
 
 def rate(work: Callable[[], Any], seconds: float = 2.0) -> float:

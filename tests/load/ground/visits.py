@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from statistics import median
 
-from ground.measuring import row
+from ground.figures import note, say
 from playwright.async_api import BrowserContext, CDPSession, Page, async_playwright
 
 from local_stack.packages import chromium
@@ -82,7 +82,7 @@ async def arrive(tab: Page, act: Awaitable[None]) -> None:
 async def weigh(gateway_url: str, session: str, planning: str) -> None:
     """Every page with an empty cache and once more, medians of a few rounds."""
     pages = {"sign-in": "/connexion", "home": "/", "planning": planning, "recap": planning, "invoices": "/factures"}
-    row(f"Chromium, 390 × 844, median of {ROUNDS}", "bytes as sent (uncompressed), of them the HTML")
+    note(f"  Chromium, 390 × 844, median of {ROUNDS}; bytes as sent")
     path = await asyncio.to_thread(chromium)
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=str(path), args=ARGUMENTS)
@@ -102,9 +102,12 @@ async def weigh(gateway_url: str, session: str, planning: str) -> None:
 
 
 def show(name: str, rounds: list[Figures]) -> None:
-    """The medians of a page, in a line."""
+    """The medians of a page."""
     of = {each: median(figures[each] for figures in rounds) for each in rounds[0]}
-    weight = f"{of['requests']:2.0f} requests {of['bytes'] / 1000:5.1f} kB ({of['plain'] / 1000:5.1f})"
-    paint = f"first paint {of['painted']:4.0f} ms, largest {of['largest']:4.0f} ms, shift {of['shift']:.3f}"
-    aim = "   aim: under 60 kB" if name == f"planning, {FIRST}" else ""
-    row(name, f"{weight}, {of['page'] / 1000:4.1f} kB   {paint}, scripts {of['script']:3.0f} ms{aim}")
+    say(f"{name}: sent", of["bytes"] / 1000, "kB", at_most=60 if name == f"planning, {FIRST}" else None)
+    say(f"{name}: of it the page itself", of["page"] / 1000, "kB")
+    say(f"{name}: requests", of["requests"])
+    say(f"{name}: first paint", of["painted"], "ms")
+    say(f"{name}: largest paint", of["largest"], "ms")
+    say(f"{name}: layout shift", of["shift"])
+    say(f"{name}: scripts", of["script"], "ms")
