@@ -8,7 +8,7 @@ MEMBERS := contracts chassis documents gateway deploy/local deploy/bank-simulato
 LOCKS := deploy/requirements
 READY := .venv/.ready
 
-.PHONY: help run reset bench bench-growth chaos test lint types house domain lock env clean composed restore-drill upgrade-drill sbom screenshots guide asyncapi openapi configuration alerts dashboards transitions access
+.PHONY: help run reset bench bench-growth chaos test lint types house domain lock env clean composed restore-drill upgrade-drill sbom screenshots guide asyncapi openapi configuration alerts dashboards transitions access security dependencies load
 
 help:  ## what can be done here
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -70,6 +70,12 @@ dashboards: $(READY)  ## write deploy/observability/dashboards for Grafana
 transitions: $(READY)  ## draw the payment's state machine into docs/payments.md from its table
 	@$(BIN)/python services/payment-gateway/tests/draw_transitions.py docs/payments.md
 
+security: $(READY)  ## everything that is looked at for safety, at length, in one table (an hour)
+	@$(BIN)/python tests/security/report.py
+
+dependencies: $(READY)  ## write docs/dependencies.md: what the images are made of, and what is known of it today
+	@$(BIN)/python tests/security/dependencies.py docs/dependencies.md
+
 access: $(READY)  ## write docs/access.md: who may open which door
 	@RENEW=1 $(BIN)/pytest tests/security -q -k readable
 
@@ -100,6 +106,9 @@ bench: $(READY)  ## every figure, each beside its floor, in one table; kept in b
 
 bench-growth: $(READY)  ## the key figures for towns of 1,000 to 200,000 households
 	@$(BIN)/python tests/load/bench.py growth
+
+load: $(READY)  ## an opening, an evening of invoices and a normal day, against a whole portal (in full: PARENTS=2500 MINUTES=15)
+	@$(BIN)/python tests/load/days
 
 clean:  ## forget the virtual environment and every cache
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -31,13 +31,16 @@ class Composed:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def stack(request: pytest.FixtureRequest) -> AsyncIterator[Stack | Composed]:
-    """The portal; its invoices are collected by the till that it is asked with, or that the module's ``TILL`` names."""
+    """The portal; its invoices are collected by the till that it is asked with, or that the module's ``TILL`` names.
+
+    ``SETTINGS`` of the module are what a program gets besides, by its name.
+    """
     if os.environ.get("PORTAL") == "composed":
         yield Composed()
         return
     folder = Path(tempfile.mkdtemp(prefix="preau-e2e-"))
     till = getattr(request, "param", None) or getattr(request.module, "TILL", "REGIE-ENFANCE")
-    made = Stack(folder, durable=False, till=till)
+    made = Stack(folder, durable=False, till=till, settings=getattr(request.module, "SETTINGS", {}))
     try:
         await made.start()
         await demo.fill(made)

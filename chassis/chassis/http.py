@@ -37,6 +37,7 @@ NUL = "\0"
 
 _SAFE_ID = re.compile(r"^[A-Za-z0-9._-]{8,64}$")
 _SAFE_KEY = re.compile(r"^[\x21-\x7e]{1,100}$")
+_YEAR = re.compile(r"[12][0-9]{3}")
 _MONTH: TypeAdapter[date] = TypeAdapter(Month)
 
 STATUS: tuple[tuple[type[failures.Refusal], int], ...] = (
@@ -258,7 +259,7 @@ async def read_body(request: web.Request, model: type[Model]) -> Model:
     if b"\\u0000" in body and (errors := list(islice(_nul_in(_parsed(body)), ERRORS_MAX))):
         raise failures.Unreadable("a text has a character that is none", errors=errors)
     try:
-        return model.model_validate_json(body)
+        return model.model_validate_json(body, strict=True)
     except ValidationError as error:
         raise invalid(error) from None
 
@@ -311,6 +312,14 @@ def path_month(request: web.Request, name: str = "month") -> date:
         return _MONTH.validate_python(request.match_info[name])
     except ValidationError:
         raise failures.NotFound("no such month") from None
+
+
+def path_year(request: web.Request, name: str = "year") -> int:
+    """A part of the path such as ``2026`` as that year; nothing else, since it may become part of another path."""
+    text = request.match_info[name]
+    if not _YEAR.fullmatch(text):
+        raise failures.NotFound("no such year")
+    return int(text)
 
 
 def path_day(request: web.Request, name: str = "day") -> date:

@@ -7,8 +7,9 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient
 from pydantic import Field
+from yarl import URL
 
-from chassis.http import application, idempotency_key, json_response, path_month, path_uuid, read_body
+from chassis.http import application, idempotency_key, json_response, path_month, path_uuid, path_year, read_body
 from chassis.settings import EdgeSettings
 from contracts.failures import Conflict, TooMany
 from contracts.model import Contract
@@ -48,6 +49,9 @@ async def client(aiohttp_client: Any) -> TestClient[Any, Any]:
     async def parts(request: web.Request) -> web.Response:
         return web.json_response([str(path_uuid(request, "id")), str(path_month(request)), idempotency_key(request)])
 
+    async def year(request: web.Request) -> web.Response:
+        return web.json_response(path_year(request))
+
     app = application("test", settings(request_seconds_max=0.3, requests_at_once_max=2))
     app.router.add_post("/echo", echo)
     app.router.add_get("/refuse", refuse)
@@ -55,6 +59,7 @@ async def client(aiohttp_client: Any) -> TestClient[Any, Any]:
     app.router.add_get("/breaks", breaks)
     app.router.add_get("/slow", slow)
     app.router.add_get("/parts/{id}/{month}", parts)
+    app.router.add_get("/years/{year}", year)
     made: TestClient[Any, Any] = await aiohttp_client(app)
     return made
 
@@ -157,3 +162,22 @@ async def test_path_parts_and_idempotency_key(client: TestClient[Any, Any]) -> N
     await problem(await client.get(f"/parts/{uuid}/2026-12"), 422, "invalid")
     await problem(await client.get("/parts/1/2026-12", headers={"Idempotency-Key": "k"}), 404, "not_found")
     await problem(await client.get(f"/parts/{uuid}/2026-13", headers={"Idempotency-Key": "k"}), 404, "not_found")
+
+
+@pytest.mark.parametrize("text", ["0", "1782864000", "2026-1", "20261201", "2026-12-01T00:00"])
+async def test_a_month_is_nothing_that_is_read_as_an_instant(client: TestClient[Any, Any], text: str) -> None:
+    path = f"/parts/0197a3c2-5b1e-7c40-9d11-2f8e6a4b0c01/{text}"
+    await problem(await client.get(path, headers={"Idempotency-Key": "k"}), 404, "not_found")
+
+
+async def test_a_year_is_four_digits_for_it_becomes_part_of_another_path(client: TestClient[Any, Any]) -> None:
+    assert await (await client.get("/years/2026")).json() == 2026
+    for text in ("26", "0026", "2026%3Fa=b", "2026%2F..%2Fx", "2026%23", "%D9%A2%D9%A0%D9%A2%D9%A6"):
+        await problem(await client.get(URL(f"/years/{text}", encoded=True)), 404, "not_found")
+
+
+@pytest.mark.parametrize("wrong", ['"1"', "1.0", "true", "null"])
+async def test_a_value_of_another_kind_is_refused(client: TestClient[Any, Any], wrong: str) -> None:
+    body = f'{{"name": "a", "count": {wrong}}}'
+    response = await client.post("/echo", data=body, headers={"Content-Type": "application/json"})
+    assert (await problem(response, 422, "invalid"))["errors"][0]["field"] == "count"

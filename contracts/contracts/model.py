@@ -1,10 +1,13 @@
 """The ground every contract stands on: strict, frozen values that cross a boundary as JSON."""
 
+import re
 from datetime import date
 from enum import StrEnum
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+
+_MONTH_TEXT = re.compile(r"[0-9]{4}-[0-9]{2}(-[0-9]{2})?")
 
 
 class Contract(BaseModel):
@@ -27,7 +30,12 @@ def _first_of_month(value: date) -> date:
 
 
 def _month_text(value: Any) -> Any:
-    return f"{value}-01" if isinstance(value, str) and len(value) == 7 else value
+    """A text is ``2026-12``, or a whole day; what pydantic would also read as an instant (``0``) is no month."""
+    if not isinstance(value, str):
+        return value
+    if not _MONTH_TEXT.fullmatch(value):
+        raise ValueError("a month is written YYYY-MM")
+    return date.fromisoformat(f"{value}-01"[:10])
 
 
 Cents = Annotated[int, Field(strict=True, ge=-100_000_000_00, le=100_000_000_00)]

@@ -25,6 +25,8 @@ Answer = TypeVar("Answer", bound=BaseModel)
 TOKEN_KEPT_SECONDS = 40
 UNUSED_SECONDS = 2
 """How long an unused connection is kept: less than the services' ``DRAIN_SECONDS``, so none is closed under a call."""
+CONNECTIONS_A_SERVICE_MAX = 200
+SIGN_IN = "/sessions"
 TOKENS_MAX = 20_000
 ENDED_KEPT_SECONDS = 120
 OWN_FIELDS = {"type", "title", "status", "code", "detail", "request_id"}
@@ -75,20 +77,27 @@ class Services:
         self._tokens: dict[tuple[str, str], tuple[Token, float]] = {}
         self._ended: dict[UUID, float] = {}
         self._http: aiohttp.ClientSession | None = None
+        self._sign_ins: aiohttp.ClientSession | None = None
 
     async def start(self) -> None:
-        """Open the HTTP client."""
-        connector = aiohttp.TCPConnector(limit=200, keepalive_timeout=UNUSED_SECONDS)
-        self._http = aiohttp.ClientSession(timeout=self._timeout, connector=connector)
+        """Open the HTTP clients: each service has its own connections, and at auth those who wait for their codes to
+        be verified have others than those who are in; so that who waits for one keeps nobody from another."""
+        self._http, self._sign_ins = self._client(), self._client()
+
+    def _client(self) -> aiohttp.ClientSession:
+        connector = aiohttp.TCPConnector(
+            limit=0, limit_per_host=CONNECTIONS_A_SERVICE_MAX, keepalive_timeout=UNUSED_SECONDS
+        )
+        return aiohttp.ClientSession(timeout=self._timeout, connector=connector)
 
     async def stop(self) -> None:
-        """Close the HTTP client."""
-        if self._http:
-            await self._http.close()
+        """Close the HTTP clients."""
+        for each in filter(None, (self._http, self._sign_ins)):
+            await each.close()
 
     async def sign_in(self, wish: SignIn) -> SignedIn:
         """The two codes against a session."""
-        return await self.open("/sessions", wish, SignedIn)
+        return await self.open(SIGN_IN, wish, SignedIn)
 
     async def sign_out(self, session: str) -> None:
         """End the session on the server."""
@@ -192,12 +201,13 @@ class Services:
         self, service: str, method: str, path: str, *, headers: dict[str, str] | None = None, **more: Any
     ) -> tuple[dict[str, str], bytes]:
         """One HTTP call; ``Told`` for what the service refused, ``Unavailable`` when it, or what it needs, is away."""
-        assert self._http is not None, "the services are called before the start"
+        http = self._sign_ins if path == SIGN_IN else self._http
+        assert http is not None, "the services are called before the start"
         url = URL(self._urls[service] + path, encoded=True)
         with tracing.span(f"{method} {service}", tracing.Kind.CLIENT) as span:
             sent = {"X-Request-Id": correlation_id(), **tracing.headers(), **(headers or {})}
             try:
-                async with self._http.request(method, url, headers=sent, **more) as response:
+                async with http.request(method, url, headers=sent, **more) as response:
                     raw = await response.read()
                     span.note({"http.response.status_code": response.status})
                     if response.status < 400:

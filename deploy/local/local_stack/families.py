@@ -15,7 +15,7 @@ from local_stack import demo
 from local_stack.stack import Stack
 
 AT_ONCE = 8
-KNOWN_SECONDS = 180
+KNOWN_SECONDS = 900
 TOKEN_SECONDS = 30
 Each = TypeVar("Each")
 

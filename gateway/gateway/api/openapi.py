@@ -47,6 +47,7 @@ PROBLEM = {
     },
 }
 REFUSALS = {
+    400: "The request cannot be read, or a text in it has the character U+0000.",
     401: "The session is missing, over, or the codes are wrong.",
     403: "Not for this person.",
     404: "There is no such thing, or it is another household's.",

@@ -11,7 +11,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 from pydantic import BaseModel
 
-from chassis.http import json_response, path_month, path_uuid, read_body
+from chassis.http import json_response, path_month, path_uuid, path_year, read_body
 from contracts.api.auth import CodeGiven, SessionKey, SignedIn, SignIn
 from contracts.api.payment_gateway import PaymentWish
 from contracts.failures import Forbidden, TooMany, Unauthenticated
@@ -39,7 +39,7 @@ def _part(request: web.Request, name: str) -> str:
     """A part of the path, checked for what its name says it is."""
     if name == "month":
         return f"{path_month(request):%Y-%m}"
-    return request.match_info[name] if name == "year" else str(path_uuid(request, name))
+    return str(path_year(request) if name == "year" else path_uuid(request, name))
 
 
 def _names(path: str) -> list[str]:

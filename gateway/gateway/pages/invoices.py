@@ -8,7 +8,7 @@ from uuid import UUID
 from aiohttp import web
 from pydantic import ValidationError
 
-from chassis.http import path_uuid
+from chassis.http import path_uuid, path_year
 from contracts.api.billing import Invoice, InvoiceList
 from contracts.api.notifier import Preferences, PreferencesView
 from contracts.failures import Forbidden, Invalid
@@ -118,4 +118,4 @@ async def credit_note(request: web.Request) -> web.Response:
 @routes.get("/factures/attestations/{year:[0-9]{4}}/{child_id}/pdf")
 async def certificate(request: web.Request) -> web.Response:
     """« Attestation fiscale »."""
-    return await _pdf(request, f"certificates/{request.match_info['year']}/{path_uuid(request, 'child_id')}")
+    return await _pdf(request, f"certificates/{path_year(request)}/{path_uuid(request, 'child_id')}")

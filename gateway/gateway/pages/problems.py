@@ -152,13 +152,15 @@ async def signed_out(request: web.Request, handler: Handler) -> web.StreamRespon
 
 
 async def with_security_headers(request: web.Request, response: web.StreamResponse) -> None:
-    """Only our own scripts, styles and forms; the bank's page is the one place a form may lead to."""
+    """Only our own scripts, styles and forms; the bank's page is the one place a form may lead to. Nothing is kept."""
     banks = request.app[SETTINGS].bank_origins
     response.headers.setdefault(
         "Content-Security-Policy",
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
         f"connect-src 'self'; form-action 'self' {banks}; base-uri 'none'; frame-ancestors 'none'",
     )
+    response.headers["Server"] = "preau"  # not which library, and which version of it
+    response.headers.setdefault("Cache-Control", "no-store")
     response.headers.setdefault("X-Content-Type-Options", "nosniff")
     response.headers.setdefault("Referrer-Policy", "same-origin")
     if request.app[SETTINGS].is_secure:

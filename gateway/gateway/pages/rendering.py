@@ -170,6 +170,12 @@ def keep_session(request: web.Request, response: web.Response, session: str) -> 
     return response
 
 
+def forget_cookie(request: web.Request, response: web.Response, name: str) -> None:
+    """Have the browser drop a cookie: it heeds that of a ``__Host-`` one only with the marks that it was given with."""
+    is_secure = request.app[SETTINGS].is_secure
+    response.del_cookie(name, path="/", secure=is_secure, httponly=True, samesite="Lax")
+
+
 def device_of(request: web.Request) -> str:
     """What this browser is known by from one sign-in to the next; drawn when it has nothing yet."""
     kept = request.cookies.get(f"{cookie_name(request.app[SETTINGS])}-appareil", "")
@@ -196,7 +202,7 @@ def keep_language(request: web.Request, response: web.Response, chosen: Language
     settings = request.app[SETTINGS]
     name, is_secure = language_cookie(settings), settings.is_secure
     if chosen is None:
-        response.del_cookie(name, path="/", secure=is_secure)
+        forget_cookie(request, response, name)
         return
     value = f"{chosen}.{OF_ACCOUNT}" if of_account else chosen.value
     response.set_cookie(name, value, max_age=DEVICE_SECONDS, httponly=True, secure=is_secure, samesite="Lax", path="/")

@@ -16,6 +16,7 @@ from gateway.pages.rendering import (
     client_address,
     cookie_name,
     device_of,
+    forget_cookie,
     keep_device,
     keep_session,
     page,
@@ -104,6 +105,6 @@ async def sign_out(request: web.Request) -> web.Response:
     with contextlib.suppress(SignedOut):
         await request.app[SERVICES].sign_out(session_of(request))
     response = see("/connexion")
-    response.del_cookie(cookie_name(request.app[SETTINGS]), path="/")
+    forget_cookie(request, response, cookie_name(request.app[SETTINGS]))
     response.headers["Clear-Site-Data"] = '"cache"'
     return response

@@ -1,5 +1,6 @@
 """The days that a form of a month would change, and the address of a page that shows them ticked, not saved."""
 
+import re
 from collections.abc import Iterable
 from datetime import date
 from typing import Any
@@ -10,6 +11,7 @@ from contracts.failures import Invalid
 
 TICKS_MAX = 400
 NAMED_BY = 8
+DAY = re.compile(r"[0-9]{1,2}")
 
 
 def changed(form: Any) -> tuple[BookingLine, ...]:
@@ -42,7 +44,7 @@ def query(lines: Iterable[BookingLine]) -> str:
 def wished(text: str) -> dict[tuple[str, int], bool]:
     """The ticks of such a query; what cannot be read is left out, for they are only shown."""
     parts = [each.split(".") for each in text.split("_")[:TICKS_MAX]]
-    return {(part[0], int(part[1])): part[2] == "1" for part in parts if len(part) == 3 and part[1].isdecimal()}
+    return {(part[0], int(part[1])): part[2] == "1" for part in parts if len(part) == 3 and DAY.fullmatch(part[1])}
 
 
 def name(activity_id: UUID, day: date) -> tuple[str, int]:

@@ -133,12 +133,12 @@ class Crowd:
         raise LookupError("no month to come has days to book")
 
 
-async def settle(stack: Stack, http: aiohttp.ClientSession, parents: Sequence[Parent]) -> None:
-    """The households, enrolled everywhere, with invoices to pay."""
+async def settle(stack: Stack, http: aiohttp.ClientSession, parents: Sequence[Parent], owed: int = OWED) -> None:
+    """The households, enrolled everywhere, each with so many invoices to pay."""
     households = await families.settle(stack, http, [each.wish() for each in parents])
     for parent, household in zip(parents, households, strict=True):
         parent.child_id = household["children"][0]["child_id"]
-    await demo.owe(stack, OWED)
+    await demo.owe(stack, owed)
 
 
 async def as_if_long_there(stack: Stack) -> None:

@@ -1,6 +1,7 @@
 """The registry: households, guardians, children."""
 
 import hashlib
+import re
 import secrets
 from uuid import UUID, uuid4
 
@@ -31,6 +32,7 @@ from contracts.failures import Forbidden, Invalid, NotFound
 from contracts.identity import Permission, Role
 
 LIMIT_MAX = 500
+NUMBER = re.compile(r"[0-9]{1,4}")
 
 routes = web.RouteTableDef()
 
@@ -50,7 +52,7 @@ async def get_households(request: web.Request) -> web.Response:
     """The first households that the search finds, by reference; how many there are in all."""
     require(request, Permission.READ_HOUSEHOLDS)
     text, limit = request.query.get("search", "").strip()[:100], request.query.get("limit", str(LIMIT_MAX))
-    if not limit.isdecimal() or not 0 < int(limit) <= LIMIT_MAX:
+    if not NUMBER.fullmatch(limit) or not 0 < int(limit) <= LIMIT_MAX:
         raise Invalid("the limit is wrong", errors=[{"field": "limit", "message": f"1 to {LIMIT_MAX}"}])
     async with request.app[DATABASE].transaction() as tx:
         ids, total, without_letter = await registry.search(tx, text, int(limit))

@@ -11,6 +11,9 @@ MESSAGE_ID = re.compile(r"^(?:Message-ID:)?\s*<([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[
 NOBODY_THERE = ("5.0.0", "5.1.", "5.2.1")
 """Statuses of an address that nobody reads (RFC 3463); a full mailbox or a policy concerns one mail alone."""
 TEXT_MAX = 500
+PARTS_MAX, LINES_MAX = 60, 40_000
+"""Of a report: far more than a server sends back of our mails. Anybody can write to that mailbox, and parts within
+parts cost the parser a look at each line for each of them, and then its stack."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,8 @@ class Bounce:
 
 def read_bounce(raw: bytes) -> Bounce | None:
     """The bounce in a delivery status notification; None when it is not one."""
+    if raw.lower().count(b"content-type") > PARTS_MAX or raw.count(b"\n") + raw.count(b"\r") > LINES_MAX:
+        return None
     message = message_from_bytes(raw)
     for part in message.walk():
         if part.get_content_type() == "message/delivery-status":

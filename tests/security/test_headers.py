@@ -1,0 +1,110 @@
+"""What stands at the head of every answer of the gateway: each route, each way to be refused, with and without HTTPS.
+
+One table, ``HEADERS``; and one rule for every cookie.
+"""
+
+import re
+from http.cookies import Morsel
+from typing import Any
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import make_mocked_request
+
+from contracts.model import Language
+from gateway.pages import rendering
+
+PORTAL, SECURE = "http://portal.example", "https://portal.example"
+POLICY = {
+    "default-src": "'none'",
+    "script-src": "'self'",
+    "style-src": "'self'",
+    "img-src": "'self' data:",
+    "font-src": "'self'",
+    "connect-src": "'self'",
+    "base-uri": "'none'",
+    "frame-ancestors": "'none'",
+}
+"""Of the content security policy, besides where forms may lead: here and to the banks."""
+REFERRER = {"same-origin", "no-referrer"}
+KEPT = ("/static/", "/town.css", "/crest", "/calendrier/", "/api/v1/openapi.json")
+"""What anybody may keep, or who has its secret address; nothing else may be stored."""
+
+pytestmark = [pytest.mark.timeout(300)]
+
+
+def wrong(answer: Any, *, is_secure: bool) -> list[str]:
+    """What is missing from the head of an answer, or should not be there."""
+    head, found = answer.headers, []
+    policy = dict(part.strip().partition(" ")[::2] for part in head.get("Content-Security-Policy", "").split(";"))
+    forms = policy.pop("form-action", "")
+    if policy != POLICY or not forms.startswith("'self' ") or "*" in forms:
+        found.append(f"content security policy: {head.get('Content-Security-Policy')}")
+    if head.get("X-Content-Type-Options") != "nosniff":
+        found.append("no nosniff")
+    if head.get("Referrer-Policy") not in REFERRER:
+        found.append(f"referrer policy: {head.get('Referrer-Policy')}")
+    if ("max-age=31536000" in head.get("Strict-Transport-Security", "")) is not is_secure:
+        found.append(f"transport security: {head.get('Strict-Transport-Security')}")
+    if re.search(r"python|aiohttp|\d\.\d", head.get("Server", ""), re.IGNORECASE):
+        found.append(f"tells its make: {head['Server']}")
+    if not answer.url.path.startswith(KEPT) and answer.status != 304 and head.get("Cache-Control") != "no-store":
+        found.append(f"may be stored: {head.get('Cache-Control')}")
+    return found + [line for each in answer.cookies.values() for line in wrong_cookie(each, is_secure=is_secure)]
+
+
+def wrong_cookie(cookie: Morsel[str], *, is_secure: bool) -> list[str]:
+    """What a cookie lacks."""
+    kept = (bool(cookie["httponly"]), cookie["samesite"], cookie["path"], bool(cookie["secure"]), cookie["domain"])
+    if kept != (True, "Lax", "/", is_secure, "") or cookie.key.startswith("__Host-") is not is_secure:
+        return [f"cookie {cookie.key}: {kept}"]
+    return []
+
+
+@pytest.mark.parametrize("public_url", [PORTAL, SECURE])
+async def test_every_answer_to_a_stranger_has_its_headers(
+    gateway_alone: Any, somewhere: Any, record_property: Any, public_url: str
+) -> None:
+    client, found, asked = await gateway_alone(public_url=public_url), [], 0
+    doors = {(each.method, each.resource.canonical) for each in client.app.router.routes() if each.resource}
+    ways: list[tuple[str, str, dict[str, Any]]] = [(method, somewhere(path), {}) for method, path in sorted(doors)]
+    ways += [(method, somewhere(path), {}) for path in {path for _, path in doors} for method in ("PATCH", "OPTIONS")]
+    ways += REFUSED
+    for method, path, more in ways:
+        headers = {"Host": "portal.example", **more.get("headers", {})}
+        sent = {**more, "headers": headers, "allow_redirects": False}
+        async with client.request(method, path, **sent) as answer:
+            lines, asked = wrong(answer, is_secure=public_url == SECURE), asked + 1
+            found += [f"{method} {path} {answer.status}: {line}" for line in lines if not path.startswith("/health/")]
+    record_property("looked at", f"{asked} answers to a stranger, {public_url.partition(':')[0]}")
+    assert not found, "\n".join(found)
+
+
+REFUSED: list[tuple[str, str, dict[str, Any]]] = [
+    ("GET", "/nulle-part", {}),
+    ("GET", "/%00", {}),
+    ("GET", "/connexion", {"headers": {"Host": "another.example"}}),
+    ("POST", "/api/v1/sessions", {"data": b"{", "headers": {"Content-Type": "application/json"}}),
+    ("POST", "/api/v1/sessions", {"json": {"identifier": "a", "secret": "b"}}),
+    ("POST", "/connexion", {"data": b"x" * 3_000_000}),
+    ("POST", "/webhooks/payfip", {"data": b"x" * 20_000}),
+    ("POST", "/webhooks/nobody", {}),
+    ("GET", "/static/style.css", {"headers": {"If-None-Match": "*"}}),
+]
+"""404, another host, unreadable, away, too long: each by a way of its own."""
+
+
+@pytest.mark.parametrize("public_url", [PORTAL, SECURE])
+async def test_a_cookie_is_dropped_with_the_marks_it_was_given_with(gateway_alone: Any, public_url: str) -> None:
+    """A browser heeds nothing else for a name that begins with ``__Host-``: a session that is left stays left."""
+    client, is_secure = await gateway_alone(public_url=public_url), public_url == SECURE
+    request, response = make_mocked_request("GET", "/", app=client.app), web.Response()
+    rendering.keep_session(request, response, "a-session")
+    rendering.keep_device(request, response, "a-device")
+    rendering.keep_language(request, response, Language.EN, of_account=False)
+    given = [wrong_cookie(each, is_secure=is_secure) for each in response.cookies.values()]
+    for name in list(response.cookies):
+        rendering.forget_cookie(request, response, name)
+    dropped = [wrong_cookie(each, is_secure=is_secure) for each in response.cookies.values()]
+    assert given == dropped == [[], [], []]
+    assert {int(each["max-age"]) for each in response.cookies.values()} == {0}
