@@ -8,7 +8,7 @@ MEMBERS := contracts chassis documents gateway deploy/local deploy/bank-simulato
 LOCKS := deploy/requirements
 READY := .venv/.ready
 
-.PHONY: help run reset bench bench-growth test lint types house domain lock env clean composed restore-drill upgrade-drill sbom screenshots guide asyncapi openapi configuration alerts dashboards transitions access security dependencies load
+.PHONY: help run reset bench bench-growth chaos test lint types house domain lock env clean composed restore-drill upgrade-drill sbom screenshots guide asyncapi openapi configuration alerts dashboards transitions access security dependencies load
 
 help:  ## what can be done here
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -97,6 +97,9 @@ sbom: $(READY)  ## each program's bill of materials (CycloneDX), from its lock, 
 
 upgrade-drill: $(READY)  ## every replica of every program replaced, twice, while parents use the portal
 	@ROUNDS=4 $(BIN)/pytest tests/faults/test_upgrade.py -q
+
+chaos: $(READY)  ## thousands of parents while everything breaks, then what must hold (PARENTS=… MINUTES=… SEED=…)
+	@$(BIN)/python tests/chaos
 
 bench: $(READY)  ## every figure, each beside its floor, in one table; kept in build/figures
 	@$(BIN)/python tests/load/bench.py

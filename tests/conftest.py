@@ -19,12 +19,14 @@ ARGUMENTS += ["--disable-sync", "--no-first-run"]
 
 
 class Composed:
-    """The portal that docker-compose.yml brought up (`make composed`)."""
+    """The portal that docker-compose.yml brought up (`make composed`), on the ports that were chosen for it."""
 
-    gateway_url = "http://localhost:8080"
+    @property
+    def gateway_url(self) -> str:
+        return self.url("portal")
 
     def url(self, name: str) -> str:
-        return {"mail": "http://localhost:8025", "bank": "http://localhost:8090"}[name]
+        return f"http://localhost:{os.environ[f'{name.upper()}_PORT']}"
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

@@ -326,13 +326,18 @@ async def opened(url: str) -> AsyncIterator[AbstractChannel]:
         yield await connection.channel(publisher_confirms=True, on_return_raises=True)
 
 
-async def waiting(channel: AbstractChannel, queue: str) -> int:
-    """How many messages wait in a queue; ``LookupError`` when there is none of that name."""
+async def depth(channel: AbstractChannel, queue: str) -> tuple[int, int]:
+    """How many messages wait in a queue and how many listen to it; ``LookupError`` when there is none of that name."""
     try:
         found = await channel.declare_queue(queue, passive=True)
     except ChannelNotFoundEntity as error:
         raise LookupError(f"no queue {queue}") from error
-    return found.declaration_result.message_count or 0
+    return found.declaration_result.message_count or 0, found.declaration_result.consumer_count or 0
+
+
+async def waiting(channel: AbstractChannel, queue: str) -> int:
+    """How many messages wait in a queue; raises as ``depth``."""
+    return (await depth(channel, queue))[0]
 
 
 async def take(channel: AbstractChannel, queue: str, limit: int) -> list[Delivery]:

@@ -18,16 +18,19 @@ from chassis import logs, outbox, parking, tracing
 from chassis.broker import AWAY as BROKER_AWAY
 from chassis.broker import QueueWish, declare
 from chassis.database import AWAY as DATABASE_AWAY
+from chassis.doctor import doctor
 from chassis.draining import DRAIN
 from chassis.inbox import Listeners
 from chassis.metrics import use_metrics
-from chassis.migrations import migrate, pending
+from chassis.migrations import MigrationError, migrate, pending
 from chassis.settings import EdgeSettings, ServiceSettings, load
-from chassis.vitals import OUTBOX, Figure, Vital, doctor
+from chassis.vitals import OUTBOX, Figure, Vital
 
 OwnCommand = Callable[[Any, list[str]], Coroutine[Any, Any, int]]
 
-START_WAIT_SECONDS = 60
+START_WAIT_SECONDS = 120
+UNUSED = "unused"
+"""The word after ``migrate`` when the service is stopped: then a migration takes the time that it takes."""
 CONNECTIONS_WAITING_MAX = 4_096
 """How many connections may wait to be taken on; the kernel's own limit may be lower."""
 
@@ -63,14 +66,14 @@ def main(service: Service, arguments: list[str] | None = None) -> None:
     given = sys.argv[1:] if arguments is None else arguments
     command, rest = (given[0], given[1:]) if given else ("serve", [])
     settings = load(service.settings)
-    logs.configure(service.name, settings.log_level)
+    logs.configure(service.name, "CRITICAL" if command == "doctor" else settings.log_level)  # whose page is one screen
     if command == "serve" and not rest:
         _serve(service, settings)
         return
-    known: dict[str, OwnCommand] = {"migrate": lambda s, _rest: _migrate(service, s), **service.commands}
+    known: dict[str, OwnCommand] = {"doctor": lambda s, words: examine(service, s, words), **service.commands}
     if isinstance(settings, ServiceSettings):
+        known["migrate"] = lambda s, words: _migrate(service, s, words)
         known["parked"] = lambda s, words: parking.run(s.amqp_url, service.listeners, words)
-        known["doctor"] = lambda s, _words: _doctor(service, s)
         known["say-again"] = lambda s, words: outbox.say_again(s.database_url, words)
     if command not in known:
         sys.stderr.write(f"{service.name}: no command {command!r}; there are serve, {', '.join(sorted(known))}\n")
@@ -78,22 +81,36 @@ def main(service: Service, arguments: list[str] | None = None) -> None:
     raise SystemExit(uvloop.run(known[command](settings, rest)))
 
 
-async def set_up(service: Service, settings: ServiceSettings) -> None:
-    """Bring the database to the newest migration and declare the queues; twice does nothing more."""
+async def set_up(service: Service, settings: ServiceSettings, *, is_used: bool = True) -> None:
+    """Bring the database to the newest migration and declare the queues; twice does nothing more.
+
+    While the service runs on the database, it ``is_used``: nobody is kept out for long.
+    """
     assert service.migrations is not None, f"{service.name} has no database"
-    await migrate(settings.database_url, service.migrations)
+    await migrate(settings.database_url, service.migrations, is_used=is_used)
     if service.prepare:
         await service.prepare(settings)
     await declare(settings.amqp_url, service.queues, settings.retry_delays_seconds)
 
 
-async def _doctor(service: Service, settings: ServiceSettings) -> int:
-    assert service.migrations is not None, f"{service.name} has no database"
-    return await doctor(service.name, settings, service.migrations, service.queues, (OUTBOX, *service.vitals))
+async def examine(service: Service, settings: EdgeSettings, words: list[str]) -> int:
+    """The command ``doctor``."""
+    queues = [queue.name for queue in service.queues]
+    if service.migrations is None or not isinstance(settings, ServiceSettings):
+        return await doctor(service.name, settings, words, queues=queues)
+    database, vitals = (settings.database_url, service.migrations), (OUTBOX, *service.vitals)
+    return await doctor(service.name, settings, words, database=database, queues=queues, vitals=vitals)
 
 
-async def _migrate(service: Service, settings: ServiceSettings) -> int:
-    await _patiently(lambda: set_up(service, settings), "database or broker away, waiting")
+async def _migrate(service: Service, settings: ServiceSettings, words: list[str]) -> int:
+    if words not in ([], [UNUSED]):
+        sys.stderr.write(f"usage: migrate [{UNUSED}]\n")
+        return 2
+    try:
+        await _patiently(lambda: set_up(service, settings, is_used=not words), "database or broker away, waiting")
+    except MigrationError as error:
+        log.error("set-up failed, nothing of the migration is done", error=str(error))  # noqa: TRY400 - told in full
+        return 1
     log.info("set-up done")
     return 0
 

@@ -35,6 +35,11 @@ BUSY = (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError, asyncpg.Qu
 
 RETRY_AFTER_SECONDS = 2
 
+
+class TablesChanged(Unavailable):
+    """A migration changed what a prepared statement reads. Nothing of its transaction is done; the next one is well."""
+
+
 log = structlog.get_logger()
 
 
@@ -43,6 +48,20 @@ async def _leave_as_is(_connection: object) -> None:
 
     asyncpg still rolls back what was left open.
     """
+
+
+def _is_lost(connection: "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]", error: Exception) -> bool:
+    """Whether nothing more can be said over the connection; it is ended if it was still thought to be open.
+
+    A statement that got no answer in time, or was given up half-way, leaves a session that nobody may use again; a
+    connection that broke was already taken back by the pool, which then refuses even to say that it is closed.
+    """
+    try:
+        if isinstance(error, TimeoutError | asyncpg.InternalClientError):
+            connection.terminate()
+        return bool(connection.is_closed())
+    except asyncpg.InterfaceError:
+        return True
 
 
 async def _prepare(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
@@ -54,15 +73,22 @@ class Database:
     """The service's own database. ``transaction`` is the way in; reads use it as well.
 
     With ``plans_once`` PostgreSQL plans each statement once a connection, not anew for each value.
+    ``answer_seconds`` is longer than the server lets a statement run: past it nobody is at the other end.
     """
 
     def __init__(
-        self, url: str, *, connections_max: int, acquire_seconds: float = 10, plans_once: bool = False
+        self,
+        url: str,
+        *,
+        connections_max: int,
+        acquire_seconds: float = 10,
+        answer_seconds: float = 20,
+        plans_once: bool = False,
     ) -> None:
         self._url = url
         self._plans = "force_generic_plan" if plans_once else "auto"
         self._connections_max = connections_max
-        self._acquire_seconds = acquire_seconds
+        self._acquire_seconds, self._answer_seconds = acquire_seconds, answer_seconds
         self._pool: asyncpg.Pool[asyncpg.Record] | None = None
         self._wakeups: dict[str, set[asyncio.Event]] = defaultdict(set)
         self._listening: asyncio.Task[None] | None = None
@@ -74,7 +100,7 @@ class Database:
             min_size=0,
             max_size=self._connections_max,
             timeout=5,
-            command_timeout=20,
+            command_timeout=self._answer_seconds,
             max_inactive_connection_lifetime=120,
             init=_prepare,
             reset=_leave_as_is,
@@ -101,8 +127,20 @@ class Database:
     @contextlib.asynccontextmanager
     async def transaction(self) -> AsyncIterator[Transaction]:
         """A connection inside a transaction; ``Unavailable`` when the server is away or too busy."""
-        async with self.reading() as connection, connection.transaction():
-            yield connection
+        async with self.reading() as connection:
+            running = connection.transaction()
+            await running.start()
+            try:
+                yield connection
+            except asyncio.CancelledError:
+                # Who may wait no longer does not wait for a rollback either: without its client the server makes it.
+                with contextlib.suppress(asyncpg.InterfaceError):
+                    connection.terminate()
+                raise
+            except BaseException:
+                await running.rollback()
+                raise
+            await running.commit()
 
     @contextlib.asynccontextmanager
     async def reading(self) -> AsyncIterator[Transaction]:
@@ -115,14 +153,17 @@ class Database:
             raise Unavailable("the database is away or busy", retry_after_seconds=RETRY_AFTER_SECONDS) from error
         try:
             yield connection
+        except asyncpg.InvalidCachedStatementError as error:
+            raise TablesChanged("the tables have just changed", retry_after_seconds=RETRY_AFTER_SECONDS) from error
         except BUSY as error:
             raise Unavailable("the database is busy", retry_after_seconds=RETRY_AFTER_SECONDS) from error
-        except AWAY as error:
-            if connection.is_closed():
-                raise Unavailable("the database went away", retry_after_seconds=RETRY_AFTER_SECONDS) from error
-            raise
+        except (*AWAY, asyncpg.InternalClientError) as error:
+            if not _is_lost(connection, error):
+                raise
+            raise Unavailable("the database went away", retry_after_seconds=RETRY_AFTER_SECONDS) from error
         finally:
-            await self._pool.release(connection, timeout=5)
+            with contextlib.suppress(*AWAY, asyncpg.InternalClientError):  # asyncpg has ended it then
+                await self._pool.release(connection, timeout=5)
 
     def connections(self) -> dict[str, int]:
         """How many connections work, how many wait for work, and how many more may be opened."""

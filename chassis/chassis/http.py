@@ -16,6 +16,7 @@ from aiohttp.typedefs import Handler
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from chassis import health, tracing
+from chassis.database import TablesChanged
 from chassis.draining import DRAIN, Drain
 from chassis.logs import bind_correlation_id
 from chassis.metrics import observe, route_of
@@ -30,6 +31,8 @@ REQUEST_ID_HEADER = "X-Request-ID"
 REQUEST_ID = web.RequestKey("request_id", str)
 
 ERRORS_MAX = 50
+ATTEMPTS_MAX = 3
+"""How often a request may meet tables as they change: a new version brings a few migrations in a row."""
 NUL = "\0"
 
 _SAFE_ID = re.compile(r"^[A-Za-z0-9._-]{8,64}$")
@@ -96,7 +99,7 @@ def application(
     """
     app = web.Application(
         client_max_size=settings.body_bytes_max,
-        middlewares=[_request_context(is_edge=is_edge), _failures(render), _limits(settings)],
+        middlewares=[_request_context(is_edge=is_edge), _failures(render), _limits(settings), _again],
     )
     app[health.NAME] = name
     app[health.CHECKS] = {}
@@ -221,6 +224,17 @@ def _limits(settings: EdgeSettings) -> Callable[..., Awaitable[web.StreamRespons
             in_flight -= 1
 
     return middleware
+
+
+@web.middleware
+async def _again(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Do what met changing tables once more: its transaction left nothing behind, and who asked need not know."""
+    for _ in range(ATTEMPTS_MAX - 1):
+        try:
+            return await handler(request)
+        except TablesChanged:
+            log.info("tables changed under a request, doing it again", path=_shown(request))
+    return await handler(request)
 
 
 def problem_of(refusal: failures.Refusal) -> Problem:

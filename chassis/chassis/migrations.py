@@ -1,8 +1,13 @@
 """Numbered SQL files, applied once each, in order, under an advisory lock; forward only.
 
 A file that changed after it was applied is an error: write a new one.
+
+Programs use the tables meanwhile. Whoever changes a table waits for all who use it, and all who come later wait behind
+that. So a file gets less time, for the wait and for its work, than a statement of a program waits; what it did is
+undone then, the programs have their turn, and it is tried again while the tables are in use.
 """
 
+import asyncio
 import hashlib
 import re
 from dataclasses import dataclass
@@ -14,6 +19,23 @@ import structlog
 OWN_SQL = Path(__file__).parent / "sql"
 LOCK = 7_267_305_100  # any number, the same for every migration run on a database
 NAME = re.compile(r"^\d{4}_[a-z0-9_]+\.sql$")
+LOCK_WAIT_SECONDS = 1.5
+LOCKED_SECONDS = 4.0
+"""How long a file may keep others out, its waits included: less than the five that a program's statement waits for a
+lock, see ``chassis.database``."""
+SLOW_MAX = 2
+"""How often a file may take longer: once it may have waited for several tables in a row."""
+TURN_SECONDS = 1.0
+"""What programs get between two attempts."""
+PATIENCE_SECONDS = 600.0
+"""For how long one file is tried: a backup that is under way may take a while."""
+USERS = """
+SELECT coalesce(nullif(application_name, ''), 'a session') AS application, pid, coalesce(state, 'hidden') AS state,
+    extract(epoch FROM now() - xact_start)::int AS seconds
+FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() AND xact_start IS NOT NULL
+ORDER BY xact_start LIMIT 3
+"""
+"""The transactions that have been open longest: a table that is in use is in use by one of them."""
 
 log = structlog.get_logger()
 
@@ -47,8 +69,14 @@ def read(folder: Path) -> list[Migration]:
     return found
 
 
-async def migrate(database_url: str, folder: Path) -> list[str]:
-    """Apply what is missing and return the names; several at once wait for each other."""
+async def migrate(
+    database_url: str, folder: Path, *, is_used: bool = True, patience_seconds: float = PATIENCE_SECONDS
+) -> list[str]:
+    """Apply what is missing and return the names; several at once wait for each other.
+
+    A database that was never set up, or that is not used, gives each file all the time it takes.
+    ``MigrationError`` when a table was not free for all of the patience, or a file takes longer than programs can wait.
+    """
     connection = await asyncpg.connect(database_url, timeout=10)
     try:
         await connection.execute("SELECT pg_advisory_lock($1)", LOCK)
@@ -57,16 +85,55 @@ async def migrate(database_url: str, folder: Path) -> list[str]:
             "(name text PRIMARY KEY, checksum text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())"
         )
         missing = await _missing(connection, read(folder))
+        is_used &= bool(await connection.fetchval("SELECT count(*) FROM schema_migration"))
         for migration in missing:
-            async with connection.transaction():
-                await connection.execute(migration.sql)
-                await connection.execute(
-                    "INSERT INTO schema_migration (name, checksum) VALUES ($1, $2)", migration.name, migration.checksum
-                )
-            log.info("migration applied", name=migration.name)
+            began = asyncio.get_running_loop().time()
+            if is_used:
+                await _beside_programs(connection, migration, patience_seconds)
+            else:
+                await _apply(connection, migration)
+            seconds = asyncio.get_running_loop().time() - began
+            log.info("migration applied", name=migration.name, seconds=round(seconds, 2))
         return [migration.name for migration in missing]
     finally:
         await connection.close()
+
+
+async def _beside_programs(
+    connection: "asyncpg.Connection[asyncpg.Record]", migration: Migration, patience_seconds: float
+) -> None:
+    """Apply one file as soon as the tables that it changes are free, keeping nobody out for long."""
+    give_up = asyncio.get_running_loop().time() + patience_seconds
+    await connection.execute("SELECT set_config('lock_timeout', $1, false)", f"{LOCK_WAIT_SECONDS}s")
+    slow = 0
+    while True:
+        try:
+            await _apply(connection, migration, seconds=LOCKED_SECONDS)
+            return
+        except TimeoutError:
+            slow += 1
+            if slow == SLOW_MAX:
+                raise MigrationError(
+                    f"{migration.name} keeps others out for longer than {LOCKED_SECONDS:g} s: do its slow part "
+                    "beforehand, or stop this service and run `migrate unused`"
+                ) from None
+        except (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError):
+            users = await connection.fetch(USERS)
+            told = [f"{row['application']} {row['pid']}, {row['state']} for {row['seconds']} s" for row in users]
+            if asyncio.get_running_loop().time() > give_up:
+                raise MigrationError(f"{migration.name}: a table is in use all the time, by one of {told}") from None
+            log.warning("migration waits for a table that is in use", name=migration.name, oldest=told)
+            await asyncio.sleep(TURN_SECONDS)
+
+
+async def _apply(
+    connection: "asyncpg.Connection[asyncpg.Record]", migration: Migration, seconds: float | None = None
+) -> None:
+    async with connection.transaction():
+        await connection.execute(migration.sql, timeout=seconds)
+        await connection.execute(
+            "INSERT INTO schema_migration (name, checksum) VALUES ($1, $2)", migration.name, migration.checksum
+        )
 
 
 async def pending(database_url: str, folder: Path) -> list[str]:

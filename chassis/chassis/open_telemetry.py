@@ -12,6 +12,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.sdk.trace.sampling import ParentBasedTraceIdRatio
 from opentelemetry.trace import Link, SpanKind, Status, StatusCode
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+from opentelemetry.util.re import parse_env_headers
 
 from chassis.tracing import HEADER, Facts, Kind, Span
 from contracts.failures import Refusal, Unavailable
@@ -21,10 +22,17 @@ W3C = TraceContextTextMapPropagator()
 
 
 class OpenTelemetry:
-    """Spans to a collector by OTLP over HTTP, in batches, from a thread of their own."""
+    """Spans to a collector by OTLP over HTTP, in batches, from a thread of their own.
 
-    def __init__(self, service: str, endpoint: str, *, share: float) -> None:
-        exporter = OTLPSpanExporter(endpoint=f"{endpoint.rstrip('/')}/v1/traces", timeout=EXPORT_SECONDS)
+    ``headers`` are written as ``name=value,name=value``, values as in a URL.
+    """
+
+    def __init__(self, service: str, endpoint: str, *, headers: str, share: float) -> None:
+        exporter = OTLPSpanExporter(
+            endpoint=f"{endpoint.rstrip('/')}/v1/traces",
+            headers=parse_env_headers(headers, liberal=True),
+            timeout=EXPORT_SECONDS,
+        )
         self._provider = TracerProvider(
             sampler=ParentBasedTraceIdRatio(share),
             resource=Resource.create({"service.name": service, "service.namespace": "preau"}),

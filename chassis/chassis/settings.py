@@ -21,10 +21,14 @@ class EdgeSettings(BaseSettings):
     ``METRICS_PORT`` is where Prometheus reads ``/metrics``; without it there is none. Asked to end (SIGTERM), a program
     is not ready any more, serves ``DRAIN_SECONDS`` longer, for whatever stands before several replicas to turn to the
     others, and gives what is then in flight ``SHUTDOWN_SECONDS``.
-    ``OTEL_EXPORTER_OTLP_ENDPOINT`` is where traces go, ``OTEL_TRACES_SAMPLER_ARG`` which share of them is kept.
+    ``OTEL_EXPORTER_OTLP_ENDPOINT`` is where traces go, ``OTEL_TRACES_SAMPLER_ARG`` which share of them is kept, and
+    ``OTEL_EXPORTER_OTLP_HEADERS`` what the collector wants to be told besides, such as ``authorization=Bearer%20…``:
+    a secret, names and values by commas, signs that are special in a URL as there.
     """
 
-    model_config = SettingsConfigDict(extra="ignore", frozen=True, secrets_dir=SECRETS_FOLDERS or None)
+    model_config = SettingsConfigDict(
+        extra="ignore", frozen=True, secrets_dir=SECRETS_FOLDERS or None, env_ignore_empty=True
+    )
 
     amqp_url: str = Field(pattern=r"^amqps?://", repr=False)
     auth_url: str = Field(pattern=r"^https?://")
@@ -38,6 +42,9 @@ class EdgeSettings(BaseSettings):
     shutdown_seconds: float = Field(default=10, gt=0)
     drain_seconds: float = Field(default=0, ge=0, le=20)
     otel_exporter_otlp_endpoint: str | None = Field(default=None, pattern=r"^https?://")
+    otel_exporter_otlp_headers: str | None = Field(
+        default=None, pattern=r"^[A-Za-z0-9-]+=[^,\s]+(,[A-Za-z0-9-]+=[^,\s]+)*$", repr=False
+    )
     otel_traces_sampler_arg: float = Field(default=1, ge=0, le=1)
 
 

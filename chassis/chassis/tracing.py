@@ -86,7 +86,10 @@ def configure(service: str, settings: EdgeSettings) -> None:
         from chassis.open_telemetry import OpenTelemetry  # noqa: PLC0415 - some hundred modules for who wants traces
 
         _on.traces = OpenTelemetry(
-            service, settings.otel_exporter_otlp_endpoint, share=settings.otel_traces_sampler_arg
+            service,
+            settings.otel_exporter_otlp_endpoint,
+            headers=settings.otel_exporter_otlp_headers or "",
+            share=settings.otel_traces_sampler_arg,
         )
 
 

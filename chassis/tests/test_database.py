@@ -1,4 +1,4 @@
-"""What waits too long for another is told to come again, and has changed nothing."""
+"""What waits too long, or loses the server in the middle, is told to come again, and has changed nothing."""
 
 import asyncio
 
@@ -6,6 +6,10 @@ import pytest
 
 from chassis.database import Database
 from contracts.failures import Unavailable
+from local_stack.wires import Wire, wired
+
+LONGEST_SECONDS = 10
+"""Half of what a statement without an answer is waited for."""
 
 
 async def test_who_waits_too_long_for_a_lock_is_told_to_come_again(empty_database_url: str) -> None:
@@ -35,3 +39,55 @@ async def test_nobody_waits_for_ever_for_a_connection(empty_database_url: str) -
             await database.check()
     await database.check()
     await database.stop()
+
+
+@pytest.mark.parametrize("statement", ["SELECT pg_sleep(10)", "SELECT 1"])
+async def test_a_connection_that_breaks_in_a_transaction_is_told_as_such(
+    empty_database_url: str, statement: str
+) -> None:
+    async with wired(empty_database_url) as wire:
+        database = Database(wire.url, connections_max=2)
+        await database.start()
+        with pytest.raises(Unavailable):
+            async with database.transaction() as tx:
+                await tx.execute("CREATE TABLE place (taken boolean)")
+                asyncio.get_running_loop().call_later(0.2, wire.reset)
+                await tx.execute(statement)
+                await asyncio.sleep(0.5)
+        async with database.transaction() as tx:
+            assert await tx.fetchval("SELECT to_regclass('place')") is None
+        await database.stop()
+
+
+async def _falls_silent(wire: Wire, database: Database) -> None:
+    """A transaction whose connection is half open from its second statement on."""
+    async with database.transaction() as tx:
+        await tx.execute("SELECT 1")
+        wire.silence()
+        await tx.execute("SELECT 2")
+
+
+async def test_a_server_that_never_answers_is_told_to_be_away_and_its_connection_is_not_used_again(
+    empty_database_url: str,
+) -> None:
+    async with wired(empty_database_url) as wire:
+        database = Database(wire.url, connections_max=2, answer_seconds=0.3)
+        await database.start()
+        with pytest.raises(Unavailable):
+            await _falls_silent(wire, database)
+        await database.check()
+        assert database.connections()["working"] == 0
+        await database.stop()
+
+
+async def test_who_may_wait_no_longer_for_a_silent_server_goes(empty_database_url: str) -> None:
+    async with wired(empty_database_url) as wire:
+        database = Database(wire.url, connections_max=2)
+        await database.start()
+        async with asyncio.timeout(LONGEST_SECONDS):
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.3):
+                    await _falls_silent(wire, database)
+        await database.check()
+        assert database.connections()["working"] == 0
+        await database.stop()

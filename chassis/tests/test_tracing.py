@@ -10,6 +10,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Status
+from pydantic import ValidationError
 
 from chassis import tracing
 from chassis.settings import EdgeSettings
@@ -25,10 +26,12 @@ def settings(**more: Any) -> EdgeSettings:
 
 @pytest.fixture
 async def spans() -> AsyncIterator[list[Any]]:
-    """What a collector has got, once ``tracing.stop`` has sent all of it."""
+    """What a collector has got from who may send it some, once ``tracing.stop`` has sent all of it."""
     taken: list[Any] = []
 
     async def take(request: web.Request) -> web.Response:
+        assert request.headers["Authorization"] == "Bearer a,b"
+        assert request.headers["X-Town"] == "saint-aubin"
         told = ExportTraceServiceRequest.FromString(await request.read())
         taken.extend(span for each in told.resource_spans for scope in each.scope_spans for span in scope.spans)
         return web.Response(content_type="application/x-protobuf")
@@ -36,9 +39,18 @@ async def spans() -> AsyncIterator[list[Any]]:
     app = web.Application()
     app.router.add_post("/v1/traces", take)
     async with TestServer(app) as server:
-        tracing.configure("test", settings(otel_exporter_otlp_endpoint=str(server.make_url("")).rstrip("/")))
+        there = {"otel_exporter_otlp_endpoint": str(server.make_url("")).rstrip("/")}
+        there["otel_exporter_otlp_headers"] = "authorization=Bearer%20a%2Cb,x-town=saint-aubin"
+        tracing.configure("test", settings(**there))
         yield taken
         await tracing.stop()
+
+
+@pytest.mark.parametrize("wrong", ["Bearer abc", "authorization=Bearer abc", "authorization=a,,b=c", "=a"])
+def test_headers_that_cannot_be_sent_are_refused_at_the_start_and_shown_nowhere(wrong: str) -> None:
+    with pytest.raises(ValidationError, match="otel_exporter_otlp_headers"):
+        settings(otel_exporter_otlp_headers=wrong)
+    assert "secret" not in repr(settings(otel_exporter_otlp_headers="authorization=secret"))
 
 
 def test_without_a_collector_there_is_no_span_no_header_and_nothing_to_keep() -> None:

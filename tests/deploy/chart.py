@@ -36,17 +36,18 @@ TOWN = read("deploy/helm/town.example.yaml")
 WITH_SERVERS = laid_over(TOWN, read("deploy/helm/servers.example.yaml"))
 
 
-def rendered(values: dict[str, Any], *, is_install: bool = False) -> list[Manifest]:
+def rendered(values: dict[str, Any], *, release: str = RELEASE, is_install: bool = False) -> list[Manifest]:
     """What Helm would send to the cluster, its values checked before as `helm install` does."""
-    return [each for text in _texts(json.dumps(values), is_install) for each in yaml.safe_load_all(text) if each]
+    texts = _texts(json.dumps(values), release, is_install)
+    return [each for text in texts for each in yaml.safe_load_all(text) if each]
 
 
 @cache
-def _texts(written: str, is_install: bool) -> list[str]:
+def _texts(written: str, release: str, is_install: bool) -> list[str]:
     values = json.loads(written)
     with helm_python.Chart.load(CHART) as chart:
         chart.validate_schema(values)
-        texts = chart.render(values, name=RELEASE, namespace=RELEASE, is_install=is_install, is_upgrade=not is_install)
+        texts = chart.render(values, name=release, namespace=release, is_install=is_install, is_upgrade=not is_install)
     return list(texts.values())
 
 

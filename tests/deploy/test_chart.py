@@ -53,6 +53,24 @@ def test_the_schema_of_the_values_is_not_stale() -> None:
     assert text == SETTINGS["written"](text), "run `make configuration`"
 
 
+def test_every_value_is_known_to_the_schema_and_each_of_its_parts_says_what_it_is() -> None:
+    schema = json.loads((CHART / "values.schema.json").read_text(encoding="utf-8"))
+    values = read("deploy/helm/preau/values.yaml")
+    assert values.keys() == schema["properties"].keys() - {"global"}  # which Helm gives to charts of charts
+    assert [name for name in values if "description" not in schema["properties"][name]] == []
+
+
+def test_two_towns_live_in_one_cluster_and_touch_each_other_nowhere() -> None:
+    ours, theirs = (
+        {(each["kind"], each["metadata"]["name"]) for each in rendered(WITH_SERVERS, release=release)}
+        for release in (RELEASE, "saint-ouen")
+    )
+    assert not ours & theirs
+    assert all("namespace" not in each["metadata"] for each in rendered(WITH_SERVERS))
+    of_the_cluster = {"Namespace", "ClusterRole", "ClusterRoleBinding", "CustomResourceDefinition", "PersistentVolume"}
+    assert not {kind for kind, _ in ours} & of_the_cluster
+
+
 @BOTH
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_a_program_starts_with_what_its_pod_is_given(
@@ -89,7 +107,8 @@ def test_compose_and_chart_give_a_program_the_same_settings(program: str) -> Non
     composed = read("docker-compose.yml")["services"][program]["environment"]
     composed |= read("deploy/compose/production.yml")["services"][program]["environment"]
     by_the_image, for_replicas = {"HTTP_HOST", "HTTP_PORT"}, {"DRAIN_SECONDS"}
-    given = environment(of_kind(rendered(TOWN), "Deployment")[program]).keys()
+    traced = laid_over(TOWN, {"settings": {"every": {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector:4318"}}})
+    given = environment(of_kind(rendered(traced), "Deployment")[program]).keys()
     assert given == composed.keys() | by_the_image | for_replicas
 
 

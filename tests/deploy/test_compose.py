@@ -1,5 +1,6 @@
 """docker-compose.yml and the Dockerfile, read: who waits for whom, and what an image may hold."""
 
+import asyncio
 import importlib.util
 import json
 import re
@@ -7,10 +8,14 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import yaml
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 
+from local_stack.ports import claim_any
 from payment_gateway.settings import LyraAccount, PayboxAccount, StripeAccount
 
 ROOT = Path(__file__).parents[2]
@@ -24,24 +29,24 @@ def compose() -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("name", [*SERVICES, "gateway"])
-def test_every_program_waits_for_every_set_up_and_has_a_health_check(compose: dict[str, Any], name: str) -> None:
+def test_every_program_waits_for_every_set_up(compose: dict[str, Any], name: str) -> None:
     program = compose["services"][name]
     assert program["depends_on"] == {
         f"set-up-{service}": {"condition": "service_completed_successfully"} for service in SERVICES
     }
-    assert "/health/ready" in program["healthcheck"]["test"][-1]
+    assert "healthcheck" not in program  # the image's own
     assert program["read_only"] is True
     assert program["cap_drop"] == ["ALL"]
 
 
 @pytest.mark.parametrize("name", SERVICES)
-def test_a_set_up_waits_for_the_servers_and_runs_once(compose: dict[str, Any], name: str) -> None:
+def test_a_set_up_has_its_secrets_and_runs_once(compose: dict[str, Any], name: str) -> None:
     once = compose["services"][f"set-up-{name}"]
     assert once["command"] == ["migrate"]
     assert once["restart"] == "no"
     assert "secrets-set-up:/run/set-up:ro" in once["volumes"]
     assert "secrets-set-up:/run/set-up:ro" not in compose["services"][name]["volumes"]
-    assert once["depends_on"] == {each: {"condition": "service_healthy"} for each in ("postgresql", "rabbitmq")}
+    assert once["depends_on"] == {"secrets": {"condition": "service_completed_successfully"}}
     assert once["image"] == compose["services"][name]["image"]
 
 
@@ -64,7 +69,10 @@ def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> set[tuple[str, str]
     monkeypatch.setattr(script, "ROOT", tmp_path)
     monkeypatch.setattr(script, "GIVEN", ROOT / "deploy/compose/none")
     monkeypatch.setattr(script.os, "chown", lambda *_owner: None)
-    script.main()
+    monkeypatch.setenv("POSTGRESQL", "db.example:5432")
+    monkeypatch.setenv("RABBITMQ", "broker.example:5672")
+    monkeypatch.setenv("BANK_PAGES", "http://localhost:8090")
+    script.main([])
     return {(each.parent.name, each.name) for each in tmp_path.glob("*/*")}
 
 
@@ -76,6 +84,26 @@ def test_a_program_is_given_every_setting_that_has_no_default(
     given = {setting.lower() for setting in compose["services"][name]["environment"]}
     given |= {secret for program, secret in made if program == name} | {"http_port"}  # the image says the port
     assert {setting for setting, field in fields.items() if field.is_required()} <= given
+
+
+def test_a_server_of_the_towns_own_is_told_of_the_accounts_with_which_the_programs_come(
+    tmp_path: Path, made: set[tuple[str, str]], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    script = the_script()
+    monkeypatch.setattr(script, "ROOT", tmp_path)
+    script.main(["show", "postgresql/databases.sql"])
+    told = capsys.readouterr().out
+    script.main(["show", "rabbitmq/definitions.json"])
+    accounts = {each["name"] for each in json.loads(capsys.readouterr().out)["users"]}
+    for service in SERVICES:
+        url = urlsplit((tmp_path / service / "database_url").read_text(encoding="utf-8"))
+        assert url.netloc.endswith("@db.example:5432")
+        assert f"CREATE ROLE {url.username} LOGIN PASSWORD '{url.password}';" in told
+        assert f"CREATE DATABASE {url.path[1:]} OWNER {url.username};" in told
+    for program in (*SERVICES, "gateway", "set-up"):
+        url = urlsplit((tmp_path / program / "amqp_url").read_text(encoding="utf-8"))
+        assert url.netloc.endswith("@broker.example:5672")
+        assert url.username in accounts
 
 
 def test_the_dockerfile_has_no_known_bad_habit() -> None:
@@ -145,12 +173,37 @@ def test_each_account_made_for_the_demo_has_settings_that_are_taken_and_a_bank_t
     assert "secrets-bank:/run/secrets:ro" in compose["services"]["bank"]["volumes"]
 
 
-def test_a_towns_own_portal_has_nothing_of_the_demo_and_every_setting_it_names() -> None:
+def variables(name: str) -> dict[str, str]:
+    """A file of ``NAME=value`` lines."""
+    lines = (ROOT / name).read_text(encoding="utf-8").splitlines()
+    return dict(line.split("=", 1) for line in lines if "=" in line and not line.startswith("#"))
+
+
+def profiles(services: dict[str, Any]) -> set[str]:
+    return {profile for each in services.values() for profile in each.get("profiles", ())}
+
+
+def test_whoever_says_nothing_gets_the_whole_system_and_a_town_what_it_has_not_itself(compose: dict[str, Any]) -> None:
+    everything, towns = variables(".env"), variables("deploy/compose/town.env.example")
+    above = yaml.safe_load((ROOT / "deploy/compose/production.yml").read_text(encoding="utf-8"))["services"]
+    assert everything.keys() == {"COMPOSE_PROFILES"}
+    assert set(everything["COMPOSE_PROFILES"].split(",")) == profiles(compose["services"])
+    assert set(towns["COMPOSE_PROFILES"].split(",")) == profiles({**compose["services"], **above}) - {"demo"}
+    of_demo = {name for name, each in compose["services"].items() if each.get("profiles") == ["demo"]}
+    assert of_demo == {"bank", "mail", "staff", "demo"}
+
+
+def test_what_is_always_there_needs_nothing_of_a_profile(compose: dict[str, Any]) -> None:
+    programs = compose["services"]
+    in_profiles = {name for name, each in programs.items() if "profiles" in each}
+    for name in programs.keys() - in_profiles:
+        assert not needed(programs, name) & in_profiles, f"{name} could not start without a profile"
+
+
+def test_a_towns_own_portal_names_no_setting_that_is_none_and_its_example_all() -> None:
     text = (ROOT / "deploy/compose/production.yml").read_text(encoding="utf-8")
     services = yaml.safe_load(text)["services"]
-    assert all(services[name] == {"profiles": ["demo"]} for name in ("bank", "mail", "staff", "demo"))
-    example = (ROOT / "deploy/compose/town.env.example").read_text(encoding="utf-8")
-    given = {line.partition("=")[0] for line in example.splitlines() if "=" in line and not line.startswith("#")}
+    given = variables("deploy/compose/town.env.example").keys() - {"COMPOSE_PROFILES", "POSTGRESQL", "RABBITMQ"}
     assert set(re.findall(r"\$\{(\w+)", text.partition("x-town")[2])) == given
     for name in (*SERVICES, "gateway"):
         fields = importlib.import_module(f"{name.replace('-', '_')}.settings").Settings.model_fields
@@ -165,8 +218,9 @@ def test_a_towns_secret_goes_to_its_program_and_to_no_name_that_is_none(
     monkeypatch.setattr(script, "ROOT", tmp_path / "secrets")
     monkeypatch.setattr(script, "GIVEN", tmp_path / "given")
     monkeypatch.setattr(script.os, "chown", lambda *_owner: None)
-    for folder in ("secrets/notifier", "given/notifier", "given/notify"):
+    for folder in ("secrets/notifier", "given/notifier", "given/notify", "given/proxy"):
         (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / "given/proxy/town.key").write_text("read by the proxy itself\n")
     (tmp_path / "given/notifier/smtp_password").write_text("first\n")
     script.take_given()
     (tmp_path / "given/notifier/smtp_password").write_text("second\n")
@@ -175,3 +229,21 @@ def test_a_towns_secret_goes_to_its_program_and_to_no_name_that_is_none(
     (tmp_path / "given/notify/smtp_password").write_text("lost\n")
     with pytest.raises(SystemExit, match="no program is called notify"):
         script.take_given()
+
+
+@pytest.mark.parametrize(("status", "is_well"), [(200, True), (503, False), (None, False)])
+async def test_the_images_health_check_tells_a_program_that_is_ready(status: int | None, is_well: bool) -> None:
+    text = (ROOT / "deploy/Dockerfile").read_text(encoding="utf-8")
+    (words,) = re.findall(r"^    CMD (\[.*\])$", text, re.MULTILINE)
+    command, *arguments = json.loads(words)
+    assert command == "python"
+
+    async def ready(_request: web.Request) -> web.Response:
+        return web.Response(status=status or 0)
+
+    app = web.Application()
+    app.router.add_get("/health/ready", ready)
+    async with TestServer(app) as server:
+        port = server.port if status else claim_any()
+        process = await asyncio.create_subprocess_exec(sys.executable, *arguments, env={"HTTP_PORT": str(port)})
+        assert (await process.wait() == 0) is is_well

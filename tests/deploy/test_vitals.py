@@ -1,6 +1,7 @@
 """The vitals on real databases and a real broker: the doctor's page, the figures, rules that are not stale."""
 
 import importlib
+import re
 import runpy
 from pathlib import Path
 from typing import Any
@@ -11,13 +12,15 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from chassis.broker import Message, home_name, opened, parked_name, publish, use_broker
-from chassis.command import Service, set_up
+from chassis.command import Service, examine, set_up
 from chassis.database import opened as opened_database
 from chassis.database import use_database
+from chassis.health import add_check
 from chassis.http import application, public
 from chassis.metrics import use_metrics
 from chassis.settings import ServiceSettings
-from chassis.vitals import OUTBOX, Vital, doctor, measure
+from chassis.vitals import OUTBOX, Vital, measure
+from contracts.failures import Unavailable
 from local_stack.ports import claim_any
 
 ROOT = Path(__file__).parents[2]
@@ -44,9 +47,8 @@ def settings(empty_database_url: str, amqp_url: str) -> ServiceSettings:
     return a_service(empty_database_url, amqp_url)
 
 
-async def said_by_doctor(service: Service, settings: ServiceSettings, capsys: Any) -> tuple[int, str]:
-    assert service.migrations
-    status = await doctor(service.name, settings, service.migrations, service.queues, (OUTBOX, *service.vitals))
+async def said_by_doctor(service: Service, settings: ServiceSettings, capsys: Any, *words: str) -> tuple[int, str]:
+    status = await examine(service, settings, list(words))
     return status, capsys.readouterr().out
 
 
@@ -60,6 +62,8 @@ async def test_a_new_service_is_well_once_it_is_set_up(name: str, settings: Serv
     made = Service(name, ServiceSettings, service.build, service.migrations, service.listeners, vitals=service.vitals)
     await set_up(made, settings)
     status, text = await said_by_doctor(service, settings, capsys)
+    assert (status, len(text.splitlines())) == (0, 1), text
+    status, text = await said_by_doctor(service, settings, capsys, "all")
     assert (status, "!!" in text) == (0, False), text
     for vital in service.vitals:
         assert f"{vital.says}: 0" in text
@@ -92,8 +96,54 @@ async def test_the_doctor_finds_servers_that_are_away(capsys: Any) -> None:
     settings = a_service(f"postgresql://x:y@{nowhere}/z", f"amqp://x:y@{nowhere}")
     status, text = await said_by_doctor(service_of("planning"), settings, capsys)
     assert status == 1
-    assert "Start PostgreSQL" in text
-    assert "Start RabbitMQ" in text
+    assert re.search(r"database: \S.*\n      Start PostgreSQL", text)
+    assert re.search(r"broker: \S.*\n      Start RabbitMQ", text)
+
+
+async def test_the_doctor_tells_a_server_that_is_away_from_one_that_refuses(
+    settings: ServiceSettings, capsys: Any
+) -> None:
+    service = service_of("notifier")
+    await set_up(service, settings)
+    wrong = re.sub(r"//([^:]+):[^@]+@", r"//\1:wrong@", settings.database_url)
+    _, text = await said_by_doctor(service, settings.model_copy(update={"database_url": wrong}), capsys)
+    assert "PostgreSQL is there and refuses" in text
+    one, *_ = (queue.name for queue in service.queues)
+    async with opened(settings.amqp_url) as channel:
+        await channel.queue_delete(one)
+    _, text = await said_by_doctor(service, settings, capsys)
+    assert f"!!  no queue {one}\n      Run `migrate`" in text
+
+
+async def test_the_doctor_says_that_nobody_listens_and_what_a_program_says_of_itself(
+    settings: ServiceSettings, capsys: Any
+) -> None:
+    service = service_of("notifier")
+    await set_up(service, settings)
+    queue = service.queues[0].name
+    async with opened(settings.amqp_url) as channel:
+        await publish(await channel.get_exchange(home_name(queue)), Message(b"{}", "one", queue))
+    nobody = settings.model_copy(update={"http_port": claim_any()})
+    status, text = await said_by_doctor(service, nobody, capsys)
+    assert status == 1
+    assert "the program does not answer" in text
+    assert f"!!  {queue}: 1 waiting, 0 aside\n      Nobody listens" in text
+    app = application("notifier", settings)
+
+    async def is_away() -> None:
+        raise Unavailable("the database is away")
+
+    add_check(app, "database", is_away)
+    async with TestServer(app) as server:
+        here = settings.model_copy(update={"http_port": server.port})
+        _, text = await said_by_doctor(service, here, capsys)
+    assert "it says of its database: Unavailable: the database is away" in text
+
+
+async def test_the_doctor_looks_at_the_gateway_too(amqp_url: str, settings: ServiceSettings, capsys: Any) -> None:
+    await set_up(service_of("auth"), settings)
+    status, text = await said_by_doctor(service_of("gateway"), settings, capsys)
+    assert (status, text) == (0, "gateway: well, 2 looked at\n")
 
 
 async def test_figures_are_on_a_port_of_their_own(settings: ServiceSettings) -> None:

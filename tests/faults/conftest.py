@@ -1,7 +1,6 @@
-"""A parent's browser without its window, on the whole portal, and what the bank and the mail server saw."""
+"""A parent's browser on the whole portal, and what the bank and the mail server saw."""
 
 import asyncio
-import re
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -11,43 +10,28 @@ import pytest
 import pytest_asyncio
 
 from chassis.testing import eventually
-from local_stack.demo import SECRET
+from local_stack.browser import INVOICE, KEY, Browser
 from local_stack.stack import Stack
 
 
-class Family:
+class Family(Browser):
     """One family, signed in, and its way to the bank."""
 
     def __init__(self, stack: Stack, http: aiohttp.ClientSession, identifier: str) -> None:
-        self.stack, self.http, self.identifier = stack, http, identifier
+        super().__init__(stack.gateway_url, http)
+        self.stack, self.identifier = stack, identifier
         self.email = f"{identifier}@example.org"
 
-    async def get(self, path: str) -> tuple[int, str]:
-        async with self.http.get(self.stack.gateway_url + path) as response:
-            return response.status, await response.text()
-
-    async def post(self, path: str, page: str, fields: Any) -> tuple[int, str, str]:
-        """Post a form of ``page``; status, text and where it leads."""
-        token = re.findall(r'name="form_token" value="(\w+)"', page)[-1]
-        form = aiohttp.FormData([("form_token", token), *fields])
-        url = self.stack.gateway_url + path
-        async with self.http.post(url, data=form, allow_redirects=False) as response:
-            return response.status, await response.text(), response.headers.get("Location", "")
-
     async def sign_in(self) -> None:
-        _, page = await self.get("/connexion")
-        fields = [("identifier", self.identifier), ("secret", SECRET)]
-        status, _, _ = await self.post("/connexion", page, fields)
-        assert status == 303
+        assert await self.give_codes(self.identifier) == 303
 
     async def begin(self, most: int | None = None) -> str:
         """Go to the bank's page with every invoice, or ``most`` of them; the bank's reference."""
         _, page = await self.get("/factures")
-        found = re.findall(r'name="facture" value="([\w-]+)"', page)
+        found = INVOICE.findall(page)
         chosen = "&".join(f"facture={each}" for each in found[:most])
         _, recap = await self.get(f"/factures/recapitulatif?{chosen}")
-        fields = [("facture", each) for each in re.findall(r'name="facture" value="([\w-]+)"', recap)]
-        fields.append(("key", re.findall(r'name="key" value="(\w+)"', recap)[0]))
+        fields = [("facture", each) for each in INVOICE.findall(recap)] + [("key", KEY.findall(recap)[0])]
         status, text, location = await self.post("/paiements", recap, fields)
         assert status == 303, text
         return location.partition("idop=")[2]
@@ -97,11 +81,6 @@ class Family:
         assert await self.sql("billing", "SELECT coalesce(sum(amount_cents), 0) FROM ledger_entry") == 0
         _, page = await self.get("/factures")
         assert "Vous n&#39;avez rien à régler" in page or "Vous n'avez rien à régler" in page
-
-    async def sign_out(self) -> None:
-        _, page = await self.get("/")
-        status, _, _ = await self.post("/deconnexion", page, [])
-        assert status == 303
 
 
 SETTLEMENTS = "SELECT count(*) FROM ledger_transaction WHERE key = $1"

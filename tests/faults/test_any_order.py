@@ -7,7 +7,6 @@ confirmed exactly when the bank took its money, with one event, one settlement, 
 """
 
 import asyncio
-import html
 import os
 import re
 import tempfile
@@ -29,6 +28,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, multi
 from chassis.testing import eventually
 from local_stack import demo
 from local_stack.banks import CONTRACT, LYRA_SHOP, LYRA_TILL, PAYBOX_TILL, STRIPE_TILL
+from local_stack.browser import BANK_FORM, INVOICE, KEY, Browser, form_of
 from local_stack.stack import Stack
 
 STORIES = int(os.environ.get("STORIES", "5"))
@@ -84,7 +84,7 @@ class World:
         self.stack = Stack(Path(tempfile.mkdtemp(prefix="preau-order-")), durable=False, till=till)
         self.at_bank = BANKS[till]
         self.dead: set[str] = set()
-        self.families: list[aiohttp.ClientSession] = []
+        self.families: list[Browser] = []
         self.attempts: list[Attempt] = []
         self._free: list[tuple[int, str]] = []
         self._loop = asyncio.new_event_loop()
@@ -104,10 +104,8 @@ class World:
         timeout = aiohttp.ClientTimeout(total=30)
         for identifier in [*(f"demo{number:02d}" for number in range(1, FAMILIES + 1)), "regie"]:
             http = aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True), timeout=timeout)
-            page = await self.read(http, "/connexion")
-            fields = {"identifier": identifier, "secret": demo.SECRET}
-            assert (await self.post(http, "/connexion", page, fields))[0] == 303
-            self.families.append(http)
+            self.families.append(Browser(self.stack.gateway_url, http))
+            assert await self.families[-1].give_codes(identifier) == 303
 
     def close(self) -> None:
         self.does(self._close())
@@ -116,21 +114,10 @@ class World:
         self._loop.close()
 
     async def _close(self) -> None:
-        for http in self.families:
-            await http.close()
+        for each in self.families:
+            await each.http.close()
         await self.stack.stop()
         self.stack.forget()
-
-    async def read(self, http: aiohttp.ClientSession, path: str) -> str:
-        async with http.get(self.stack.gateway_url + path) as response:
-            return await response.text()
-
-    async def post(self, http: aiohttp.ClientSession, path: str, page: str, fields: Any) -> tuple[int, str]:
-        """Post a form of ``page``; the status and where it leads."""
-        token = re.findall(r'name="form_token" value="(\w+)"', page)[-1]
-        url = self.stack.gateway_url + path
-        async with http.post(url, data={"form_token": token, **fields}, allow_redirects=False) as response:
-            return response.status, response.headers.get("Location", "")
 
     async def sql(self, service: str, query: str, *arguments: Any) -> Any:
         connection = await asyncpg.connect(self.stack.databases[service])
@@ -141,7 +128,7 @@ class World:
 
     async def bank(self, path: str, **more: Any) -> Any:
         url, method = f"{self.stack.url('bank')}{path}", more.pop("method", "POST")
-        async with self.families[0].request(method, url, **more) as response:
+        async with self.families[0].http.request(method, url, **more) as response:
             return await response.json() if response.content_type == "application/json" else response.status
 
     async def kill(self, name: str) -> None:
@@ -159,22 +146,20 @@ class World:
             used = {attempt.invoice for attempt in self.attempts}
             if self.attempts:
                 await demo.owe(self.stack)
-            for family, http in enumerate(self.families[:FAMILIES]):
-                page = await self.read(http, "/factures")
-                found = re.findall(r'name="facture" value="([\w-]+)"', page)
-                self._free += [(family, each) for each in found if each not in used]
+            for family, browser in enumerate(self.families[:FAMILIES]):
+                _, page = await browser.get("/factures")
+                self._free += [(family, each) for each in INVOICE.findall(page) if each not in used]
         return self._free.pop(0)
 
     async def begin(self, family: int, invoice: str) -> Attempt | None:
         """« Payer en ligne »; None when another payment has the invoice, or it is settled."""
         await self.revive()
-        http = self.families[family]
-        page = await self.read(http, f"/factures/recapitulatif?facture={invoice}")
-        keys = re.findall(r'name="key" value="(\w+)"', page)
+        browser = self.families[family]
+        _, page = await browser.get(f"/factures/recapitulatif?facture={invoice}")
+        keys = KEY.findall(page)
         if not keys:
             return None
-        fields = {"facture": invoice, "key": keys[0]}
-        status, leads = await self.post(http, "/paiements", page, fields)
+        status, _, leads = await browser.post("/paiements", page, [("facture", invoice), ("key", keys[0])])
         if status != 303:
             return None
         found, reference = PAGE.search(leads), re.split(r"idop=|/pay/", leads)[-1]
@@ -194,27 +179,24 @@ class World:
         if self.at_bank.form_path is None:
             await self.bank(attempt.page_url, method="GET")
             return
-        page = await self.read(self.families[attempt.family], f"/paiements/{attempt.payment_id}/banque")
-        fields = re.findall(
-            r'type="hidden" name="(\w+)" value="([^"]*)"', page.partition('id="bank"')[2].partition("</form>")[0]
-        )
-        if fields:
-            await self.bank(self.at_bank.form_path, data={name: html.unescape(value) for name, value in fields})
+        _, page = await self.families[attempt.family].get(f"/paiements/{attempt.payment_id}/banque")
+        if BANK_FORM in page:
+            await self.bank(self.at_bank.form_path, data=form_of(page, BANK_FORM)[1])
 
     async def book(self) -> dict[str, str | None]:
         """Every operation at the bank and its result."""
         return {each["id_op"]: each["result"] for each in await self.bank("/api/book", method="GET")}
 
     async def mails(self) -> list[dict[str, Any]]:
-        async with self.families[0].get(f"{self.stack.url('mail')}/api/mails") as response:
+        async with self.families[0].http.get(f"{self.stack.url('mail')}/api/mails") as response:
             found: list[dict[str, Any]] = await response.json()
             return found
 
     async def asked_by_staff(self, attempt: Attempt) -> bool:
         """« Réinterroger la banque », until it says something."""
         keeper, path = self.families[-1], f"/mairie/paiements/{attempt.payment_id}"
-        page = await self.read(keeper, path)
-        return (await self.post(keeper, f"{path}/banque", page, {}))[0] == 303
+        _, page = await keeper.get(path)
+        return (await keeper.post(f"{path}/banque", page, []))[0] == 303
 
     async def is_told(self, attempt: Attempt) -> bool:
         """All that the bank has to say of an attempt is known here: asked, or notified where it cannot be asked."""
@@ -229,12 +211,13 @@ class World:
         body = {"idop": attempt.id_op, "vads_trans_status": "AUTHORISED", "signature": "AAAA"}
         body |= {"amount": "1", "ref": attempt.payment_id.hex.upper(), "error": "00000", "sign": "AAAA"}
         url, headers = f"{self.stack.gateway_url}/webhooks/{self.at_bank.webhook}", {"Stripe-Signature": "t=1,v1=aa"}
-        async with self.families[0].post(url, data=body, headers=headers) as response:
+        async with self.families[0].http.post(url, data=body, headers=headers) as response:
             assert response.status in {200, 400, 404, 503}
 
     async def give_up(self, attempt: Attempt) -> None:
-        http, path = self.families[attempt.family], f"/paiements/{attempt.payment_id}"
-        await self.post(http, f"{path}/annulation", await self.read(http, path), {})
+        browser, path = self.families[attempt.family], f"/paiements/{attempt.payment_id}"
+        _, page = await browser.get(path)
+        await browser.post(f"{path}/annulation", page, [])
 
     async def is_right(self, attempt: Attempt) -> None:
         """What the bank's book says is what every service says."""
@@ -359,7 +342,7 @@ class Story(RuleBasedStateMachine):
         self._try(self.world.forge(attempt))
 
     def _come_back(self, attempt: Attempt, _how: str) -> None:
-        self._try(self.world.read(self.world.families[attempt.family], f"/paiements/{attempt.payment_id}/retour"))
+        self._try(self.world.families[attempt.family].get(f"/paiements/{attempt.payment_id}/retour"))
 
     def _staff_ask(self, attempt: Attempt, _how: str) -> None:
         self._try(self.world.asked_by_staff(attempt))

@@ -1,8 +1,10 @@
 """A new version by day: `make upgrade-drill`.
 
 Two replicas of every program stand behind a balancer, as on Kubernetes. While parents sign in, change days and pay, the
-replicas are replaced one by one. No request fails, no waiting page is cut, and every event is heard by everybody whom
-it is for. ``ROUNDS`` is how often one replica of every program is replaced: 1 unless told.
+next version comes: a backup has just begun and reads every table, the set-up of every service adds to the tables that
+the old replicas are using, and then the replicas are replaced one by one. No request fails, no waiting page is cut, and
+every event is heard by everybody whom it is for. ``ROUNDS`` is how often one replica of every program is replaced: 1
+unless told.
 """
 
 import asyncio
@@ -10,12 +12,14 @@ import contextlib
 import importlib
 import os
 import re
+import shutil
 import sys
 import time
 from collections import defaultdict
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 from uuid import UUID, uuid4
@@ -48,7 +52,19 @@ CHILD = re.compile(r'href="/planning/([\w-]{36})"')
 AWAY = "momentanément indisponible"
 SILENT = "a service does not answer"
 """What the gateway's log says when a page is shown without a part of it."""
+IN_USE, AGAIN = "migration waits for a table that is in use", "tables changed under a request"
 SHOWN = re.compile(r'name="shown" value="([\w-]{36}\|[\d-]{10})\|(\d)\|0"')
+EXPANDED = {
+    "auth": ("account", "session", "outbox"),
+    "planning": ("booking", "household_child", "outbox"),
+    "billing": ("usage", "invoice", "checkout", "ledger_entry"),
+    "payment-gateway": ("payment", "checkout", "bank_word"),
+    "notifier": ("guardian", "mail", "inbox"),
+}
+"""The tables that the next version adds to: those that parents keep busy."""
+BACKUP_SECONDS = 6.0
+SOURCES = Path(__file__).parents[2] / "services"
+MIGRATION = "9999_the_next_version.sql"
 SHARING = {demo.SHARED_FROM, demo.SHARED_WITH}
 """Two families of one child: what one books, the other finds taken."""
 
@@ -191,6 +207,45 @@ async def parents(stack: Stack, family_of: Any, seen: Seen) -> AsyncIterator[lis
         yield made
 
 
+class NextVersion:
+    """The code as it is, and one migration more of each service: the expanding half of a change."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.seconds = folder, dict[str, float]()
+        for service, tables in EXPANDED.items():
+            shutil.copytree(SOURCES / service, folder / service, ignore=shutil.ignore_patterns("tests", "__pycache__"))
+            added = "text NOT NULL DEFAULT 'none' CHECK (next_version <> '')"
+            sql = "".join(f"ALTER TABLE {table} ADD COLUMN next_version {added};\n" for table in tables)
+            (folder / service / "migrations" / MIGRATION).write_text(sql, encoding="utf-8")
+
+    def environment(self, program: str) -> dict[str, str]:
+        """Where a program finds its code."""
+        return {"PYTHONPATH": str(self.folder / program)} if program in EXPANDED else {}
+
+    async def set_up(self, stack: Stack) -> None:
+        """Migrations and queues of every service, one after the other as the chart has them, while a backup goes on."""
+        backup = asyncio.create_task(self._back_up(stack))
+        await asyncio.sleep(PAUSE_SECONDS)
+        for service in EXPANDED:
+            began = time.monotonic()
+            await stack.command(service, "migrate", AMQP_URL=stack.amqp_url, **self.environment(service))
+            self.seconds[service] = time.monotonic() - began
+        await backup
+
+    async def _back_up(self, stack: Stack) -> None:
+        """Read every table that will change, and go on reading, in one transaction a database, as pg_dump does."""
+
+        async def read(service: str) -> None:
+            connection = await asyncpg.connect(stack.databases[service])
+            async with connection.transaction(isolation="repeatable_read", readonly=True):
+                for table in EXPANDED[service]:
+                    await connection.fetchval(f"SELECT count(*) FROM {table}")
+                await asyncio.sleep(BACKUP_SECONDS)
+            await connection.close()
+
+        await asyncio.gather(*map(read, EXPANDED))
+
+
 async def rows(stack: Stack, service: str, query: str, *arguments: Any) -> list[Any]:
     connection = await asyncpg.connect(stack.databases[service])
     try:
@@ -243,12 +298,16 @@ def part(spans: Sequence[float], share: float) -> str:
 
 
 async def test_every_program_is_replaced_while_parents_use_the_portal_and_nobody_notices(
-    stack: Stack, family_of: Any, capsys: pytest.CaptureFixture[str]
+    stack: Stack, family_of: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     seen, evening, took = Seen(), asyncio.Event(), defaultdict[str, list[float]](list)
+    following = NextVersion(tmp_path)
     await demo.owe(stack, INVOICES_A_ROUND * ROUNDS)
 
     async def replace(programs: list[Replicas]) -> None:
+        await following.set_up(stack)
+        for program in programs:
+            program.version = following.environment(program.name)
         for program in (*programs * ROUNDS, programs[-1]):  # both replicas of the gateway at least
             took[program.name].append(await program.replace_oldest())
         evening.set()
@@ -264,12 +323,17 @@ async def test_every_program_is_replaced_while_parents_use_the_portal_and_nobody
         assert SILENT not in stack.programs["gateway"].log.read_text(encoding="utf-8")
         heard = await all_is_told(stack, seen)
     assert seen.streams_resumed >= WAITING_ALL_DAY
+    logs = "".join(stack.programs[name].log.read_text(encoding="utf-8") for name in EXPANDED)
+    assert IN_USE in logs, "the backup was in no migration's way"
     with capsys.disabled():
+        migrated = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in following.seconds.items())
         slowest = ", ".join(f"{name} {max(seconds):.1f} s" for name, seconds in took.items())
         sys.stdout.write(
             f"\n{sum(map(len, took.values()))} replicas replaced (at most: {slowest}) under {len(everybody)} parents\n"
             f"{len(seen.seconds)} requests, {len(seen.failed)} failed (p50 {part(seen.seconds, 0.5)}, "
             f"p99 {part(seen.seconds, 0.99)}): {seen.sign_ins} sign-ins, {seen.changes} days changed, "
             f"{len(seen.paid)} payments; {seen.streams_resumed} waiting pages went on elsewhere\n"
+            f"{len(EXPANDED)} services migrated meanwhile, beside a backup of {BACKUP_SECONDS:g} s ({migrated}); "
+            f"migrations gave way {logs.count(IN_USE)} times, {logs.count(AGAIN)} requests met changing tables\n"
             f"events heard {heard} times, 0 lost; every payment settled and mailed once\n"
         )

@@ -18,11 +18,12 @@ from typing import Any, NamedTuple
 
 import aiohttp
 from ground.figures import note, say, say_spans
-from ground.measuring import hashes_a_second, portal, sql
-from ground.parents import Crowd, NotServed, Parent, as_if_long_there, each_of, quiet, settle
+from ground.measuring import hashes_a_second, portal
+from ground.parents import Crowd, NotServed, Parent, as_if_long_there, quiet, settle
 from ground.visits import weigh
 
 from gateway.assets import asset_url
+from local_stack.families import each_of, sql
 
 SECONDS = float(os.environ.get("SECONDS", "5"))
 HOP_PARENTS = 20

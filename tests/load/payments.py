@@ -26,7 +26,7 @@ import aiohttp
 import asyncpg
 from aiosmtpd.smtp import SMTP, Envelope, Session
 from ground.figures import note, say, say_spans
-from ground.measuring import portal, ready, sql
+from ground.measuring import portal, ready
 from ground.pgbench import pgbench
 from ground.wire import Asked, Wires
 
@@ -39,6 +39,7 @@ from chassis.clock import now
 from contracts.events.billing import CheckoutInvoice, CheckoutOpened
 from local_stack import demo
 from local_stack.banks import ACCOUNT, CONTRACT, LYRA_SHOP, LYRA_TILL, PAYBOX_TILL, STRIPE_TILL
+from local_stack.families import sql
 from local_stack.ports import claim_any
 from local_stack.processes import Program
 from local_stack.stack import Stack

@@ -1,4 +1,7 @@
-"""A mail server that delivers nowhere: it keeps what it takes, and shows it. ``python -m local_stack.mail``"""
+"""A mail server that delivers nowhere: it keeps what it takes, and shows it. ``python -m local_stack.mail``
+
+``MAILS_KEPT`` are so many of the last ones, 500 unless set.
+"""
 
 import asyncio
 import html
@@ -10,7 +13,6 @@ from typing import Any
 from aiohttp import web
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
-KEPT_MAX = 500
 PAGE = """<!doctype html><html lang="fr"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <title>Courrier</title><style>body{{font:16px/1.5 sans-serif;max-width:50rem;margin:1rem auto;padding:0 1rem}}
 article{{border:1px solid #ccc;border-radius:8px;padding:1rem;margin:1rem 0}}pre{{white-space:pre-wrap}}
@@ -21,15 +23,15 @@ iframe{{width:100%;height:32rem;border:0;margin-top:.5rem}}</style>
 class Catcher:
     """Takes mails; ``answer`` other than 250 is a fault switch."""
 
-    def __init__(self) -> None:
-        self.answer = "250 OK"
+    def __init__(self, kept: int) -> None:
+        self.answer, self._kept = "250 OK", kept
         self.mails: list[EmailMessage] = []
 
     async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:  # noqa: N802
         if self.answer.startswith("250") and isinstance(envelope.content, bytes):
             message = message_from_bytes(envelope.content, policy=policy.default)
             assert isinstance(message, EmailMessage)
-            self.mails = [*self.mails, message][-KEPT_MAX:]
+            self.mails = [*self.mails, message][-self._kept :]
         return self.answer
 
     def shown(self, mail: EmailMessage) -> dict[str, Any]:
@@ -68,7 +70,7 @@ async def ready(_request: web.Request) -> web.Response:
 
 async def main() -> None:
     """Serve SMTP and the page until the end."""
-    catcher, loop = Catcher(), asyncio.get_running_loop()
+    catcher, loop = Catcher(int(os.environ.get("MAILS_KEPT", "500"))), asyncio.get_running_loop()
     app = web.Application()
     app.add_routes([web.get("/", catcher.page), web.get("/health/ready", ready)])
     app.add_routes([web.get("/api/mails", catcher.list_mails)])

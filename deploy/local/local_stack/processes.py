@@ -70,6 +70,19 @@ class Program:
             os.killpg(self.process.pid, signal.SIGKILL)
         await self.process.wait()
 
+    def pause(self) -> None:
+        """Stop it where it is, its children of the same session too, until it goes on."""
+        self._signal_all(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        """Let it go on after a pause."""
+        self._signal_all(signal.SIGCONT)
+
+    def _signal_all(self, number: signal.Signals) -> None:
+        if pid := self.pid:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(pid, number)
+
     def tail(self, lines: int = 20) -> str:
         """The last lines of its output."""
         text = self.log.read_text(encoding="utf-8", errors="replace") if self.log.exists() else ""

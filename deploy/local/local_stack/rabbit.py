@@ -90,6 +90,16 @@ class RabbitServer:
         if self._program:
             await self._program.kill()
 
+    def pause(self) -> None:
+        """Stop the node where it is, until it goes on."""
+        if self._program:
+            self._program.pause()
+
+    def go_on(self) -> None:
+        """Let the node go on after a pause."""
+        if self._program:
+            self._program.go_on()
+
     def _configure(self, private: Path) -> None:
         (private / "rabbitmq.conf").write_text(
             f"listeners.tcp.local = 127.0.0.1:{self.port}\n"

@@ -1,11 +1,15 @@
 """Two replicas of a program behind one address, as a Service of Kubernetes has them, and their replacement one by one.
 
+A replica is sent people once it has said that it is ready, and from then on as long as it says that it is live, as the
+chart's probes have it: a broker that is away takes no replica away.
+
 The balancer carries bytes and knows no HTTP: a connection goes to the next replica that says it is ready, and stays
 there. It takes nothing back: a connection that a replica refuses or cuts is refused or cut for whoever made it.
 """
 
 import asyncio
 import time
+from collections.abc import Mapping
 
 import aiohttp
 
@@ -19,28 +23,34 @@ CHUNK_BYTES = 65_536
 
 
 class Replica:
-    """One process of a program, and whether it said that it is ready when it was last asked."""
+    """One process of a program, and whether it answered well when it was last asked."""
 
     def __init__(self, program: Program, port: int) -> None:
         self.program, self.port = program, port
-        self.is_ready = False
+        self.is_ready = self.has_started = self.is_leaving = False
 
     async def watch(self, http: aiohttp.ClientSession) -> None:
         """Ask again and again, as a kubelet does."""
         while True:
+            path = "/health/live" if self.has_started else "/health/ready"
             try:
-                async with http.get(f"http://127.0.0.1:{self.port}/health/ready") as response:
-                    self.is_ready = response.status == 200
+                async with http.get(f"http://127.0.0.1:{self.port}{path}") as response:
+                    self.is_ready = response.status == 200 and not self.is_leaving
             except (TimeoutError, aiohttp.ClientError):
                 self.is_ready = False
+            self.has_started |= self.is_ready
             await asyncio.sleep(ASKED_EVERY_SECONDS)
 
 
 class Replicas:
     """The replicas of one program of a stack, at the address that the stack's own program had."""
 
-    def __init__(self, stack: Stack, name: str, *, drain_seconds: float, count: int = 2) -> None:
-        self.name, self._stack, self._drain_seconds, self._count = name, stack, drain_seconds, count
+    def __init__(self, stack: Stack, name: str, *, drain_seconds: float, count: int = 2, **settings: str) -> None:
+        """``settings`` are what each replica gets in the place of the stack's."""
+        self.name, self._stack, self._count = name, stack, count
+        self._settings = {**settings, "DRAIN_SECONDS": str(drain_seconds)}
+        self.version: Mapping[str, str] = {}
+        """What the environment of replicas that are added from now on says besides, such as where their code is."""
         self._all: list[Replica] = []
         self._watching: dict[Replica, asyncio.Task[None]] = {}
         self._http: aiohttp.ClientSession | None = None
@@ -74,6 +84,7 @@ class Replicas:
         """
         began, oldest = time.monotonic(), self._all[0]
         await self._add()
+        oldest.is_leaving = True
         await oldest.program.stop(seconds=END_SECONDS)
         status = oldest.program.process.returncode if oldest.program.process else None
         if status != 0:
@@ -82,18 +93,36 @@ class Replicas:
         self._all.remove(oldest)
         return time.monotonic() - began
 
+    @property
+    def programs(self) -> list[Program]:
+        """Its processes, to be killed or paused."""
+        return [each.program for each in self._all]
+
+    async def revive(self, number: int) -> None:
+        """Start a replica again that has ended, however it did, at its own port."""
+        replica = self._all[number]
+        replica.is_ready = replica.has_started = False
+        await replica.program.start()
+
+    async def are_ready(self) -> None:
+        """Wait for all of them."""
+        await asyncio.gather(*(self._until_ready(each) for each in self._all))
+
     async def _add(self) -> None:
         assert self._http is not None, "replicas are added after the start"
         port = claim_any()
-        program = self._stack.another(self.name, HTTP_PORT=str(port), DRAIN_SECONDS=str(self._drain_seconds))
-        await program.start()
+        program = self._stack.another(self.name, **{**self._settings, **self.version}, HTTP_PORT=str(port))
         replica = Replica(program, port)
         self._all.append(replica)
+        await program.start()
         self._watching[replica] = asyncio.create_task(replica.watch(self._http))
+        await self._until_ready(replica)
+
+    async def _until_ready(self, replica: Replica) -> None:
         give_up = time.monotonic() + READY_SECONDS
         while not replica.is_ready:
-            if time.monotonic() > give_up or not program.is_running:
-                raise RuntimeError(f"{self.name} does not start:\n{program.tail()}")
+            if time.monotonic() > give_up or not replica.program.is_running:
+                raise RuntimeError(f"{self.name} does not start:\n{replica.program.tail()}")
             await asyncio.sleep(0.05)
 
     async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

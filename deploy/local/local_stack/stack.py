@@ -243,7 +243,7 @@ class Stack:
             await self._rabbit.start()
 
     def _stand_in(self, name: str, module: str, **environment: str) -> Program:
-        base = {**PROCESS, "HTTP_PORT": str(self.ports[name]), **environment}
+        base = {**PROCESS, **self._settings.get(name, {}), "HTTP_PORT": str(self.ports[name]), **environment}
         base.setdefault("SMTP_PORT", str(self.ports["smtp"]))
         return Program(name, [sys.executable, "-m", module], base, self.folder / "log" / f"{name}.log")
 

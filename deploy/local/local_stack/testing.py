@@ -7,8 +7,6 @@ import shutil
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
-from typing import Any
-from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 import pytest
@@ -58,70 +56,6 @@ class Servers:
             if server:
                 self._loop.run_until_complete(server.stop())
         self._loop.close()
-
-
-class Wire:
-    """The way to a server, which a test may cut and mend: ``url`` leads through it."""
-
-    def __init__(self, url: str) -> None:
-        self._parts = urlsplit(url)
-        self._server: asyncio.Server | None = None
-        self._port = 0
-        self._busy: set[asyncio.Task[Any]] = set()
-
-    @property
-    def url(self) -> str:
-        netloc = self._parts.netloc.rpartition("@")
-        return urlunsplit(self._parts._replace(netloc=f"{netloc[0]}{netloc[1]}127.0.0.1:{self._port}"))
-
-    async def mend(self) -> None:
-        """Lead to the server, at the same port as before."""
-        self._server = await asyncio.start_server(self._connect, "127.0.0.1", self._port, reuse_address=True)
-        self._port = self._server.sockets[0].getsockname()[1]
-
-    async def cut(self) -> None:
-        """Break every connection, and refuse new ones."""
-        if self._server:
-            self._server.close()
-            self._server = None
-        for task in self._busy:
-            task.cancel()
-        await asyncio.gather(*self._busy, return_exceptions=True)
-
-    async def _connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._busy.add(task)
-        far: asyncio.StreamWriter | None = None
-        try:
-            far_reader, far = await asyncio.open_connection(self._parts.hostname, self._parts.port)
-            ways = [asyncio.create_task(_carry(reader, far)), asyncio.create_task(_carry(far_reader, writer))]
-            try:
-                await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
-            finally:
-                for way in ways:
-                    way.cancel()
-        finally:
-            self._busy.discard(task)
-            for each in (writer, far):
-                if each:
-                    each.transport.abort()
-
-
-async def _carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    with contextlib.suppress(ConnectionError):
-        while chunk := await reader.read(65_536):
-            writer.write(chunk)
-            await writer.drain()
-
-
-@contextlib.asynccontextmanager
-async def wired(url: str) -> AsyncIterator[Wire]:
-    """A wire to the server of ``url``, cut at the end."""
-    wire = Wire(url)
-    await wire.mend()
-    yield wire
-    await wire.cut()
 
 
 @pytest.fixture(scope="session")

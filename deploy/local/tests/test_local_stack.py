@@ -4,15 +4,18 @@ import asyncio
 import contextlib
 import json
 import os
+import shutil
 import signal
 import socket
 import stat
 import sys
-from collections.abc import AsyncIterator
+import tempfile
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
 import aiohttp
+import asyncpg
 import pytest
 
 from chassis.testing import eventually
@@ -145,3 +148,47 @@ async def test_servers_one_already_has_are_used(postgres: PostgresServer, amqp_u
         assert not (tmp_path / "stack/rabbitmq").exists()
     finally:
         await stack.stop()
+
+
+@pytest.fixture
+def reachable() -> Iterator[Path]:
+    """A folder that the account of a server can reach, which pytest's own are not."""
+    made = Path(tempfile.mkdtemp(prefix="preau-postgres-"))
+    made.chmod(0o711)
+    yield made
+    shutil.rmtree(made)
+
+
+@pytest.fixture
+async def postgres_alone(reachable: Path) -> AsyncIterator[PostgresServer]:
+    """A server that keeps its data as in production."""
+    server = PostgresServer(reachable, password="kept")
+    await server.start()
+    yield server
+    await server.stop()
+
+
+async def test_postgresql_killed_while_a_session_works_starts_again_once_that_has_ended(
+    postgres_alone: PostgresServer,
+) -> None:
+    session = await asyncpg.connect(postgres_alone.dsn())
+    await session.execute("CREATE TABLE kept AS SELECT 1 AS number")
+    busy = asyncio.create_task(session.fetchval("SELECT count(*) FROM generate_series(1, 20000000)"))
+    await asyncio.sleep(0.3)
+    await postgres_alone.kill()
+    await postgres_alone.start()
+    await asyncio.wait([busy])  # it may even have come to its end
+    again = await asyncpg.connect(postgres_alone.dsn())
+    assert await again.fetchval("SELECT number FROM kept") == 1
+    await again.close()
+
+
+async def test_postgresql_and_its_sessions_stand_still_while_they_are_paused(postgres_alone: PostgresServer) -> None:
+    session = await asyncpg.connect(postgres_alone.dsn())
+    postgres_alone.pause()
+    asked = asyncio.create_task(session.fetchval("SELECT 1"))
+    done, _ = await asyncio.wait([asked], timeout=0.5)
+    assert not done
+    postgres_alone.go_on()
+    assert await asked == 1
+    await session.close()

@@ -22,7 +22,7 @@ from chassis.testing import Probe, Tokens, eventually
 from contracts.events.billing import CheckoutInvoice, CheckoutOpened
 from contracts.identity import Role
 from local_stack.ports import claim_any
-from local_stack.testing import Wire, wired
+from local_stack.wires import Wire, wired
 from payment_gateway.__main__ import SERVICE
 from payment_gateway.app import build
 from payment_gateway.jobs import jobs

@@ -12,9 +12,10 @@ from typing import Any
 
 import aiohttp
 from aiosmtpd.smtp import SMTP, Envelope, Session
-from ground.measuring import portal, sql
+from ground.measuring import portal
 from ground.parents import Crowd, Parent, as_if_long_there, quiet, settle
 
+from local_stack.families import sql
 from local_stack.stack import Stack
 
 DOMAINS = ("orange.example", "free.example", "gmail.example", "laposte.example", "sfr.example")

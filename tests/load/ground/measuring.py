@@ -72,15 +72,6 @@ async def portal(*, till: str = "REGIE-ENFANCE") -> AsyncIterator[Stack]:
             stack.forget()
 
 
-async def sql(stack: Stack, service: str, query: str, *arguments: Any) -> list[Any]:
-    """The rows of a statement on a service's database."""
-    connection = await asyncpg.connect(stack.databases[service])
-    try:
-        return list(await connection.fetch(query, *arguments))
-    finally:
-        await connection.close()
-
-
 async def ready(url: str) -> None:
     """Wait until the program at that address says that it is ready."""
     give_up = time.monotonic() + READY_SECONDS

@@ -1,21 +1,19 @@
 """Parents for the figures of the pages: each of a household of its own, signed in, with a month that is booked."""
 
-import asyncio
 import re
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from datetime import date, timedelta
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import aiohttp
-from ground.measuring import sql
 
 from chassis.clock import today
-from local_stack import demo
+from local_stack import demo, families
+from local_stack.families import sql, until_none
 from local_stack.stack import SERVICES, Stack
 
-AT_ONCE, OWED = 8, 2
-WAIT_SECONDS_MAX = 900
+OWED = 2
 FREE = re.compile(r'name="shown" value="([\w-]{36}\|[\d-]{10})\|0\|0"')
 TOKEN = re.compile(r'name="form_token" value="(\w+)"')
 VERSION = re.compile(r'name="version" value="(\d+)"')
@@ -135,53 +133,11 @@ class Crowd:
         raise LookupError("no month to come has days to book")
 
 
-async def each_of(parents: Sequence[Parent], do: Callable[[Parent], Awaitable[Any]]) -> None:
-    """For every parent, a few at a time."""
-    waiting = iter(parents)
-
-    async def work() -> None:
-        for each in waiting:
-            await do(each)
-
-    await asyncio.gather(*(work() for _ in range(AT_ONCE)))
-
-
-async def until_none(stack: Stack, service: str, query: str, *arguments: Any) -> None:
-    """Until that counts nothing: what is worked off beside the pages would be measured with them."""
-    async with asyncio.timeout(WAIT_SECONDS_MAX):
-        while (await sql(stack, service, query, *arguments))[0]["count"]:
-            await asyncio.sleep(0.2)
-
-
 async def settle(stack: Stack, http: aiohttp.ClientSession, parents: Sequence[Parent], owed: int = OWED) -> None:
-    """The households, by auth's own door; enrolled everywhere; each with so many invoices to pay."""
-    auth, staff = stack.url("auth"), {"identifier": demo.STAFF[0][0], "secret": demo.SECRET}
-    async with http.post(f"{auth}/sessions", json={**staff, "client_address": "127.0.0.1"}) as response:
-        wish = {"session": (await response.json())["session"], "audience": "auth"}
-
-    async def write_down(parent: Parent) -> None:
-        async with http.post(f"{auth}/tokens", json=wish) as response:
-            headers = {"Authorization": f"Bearer {(await response.json())['token']}"}
-        async with http.post(f"{auth}/households", json=parent.wish(), headers=headers) as response:
-            assert response.status == 201, await response.text()
-            parent.child_id = (await response.json())["household"]["children"][0]["child_id"]
-
-    await each_of(parents, write_down)
-    children = [UUID(each.child_id) for each in parents]
-    unknown = "SELECT cardinality($1::uuid[]) - count(*) AS count FROM household_child WHERE child_id = ANY($1)"
-    await until_none(stack, "planning", unknown, children)
-    query = (
-        "INSERT INTO enrolment SELECT household_id, child_id, activity_id, $1, $2 FROM household_child, activity "
-        "ON CONFLICT DO NOTHING"
-    )
-    await sql(stack, "planning", query, today() - timedelta(days=30), today() + timedelta(days=300))
-    many = len(parents) + len(demo.FAMILIES)
-    await until_none(stack, "billing", "SELECT $1 - count(*) AS count FROM household", many)
-    query = (
-        "INSERT INTO household_terms (household_id, valid_from, quotient_cents, resident, recorded_by, recorded_at) "
-        "SELECT household_id, $1, 60000, true, household_id, now() FROM household"
-    )
-    await sql(stack, "billing", query, date(today().year - 1, 9, 1))
+    """The households, enrolled everywhere, each with so many invoices to pay."""
+    households = await families.settle(stack, http, [each.wish() for each in parents])
+    for parent, household in zip(parents, households, strict=True):
+        parent.child_id = household["children"][0]["child_id"]
     await demo.owe(stack, owed)
 
 
