@@ -129,18 +129,19 @@ class Database:
         """A connection inside a transaction; ``Unavailable`` when the server is away or too busy."""
         async with self.reading() as connection:
             running = connection.transaction()
-            await running.start()
             try:
-                yield connection
+                await running.start()
+                try:
+                    yield connection
+                except Exception:
+                    await running.rollback()
+                    raise
+                await running.commit()
             except asyncio.CancelledError:
                 # Who may wait no longer does not wait for a rollback either: without its client the server makes it.
                 with contextlib.suppress(asyncpg.InterfaceError):
                     connection.terminate()
                 raise
-            except BaseException:
-                await running.rollback()
-                raise
-            await running.commit()
 
     @contextlib.asynccontextmanager
     async def reading(self) -> AsyncIterator[Transaction]:

@@ -57,5 +57,11 @@ Reference = Annotated[
 ]
 """A number or code that people quote: an invoice number, a household reference."""
 
-Version = Annotated[int, Field(ge=1)]
+_WHOLE_MAX = 2**53 - 1
+"""What every reader of JSON and every column can keep."""
+
+Version = Annotated[int, Field(ge=1, le=_WHOLE_MAX)]
 """Grows by one with each change of an aggregate; an older one never overwrites a newer one."""
+
+SeenVersion = Annotated[int, Field(ge=0, le=_WHOLE_MAX)]
+"""The version that was shown; 0 of what was never changed."""

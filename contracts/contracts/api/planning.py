@@ -9,7 +9,7 @@ from pydantic import Field, SecretStr, model_validator
 
 from contracts.events.auth import Custody
 from contracts.events.planning import Channel
-from contracts.model import Contract, Instant, Label, Month
+from contracts.model import Contract, Instant, Label, Month, SeenVersion, Version
 
 Weekday = Annotated[int, Field(ge=1, le=7)]
 """ISO weekday, Monday is 1."""
@@ -177,7 +177,7 @@ class EnrolmentWish(Contract):
 
     first_day: date
     last_day: date
-    seen_version: int | None = Field(default=None, ge=0)
+    seen_version: SeenVersion | None = None
     cancel_bookings: bool = False
 
     @model_validator(mode="after")
@@ -213,7 +213,7 @@ class Enrolment(Contract):
     activity_label: Label
     first_day: date
     last_day: date
-    version: int = Field(ge=1)
+    version: Version
     channel: Channel | None = None
     changed_at: Instant | None = None
     cancelled: int = Field(default=0, ge=0)
@@ -229,7 +229,7 @@ class EnrolmentChoice(Contract):
     label: Label
     first_day: date
     last_day: date
-    version: int = Field(ge=0)
+    version: SeenVersion
 
 
 class ChildEnrolments(Contract):
@@ -305,7 +305,7 @@ class Offer(PlaceOnOffer):
 
     child_id: UUID
     child_first_name: Label
-    version: int = Field(ge=0)
+    version: SeenVersion
 
 
 class OfferList(Contract):
@@ -323,7 +323,7 @@ class OfferAnswer(Contract):
     child_id: UUID
     activity_id: UUID
     day: date
-    seen_version: int = Field(ge=0)
+    seen_version: SeenVersion
 
 
 class NextDay(Contract):
@@ -357,7 +357,7 @@ class MonthView(Contract):
     month: Month
     first_month: Month
     last_month: Month
-    version: int = Field(ge=0)
+    version: SeenVersion
     activities: tuple[ActivityColumn, ...]
     days: tuple[Day, ...]
     offers: tuple[PlaceOnOffer, ...] = ()
@@ -379,7 +379,7 @@ class BookingWish(Contract):
     """``POST /households/{household_id}/bookings`` with an ``Idempotency-Key``: only what changes."""
 
     child_id: UUID
-    seen_version: int = Field(ge=0)
+    seen_version: SeenVersion
     lines: tuple[BookingLine, ...] = Field(min_length=1, max_length=LINES_MAX)
 
 
@@ -433,7 +433,7 @@ class UndoWish(Contract):
     """
 
     child_id: UUID
-    version: int = Field(ge=1)
+    version: Version
 
 
 class WeekSlot(Contract):
@@ -448,7 +448,7 @@ class PlanChild(Contract):
     """A child to plan for; ``seen_version`` is that of the preview, absent before one."""
 
     child_id: UUID
-    seen_version: int | None = Field(default=None, ge=0)
+    seen_version: SeenVersion | None = None
 
 
 DAYS_OF_A_PLAN_MAX = 400
