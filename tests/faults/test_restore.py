@@ -99,7 +99,7 @@ async def test_databases_and_broker_are_destroyed_and_nothing_is_lost(
         since = said.split()[-1]
         for name in SERVICES:
             await fresh.command(name, "say-again", since)
-        family.stack = fresh
+        family.stack, family.gateway_url = fresh, fresh.gateway_url
         await family.is_settled_once(id_op)
         with capsys.disabled():
             sys.stdout.write(
