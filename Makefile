@@ -35,7 +35,7 @@ lock:  ## renew the locks from the pyproject files
 TYPED := chassis contracts documents auth planning billing payment_gateway notifier gateway local_stack bank_simulator
 
 test: lint types house  ## everything: lint, types, house rules, and every test on real parts
-	@$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder
+	@$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 lint: $(READY)  ## style and format
 	@$(BIN)/ruff check -q .
