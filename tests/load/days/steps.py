@@ -3,11 +3,12 @@
 import sys
 import time
 from collections import Counter, defaultdict
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from typing import Any, TypeVar
 
 import aiohttp
+from ground.figures import percentile
 from ground.parents import NotServed
 
 Answer = TypeVar("Answer")
@@ -17,11 +18,6 @@ def row(name: str, text: str) -> None:
     """A line of the table."""
     sys.stdout.write(f"  {name:<36}{text}\n")
     sys.stdout.flush()
-
-
-def percentile(spans: Sequence[float], part: float) -> float:
-    """What so large a part of them did not take longer than."""
-    return sorted(spans)[min(len(spans) - 1, int(len(spans) * part))]
 
 
 class VisitOver(Exception):  # noqa: N818 - an end

@@ -76,12 +76,15 @@ def say(
             kept.write(json.dumps(asdict(figure)) + "\n")
 
 
+def percentile(spans: Sequence[float], part: float) -> float:
+    """What so large a part of them did not take longer than; not a number when there are none."""
+    return sorted(spans)[min(len(spans) - 1, int(len(spans) * part))] if spans else float("nan")
+
+
 def say_spans(name: str, spans: Sequence[float], *, p99_at_most: float | None = None) -> None:
     """The middle and the slow end of times in seconds; the aim is in milliseconds."""
-    ordered = sorted(spans)
     for part, most in ((0.5, None), (0.99, p99_at_most)):
-        found = ordered[min(len(ordered) - 1, int(len(ordered) * part))] * 1000 if ordered else float("nan")
-        say(f"{name}, p{part * 100:.0f}", found, "ms", at_most=most)
+        say(f"{name}, p{part * 100:.0f}", percentile(spans, part) * 1000, "ms", at_most=most)
 
 
 def note(text: str) -> None:
