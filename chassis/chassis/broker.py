@@ -187,10 +187,18 @@ class Broker:
 
     async def consume(self, queue: str, handle: Callable[[Delivery], Awaitable[None]], *, prefetch: int) -> None:
         """Hand each message of ``queue`` to ``handle``, for ever; several at a time, at most ``prefetch``."""
-        await self._attend(lambda channel: channel.get_queue(queue, ensure=True), handle, prefetch)
 
-    async def attend_live(self, patterns: Sequence[str], handle: Callable[[Delivery], Awaitable[None]]) -> None:
-        """Hand events to ``handle`` as they pass, for ever; what passes while the broker is away is missed."""
+        async def on_message(incoming: AbstractIncomingMessage) -> None:
+            await handle(Delivery(incoming))
+
+        await self._attend(lambda channel: channel.get_queue(queue, ensure=True), on_message, prefetch)
+
+    async def attend_live(self, patterns: Sequence[str], handle: Callable[[bytes], Awaitable[None]]) -> None:
+        """Hand the bodies of events to ``handle`` as they pass, for ever; nothing is acknowledged, and what passes
+        while the broker is away is missed."""
+
+        async def on_message(incoming: AbstractIncomingMessage) -> None:
+            await handle(incoming.body)
 
         async def own_queue(channel: AbstractChannel) -> AbstractQueue:
             queue = await channel.declare_queue(exclusive=True, auto_delete=True, arguments={"x-max-length": 10_000})
@@ -199,17 +207,15 @@ class Broker:
                 await queue.bind(exchange, pattern)
             return queue
 
-        await self._attend(own_queue, handle, 100)
+        await self._attend(own_queue, on_message, None)
 
     async def _attend(
         self,
         find_queue: Callable[[AbstractChannel], Awaitable[AbstractQueue]],
-        handle: Callable[[Delivery], Awaitable[None]],
-        prefetch: int,
+        on_message: Callable[[AbstractIncomingMessage], Awaitable[None]],
+        prefetch: int | None,
     ) -> None:
-        async def on_message(incoming: AbstractIncomingMessage) -> None:
-            await handle(Delivery(incoming))
-
+        """Consume a queue for ever, over a new channel whenever one ends; without ``prefetch`` all that passes."""
         while True:
             try:
                 channel = await self.channel(prefetch=prefetch)
@@ -217,7 +223,7 @@ class Broker:
                 channel.close_callbacks.add(lambda *_, closed=closed: closed.set())
                 async with asyncio.timeout(CONFIRM_SECONDS):
                     queue = await find_queue(channel)
-                    tag = await queue.consume(on_message)
+                    tag = await queue.consume(on_message, no_ack=prefetch is None)
                 try:
                     await closed.wait()
                 finally:

@@ -2,10 +2,12 @@
 
 import asyncio
 import contextlib
+import functools
 import json
+import re
 from collections import defaultdict
 from collections.abc import AsyncIterator
-from typing import TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import asyncpg
 import structlog
@@ -34,6 +36,31 @@ BUSY = (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError, asyncpg.Qu
 """What asyncpg raises when the server gave up a statement that waited or ran too long: worth asking again."""
 
 RETRY_AFTER_SECONDS = 2
+
+
+class Part(NamedTuple):
+    """What a statement stores, as named parts of a ``WITH`` and their arguments, to be sent together with others."""
+
+    text: str
+    arguments: tuple[Any, ...]
+
+
+async def store(tx: Transaction, *parts: Part) -> None:
+    """Store all of it in one way to the server and back; no part sees what another one does."""
+    query = _joined(tuple((part.text, len(part.arguments)) for part in parts))
+    await tx.execute(query, *(each for part in parts for each in part.arguments))
+
+
+@functools.lru_cache(maxsize=256)
+def _joined(parts: tuple[tuple[str, int], ...]) -> str:
+    """One statement, whose arguments are those of its parts in a row."""
+    texts, before = list[str](), 0
+    for text, count in parts:
+        pieces = re.split(r"\$(\d+)", text)
+        pieces[1::2] = [f"${int(number) + before}" for number in pieces[1::2]]
+        texts.append("".join(pieces))
+        before += count
+    return f"WITH {', '.join(texts)} SELECT"
 
 
 class TablesChanged(Unavailable):

@@ -39,6 +39,7 @@ _SAFE_ID = re.compile(r"^[A-Za-z0-9._-]{8,64}$")
 _SAFE_KEY = re.compile(r"^[\x21-\x7e]{1,100}$")
 _YEAR = re.compile(r"[12][0-9]{3}")
 _MONTH: TypeAdapter[date] = TypeAdapter(Month)
+_PROBLEM: TypeAdapter[dict[str, Any]] = TypeAdapter(dict[str, Any])
 
 STATUS: tuple[tuple[type[failures.Refusal], int], ...] = (
     (failures.Unreadable, 400),
@@ -73,7 +74,7 @@ Render = Callable[[web.Request, Problem], Awaitable[web.StreamResponse]]
 
 async def problem_json(request: web.Request, problem: Problem) -> web.StreamResponse:
     """The answer of a service; the gateway has pages instead."""
-    body = TypeAdapter(dict[str, Any]).dump_python(
+    body = _PROBLEM.dump_python(
         {
             **problem.facts,
             "type": f"urn:preau:problem:{problem.code}",

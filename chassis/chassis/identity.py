@@ -1,6 +1,7 @@
 """Who is asking: every door wants a valid token of auth, verified here without asking auth."""
 
 import asyncio
+import functools
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, Protocol
@@ -101,11 +102,18 @@ def claims_of(identity: Identity) -> dict[str, Any]:
     }
 
 
+@functools.lru_cache(maxsize=64)
+def _key_id(header: str) -> str | None:
+    """The key that a token's first part names; the same for all tokens of a key."""
+    found = jwt.get_unverified_header(f"{header}..").get("kid")
+    return found if isinstance(found, str) else None
+
+
 async def verify(token: str, keys: Keys, *, audience: str) -> Identity:
     """The identity a token speaks for; ``Unauthenticated`` unless all of it is right."""
     try:
-        key_id = jwt.get_unverified_header(token).get("kid")
-        key = await keys.key(key_id) if isinstance(key_id, str) else None
+        key_id = _key_id(token.partition(".")[0])
+        key = await keys.key(key_id) if key_id else None
         if key is None:
             raise Unauthenticated("the token's key is unknown")
         claims = jwt.decode(

@@ -6,7 +6,7 @@ import structlog
 from aiohttp import web
 from pydantic import ValidationError
 
-from chassis.broker import BROKER, Delivery
+from chassis.broker import BROKER
 from chassis.envelope import Envelope
 from chassis.tasks import end, keep_running
 from contracts.events import Event
@@ -17,14 +17,13 @@ log = structlog.get_logger()
 def use_live(app: web.Application, patterns: Sequence[str], on_event: Callable[[Event], Awaitable[None]]) -> None:
     """Call ``on_event`` for each event whose type matches one of ``patterns``, e.g. ``payment.*``."""
 
-    async def handle(delivery: Delivery) -> None:
+    async def handle(body: bytes) -> None:
         try:
-            event = Envelope.model_validate_json(delivery.message.body).event()
+            event = Envelope.model_validate_json(body).event()
         except (ValidationError, ValueError) as error:
             log.warning("live event cannot be read", error=str(error))
         else:
             await on_event(event)
-        await delivery.acknowledge()
 
     async def run(app: web.Application) -> AsyncIterator[None]:
         attending = keep_running(lambda: app[BROKER].attend_live(patterns, handle), "live events")

@@ -18,7 +18,7 @@ from aiohttp import web
 from chassis import tracing
 from chassis.broker import AWAY, BROKER, Exchange, Message, publish
 from chassis.broker_accounts import EVENTS_EXCHANGE
-from chassis.database import DATABASE, Database, Transaction, opened
+from chassis.database import DATABASE, Database, Part, Transaction, opened, store
 from chassis.envelope import Envelope
 from chassis.health import NAME
 from chassis.logs import correlation_id
@@ -40,18 +40,24 @@ log = structlog.get_logger()
 
 async def add(tx: Transaction, *events: Event) -> None:
     """Store events in the caller's transaction; they are published once it has committed, at least once."""
-    if not events:
-        return
-    await tx.execute(
-        "WITH said AS (INSERT INTO outbox (type, subject, data, correlation_id, traceparent) "
+    if events:
+        await store(tx, part(*events))
+
+
+def part(*events: Event) -> Part:
+    """The same, to be stored together with what the events tell of."""
+    return Part(
+        "said AS (INSERT INTO outbox (type, subject, data, correlation_id, traceparent) "
         "SELECT type, subject, data, $4, $6 FROM unnest($1::text[], $2::text[], $3::text[]) "
-        "WITH ORDINALITY AS e (type, subject, data, number) ORDER BY number) SELECT pg_notify($5, '')",
-        [event.type for event in events],
-        [event.subject for event in events],
-        [event.model_dump_json() for event in events],
-        correlation_id(),
-        CHANNEL,
-        tracing.traceparent(),
+        "WITH ORDINALITY AS e (type, subject, data, number) ORDER BY number RETURNING pg_notify($5, ''))",
+        (
+            [event.type for event in events],
+            [event.subject for event in events],
+            [event.model_dump_json() for event in events],
+            correlation_id(),
+            CHANNEL,
+            tracing.traceparent(),
+        ),
     )
 
 

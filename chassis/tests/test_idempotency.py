@@ -8,7 +8,7 @@ import pytest
 
 from chassis import outbox
 from chassis.database import Database
-from chassis.idempotency import KeyReused, recall, recalled, remember
+from chassis.idempotency import KeyReused, keep, recall, recalled, remember
 from chassis.migrations import migrate
 
 
@@ -64,3 +64,16 @@ async def test_a_look_knows_an_answer_that_was_given_and_one_too_old_is_forgotte
         await look.execute("UPDATE idempotency_key SET answered_at = now() - interval '25 hours'")
         await outbox.trim(database, kept_days=1)
         assert await recalled(look, "scope", "key", b"request") is None
+
+
+async def test_an_answer_is_kept_once_and_another_request_with_its_key_is_refused(database: Database) -> None:
+    async with database.transaction() as tx:
+        assert await recalled(tx, "scope", "key", b"request") is None
+        await keep(tx, "scope", "key", b"request", b"answer")
+    async with database.transaction() as tx:
+        assert await recalled(tx, "scope", "key", b"request") == b"answer"
+    with pytest.raises(KeyReused):
+        async with database.transaction() as tx:
+            await keep(tx, "scope", "key", b"another", b"another answer")
+    async with database.transaction() as tx:
+        assert await recalled(tx, "scope", "key", b"request") == b"answer"

@@ -23,8 +23,8 @@ from ground.wire import Asked, Wires
 
 from chassis import outbox
 from chassis.clock import now, today
-from chassis.database import Database, Transaction
-from chassis.idempotency import recall, remember
+from chassis.database import Database, Transaction, store
+from chassis.idempotency import keep
 from chassis.testing import Tokens
 from contracts.events.planning import Channel
 from planning.domain.bookings import booked_day, told
@@ -143,25 +143,22 @@ async def by_pgbench(database_url: str, children: Sequence[Child]) -> dict[str, 
     async def submit(tx: Transaction, number: int) -> None:
         household_id, child_id = children[-1 - number % len(children)]
         days, scope, key = days_of(number), f"bookings/{household_id}", uuid4().hex
-        await situations.situation(tx, "B", household_id, child_id, days[0], days[-1])  # the look
-        await recall(tx, scope, key, WISH)
         await bookings.take_locks(tx, [(ACTIVITY, day) for day in days], [child_id])
         found = await situations.situation(tx, "B", household_id, child_id, days[0], days[-1])
         assert found is not None
         changed = tuple(booked_day(found.activities[ACTIVITY], day, booked=True) for day in days)
         event = told(found, changed, found.version + 1, channel=Channel.INTERNET, by=child_id, at=now())
-        await bookings.save_changes(tx, event)
-        await outbox.add(tx, event)
-        await remember(tx, scope, key, WISH)
+        await store(tx, bookings.changes(event), outbox.part(event))
+        await keep(tx, scope, key, WISH, WISH)
 
     async def changes(tx: Transaction, number: int) -> None:
         await history.changes(tx, *children[number % len(children)])
 
     rates = {}
-    for name, work, look in ((MONTH, month, 0), (SUBMIT, submit, 1), (HISTORY, changes, 0)):
+    for name, work in ((MONTH, month), (SUBMIT, submit), (HISTORY, changes)):
         await recorded(database, work, 0)  # what is asked the first time only is kept by the program
         rounds = [await recorded(database, work, number) for number in range(ROUNDS)]
-        rates[name] = await replayed(database_url, rounds, clients=WORKERS, look=look, settings=PLANS_ONCE)
+        rates[name] = await replayed(database_url, rounds, clients=WORKERS, settings=PLANS_ONCE)
     await database.stop()
     return rates
 

@@ -8,6 +8,7 @@ of each, beside pgbench with the same statements. ``AT`` says at which bank: ``p
 """
 
 import asyncio
+import hashlib
 import itertools
 import json
 import os
@@ -248,8 +249,13 @@ async def invoices(stack: Stack, day: date) -> list[Due]:
 
 
 def strangers(count: int, day: date) -> list[Due]:
-    """Payments of nobody in particular."""
-    return [Due(uuid4(), uuid4(), uuid4(), uuid4(), -1, CENTS, day, number) for number in range(1, count + 1)]
+    """Payments of nobody in particular, whose names a statement can work out from the day and the number."""
+    names = [
+        hashlib.md5(f"{day}-{number}".encode(), usedforsecurity=False).hexdigest() for number in range(1, count + 1)
+    ]
+    return [
+        Due(UUID(name), uuid4(), uuid4(), uuid4(), -1, CENTS, day, number) for number, name in enumerate(names, start=1)
+    ]
 
 
 class Families:

@@ -25,10 +25,9 @@ class Mode(StrEnum):
     PRODUCTION = "production"
 
 
-class Ticket(Contract):
-    """The receipt of a payment, « justificatif de paiement », with all that its PDF shows."""
+class Receipt(Contract):
+    """What a payment paid, and how."""
 
-    number: Reference
     town: Label
     till: Label
     household_name: Label
@@ -40,6 +39,12 @@ class Ticket(Contract):
     bank_reference: Label
     authorisation: Label | None
     paid_at: Instant
+
+
+class Ticket(Receipt):
+    """A receipt with its number, « justificatif de paiement », with all that its PDF shows."""
+
+    number: Reference
 
 
 class PaymentConfirmed(Event):

@@ -50,10 +50,8 @@ class Recorder:
         return ask
 
 
-async def replayed(
-    database_url: str, rounds: Sequence[Sent], *, clients: int, look: int = 0, settings: str = ""
-) -> float:
-    """Rounds of the same statements sent again by pgbench, each once; the first ``look`` before the transaction.
+async def replayed(database_url: str, rounds: Sequence[Sent], *, clients: int, settings: str = "") -> float:
+    """Rounds of the same statements sent again by pgbench, each once.
 
     What a round is asked with is read from a table, so a round is one statement by key longer than the program's.
     ``settings`` are those of the program's connections, as ``PGOPTIONS`` has them.
@@ -75,7 +73,7 @@ async def replayed(
         used += len(arguments)
     number = r"\set number :client_id * :each + :i" + "\n" + r"\set i :i + 1"
     chosen = f"SELECT {', '.join(names)} FROM bench_round WHERE number = :number \\gset"
-    whole = [number, chosen, *lines[:look], "BEGIN;", *lines[look:], "COMMIT;"]
+    whole = [number, chosen, "BEGIN;", *lines, "COMMIT;"]
     with tempfile.NamedTemporaryFile("w", suffix=".sql") as script:
         script.write("\n".join(whole) + "\n")
         script.flush()

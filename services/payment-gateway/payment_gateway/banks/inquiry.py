@@ -7,10 +7,9 @@ from uuid import UUID, uuid5
 from aiohttp import web
 
 from chassis import outbox, tracing
-from chassis.clock import PARIS, now
+from chassis.clock import now
 from chassis.database import DATABASE, Transaction
 from contracts.api.payment_gateway import PaymentStatus, Speaker, Verdict
-from contracts.events.payment import Ticket
 from payment_gateway.banks import bank_of
 from payment_gateway.domain.failures import BankUnreachable, NoAccount
 from payment_gateway.domain.payments import (
@@ -18,12 +17,13 @@ from payment_gateway.domain.payments import (
     OPEN,
     Answer,
     Attempt,
+    Heard,
     Move,
     Word,
     decide,
     facts,
     next_look_up,
-    ticket_of,
+    receipt_of,
     unasked,
 )
 from payment_gateway.domain.transitions import may_move
@@ -92,10 +92,10 @@ async def hear(
     move = decide(attempt, answer, now=at, open_for=timedelta(seconds=settings.open_seconds))
     is_asked_again = (move.to if move else attempt.status) in LOOKED_UP
     again = next_look_up(attempt.created_at, now=at) if is_asked_again else None
-    attempt = await payments.note_answer(tx, attempt, answer, asked_at=asked_at, again=again, at=at)
+    heard = Heard(answer, asked_at, again)
     if move:
-        attempt = await carry_out(tx, settings, attempt, move, said_by=Speaker.BANK, answer=answer, at=at)
-    return attempt
+        return await carry_out(tx, settings, attempt, move, said_by=Speaker.BANK, heard=heard, at=at)
+    return await payments.note(tx, attempt, heard, at)
 
 
 async def carry_out(
@@ -106,29 +106,23 @@ async def carry_out(
     *,
     said_by: Speaker,
     at: datetime,
-    answer: Answer | None = None,
+    heard: Heard | None = None,
     decision_id: UUID | None = None,
 ) -> Attempt:
     """Store a move of a locked attempt with its ticket and its events; the attempt as it is then."""
     assert may_move(attempt.status, move.to, said_by), f"{said_by} moves no {attempt.status} to {move.to}"
-    answer = answer or attempt.said
-    ticket = None
+    receipt = None
     if move.to is PaymentStatus.CONFIRMED and attempt.ticket is None:
-        ticket = await _new_ticket(tx, settings, attempt, answer, at)
+        answer = heard.answer if heard else attempt.said
+        assert answer is not None, "only a bank's answer confirms"
+        receipt = receipt_of(attempt, answer, town=settings.town_name, now=at)
     moved = await payments.move(
-        tx, attempt, move, said_by=said_by, ticket=ticket, answer=answer, decision_id=decision_id, at=at
+        tx, attempt, move, said_by=said_by, heard=heard, receipt=receipt, decision_id=decision_id, at=at
     )
     back_cents = attempt.refunded_cents + (move.amount_cents or 0)
     refund_id = decision_id or uuid5(attempt.payment_id, f"{back_cents} cents are back")
     trace = await _trace_of(tx, attempt.payment_id)
     with tracing.continued(trace, f"payment {move.to}", tracing.Kind.INTERNAL):
+        ticket = moved.ticket if receipt else None
         await outbox.add(tx, *facts(attempt, move, ticket, now=at, decision_id=refund_id))
     return moved
-
-
-async def _new_ticket(
-    tx: Transaction, settings: Settings, attempt: Attempt, answer: Answer | None, at: datetime
-) -> Ticket:
-    assert answer is not None, "only a bank's answer confirms"
-    number = await payments.next_ticket_number(tx, at.astimezone(PARIS).year)
-    return ticket_of(attempt, answer, number=number, town=settings.town_name, now=at)

@@ -20,6 +20,7 @@ from contracts.events.payment import (
     PaymentRefundUndone,
     PaymentRefused,
     PaymentReturned,
+    Receipt,
     Returned,
     Ticket,
     Unpaid,
@@ -146,6 +147,15 @@ class Attempt:
 
 
 @dataclass(frozen=True)
+class Heard:
+    """An answer, when the bank was asked for it, and when to ask again."""
+
+    answer: Answer
+    asked_at: datetime
+    again: datetime | None
+
+
+@dataclass(frozen=True)
 class Move:
     """Where an attempt goes, and why; ``amount_cents`` goes back with it, ``undone_cents`` counts again."""
 
@@ -247,11 +257,10 @@ def left_cents(attempt: Attempt) -> int:
     return max(0, asked - (attempt.taken_cents or attempt.amount_cents))
 
 
-def ticket_of(attempt: Attempt, answer: Answer, *, number: str, town: str, now: datetime) -> Ticket:
-    """The receipt of a confirmed attempt, for what the bank took."""
+def receipt_of(attempt: Attempt, answer: Answer, *, town: str, now: datetime) -> Receipt:
+    """What a confirmed attempt's ticket says, for what the bank took."""
     taken = answer.amount_cents or attempt.amount_cents
-    return Ticket(
-        number=number,
+    return Receipt(
         town=town,
         till=attempt.checkout.till,
         household_name=attempt.checkout.household_name,

@@ -5,11 +5,12 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from chassis.clock import PARIS
 from chassis.database import Transaction
 from contracts.api.payment_gateway import PaymentStatus
 from contracts.events.billing import CheckoutOpened
-from contracts.events.payment import Means, Mode, Ticket
-from payment_gateway.domain.payments import LOOKED_UP, Answer, Attempt, Move, Word
+from contracts.events.payment import Means, Mode, Receipt, Ticket
+from payment_gateway.domain.payments import LOOKED_UP, Answer, Attempt, Heard, Move, Word
 
 _ATTEMPT = "SELECT p.*, c.opened FROM payment p JOIN checkout c USING (checkout_id)"
 
@@ -148,54 +149,86 @@ async def is_anothers(tx: Transaction, attempt: Attempt, bank_payment: str) -> b
     return found
 
 
+_HEARD = (
+    "last_word = CASE WHEN $2::text IS NULL OR last_word = 'contest_won' AND $2 = 'contested' THEN last_word "
+    "ELSE $2 END, unanswered = CASE WHEN $2::text IS NULL THEN unanswered ELSE 0 END, "
+    "bank_payment = coalesce(bank_payment, $3), said = coalesce($4, said), "
+    "look_up_at = CASE WHEN $2::text IS NULL THEN look_up_at WHEN $5::timestamptz IS NOT NULL AND hinted_at > $6 "
+    "THEN least($5, $7::timestamptz) ELSE $5 END"
+)
+
+
+def _heard(attempt: Attempt, heard: Heard | None, at: datetime, to: PaymentStatus | None = None) -> tuple[Any, ...]:
+    """The first seven parameters of an update by what was heard, if anything was: ``_HEARD``."""
+    if heard is None:
+        return (attempt.payment_id, None, None, None, None, None, at)
+    answer = heard.answer
+    under_review = (attempt.status is PaymentStatus.REVIEW and answer.word is Word.PAID) or to is PaymentStatus.REVIEW
+    said = _said(answer) if under_review else None
+    return (attempt.payment_id, answer.word, answer.bank_payment, said, heard.again, heard.asked_at, at)
+
+
+_NOTED = f"UPDATE payment SET {_HEARD} WHERE payment_id = $1 RETURNING *"  # noqa: S608 - our words
+_HISTORY = (
+    "history AS (INSERT INTO payment_move (payment_id, from_status, to_status, said_by, reason, amount_cents, "
+    "decision_id, at, undone_cents) VALUES ($1, $8, $9, $10, $11, $12, $13, $7, $14))"
+)
+_MOVE = (
+    f"{_HEARD}, status = $9, taken_cents = coalesce($15, taken_cents), changed_at = $7, "
+    "refunded_cents = refunded_cents + coalesce($12, 0) - coalesce($14, 0), "
+    "surplus_cents = greatest(0, surplus_cents - coalesce($12, 0))"
+)
+_SERIES = (
+    "series AS (INSERT INTO ticket_series (year, last_number) VALUES ($17, 1) "
+    "ON CONFLICT (year) DO UPDATE SET last_number = ticket_series.last_number + 1 RETURNING last_number)"
+)
+_TICKET = (
+    "ticket = $16, "
+    "ticket_number = 'T-' || $17::int || '-' || lpad(last_number::text, greatest(6, length(last_number::text)), '0')"
+)
+_MOVED = f"WITH {_HISTORY} UPDATE payment SET {_MOVE} WHERE payment_id = $1 RETURNING *"  # noqa: S608 - our words
+_TOGETHER = f"WITH {_SERIES}, {_HISTORY} UPDATE payment SET {_MOVE}, {_TICKET} FROM series"  # noqa: S608 - our words
+_CONFIRMED = f"{_TOGETHER} WHERE payment_id = $1 RETURNING payment.*"
+
+
+async def note(tx: Transaction, attempt: Attempt, heard: Heard, at: datetime) -> Attempt:
+    """Keep what the bank said last, the name it gave to the money, and when to ask again.
+
+    That is at once when a hint came while the bank was answering. The answer under review is renewed; a dispute that
+    was won is not new any more.
+    """
+    return _attempt(await tx.fetchrow(_NOTED, *_heard(attempt, heard, at)), attempt.checkout)
+
+
 async def move(
     tx: Transaction,
     moved: Attempt,
     wanted: Move,
     *,
     said_by: str,
-    ticket: Ticket | None,
-    answer: Answer | None,
+    heard: Heard | None,
+    receipt: Receipt | None,
     decision_id: UUID | None,
     at: datetime,
 ) -> Attempt:
-    """Store a move and its line of history; the answer stays as evidence where it is reviewed."""
-    under_review = wanted.to is PaymentStatus.REVIEW
-    taken = ticket.amount_cents if ticket else None
+    """Store a move and its line of history, and what was heard; an answer stays as evidence where it is reviewed.
+
+    A receipt becomes the ticket with the next number of its Paris year. That series stays locked until the transaction
+    ends, so none is skipped: everything else is to be done before.
+    """
+    taken = receipt.amount_cents if receipt else None
     if moved.status is PaymentStatus.REVIEW and wanted.amount_cents:
         taken = wanted.amount_cents
-    row = await tx.fetchrow(
-        "WITH history AS (INSERT INTO payment_move (payment_id, from_status, to_status, said_by, reason, amount_cents, "
-        "decision_id, at, undone_cents) VALUES ($1, $10, $2, $11, $12, $6, $13, $8, $9)) "
-        "UPDATE payment SET status = $2, ticket_number = coalesce($3, ticket_number), ticket = coalesce($4, ticket), "
-        "taken_cents = coalesce($5, taken_cents), refunded_cents = refunded_cents + coalesce($6, 0) - coalesce($9, 0), "
-        "surplus_cents = greatest(0, surplus_cents - coalesce($6, 0)), said = coalesce($7, said), changed_at = $8 "
-        "WHERE payment_id = $1 RETURNING *",
-        moved.payment_id,
-        wanted.to,
-        ticket.number if ticket else None,
-        ticket.model_dump(mode="json") if ticket else None,
-        taken,
-        wanted.amount_cents,
-        _said(answer) if answer and under_review else None,
-        at,
-        wanted.undone_cents,
-        moved.status,
-        said_by,
-        wanted.reason,
-        decision_id,
+    given = (
+        *_heard(moved, heard, at, wanted.to),
+        *(moved.status, wanted.to, said_by, wanted.reason, wanted.amount_cents),
+        *(decision_id, wanted.undone_cents, taken),
     )
+    if receipt is None:
+        row = await tx.fetchrow(_MOVED, *given)
+    else:
+        row = await tx.fetchrow(_CONFIRMED, *given, receipt.model_dump(mode="json"), at.astimezone(PARIS).year)
     return _attempt(row, moved.checkout)
-
-
-async def next_ticket_number(tx: Transaction, year: int) -> str:
-    """The next number of the year's series; the series stays locked until the transaction ends, so none is skipped."""
-    number: int = await tx.fetchval(
-        "INSERT INTO ticket_series (year, last_number) VALUES ($1, 1) "
-        "ON CONFLICT (year) DO UPDATE SET last_number = ticket_series.last_number + 1 RETURNING last_number",
-        year,
-    )
-    return f"T-{year}-{number:06d}"
 
 
 async def look_up_now(tx: Transaction, payment_id: UUID, at: datetime, *, not_before: timedelta) -> None:
@@ -225,31 +258,6 @@ async def claim_due_look_ups(tx: Transaction, *, now: datetime, leased_until: da
 
 async def schedule_look_up(tx: Transaction, payment_id: UUID, at: datetime | None) -> None:
     await tx.execute("UPDATE payment SET look_up_at = $2 WHERE payment_id = $1", payment_id, at)
-
-
-async def note_answer(
-    tx: Transaction, attempt: Attempt, answer: Answer, *, asked_at: datetime, again: datetime | None, at: datetime
-) -> Attempt:
-    """Keep what the bank said last, the name it gave to the money, and when to ask again.
-
-    That is at once when a hint came while the bank was answering. The answer under review is renewed; a dispute that
-    was won is not new any more.
-    """
-    under_review = attempt.status is PaymentStatus.REVIEW and answer.word is Word.PAID
-    row = await tx.fetchrow(
-        "UPDATE payment SET last_word = CASE WHEN last_word = 'contest_won' AND $2 = 'contested' THEN last_word "
-        "ELSE $2 END, unanswered = 0, bank_payment = coalesce(bank_payment, $3), said = coalesce($4, said), "
-        "look_up_at = CASE WHEN $5::timestamptz IS NOT NULL AND hinted_at > $6 "
-        "THEN least($5, $7::timestamptz) ELSE $5 END WHERE payment_id = $1 RETURNING *",
-        attempt.payment_id,
-        answer.word,
-        answer.bank_payment,
-        _said(answer) if under_review else None,
-        again,
-        asked_at,
-        at,
-    )
-    return _attempt(row, attempt.checkout)
 
 
 async def note_unanswered(tx: Transaction, payment_id: UUID) -> None:
@@ -311,7 +319,7 @@ def _attempt(row: Any, checkout: CheckoutOpened) -> Attempt:
         status=PaymentStatus(row["status"]),
         bank_reference=row["bank_reference"],
         payer_url=row["payer_url"],
-        ticket=Ticket.model_validate(row["ticket"]) if row["ticket"] else None,
+        ticket=Ticket.model_validate({**row["ticket"], "number": row["ticket_number"]}) if row["ticket"] else None,
         created_at=row["created_at"],
         changed_at=row["changed_at"],
         last_word=Word(row["last_word"]) if row["last_word"] else None,

@@ -25,7 +25,7 @@ from payment_gateway.domain.payments import (
     next_look_up,
     page_can_open,
     paid_invoices,
-    ticket_of,
+    receipt_of,
     unasked,
 )
 from payment_gateway.domain.transitions import WAYS, drawing
@@ -140,7 +140,8 @@ def told(to: S, ticket: Ticket | None = None) -> list[str]:
 
 
 def test_the_ticket_says_what_was_frozen() -> None:
-    ticket = ticket_of(ATTEMPT, PAID, number="T-2026-000001", town="Ville", now=START)
+    receipt = receipt_of(ATTEMPT, PAID, town="Ville", now=START)
+    ticket = Ticket(**dict(receipt), number="T-2026-000001")
     assert told(S.CONFIRMED, ticket) == ["payment.confirmed"]
     assert (ticket.amount_cents, ticket.invoices, ticket.authorisation) == (4250, (INVOICE,), "000001")
     assert told(S.PROCESSING) == []

@@ -12,9 +12,9 @@ from contracts.api.payment_gateway import PaymentStatus as S
 from contracts.api.payment_gateway import Speaker
 from contracts.api.payment_gateway import TillCommand as C
 from contracts.events.billing import CheckoutInvoice, CheckoutOpened
-from contracts.events.payment import Means, Mode
+from contracts.events.payment import Means, Mode, Ticket
 from payment_gateway.domain.failures import NotForThisPayment, RefundTooHigh
-from payment_gateway.domain.payments import Answer, Attempt, Move, Word, facts, ticket_of
+from payment_gateway.domain.payments import Answer, Attempt, Move, Word, facts, receipt_of
 from payment_gateway.domain.till import commands, decide_till
 from payment_gateway.domain.transitions import may_move
 
@@ -50,7 +50,8 @@ REVIEWED = Attempt(
     changed_at=START,
     said=SAID,
 )
-TICKET = ticket_of(REVIEWED, replace(SAID, amount_cents=4250), number="T-2026-000001", town="Ville", now=START)
+RECEIPT = receipt_of(REVIEWED, replace(SAID, amount_cents=4250), town="Ville", now=START)
+TICKET = Ticket(**dict(RECEIPT), number="T-2026-000001")
 CONFIRMED = replace(REVIEWED, status=S.CONFIRMED, said=None, ticket=TICKET, taken_cents=4250)
 
 
@@ -68,7 +69,7 @@ def test_a_review_has_two_ways_out() -> None:
     assert (back.to, back.amount_cents) == (S.REFUNDED, 4249)
     (event,) = facts(REVIEWED, back, None, now=START, decision_id=uuid4())
     assert event.model_dump()["was_confirmed"] is False
-    assert ticket_of(REVIEWED, SAID, number="T", town="Ville", now=START).amount_cents == 4249
+    assert receipt_of(REVIEWED, SAID, town="Ville", now=START).amount_cents == 4249
 
 
 @pytest.mark.parametrize("said", [{"mode": Mode.PRODUCTION}, {"currency": "840"}, {"amount_cents": 0}])

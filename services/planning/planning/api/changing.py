@@ -3,15 +3,16 @@
 from collections import Counter
 from collections.abc import Sequence
 from datetime import date, datetime
+from typing import NamedTuple
 from uuid import UUID
 
 from aiohttp import web
 
 from chassis import outbox
 from chassis.clock import now
-from chassis.database import DATABASE, Transaction
+from chassis.database import DATABASE, Transaction, store
 from chassis.http import idempotency_key, json_response
-from chassis.idempotency import recall, recalled, remember
+from chassis.idempotency import keep, recalled
 from chassis.identity import identity
 from contracts.api.planning import BookingOutcome, BookingWish
 from contracts.events.planning import BookingsChanged, Channel
@@ -48,9 +49,38 @@ def channel_of(request: web.Request, person: Identity) -> Channel:
     return Channel.IMPORT
 
 
+class Changed(NamedTuple):
+    """What became of some wishes, and whether any of them changed anything."""
+
+    outcomes: tuple[BookingOutcome, ...]
+    is_any: bool
+
+
+class Key(NamedTuple):
+    """What the same request is known by when it comes again."""
+
+    scope: str
+    key: str
+    request: bytes
+
+
+class Answered(Exception):  # noqa: N818 - an answer
+    """The request had its answer before."""
+
+    def __init__(self, answer: bytes) -> None:
+        super().__init__("answered before")
+        self.answer = answer
+
+
 async def change(
-    request: web.Request, tx: Transaction, household_id: UUID, wishes: Sequence[BookingWish], *, as_one: bool = False
-) -> tuple[BookingOutcome, ...]:
+    request: web.Request,
+    tx: Transaction,
+    household_id: UUID,
+    wishes: Sequence[BookingWish],
+    *,
+    as_one: bool = False,
+    key: Key | None = None,
+) -> Changed:
     """Do what can be done of some wishes, one a child, an outcome each; what frees goes to who waits.
 
     ``as_one``: a day that one child cannot have is changed for none. Locks are taken in one order everywhere: the
@@ -69,7 +99,7 @@ async def change(
         pairs = list(zip(situations, wishes, strict=True))
         parts = together(pairs, now=at, on_behalf=identity(request).is_staff)
         wishes = [part.wish for part in parts if part.wish]
-    decisions = [await _decide(request, tx, household_id, wish, at) for wish in wishes]
+    decisions = [await _decide(request, tx, household_id, wish, at, key) for wish in wishes]
     if freed:
         await places.grant(tx, request.app[SETTINGS].school_zone, freed, at=at)
     refused = {part.found.child.child_id: part for part in parts}
@@ -81,28 +111,41 @@ async def change(
         undoable = bool(decision.changed or decision.joined)
         outcomes.append(BookingOutcome(child=found.child, version=decision.version, lines=lines, undoable=undoable))
     left = (BookingOutcome(child=p.found.child, version=p.found.version, lines=p.refused) for p in refused.values())
-    return (*outcomes, *left)
+    is_any = any(decision.version > found.version for found, _, decision in decisions)
+    return Changed((*outcomes, *left), is_any)
 
 
 async def change_once(request: web.Request, household_id: UUID, wish: BookingWish, command: str) -> web.Response:
     """Do what can be done of a wish, all in one transaction, once for the key that the request carries.
 
-    What changes nothing is told from a look, and its key stays free: the same wish sent again is weighed again.
+    The key of what changes nothing stays free: the same wish sent again is weighed again. In a crowd that is told from
+    a look.
     """
-    scope, key, body = f"{command}/{household_id}", idempotency_key(request), await request.read()
-    async with request.app[TURNS].of([(line.activity_id, line.day) for line in wish.lines]):
-        async with request.app[DATABASE].reading() as look:
-            if told := await _unchanged(request, look, household_id, wish):
-                # Asked after the look: a change that the look has seen was committed together with its answer.
-                answer = await recalled(look, scope, key, body)
-                return as_json(answer) if answer else json_response(told)
-        async with request.app[DATABASE].transaction() as tx:
-            if answer := await recall(tx, scope, key, body):
-                return as_json(answer)
-            (outcome,) = await change(request, tx, household_id, [wish])
-            answer = outcome.model_dump_json().encode()
-            await remember(tx, scope, key, answer)
+    key = Key(f"{command}/{household_id}", idempotency_key(request), await request.read())
+    async with request.app[TURNS].of([(line.activity_id, line.day) for line in wish.lines]) as is_crowded:
+        try:
+            if is_crowded:
+                async with request.app[DATABASE].reading() as look:
+                    if told := await _unchanged(request, look, household_id, wish, key):
+                        return json_response(told)
+            async with request.app[DATABASE].transaction() as tx:
+                (outcome,), is_any = await change(request, tx, household_id, [wish], key=key)
+                answer = outcome.model_dump_json().encode()
+                if is_any:
+                    await keep(tx, *key, answer)
+        except Answered as answered:
+            answer = answered.answer
     return as_json(answer)
+
+
+async def _answered(tx: Transaction, key: Key, found: Situation, wish: BookingWish) -> None:
+    """Raise ``Answered`` when the wish was fulfilled before.
+
+    A change that the situation shows was committed together with its answer; where none came after the version that
+    the wish has seen, the key has no answer.
+    """
+    if found.version != wish.seen_version and (answer := await recalled(tx, *key)):
+        raise Answered(answer)
 
 
 def as_json(body: bytes) -> web.Response:
@@ -111,7 +154,7 @@ def as_json(body: bytes) -> web.Response:
 
 
 async def _unchanged(
-    request: web.Request, look: Transaction, household_id: UUID, wish: BookingWish
+    request: web.Request, look: Transaction, household_id: UUID, wish: BookingWish, key: Key
 ) -> BookingOutcome | None:
     """The outcome of a wish that comes to nothing as all stands at one instant; None when it would change something.
 
@@ -122,15 +165,18 @@ async def _unchanged(
     decision = decide(found, wish, now=at, on_behalf=identity(request).is_staff)
     if decision.version > found.version:
         return None
+    await _answered(look, key, found, wish)
     return BookingOutcome(child=found.child, version=found.version, lines=decision.lines)
 
 
 async def _decide(
-    request: web.Request, tx: Transaction, household_id: UUID, wish: BookingWish, at: datetime
+    request: web.Request, tx: Transaction, household_id: UUID, wish: BookingWish, at: datetime, key: Key | None
 ) -> tuple[Situation, BookingWish, Decision]:
     """One child's wish, decided and stored under the locks."""
     person, channel = identity(request), channel_of(request, identity(request))
     found = await situation_of(request, tx, household_id, wish.child_id, _span(wish))
+    if key:
+        await _answered(tx, key, found, wish)
     decision = decide(found, wish, now=at, on_behalf=person.is_staff)
     event = told(found, decision.changed, max(decision.version, 1), channel=channel, by=person.subject_id, at=at)
     await _save(tx, found, decision, event)
@@ -140,9 +186,7 @@ async def _decide(
 async def _save(tx: Transaction, found: Situation, decision: Decision, event: BookingsChanged) -> None:
     if decision.version == found.version:
         return
-    await bookings.save_changes(tx, event)
-    if decision.changed:
-        await outbox.add(tx, event)
+    await store(tx, bookings.changes(event), outbox.part(*[event] if decision.changed else []))
     child_id = found.child.child_id
     if decision.joined:
         await waiting.join(tx, event.household_id, child_id, decision.joined, event.changed_by, event.changed_at)

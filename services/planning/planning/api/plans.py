@@ -36,7 +36,7 @@ async def post_plan(request: web.Request) -> web.Response:
             return as_json(answer)
         planned = [await _planned(request, tx, household_id, plan, child) for child in plan.children]
         wishes = [wish for _, wish in planned if wish]
-        outcomes = await change(request, tx, household_id, wishes, as_one=plan.together)
+        outcomes, _ = await change(request, tx, household_id, wishes, as_one=plan.together)
         done = {outcome.child.child_id: outcome for outcome in outcomes}
         every = tuple(done.get(found.child.child_id, _nothing(found)) for found, _ in planned)
         answer = PlanOutcome(outcomes=every).model_dump_json().encode()
@@ -89,7 +89,7 @@ async def post_undo(request: web.Request) -> web.Response:
         taken_back = undo(wish.child_id, changes, wish.version)
         if taken_back is None:
             raise NothingToUndo("there is no such change to take back")
-        (outcome,) = await change(request, tx, household_id, [taken_back])
+        (outcome,), _ = await change(request, tx, household_id, [taken_back])
         answer = outcome.model_dump_json().encode()
         await remember(tx, scope, key, answer)
     return as_json(answer)

@@ -20,13 +20,14 @@ class Turns:
         self._of_slot: WeakValueDictionary[Slot, asyncio.Semaphore] = WeakValueDictionary()
 
     @contextlib.asynccontextmanager
-    async def of(self, slots: Collection[Slot]) -> AsyncIterator[None]:
-        """A turn for all of ``slots``, taken in one order by everybody."""
+    async def of(self, slots: Collection[Slot]) -> AsyncIterator[bool]:
+        """A turn for all of ``slots``, taken in one order by everybody; whether others had to be waited for."""
         turns = [self._of_slot.setdefault(slot, asyncio.Semaphore(AT_ONCE)) for slot in sorted(set(slots))]
+        is_crowded = any(turn.locked() for turn in turns)
         async with contextlib.AsyncExitStack() as held:
             for turn in turns:
                 await held.enter_async_context(turn)
-            yield
+            yield is_crowded
 
 
 TURNS = web.AppKey("turns", Turns)

@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from datetime import date
 from uuid import UUID
 
-from chassis.database import Transaction
+from chassis.database import Part, Transaction
 from contracts.events.planning import BookedDay, BookingsChanged
 from planning.domain.situation import Slot
 from planning.store.households import DayLeft
@@ -29,14 +29,14 @@ async def take_locks(tx: Transaction, slots: Sequence[Slot], child_ids: Collecti
     await tx.execute("SELECT take_locks($1, $2, $3)", ids, days, list(child_ids))
 
 
-async def save_changes(tx: Transaction, event: BookingsChanged) -> None:
-    """Store the days of a change, the places they take or free, their history, and the new version: one statement.
+def changes(event: BookingsChanged) -> Part:
+    """The days of a change, the places they take or free, their history, and the new version.
 
     A place that was held for the child is taken, not another one. The places of the days are locked by now, and every
     question asked until the commit is time that others wait.
     """
-    await tx.execute(
-        "WITH changed (activity_id, day, booked) AS (SELECT * FROM unnest($3::uuid[], $4::date[], $5::boolean[])), "
+    return Part(
+        "changed (activity_id, day, booked) AS (SELECT * FROM unnest($3::uuid[], $4::date[], $5::boolean[])), "
         "child AS (UPDATE household_child SET bookings_version = $6 WHERE household_id = $1 AND child_id = $2), "
         "kept AS (INSERT INTO booking (household_id, child_id, activity_id, day, booked, version) "
         "SELECT $1, $2, activity_id, day, booked, $6 FROM changed "
@@ -48,17 +48,19 @@ async def save_changes(tx: Transaction, event: BookingsChanged) -> None:
         "places AS (UPDATE occupation o SET booked = o.booked + CASE WHEN d.booked THEN 1 ELSE -1 END, "
         "held = o.held - (t.day IS NOT NULL)::int "
         "FROM changed d LEFT JOIN taken t USING (activity_id, day) "
-        "WHERE o.activity_id = d.activity_id AND o.day = d.day) "
-        "INSERT INTO booking_change "
+        "WHERE o.activity_id = d.activity_id AND o.day = d.day), "
+        "history AS (INSERT INTO booking_change "
         "(household_id, child_id, activity_id, day, booked, version, channel, changed_by, changed_at) "
-        "SELECT $1, $2, activity_id, day, booked, $6, $7, $8, $9 FROM changed",
-        event.household_id,
-        event.child_id,
-        *_columns(event.days),
-        event.version,
-        event.channel,
-        event.changed_by,
-        event.changed_at,
+        "SELECT $1, $2, activity_id, day, booked, $6, $7, $8, $9 FROM changed)",
+        (
+            event.household_id,
+            event.child_id,
+            *_columns(event.days),
+            event.version,
+            event.channel,
+            event.changed_by,
+            event.changed_at,
+        ),
     )
 
 

@@ -6,7 +6,7 @@ from itertools import groupby
 from uuid import UUID
 
 from chassis import outbox
-from chassis.database import Transaction
+from chassis.database import Transaction, store
 from contracts.events.auth import Span
 from contracts.events.planning import BookedDay, BookingsChanged, Channel, OfferLapsed
 from planning.domain.bookings import booked_day, granted, may_grant, offered, told
@@ -38,8 +38,7 @@ async def grant(tx: Transaction, zone: str, slots: Collection[Slot], *, at: date
         days = (booked_day(found.activities[slot[0]], day, booked=True),)
         event = told(found, days, version, channel=Channel.WAITING_LIST, by=waiter.waits_by, at=at)
         await waiting.leave(tx, waiter.child_id, [slot])
-        await bookings.save_changes(tx, event)
-        await outbox.add(tx, event, granted(found, slot, event))
+        await store(tx, bookings.changes(event), outbox.part(event, granted(found, slot, event)))
 
 
 async def grant_waited(tx: Transaction, zone: str, activity_id: UUID, first: date, *, at: datetime) -> None:
@@ -84,12 +83,10 @@ async def free(
             reason=reason,
             enrolled=enrolled,
         )
-        await bookings.save_changes(tx, event)
+        await store(tx, bookings.changes(event), outbox.part(*[event] if event.days or event.waited else []))
         if waited:
             await history.add_waiting(tx, event, waited)
             await waiting.leave(tx, child_id, [(each.activity_id, each.day) for each in waited])
-        if event.days or event.waited:
-            await outbox.add(tx, event)
     await grant(tx, zone, slots, at=at)
 
 
