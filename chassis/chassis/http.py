@@ -4,6 +4,7 @@ import asyncio
 import json
 import re
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 from datetime import date
 from itertools import islice
@@ -116,6 +117,13 @@ def public(door: Door) -> Door:
     return door
 
 
+def in_line(door: Door) -> Door:
+    """Mark a door where people may have to wait for their turn: they may for ``line_seconds_max``, while half of the
+    requests at once are left to everybody else."""
+    door.is_in_line = True  # type: ignore[attr-defined]
+    return door
+
+
 def streaming(door: Door) -> Door:
     """Mark a door that answers for as long as the client stays, such as server-sent events."""
     door.is_streaming = True  # type: ignore[attr-defined]
@@ -201,19 +209,21 @@ def _failures(render: Render) -> Callable[..., Awaitable[web.StreamResponse]]:
 
 
 def _limits(settings: EdgeSettings) -> Callable[..., Awaitable[web.StreamResponse]]:
-    in_flight, entrance = 0, asyncio.Lock()
+    entrance = asyncio.Lock()
+    inside, most = Counter[bool](), {False: settings.requests_at_once_max, True: settings.requests_at_once_max // 2}
+    seconds_max = {False: settings.request_seconds_max, True: settings.line_seconds_max}
 
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
-        nonlocal in_flight
         door = request.match_info.handler
         if getattr(door, "is_streaming", False) or request.path.startswith("/health/"):
             return await handler(request)
-        if in_flight >= settings.requests_at_once_max:
+        waits = getattr(door, "is_in_line", False)
+        if inside.total() >= most[False] or inside[waits] >= most[waits]:
             raise failures.Unavailable("too many requests at once", retry_after_seconds=1)
-        in_flight += 1
+        inside[waits] += 1
         try:
-            async with asyncio.timeout(settings.request_seconds_max) as limit:
+            async with asyncio.timeout(seconds_max[waits]) as limit:
                 async with entrance:  # of a crowd one a turn of the loop, so that who is inside goes on meanwhile
                     await asyncio.sleep(0)
                 return await handler(request)
@@ -222,7 +232,7 @@ def _limits(settings: EdgeSettings) -> Callable[..., Awaitable[web.StreamRespons
                 raise failures.Unavailable("this took too long", retry_after_seconds=2) from None
             raise
         finally:
-            in_flight -= 1
+            inside[waits] -= 1
 
     return middleware
 

@@ -33,6 +33,8 @@ BATCH_MAX = 200
 POLL_SECONDS = 5.0
 PACE_SECONDS = 0.02
 """Batches begin no closer together: an event alone leaves at once, of a stream some leave together."""
+STANDBY_SECONDS = 1.0
+"""How long a replica leaves the events to the one that it saw publishing, which hears of each as well."""
 LOCK = 7_267_305_101  # one relay publishes at a time: facts of a subject leave in order, unless one is not confirmed
 
 log = structlog.get_logger()
@@ -89,7 +91,10 @@ async def _relay(app: web.Application, wake: asyncio.Event) -> None:
             while not channel.is_closed:
                 began = loop.time()
                 wake.clear()
-                if await publish_batch(app[DATABASE], exchange, app[NAME]) < BATCH_MAX:
+                count = await publish_batch(app[DATABASE], exchange, app[NAME])
+                if count is None:
+                    await asyncio.sleep(STANDBY_SECONDS)
+                elif count < BATCH_MAX:
                     with contextlib.suppress(TimeoutError):
                         await asyncio.wait_for(wake.wait(), timeout=POLL_SECONDS)
                     await asyncio.sleep(began + PACE_SECONDS - loop.time())
@@ -127,11 +132,12 @@ async def say_again(database_url: str, words: list[str]) -> int:
     return 0
 
 
-async def publish_batch(database: Database, exchange: Exchange, source: str) -> int:
-    """Publish the oldest events and mark those the broker confirmed; returns how many it took on."""
+async def publish_batch(database: Database, exchange: Exchange, source: str) -> int | None:
+    """Publish the oldest events and mark those the broker confirmed; how many it took on, None while another replica
+    publishes."""
     async with database.transaction() as tx:
         if not await tx.fetchval("SELECT pg_try_advisory_xact_lock($1)", LOCK):
-            return 0
+            return None
         rows = await tx.fetch("SELECT * FROM outbox WHERE published_at IS NULL ORDER BY position LIMIT $1", BATCH_MAX)
         if not rows:
             return 0

@@ -38,6 +38,7 @@ class EdgeSettings(BaseSettings):
     log_level: str = Field(default="INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
     body_bytes_max: int = Field(default=1_048_576, gt=0)
     request_seconds_max: float = Field(default=15, gt=0)
+    line_seconds_max: float = Field(default=50, gt=0)
     requests_at_once_max: int = Field(default=1_500, gt=0)
     shutdown_seconds: float = Field(default=10, gt=0)
     drain_seconds: float = Field(default=0, ge=0, le=20)

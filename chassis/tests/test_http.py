@@ -9,7 +9,16 @@ from aiohttp.test_utils import TestClient
 from pydantic import Field
 from yarl import URL
 
-from chassis.http import application, idempotency_key, json_response, path_month, path_uuid, path_year, read_body
+from chassis.http import (
+    application,
+    idempotency_key,
+    in_line,
+    json_response,
+    path_month,
+    path_uuid,
+    path_year,
+    read_body,
+)
 from chassis.settings import EdgeSettings
 from contracts.failures import Conflict, TooMany
 from contracts.model import Contract
@@ -46,6 +55,11 @@ async def client(aiohttp_client: Any) -> TestClient[Any, Any]:
         await asyncio.sleep(5)
         raise AssertionError("the limit comes first")
 
+    @in_line
+    async def line(_request: web.Request) -> web.Response:
+        await asyncio.sleep(0.6)
+        return web.json_response("served")
+
     async def parts(request: web.Request) -> web.Response:
         return web.json_response([str(path_uuid(request, "id")), str(path_month(request)), idempotency_key(request)])
 
@@ -58,6 +72,7 @@ async def client(aiohttp_client: Any) -> TestClient[Any, Any]:
     app.router.add_get("/too-many", too_many)
     app.router.add_get("/breaks", breaks)
     app.router.add_get("/slow", slow)
+    app.router.add_get("/line", line)
     app.router.add_get("/parts/{id}/{month}", parts)
     app.router.add_get("/years/{year}", year)
     made: TestClient[Any, Any] = await aiohttp_client(app)
@@ -146,6 +161,14 @@ async def test_too_slow_and_too_many_at_once_answer_503(client: TestClient[Any, 
     details = sorted(body["detail"] for body in bodies)
     assert details == ["this took too long"] * 2 + ["too many requests at once"] * 2
     assert (await client.get("/health/live")).status == 200
+
+
+async def test_who_stands_in_line_may_wait_longer_and_leaves_half_of_the_room(client: TestClient[Any, Any]) -> None:
+    first = asyncio.create_task(client.get("/line"))
+    await asyncio.sleep(0.1)
+    await problem(await client.get("/line"), 503, "unavailable")
+    assert (await client.get("/years/2026")).status == 200
+    assert await (await first).json() == "served"
 
 
 async def test_a_request_id_is_kept_only_when_it_is_safe(client: TestClient[Any, Any]) -> None:

@@ -3,6 +3,7 @@
 import time
 from collections.abc import AsyncIterator, Awaitable
 from http import HTTPStatus
+from itertools import islice
 from typing import Any, TypeVar
 from urllib.parse import quote
 from uuid import UUID
@@ -73,7 +74,7 @@ class Services:
             "payment-gateway": settings.payment_gateway_url,
             "notifier": settings.notifier_url,
         }
-        self._timeout = aiohttp.ClientTimeout(total=settings.service_seconds_max)
+        self._seconds_max, self._sign_in_seconds_max = settings.service_seconds_max, settings.sign_in_seconds_max
         self._tokens: dict[tuple[str, str], tuple[Token, float]] = {}
         self._ended: dict[UUID, float] = {}
         self._http: aiohttp.ClientSession | None = None
@@ -81,14 +82,15 @@ class Services:
 
     async def start(self) -> None:
         """Open the HTTP clients: each service has its own connections, and at auth those who wait for their codes to
-        be verified have others than those who are in; so that who waits for one keeps nobody from another."""
-        self._http, self._sign_ins = self._client(), self._client()
+        be verified have others than those who are in, and may wait longer; so that who waits for one keeps nobody
+        from another."""
+        self._http, self._sign_ins = self._client(self._seconds_max), self._client(self._sign_in_seconds_max)
 
-    def _client(self) -> aiohttp.ClientSession:
+    def _client(self, seconds_max: float) -> aiohttp.ClientSession:
         connector = aiohttp.TCPConnector(
             limit=0, limit_per_host=CONNECTIONS_A_SERVICE_MAX, keepalive_timeout=UNUSED_SECONDS
         )
-        return aiohttp.ClientSession(timeout=self._timeout, connector=connector)
+        return aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=seconds_max), connector=connector)
 
     async def stop(self) -> None:
         """Close the HTTP clients."""
@@ -135,10 +137,18 @@ class Services:
         token = Token.model_validate_json(raw)
         if token.identity.session_id in self._ended:
             raise SignedOut
-        if len(self._tokens) >= TOKENS_MAX:
-            self._tokens.clear()
-        self._tokens[(session, audience)] = (token, time.monotonic() + TOKEN_KEPT_SECONDS)
+        self._keep(session, audience, token)
         return token
+
+    def _keep(self, session: str, audience: str, token: Token) -> None:
+        """Keep a token for a while. All are kept equally long, so the oldest come first: each new one takes away two
+        that are over, or too many."""
+        at = time.monotonic()
+        self._tokens.pop((session, audience), None)
+        self._tokens[(session, audience)] = (token, at + TOKEN_KEPT_SECONDS)
+        for key, (_, until) in list(islice(self._tokens.items(), 2)):
+            if until <= at or len(self._tokens) > TOKENS_MAX:
+                del self._tokens[key]
 
     async def call(
         self,

@@ -32,6 +32,7 @@ class Settings(EdgeSettings):
     csrf_secret: SecretStr = Field(min_length=32)
     proxies_in_front: int = Field(default=0, ge=0, le=5)
     service_seconds_max: float = Field(default=12, gt=0)
+    sign_in_seconds_max: float = Field(default=45, gt=0)
     api_requests_a_minute: int = Field(default=120, ge=1)
 
     @field_validator("town_crest")

@@ -5,7 +5,7 @@ from uuid import uuid4
 
 import pytest
 
-from contracts.api.planning import ChildEnrolments, ChildView, EnrolmentChoice
+from contracts.api.enrolments import ChildEnrolments, ChildView, EnrolmentChoice
 from contracts.events.auth import Custody
 from gateway.pages import enrolments
 

@@ -2,23 +2,29 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 from pydantic import SecretStr
 
-from contracts.api.auth import SignIn
+from chassis.clock import now
+from contracts.api.auth import SignIn, Token
 from contracts.failures import Unavailable
+from contracts.identity import Identity, Role
 from gateway.services import CONNECTIONS_A_SERVICE_MAX, SIGN_IN, Services
 from gateway.settings import Settings
 
 MORE_THAN_FIT = CONNECTIONS_A_SERVICE_MAX + 50
+PERSON = Identity(subject_id=uuid4(), session_id=uuid4(), name="A B", roles=frozenset({Role.PARENT}))
+TOKEN = Token(token="a.b.c", expires_at=now() + timedelta(minutes=1), identity=PERSON)
 
 
 class Slow:
-    """A service that answers at ``/quick`` and lets everybody else wait."""
+    """A service that answers at ``/quick`` and ``/tokens``, and lets everybody else wait."""
 
     def __init__(self) -> None:
         self.waiting, self.full = 0, asyncio.Event()
@@ -27,6 +33,8 @@ class Slow:
         self.server = TestServer(app)
 
     async def _answer(self, request: web.Request) -> web.Response:
+        if request.path == "/tokens":
+            return web.Response(text=TOKEN.model_dump_json())
         if request.path != "/quick":
             self.waiting += 1
             if self.waiting >= CONNECTIONS_A_SERVICE_MAX:
@@ -51,7 +59,12 @@ async def services(slow: dict[str, Slow]) -> AsyncIterator[Services]:
     away = dict.fromkeys(("planning_url", "payment_gateway_url", "notifier_url"), urls["billing"])
     made = Services(
         Settings.model_construct(
-            auth_url=urls["auth"], billing_url=urls["billing"], service_seconds_max=60, public_url="http://x", **away
+            auth_url=urls["auth"],
+            billing_url=urls["billing"],
+            service_seconds_max=60,
+            sign_in_seconds_max=60,
+            public_url="http://x",
+            **away,
         )
     )
     await made.start()
@@ -76,3 +89,12 @@ async def test_a_crowd_that_waits_keeps_nobody_else_waiting(
         each.cancel()
     found = await asyncio.gather(*crowd, return_exceptions=True)
     assert all(isinstance(each, asyncio.CancelledError | Unavailable) for each in found)
+
+
+async def test_of_more_tokens_than_are_kept_the_oldest_go(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.services.TOKENS_MAX", 3)
+    sessions = [str(number) * 43 for number in range(6)]
+    for session in sessions:
+        assert (await services.token(session, "billing")).identity == PERSON
+    kept = [services.kept(session, "billing") is not None for session in sessions]
+    assert kept == [False, False, False, True, True, True]

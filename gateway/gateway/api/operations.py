@@ -6,20 +6,11 @@ from pydantic import BaseModel, Field, SecretStr
 
 from contracts.api.auth import AccountView, SignedIn
 from contracts.api.billing import Checkout, CheckoutWish, Invoice, InvoiceList
+from contracts.api.bookings import BookingOutcome, BookingWish, ChangeHistory, PlanOutcome, PlanWish, UndoWish
+from contracts.api.enrolments import ChildList
+from contracts.api.months import MonthView, OfferAnswer, OfferList
 from contracts.api.notifier import Announcements, Preferences, PreferencesView
 from contracts.api.payment_gateway import Payment, PaymentTimeline, PaymentWish
-from contracts.api.planning import (
-    BookingOutcome,
-    BookingWish,
-    ChangeHistory,
-    ChildList,
-    MonthView,
-    OfferAnswer,
-    OfferList,
-    PlanOutcome,
-    PlanWish,
-    UndoWish,
-)
 from contracts.api.tariffs import PriceList
 from contracts.identity import Identity
 from contracts.model import Contract

@@ -4,6 +4,7 @@ A session is opened with the two access codes and sent back as ``Authorization: 
 so no page of another site can ask in a parent's name. Every rule is the services'.
 """
 
+import functools
 from collections.abc import Awaitable, Callable
 from urllib.parse import quote, urlencode
 
@@ -11,7 +12,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 from pydantic import BaseModel
 
-from chassis.http import json_response, path_month, path_uuid, path_year, read_body
+from chassis.http import in_line, json_response, path_month, path_uuid, path_year, read_body
 from contracts.api.auth import CodeGiven, SessionKey, SignedIn, SignIn
 from contracts.api.payment_gateway import PaymentWish
 from contracts.failures import Forbidden, TooMany, Unauthenticated
@@ -81,6 +82,7 @@ def _door(operation: Operation) -> Handler:
     return door
 
 
+@in_line
 async def sign_in(request: web.Request) -> web.Response:
     """The two codes against a session, by the same defences as the page."""
     typed = await read_body(request, AccessCodesTyped)
@@ -131,6 +133,7 @@ OWN_DOORS: dict[str, Callable[[web.Request], Awaitable[web.StreamResponse]]] = {
 def limited(door: Callable[[web.Request], Awaitable[web.StreamResponse]]) -> Handler:
     """A door that counts who asks, tells what is left, and names what ended the session in the API's own way."""
 
+    @functools.wraps(door)
     async def counted(request: web.Request) -> web.StreamResponse:
         limits = request.app[LIMITS]
         left, seconds = limits.count(request.headers.get("Authorization") or client_address(request))

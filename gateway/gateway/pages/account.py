@@ -17,7 +17,7 @@ from contracts.api.auth import (
     SecretChange,
     SignedIn,
 )
-from contracts.api.planning import FeedView
+from contracts.api.feeds import FeedView
 from contracts.failures import Forbidden, NotFound
 from contracts.identity import Identity
 from contracts.user_agents import browser_and_system

@@ -9,7 +9,7 @@ from yarl import URL
 
 from chassis.clock import today
 from contracts.api.attendance import AttendanceMark, AttendanceMarks, AttendanceSheet
-from contracts.api.planning import ActivityList
+from contracts.api.calendar import ActivityList
 from contracts.events.planning import Presence
 from contracts.failures import Invalid
 from contracts.identity import Permission

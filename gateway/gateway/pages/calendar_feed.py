@@ -5,7 +5,7 @@ from uuid import UUID
 
 from aiohttp import web
 
-from contracts.api.planning import FeedKey
+from contracts.api.feeds import FeedKey
 from contracts.failures import NotFound
 from gateway.pages.rendering import checked_form, page, see, signed_in
 from gateway.services import SERVICES

@@ -7,7 +7,7 @@ from uuid import uuid4
 from aiohttp import web
 
 from chassis.clock import now, today
-from contracts.api.planning import ActivityColumn, Cell, CellState, Day
+from contracts.api.months import ActivityColumn, Cell, CellState, Day
 from contracts.failures import Forbidden
 from gateway.assets import ICONS
 from gateway.pages.planning_words import cell_words, known

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from aiohttp import web
 
-from contracts.api.planning import ChildEnrolments, EnrolmentBook, EnrolmentWish
+from contracts.api.enrolments import ChildEnrolments, EnrolmentBook, EnrolmentWish
 from gateway.languages import short_day
 from gateway.pages.staff import typed_day
 from gateway.services import SERVICES, Told, or_none

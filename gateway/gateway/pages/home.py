@@ -5,8 +5,8 @@ import asyncio
 from aiohttp import web
 
 from contracts.api.billing import InvoiceList
+from contracts.api.months import HouseholdAhead
 from contracts.api.notifier import Announcements
-from contracts.api.planning import HouseholdAhead
 from gateway.pages.rendering import page, see, signed_in
 from gateway.services import SERVICES, or_none
 

@@ -7,7 +7,7 @@ from aiohttp import web
 from chassis.clock import today
 from chassis.http import path_uuid
 from contracts.api.auth import Erasure, HouseholdList, HouseholdUpdate, HouseholdView
-from contracts.api.planning import Enrolment
+from contracts.api.enrolments import Enrolment
 from contracts.api.tariffs import HouseholdTerms
 from contracts.identity import Identity, Permission
 from gateway.pages import enrolments, household_form

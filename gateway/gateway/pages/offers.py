@@ -3,7 +3,8 @@
 from aiohttp import web
 from pydantic import ValidationError
 
-from contracts.api.planning import BookingOutcome, OfferAnswer
+from contracts.api.bookings import BookingOutcome
+from contracts.api.months import OfferAnswer
 from contracts.failures import Invalid
 from gateway.pages.recaps import household_of, recap
 from gateway.pages.rendering import checked_form

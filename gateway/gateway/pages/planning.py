@@ -11,17 +11,9 @@ from pydantic import ValidationError
 
 from chassis.clock import today
 from chassis.http import path_month, path_uuid
-from contracts.api.planning import (
-    BookingOutcome,
-    BookingWish,
-    CellState,
-    ChangeHistory,
-    ChildList,
-    Day,
-    MonthView,
-    Offer,
-    PlaceOnOffer,
-)
+from contracts.api.bookings import BookingOutcome, BookingWish, ChangeHistory
+from contracts.api.enrolments import ChildList
+from contracts.api.months import CellState, Day, MonthView, Offer, PlaceOnOffer
 from contracts.failures import Forbidden, Invalid
 from gateway.pages.coming_back import came_for
 from gateway.pages.planning_words import CHANNELS, cell_words, known

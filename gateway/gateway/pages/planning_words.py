@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from contracts.api.planning import CellState, LineOutcome, LineRefusal
+from contracts.api.bookings import LineOutcome, LineRefusal
+from contracts.api.months import CellState
 from contracts.events.planning import Channel
 from gateway.languages import N_, _, deadline
 

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from chassis.clock import today
 from chassis.http import path_month, path_uuid
-from contracts.api.planning import BookingOutcome, LineRefusal, PlanChild, PlanOutcome, PlanWish, UndoWish, WeekSlot
+from contracts.api.bookings import BookingOutcome, LineRefusal, PlanChild, PlanOutcome, PlanWish, UndoWish, WeekSlot
 from contracts.failures import Invalid
 from gateway.pages.planning_words import why
 from gateway.pages.recaps import by_activity, household_of, price_list, recap

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from aiohttp import web
 
-from contracts.api.planning import BookingOutcome, LineOutcome, LineRefusal
+from contracts.api.bookings import BookingOutcome, LineOutcome, LineRefusal
 from contracts.api.tariffs import Price, PriceList
 from contracts.failures import Forbidden, Unavailable
 from contracts.identity import Identity

@@ -5,6 +5,7 @@ import contextlib
 from aiohttp import web
 from pydantic import SecretStr, ValidationError
 
+from chassis.http import in_line
 from contracts.api.auth import SignIn
 from contracts.api.notifier import Announcement
 from contracts.failures import Unavailable
@@ -64,6 +65,7 @@ async def _form(
 
 
 @routes.post("/connexion")
+@in_line
 async def sign_in(request: web.Request) -> web.Response:
     """The two codes; one sentence for every way of being wrong."""
     form = await checked_form(request)

@@ -10,7 +10,7 @@ from aiohttp import web
 from pydantic import ValidationError
 
 from chassis.http import path_uuid
-from contracts.api.planning import ActivityList
+from contracts.api.calendar import ActivityList
 from contracts.api.tariffs import (
     AttendanceRules,
     Bracket,

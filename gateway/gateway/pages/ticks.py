@@ -6,7 +6,7 @@ from datetime import date
 from typing import Any
 from uuid import UUID
 
-from contracts.api.planning import BookingLine
+from contracts.api.bookings import BookingLine
 from contracts.failures import Invalid
 
 TICKS_MAX = 400

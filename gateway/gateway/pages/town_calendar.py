@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from chassis.clock import PARIS
 from chassis.http import path_uuid
-from contracts.api.planning import (
+from contracts.api.calendar import (
     ActivityCalendar,
     ActivityDay,
     ActivityList,

@@ -16,7 +16,7 @@ from auth.domain.access_codes import typed
 from auth.settings import Settings
 
 LETTER = "letter$"
-HASHING_NICENESS = 10
+HASHING_NICENESS = 3
 
 
 def _after_the_event_loop() -> None:

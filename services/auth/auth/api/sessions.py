@@ -17,7 +17,7 @@ from auth.store import accounts, sessions
 from chassis import outbox
 from chassis.clock import now
 from chassis.database import DATABASE, Transaction
-from chassis.http import json_response, public, read_body
+from chassis.http import in_line, json_response, public, read_body
 from contracts.api.auth import SessionKey, SessionState, SignedIn, SignIn, Stage, Token, TokenWish
 from contracts.events.auth import NewDeviceUsed, SessionEnded
 from contracts.failures import Invalid
@@ -73,6 +73,7 @@ async def open_session(
 
 @routes.post("/sessions")
 @public
+@in_line
 async def sign_in(request: web.Request) -> web.Response:
     """The two codes against a session; every failure looks and takes the same."""
     wish = await read_body(request, SignIn)

@@ -8,7 +8,7 @@ from chassis.clock import now, today
 from chassis.database import DATABASE, Transaction
 from chassis.http import json_response, path_day, path_uuid, read_body
 from chassis.identity import require
-from contracts.api.planning import (
+from contracts.api.calendar import (
     ActivityCalendar,
     ActivityList,
     ActivityView,

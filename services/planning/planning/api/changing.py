@@ -14,7 +14,7 @@ from chassis.database import DATABASE, Transaction, store
 from chassis.http import idempotency_key, json_response
 from chassis.idempotency import keep, recalled
 from chassis.identity import identity
-from contracts.api.planning import BookingOutcome, BookingWish
+from contracts.api.bookings import BookingOutcome, BookingWish
 from contracts.events.planning import BookingsChanged, Channel
 from contracts.failures import Forbidden
 from contracts.identity import Identity, Role

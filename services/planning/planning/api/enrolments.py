@@ -9,7 +9,7 @@ from chassis.clock import now, today
 from chassis.database import DATABASE
 from chassis.http import json_response, path_uuid, read_body
 from chassis.identity import household_in_path, require
-from contracts.api.planning import ChildEnrolments, Enrolment, EnrolmentBook, EnrolmentWish
+from contracts.api.enrolments import ChildEnrolments, Enrolment, EnrolmentBook, EnrolmentWish
 from contracts.events.auth import Span
 from contracts.events.planning import EnrolmentChanged
 from contracts.identity import Permission

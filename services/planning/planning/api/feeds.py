@@ -8,7 +8,7 @@ from chassis.clock import now, today
 from chassis.database import DATABASE
 from chassis.http import json_response, public, read_body
 from chassis.identity import identity
-from contracts.api.planning import FeedKey, FeedRead, FeedView
+from contracts.api.feeds import FeedKey, FeedRead, FeedView
 from contracts.failures import Forbidden, NotFound, TooMany
 from contracts.identity import Identity
 from planning.domain.feeds import DAYS_BACK, calendar_file

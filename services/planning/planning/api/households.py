@@ -9,7 +9,9 @@ from chassis.clock import now, today
 from chassis.database import DATABASE
 from chassis.http import json_response, path_month, path_uuid, read_body
 from chassis.identity import household_in_path, identity
-from contracts.api.planning import BookingWish, ChangeHistory, ChildList, MonthView
+from contracts.api.bookings import BookingWish, ChangeHistory
+from contracts.api.enrolments import ChildList
+from contracts.api.months import MonthView
 from contracts.identity import Permission
 from planning.api.changing import change_once, situation_of
 from planning.domain.failures import NoSuchChild

@@ -6,7 +6,8 @@ from chassis.clock import now, today
 from chassis.database import DATABASE
 from chassis.http import json_response, read_body
 from chassis.identity import household_in_path
-from contracts.api.planning import BookingLine, BookingWish, HouseholdAhead, OfferAnswer, OfferList
+from contracts.api.bookings import BookingLine, BookingWish
+from contracts.api.months import HouseholdAhead, OfferAnswer, OfferList
 from contracts.identity import Permission
 from planning.api.changing import change_once
 from planning.settings import SETTINGS

@@ -9,7 +9,7 @@ from chassis.database import DATABASE, Transaction
 from chassis.http import idempotency_key, json_response, read_body
 from chassis.idempotency import recall, remember
 from chassis.identity import household_in_path, identity
-from contracts.api.planning import BookingOutcome, BookingWish, PlanChild, PlanOutcome, PlanWish, UndoWish
+from contracts.api.bookings import BookingOutcome, BookingWish, PlanChild, PlanOutcome, PlanWish, UndoWish
 from contracts.identity import Permission
 from planning.api.changing import as_json, change, situation_of
 from planning.domain import plans

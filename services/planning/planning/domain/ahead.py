@@ -4,7 +4,9 @@ from collections.abc import Collection, Mapping
 from datetime import date
 from uuid import UUID
 
-from contracts.api.planning import ActivityView, ChildAhead, ChildView, NextDay
+from contracts.api.calendar import ActivityView
+from contracts.api.enrolments import ChildView
+from contracts.api.months import ChildAhead, NextDay
 from planning.domain.calendar import Calendar
 from planning.domain.situation import Slot
 

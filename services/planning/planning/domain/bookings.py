@@ -6,7 +6,8 @@ from datetime import date, datetime, timedelta
 from typing import NamedTuple
 from uuid import UUID
 
-from contracts.api.planning import ActivityView, BookingLine, BookingWish, LineOutcome, LineRefusal
+from contracts.api.bookings import BookingLine, BookingWish, LineOutcome, LineRefusal
+from contracts.api.calendar import ActivityView
 from contracts.events.planning import BookedDay, BookingsChanged, Channel, PlaceGranted, PlaceOffered
 from contracts.failures import Invalid
 from planning.domain.situation import Situation, Slot

@@ -6,7 +6,7 @@ from datetime import date, datetime, time, timedelta
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from contracts.api.planning import ActivityDay, ActivityView, Counting, Notice, PeriodKind
+from contracts.api.calendar import ActivityDay, ActivityView, Counting, Notice, PeriodKind
 from contracts.events.auth import Custody
 
 PARIS = ZoneInfo("Europe/Paris")

@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 from uuid import UUID
 
-from contracts.api.planning import ActivityView, ChildView, Enrolment, EnrolmentChoice, EnrolmentWish
+from contracts.api.calendar import ActivityView
+from contracts.api.enrolments import ChildView, Enrolment, EnrolmentChoice, EnrolmentWish
 from planning.domain.failures import EnrolmentMoved, NotForTheSchool
 
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from datetime import date, timedelta
 from uuid import UUID
 
-from contracts.api.planning import LINES_MAX, BookingLine, BookingWish, PlanWish
+from contracts.api.bookings import LINES_MAX, BookingLine, BookingWish, PlanWish
 from contracts.failures import Invalid
 from planning.domain.situation import Situation, Slot
 

@@ -5,16 +5,9 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from uuid import UUID
 
-from contracts.api.planning import (
-    ActivityColumn,
-    ActivityView,
-    Cell,
-    CellState,
-    ChildView,
-    Day,
-    EnrolmentWish,
-    PlaceOnOffer,
-)
+from contracts.api.calendar import ActivityView
+from contracts.api.enrolments import ChildView, EnrolmentWish
+from contracts.api.months import ActivityColumn, Cell, CellState, Day, PlaceOnOffer
 from contracts.events.auth import Custody, Span
 from planning.domain.calendar import Calendar, is_own_week
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from contracts.api.planning import BookingWish, LineOutcome, LineRefusal
+from contracts.api.bookings import BookingWish, LineOutcome, LineRefusal
 from planning.domain.bookings import decide
 from planning.domain.situation import Situation, Slot
 

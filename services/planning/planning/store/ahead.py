@@ -4,7 +4,7 @@ from datetime import date, datetime, timedelta
 from uuid import UUID
 
 from chassis.database import Transaction
-from contracts.api.planning import HouseholdAhead, Offer
+from contracts.api.months import HouseholdAhead, Offer
 from planning.domain.ahead import ahead
 from planning.store import calendars, households
 

@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from chassis.database import Transaction
-from contracts.api.planning import ActivityView, ActivityWish, Closure, ClosureWish, SchoolDayWish
+from contracts.api.calendar import ActivityView, ActivityWish, Closure, ClosureWish, SchoolDayWish
 from planning.domain.calendar import Calendar
 
 KEPT_MAX = 4

@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from chassis.database import Transaction
-from contracts.api.planning import Enrolment, EnrolmentWish
+from contracts.api.enrolments import Enrolment, EnrolmentWish
 from contracts.events.planning import Channel
 from planning.store.households import DayLeft
 

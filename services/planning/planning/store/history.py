@@ -5,7 +5,7 @@ from datetime import date, datetime
 from uuid import UUID
 
 from chassis.database import Transaction
-from contracts.api.planning import ActivityChanges, Change
+from contracts.api.bookings import ActivityChanges, Change
 from contracts.events.planning import BookedDay, BookingsChanged
 from planning.domain.situation import Slot
 

@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from chassis.database import Transaction
-from contracts.api.planning import ChildView
+from contracts.api.enrolments import ChildView
 from contracts.events.auth import HouseholdChanged, Span
 
 ERASED = "(effacé)"

@@ -11,7 +11,7 @@ from typing import Any
 from uuid import UUID
 
 from chassis.database import Transaction
-from contracts.api.planning import EnrolmentWish
+from contracts.api.enrolments import EnrolmentWish
 from planning.domain.situation import Booking, Situation, Slot
 from planning.store import calendars, households, waiting
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from contracts.api.planning import ActivityView, Counting, Notice, PeriodKind
+from contracts.api.calendar import ActivityView, Counting, Notice, PeriodKind
 from contracts.events.auth import Custody
 from planning.domain.calendar import PARIS, Calendar, at_paris, is_own_week
 

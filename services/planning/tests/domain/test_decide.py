@@ -8,18 +8,10 @@ from uuid import UUID, uuid4
 import pytest
 
 from contracts.api.attendance import AttendanceMark, AttendanceRow
-from contracts.api.planning import (
-    ActivityView,
-    BookingLine,
-    BookingWish,
-    CellState,
-    ChildView,
-    EnrolmentWish,
-    LineOutcome,
-    LineRefusal,
-    Notice,
-    PeriodKind,
-)
+from contracts.api.bookings import BookingLine, BookingWish, LineOutcome, LineRefusal
+from contracts.api.calendar import ActivityView, Notice, PeriodKind
+from contracts.api.enrolments import ChildView, EnrolmentWish
+from contracts.api.months import CellState
 from contracts.events.auth import Custody, Span
 from contracts.events.planning import Presence
 from contracts.failures import Invalid, Refusal

@@ -1,0 +1,163 @@
+"""planning: what a child can be booked for, and the days that are."""
+
+from datetime import date, time
+from enum import StrEnum
+from typing import Annotated, Self
+from uuid import UUID
+
+from pydantic import Field, model_validator
+
+from contracts.model import Contract, Instant, Label
+
+Weekday = Annotated[int, Field(ge=1, le=7)]
+"""ISO weekday, Monday is 1."""
+
+
+class PeriodKind(StrEnum):
+    """Which days an activity is about."""
+
+    SCHOOL_DAYS = "school_days"
+    WEDNESDAYS = "wednesdays"
+    SMALL_HOLIDAYS = "small_holidays"
+    SUMMER = "summer"
+    EXPLICIT = "explicit"
+
+
+class Counting(StrEnum):
+    """What the days of a notice are counted in: all, those that are neither weekend nor public holiday, or those on
+    which the activity itself takes place."""
+
+    CALENDAR_DAYS = "calendar_days"
+    WORKING_DAYS = "working_days"
+    SERVICE_DAYS = "service_days"
+
+
+SERVICE_DAYS_MAX = 20
+
+
+class Notice(Contract):
+    """Until when a day may be changed, in Europe/Paris. One rule in one of three forms.
+
+    ``days_before`` days of ``counting`` before it, at ``at``; or ``weekday_before``, that weekday of the week before
+    the day's, at ``at``; or ``until``, one instant for every day (but no later than the day's first minute).
+    """
+
+    days_before: int = Field(default=0, ge=0, le=60)
+    counting: Counting = Counting.CALENDAR_DAYS
+    at: time | None = None
+    weekday_before: Weekday | None = None
+    until: Instant | None = None
+
+    @model_validator(mode="after")
+    def _one_form(self) -> Self:
+        if (self.at is None) is (self.until is None):
+            raise ValueError("a notice has either a time of the day or an instant")
+        if self.at is not None and self.at.tzinfo is not None:
+            raise ValueError("the time of the day is that of Europe/Paris, without an offset")
+        if self.days_before and (self.until or self.weekday_before):
+            raise ValueError("a notice counts days, or names a weekday or an instant, not both")
+        if self.counting is Counting.SERVICE_DAYS and self.days_before > SERVICE_DAYS_MAX:
+            raise ValueError(f"at most {SERVICE_DAYS_MAX} service days are counted")
+        return self
+
+
+Places = Annotated[int, Field(ge=0, le=10_000)]
+"""How many children on one day."""
+ACTIVITY_DAYS_MAX = 1500
+
+
+class ActivityWish(Contract):
+    """``PUT /activities/{activity_id}``.
+
+    ``days`` are those of an explicit period, and of no other. ``schools`` restricts the activity to children of those
+    schools; none means all. From ``opens_at`` on a family may book; absent, it always may. ``capacity`` is for each
+    day, ``school_capacities`` for the children of a school, within it; past either there is a waiting list, by arrival;
+    with ``siblings_first``, siblings of a booked child come before; with ``residents_first``, those who live in the
+    town on that day come before all others. A place that comes free is theirs at once, or with ``offer_hours`` offered
+    for that long, and then to the next.
+    """
+
+    label: Label
+    period: PeriodKind
+    weekdays: frozenset[Weekday] = Field(min_length=1)
+    first_day: date
+    last_day: date
+    booking_notice: Notice
+    cancelling_notice: Notice
+    capacity: Places | None = None
+    school_capacities: dict[Label, Places] = Field(default={}, max_length=100)
+    position: int = Field(default=0, ge=0, le=1000)
+    days: frozenset[date] = Field(default=frozenset(), max_length=400)
+    schools: frozenset[Label] = Field(default=frozenset(), max_length=100)
+    opens_at: Instant | None = None
+    siblings_first: bool = False
+    residents_first: bool = False
+    offer_hours: int | None = Field(default=None, ge=1, le=168)
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if not 0 <= (self.last_day - self.first_day).days <= ACTIVITY_DAYS_MAX:
+            raise ValueError(f"an activity lasts 1 to {ACTIVITY_DAYS_MAX} days")
+        if bool(self.days) is not (self.period is PeriodKind.EXPLICIT):
+            raise ValueError("an explicit period names its days, and no other does")
+        return self
+
+
+class ActivityView(ActivityWish):
+    """An activity as it is."""
+
+    activity_id: UUID
+
+
+class ActivityList(Contract):
+    """``GET /activities``."""
+
+    activities: tuple[ActivityView, ...]
+
+
+class ActivityDay(Contract):
+    """A day an activity is about, why it is closed, and until when it can be booked and cancelled."""
+
+    day: date
+    closed: Label | None
+    book_until: Instant
+    cancel_until: Instant
+
+
+class ActivityCalendar(Contract):
+    """``POST /activities/preview`` with an ``ActivityWish``: the days it would have, before it is saved.
+
+    ``known_until`` is the last day of the published school calendar: past it, nothing that depends on it is offered.
+    """
+
+    days: tuple[ActivityDay, ...]
+    known_until: date | None
+
+
+class SchoolDayWish(Contract):
+    """``PUT /school-days/{day}``: what a decree changed. With a ``holiday`` the day is one, of that name; without, the
+    day is a school day whatever the published calendar says."""
+
+    holiday: Label | None
+
+
+class ClosureWish(Contract):
+    """``POST /closures``: a day nobody can book; for one activity and one school, or for all when none is named."""
+
+    day: date
+    reason: Label
+    activity_id: UUID | None = None
+    school: Label | None = None
+    cancel_bookings: bool = False
+
+
+class Closure(ClosureWish):
+    """A closure as it is, and how many bookings it cancelled."""
+
+    cancelled: int = Field(default=0, ge=0)
+
+
+class ClosureList(Contract):
+    """``GET /closures``: those still to come."""
+
+    closures: tuple[Closure, ...]

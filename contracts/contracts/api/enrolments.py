@@ -1,0 +1,91 @@
+"""planning: the children of a household, and what each is enrolled in."""
+
+from datetime import date
+from typing import Self
+from uuid import UUID
+
+from pydantic import Field, model_validator
+
+from contracts.events.auth import Custody
+from contracts.events.planning import Channel
+from contracts.model import Contract, Instant, Label, SeenVersion, Version
+
+
+class EnrolmentWish(Contract):
+    """``PUT /households/{household_id}/children/{child_id}/enrolments/{activity_id}``: from a day to another, both
+    included, in place of the dates before.
+
+    ``seen_version`` is that of the enrolment as it was shown, 0 where there was none; absent, it takes the place of
+    whatever is there. Days to come that are booked outside these dates are told, and cancelled with
+    ``cancel_bookings``.
+    """
+
+    first_day: date
+    last_day: date
+    seen_version: SeenVersion | None = None
+    cancel_bookings: bool = False
+
+    @model_validator(mode="after")
+    def _is_in_order(self) -> Self:
+        if self.last_day < self.first_day:
+            raise ValueError("the last day is before the first")
+        return self
+
+
+class ChildView(Contract):
+    """A child of the household, and whether it is enrolled in something."""
+
+    child_id: UUID
+    first_name: Label
+    last_name: Label
+    school: Label
+    class_name: Label
+    custody: Custody
+    enrolled: bool
+
+
+class ChildList(Contract):
+    """``GET /households/{household_id}/children``."""
+
+    children: tuple[ChildView, ...]
+
+
+class Enrolment(Contract):
+    """An enrolment as it is; who changed it last came in by ``channel``. ``cancelled`` says how many booked days the
+    change that is being answered has cancelled."""
+
+    activity_id: UUID
+    activity_label: Label
+    first_day: date
+    last_day: date
+    version: Version
+    channel: Channel | None = None
+    changed_at: Instant | None = None
+    cancelled: int = Field(default=0, ge=0)
+
+
+class EnrolmentChoice(Contract):
+    """An activity that a child may be enrolled in: open to its school, not over, and not running for it already.
+
+    ``version`` is that of an enrolment that is over, 0 where there was none.
+    """
+
+    activity_id: UUID
+    label: Label
+    first_day: date
+    last_day: date
+    version: SeenVersion
+
+
+class ChildEnrolments(Contract):
+    """A child, what it is enrolled in, and what it could be."""
+
+    child: ChildView
+    enrolments: tuple[Enrolment, ...]
+    choices: tuple[EnrolmentChoice, ...]
+
+
+class EnrolmentBook(Contract):
+    """``GET /households/{household_id}/enrolments``."""
+
+    children: tuple[ChildEnrolments, ...]

@@ -1,0 +1,127 @@
+"""planning: a child's days as they stand, and places that wait for an answer."""
+
+from datetime import date
+from enum import StrEnum
+from uuid import UUID
+
+from pydantic import Field
+
+from contracts.api.enrolments import ChildView
+from contracts.model import Contract, Instant, Label, Month, SeenVersion
+
+
+class CellState(StrEnum):
+    """What a day of an activity is for this household's child."""
+
+    FREE = "free"
+    BOOKED = "booked"
+    FULL = "full"
+    WAITING = "waiting"
+    CLOSED = "closed"
+    OTHER_HOUSEHOLD = "other_household"
+
+
+class Cell(Contract):
+    """One activity on one day. ``changeable`` says whether ticking is possible now, ``until`` until when it was or is.
+
+    A full day that is changeable has a waiting list to join; ``rank`` is the child's place in it. ``opens_at`` is set
+    while booking has not begun. ``reason`` is set for closed cells. ``offered_until`` is set while a place is held for
+    who waits: booking the day takes it, leaving the list refuses it.
+    """
+
+    activity_id: UUID
+    state: CellState
+    changeable: bool
+    until: Instant | None
+    reason: Label | None = None
+    rank: int | None = Field(default=None, ge=1)
+    opens_at: Instant | None = None
+    offered_until: Instant | None = None
+
+
+class Day(Contract):
+    """A row of the month; only days with at least one cell are given. ``note`` names a holiday or school holidays."""
+
+    day: date
+    note: Label | None
+    cells: tuple[Cell, ...]
+
+
+class ActivityColumn(Contract):
+    """A column of the month."""
+
+    activity_id: UUID
+    label: Label
+
+
+class PlaceOnOffer(Contract):
+    """A place that is held for a child until an instant."""
+
+    activity_id: UUID
+    activity_label: Label
+    day: date
+    until: Instant
+
+
+class Offer(PlaceOnOffer):
+    """A place that waits for a family's answer; ``version`` goes back with it, so that an answer given elsewhere is
+    told."""
+
+    child_id: UUID
+    child_first_name: Label
+    version: SeenVersion
+
+
+class OfferList(Contract):
+    """``GET /households/{household_id}/offers``: the places that are held for the children, the first to end first."""
+
+    offers: tuple[Offer, ...]
+
+
+class OfferAnswer(Contract):
+    """``POST /households/{household_id}/offers/accept``, or ``…/decline``: to book the day, or to leave its list.
+
+    ``seen_version`` is the offer's own.
+    """
+
+    child_id: UUID
+    activity_id: UUID
+    day: date
+    seen_version: SeenVersion
+
+
+class NextDay(Contract):
+    """A day to come on which a child is booked, and for what."""
+
+    day: date
+    activities: tuple[Label, ...]
+
+
+class ChildAhead(Contract):
+    """A child and the first days on which it is booked, from today on."""
+
+    child: ChildView
+    days: tuple[NextDay, ...]
+
+
+class HouseholdAhead(OfferList):
+    """``GET /households/{household_id}/ahead``: what comes next for each child, and places that wait for an answer."""
+
+    children: tuple[ChildAhead, ...]
+
+
+class MonthView(Contract):
+    """``GET /households/{household_id}/children/{child_id}/months/{month}``.
+
+    ``version`` is what the parent saw: it goes back with the changes, so that an edit made elsewhere is told.
+    ``offers`` are all that are open to the child, whatever the month.
+    """
+
+    child: ChildView
+    month: Month
+    first_month: Month
+    last_month: Month
+    version: SeenVersion
+    activities: tuple[ActivityColumn, ...]
+    days: tuple[Day, ...]
+    offers: tuple[PlaceOnOffer, ...] = ()
