@@ -117,7 +117,8 @@ def month(value: date) -> str:
 
 
 def long_day(value: date) -> str:
-    return _date(value, "EEEE d MMMM", "EEEE d MMMM", language())
+    """« mardi 1er décembre », “Tuesday 1 December”."""
+    return _date(value, "EEEE d'er' MMMM" if value.day == 1 else "EEEE d MMMM", "EEEE d MMMM", language())
 
 
 def brief_day(value: date) -> str:

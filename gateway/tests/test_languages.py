@@ -201,7 +201,7 @@ def test_a_visitor_is_met_in_the_language_of_the_browser(accepted: str, language
 
 
 def test_amounts_and_days_are_written_as_each_language_does() -> None:
-    at, day = datetime(2026, 9, 3, 10, 30, tzinfo=UTC), date(2026, 9, 3)
+    at, day, first = datetime(2026, 9, 3, 10, 30, tzinfo=UTC), date(2026, 9, 3), date(2026, 12, 1)
     written = {}
     for language in Language:
         languages.speak(language)
@@ -209,16 +209,19 @@ def test_amounts_and_days_are_written_as_each_language_does() -> None:
             *(languages.euros(123_450), languages.euros(-5), languages.written(4250)),
             *(languages.month(day), languages.long_day(day), languages.brief_day(day), languages.short_day(day)),
             *(languages.instant(at), languages.deadline(at), languages.deadline(at, day), languages.weekday(1)),
+            languages.long_day(first),
         ]
     assert [text.replace("\u202f", " ").replace("\u00a0", " ") for text in written[Language.FR]] == [
         *("1 234,50 €", "−0,05 €", "42,50"),
         *("septembre 2026", "jeudi 3 septembre", "jeu. 3", "Je 03-09-2026"),
         *("Je 03-09-2026 à 12:30", "jeu. 3/09 à 12 h 30", "jeu. 3 à 12 h 30", "lun."),
+        "mardi 1er décembre",
     ]
     assert [text.replace("\u00a0", " ") for text in written[Language.EN]] == [
         *("€1,234.50", "−€0.05", "42.50"),
         *("September 2026", "Thursday 3 September", "Thu 3", "Thu 3 Sept 2026"),
         *("Thu 3 Sept 2026, 12:30", "Thu 3 Sept, 12:30", "Thu 3, 12:30", "Mon"),
+        "Tuesday 1 December",
     ]
 
 

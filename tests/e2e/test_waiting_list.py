@@ -93,7 +93,7 @@ async def test_a_freed_place_is_offered_refused_by_one_family_and_accepted_by_th
     offer = first.locator("#offres")
     await expect(offer).to_contain_text("Une place vous est proposée")
     await offer.get_by_role("button", name="Laisser").click()
-    await expect(first.locator(".lines")).to_contain_text("annulé")
+    await expect(first.locator(".lines")).to_contain_text("liste d'attente quittée")
     await expect(first.locator("#offres")).to_have_count(0)
 
     await eventually(lambda: mailed(stack, "demo06@example.org", "Une place pour Noé"))
@@ -158,7 +158,7 @@ async def test_an_answer_to_an_offer_leaves_the_ticks_that_were_not_sent_on_the_
     value = await free.get_attribute("value")
     await free.check()
     await parent.locator("#offres").get_by_role("button", name="Laisser").click()
-    await expect(parent.locator(".lines")).to_contain_text("annulé")
+    await expect(parent.locator(".lines")).to_contain_text("liste d'attente quittée")
     await parent.goto(month)
     await expect(parent.locator(f"input[name=booked][value='{value}']")).to_be_checked()
     for page in (town, parent, holder):

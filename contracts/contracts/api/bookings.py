@@ -52,7 +52,7 @@ class LineOutcome(Contract):
     """What became of a line; ``refusal`` is absent when it is saved. ``booked`` is how the day stands now.
 
     ``reason`` is why the day is closed, ``until`` when its deadline passed, or when booking opens. A line that is saved
-    but not booked as wished waits, at ``rank``.
+    but not booked as wished waits, at ``rank``. ``was_waiting``: the child was on the waiting list, and is no more.
     """
 
     activity_id: UUID
@@ -64,6 +64,7 @@ class LineOutcome(Contract):
     reason: Label | None = None
     until: Instant | None = None
     rank: int | None = Field(default=None, ge=1)
+    was_waiting: bool = False
 
 
 class BookingOutcome(Contract):

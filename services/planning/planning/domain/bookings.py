@@ -107,6 +107,7 @@ def _weigh(
         reason=reason,
         until=until,
         rank=None if act.leaves else situation.ranks.get(slot),
+        was_waiting=act.leaves,
     )
     return outcome, act
 
