@@ -214,7 +214,7 @@ class Database:
         while True:
             try:
                 await self._listen_once()
-            except AWAY as error:
+            except (*AWAY, asyncpg.InternalClientError) as error:  # asked between the server's goodbye and its end
                 log.warning("database wake-ups lost, connecting again", error=str(error))
             await asyncio.sleep(RETRY_AFTER_SECONDS)
 
