@@ -1,7 +1,8 @@
 """The parents of a day of chaos: what each will do is drawn beforehand, and each does it as a browser does.
 
 They come by the gateway over HTTP, with forms, tokens and cookies. What does not answer they ask again, the same form
-with the same key; what they are told is done they remember, for it has to be true in the end.
+with the same key. A payment that did not begin they begin anew, and one that began unseen they follow from its page.
+What they are told is done they remember, for it has to be true in the end.
 """
 
 import asyncio
@@ -28,6 +29,8 @@ SHOWN = re.compile(r'name="shown" value="([\w-]{36}\|[\d-]{10})\|(\d)\|(\d)"')
 VERSION = re.compile(r'name="version" value="(\d+)"')
 PAYMENT = re.compile(r"/paiements/([\w-]{36})")
 CONFIRMED = "Confirmation de paiement"
+NOT_BEGUN, WAITING = "a pas commencé", "En attente du retour de la banque"
+TO_BANK = re.compile(r'href="([^"]+)">Aller sur la page de la banque')
 TITLE = re.compile(r"<h1[^>]*>([^<]*)")
 PART = "10,00"
 BANK_BUTTON = 'name="idop"'
@@ -188,25 +191,48 @@ class Parent(Browser):
             self.seen.days[(self.child, cell)] = was != "1"
 
     async def _pay(self, deed: Pay) -> None:
+        for _ in range(PATIENCE):
+            leads = await self._begin(deed)
+            if not leads or deed.at_bank == "leave":
+                return
+            page = await self._opened(leads)
+            if NOT_BEGUN not in page:
+                back = await self._at_bank(page, deed.at_bank)
+                if back and deed.comes_back:
+                    await self._come_back(back)
+                return
+            await asyncio.sleep(PAUSE_SECONDS)
+        raise GaveUp
+
+    async def _begin(self, deed: Pay) -> str:
+        """Choose invoices and press the button, once or twice; where that leads."""
         chosen = INVOICE.findall(await self._read("/factures"))[: deed.most]
         if not chosen:
-            return
+            return ""
         recap = await self._read("/factures/recapitulatif?" + "&".join(f"facture={each}" for each in chosen))
         keys = KEY.findall(recap)
         if not keys:
             raise GaveUp
         fields = [("facture", each) for each in INVOICE.findall(recap)] + [("key", keys[-1])]
         fields += [("amount", PART)] if deed.is_part and 'name="amount"' in recap else []
-        status, _, leads = await self._send("/paiements", recap, fields, twice=deed.is_double)
-        if status != 303 or deed.at_bank == "leave":
-            return
-        back = await self._at_bank(leads, deed.at_bank)
-        if back and deed.comes_back:
-            await self._come_back(back)
+        return (await self._send("/paiements", recap, fields, twice=deed.is_double))[2]
 
-    async def _at_bank(self, leads: str, what: str) -> str:
-        """The bank's page, by an address or by a form, and its button; where it sends the browser afterwards."""
-        page = await self._read(leads)
+    async def _opened(self, leads: str) -> str:
+        """The bank's page, or the payment's once it knows whether the bank opened it."""
+        for _ in range(PATIENCE):
+            page = await self._read(leads)
+            if WAITING not in page or TO_BANK.search(page):
+                return page
+            await asyncio.sleep(PAUSE_SECONDS)
+        raise GaveUp
+
+    async def _at_bank(self, page: str, what: str) -> str:
+        """From the page that waits for the bank or the form that leads there to the bank's page, and its button.
+
+        Where the bank sends the browser afterwards.
+        """
+        if link := TO_BANK.search(page):
+            page = await self._read(html.unescape(link[1]))
         if BANK_FORM in page:
             page = (await self._tell_bank(*form_of(page, BANK_FORM)))[1]
         if BANK_BUTTON not in page:

@@ -36,7 +36,7 @@ LOOK_UP_DAYS = 7
 PAGE_OPENS_FOR = timedelta(minutes=15)
 NEVER_OPENED_AFTER = timedelta(minutes=16)
 ABANDONED_IS_FINAL_AFTER = timedelta(minutes=2)
-OPENING_TAKES_AT_MOST = timedelta(minutes=1)
+OPENING_TAKES_AT_MOST = timedelta(seconds=30)
 CENTS_MAX = 100_000_000_00
 FIRST_YEAR, LAST_YEAR = 2000, 2100
 NAME = re.compile(r"[!-~]([ -~]{0,198}[!-~])?")
