@@ -216,9 +216,8 @@ async def another(stack: Stack) -> tuple[list[Program], str]:
     """A second payment-gateway, and a second gateway that leads to it, as two pods do."""
     programs, ports = [], {name: claim_any() for name in ("payment-gateway", "gateway")}
     for name, port in ports.items():
-        made = stack._program(name, [])
         inner = f"http://127.0.0.1:{ports['payment-gateway']}"
-        made.environment = {**made.environment, "HTTP_PORT": str(port), "PAYMENT_GATEWAY_URL": inner}
+        made = stack.another(name, HTTP_PORT=str(port), PAYMENT_GATEWAY_URL=inner)
         await made.start()
         programs.append(made)
     url = f"http://127.0.0.1:{ports['gateway']}"
