@@ -16,7 +16,7 @@ from aiohttp import web
 from chassis.health import add_check
 from chassis.settings import ServiceSettings
 from chassis.tasks import end, keep_running
-from contracts.failures import Unavailable
+from contracts.failures import Unavailable, Unreadable
 
 Transaction: TypeAlias = "asyncpg.pool.PoolConnectionProxy[asyncpg.Record] | asyncpg.Connection[asyncpg.Record]"
 
@@ -34,6 +34,9 @@ AWAY = (
 
 BUSY = (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError, asyncpg.QueryCanceledError)
 """What asyncpg raises when the server gave up a statement that waited or ran too long: worth asking again."""
+
+UNREADABLE = (asyncpg.CharacterNotInRepertoireError, asyncpg.UntranslatableCharacterError)
+"""What asyncpg raises when a text holds U+0000, from wherever it came: a body, an address, a form."""
 
 RETRY_AFTER_SECONDS = 2
 
@@ -183,6 +186,8 @@ class Database:
             yield connection
         except asyncpg.InvalidCachedStatementError as error:
             raise TablesChanged("the tables have just changed", retry_after_seconds=RETRY_AFTER_SECONDS) from error
+        except UNREADABLE as error:
+            raise Unreadable("a text has a character that is none", errors=[]) from error
         except BUSY as error:
             raise Unavailable("the database is busy", retry_after_seconds=RETRY_AFTER_SECONDS) from error
         except (*AWAY, asyncpg.InternalClientError) as error:

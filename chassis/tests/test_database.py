@@ -6,7 +6,7 @@ import asyncpg
 import pytest
 
 from chassis.database import Database, Part, opened, store
-from contracts.failures import Unavailable
+from contracts.failures import Unavailable, Unreadable
 from local_stack.wires import Wire, wired
 
 LONGEST_SECONDS = 10
@@ -106,3 +106,25 @@ async def test_parts_are_stored_together_with_their_own_arguments_and_all_or_non
                 await store(tx, Part(words[0], (3, "c")), Part(words[1], ("d", 1)))
         async with database.reading() as tx:
             assert await tx.fetchval("SELECT count(*) FROM kept") == 2
+
+
+@pytest.mark.parametrize("query", ["INSERT INTO kept VALUES ($1)", "SELECT $1::text"])
+async def test_a_text_that_no_database_can_keep_is_refused_and_nothing_is_kept(
+    empty_database_url: str, query: str
+) -> None:
+    async with opened(empty_database_url) as database:
+        async with database.transaction() as tx:
+            await tx.execute("CREATE TABLE kept (name text)")
+        with pytest.raises(Unreadable):
+            async with database.transaction() as tx:
+                await tx.execute("INSERT INTO kept VALUES ('before')")
+                await tx.fetch(query, "\0")
+        async with database.reading() as look:
+            assert await look.fetchval("SELECT count(*) FROM kept") == 0
+
+
+async def test_the_same_character_in_json_is_refused_too(empty_database_url: str) -> None:
+    async with opened(empty_database_url) as database:
+        with pytest.raises(Unreadable):
+            async with database.reading() as look:
+                await look.fetchval("SELECT $1::text::jsonb", r'{"name": "\u0000"}')

@@ -57,7 +57,7 @@ async def signed_in(http: aiohttp.ClientSession, stack: Any, identifier: str) ->
     return session
 
 
-@pytest.mark.parametrize("identifier", ["demo01", "mairie"])
+@pytest.mark.parametrize("identifier", ["demo03", "mairie"])
 async def test_every_page_of_who_is_signed_in_has_its_headers(
     stack: Any, pages: list[str], somewhere: Any, record_property: Any, identifier: str
 ) -> None:

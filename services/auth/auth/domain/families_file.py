@@ -257,7 +257,7 @@ def _row(household: Household, place: Place | None) -> list[str]:
     town = re.match(r"^(\d{5}) (.+)$", more[-1]) if more else None
     rest = more[:-1] if town else more
     cells = [household.reference, household.name, street, "\n".join(rest), *(town.groups() if town else ("", ""))]
-    cells.append(LANGUAGES[household.locale or Language.FR])
+    cells.append(LANGUAGES[household.locale] if household.locale else "")
     for number in range(GUARDIANS_MAX):
         each = household.guardians[number] if number < len(household.guardians) else None
         cells += [each.last_name, each.first_name, each.email or ""] if each else ["", "", ""]
