@@ -35,6 +35,8 @@ ERRORS_MAX = 50
 ATTEMPTS_MAX = 3
 """How often a request may meet tables as they change: a new version brings a few migrations in a row."""
 NUL = "\0"
+GONE = 499
+"""What logs and figures say of a request whose sender left in the middle of it; nobody reads the answer."""
 
 _SAFE_ID = re.compile(r"^[A-Za-z0-9._-]{8,64}$")
 _SAFE_KEY = re.compile(r"^[\x21-\x7e]{1,100}$")
@@ -201,7 +203,10 @@ def _failures(render: Render) -> Callable[..., Awaitable[web.StreamResponse]]:
             if isinstance(answer, web.HTTPMethodNotAllowed):
                 response.headers["Allow"] = ",".join(sorted(answer.allowed_methods))
             return response
-        except Exception:
+        except Exception as error:
+            if error is request.content.exception():  # the reader's own: nobody is there for whom the body ends
+                log.info("whoever asked went away", method=request.method, path=_shown(request))
+                return web.Response(status=GONE)
             log.exception("request failed", method=request.method, path=_shown(request))
             return await render(request, Problem(status=500, code="defect", detail="something broke here"))
 

@@ -4,11 +4,14 @@ import asyncio
 from typing import Any
 
 import pytest
+import structlog
 from aiohttp import web
 from aiohttp.test_utils import TestClient
 from pydantic import Field
+from structlog.testing import LogCapture
 from yarl import URL
 
+from chassis import http
 from chassis.http import (
     application,
     idempotency_key,
@@ -20,6 +23,7 @@ from chassis.http import (
     read_body,
 )
 from chassis.settings import EdgeSettings
+from chassis.testing import eventually
 from contracts.failures import Conflict, TooMany
 from contracts.model import Contract
 
@@ -94,6 +98,32 @@ async def test_a_named_failure_is_a_problem_with_its_facts(client: TestClient[An
     response = await client.get("/too-many")
     await problem(response, 429, "too_many")
     assert response.headers["Retry-After"] == "30"
+
+
+async def test_whoever_leaves_in_the_middle_of_a_body_is_no_defect(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def echo(request: web.Request) -> web.Response:
+        return json_response(await read_body(request, Wish))
+
+    logged = LogCapture()
+    monkeypatch.setattr(http, "log", structlog.wrap_logger(None, [logged], structlog.BoundLogger))
+    app = application("test", settings())
+    app.router.add_post("/echo", echo)
+    runner = web.AppRunner(app)  # the tests' own server would cancel the door
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    _, writer = await asyncio.open_connection(*runner.addresses[0])
+    writer.write(b"POST /echo HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{")
+    await writer.drain()
+    await asyncio.sleep(0.1)
+    writer.transport.abort()
+
+    async def told() -> list[Any]:
+        return [each for each in logged.entries if each["event"] == "request"]
+
+    (request,) = await eventually(told, seconds=10)
+    await runner.cleanup()
+    assert request["status"] == 499
+    assert {each["log_level"] for each in logged.entries} == {"info"}
 
 
 @pytest.mark.parametrize(
