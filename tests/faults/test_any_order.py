@@ -385,7 +385,6 @@ def test_whatever_happens_in_any_order_the_money_is_right(till: str) -> None:
     wish = settings(
         max_examples=STORIES,
         stateful_step_count=DEEDS,
-        deadline=None,
         derandomize=STORIES <= 5,
         database=None,
         phases=[Phase.generate],

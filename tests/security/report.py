@@ -71,6 +71,8 @@ def by_tests(tests: tuple[str, ...]) -> Found:
             "-m",
             "pytest",
             "-q",
+            "--show-capture=no",
+            f"--timeout={4 * 3_600}",
             "-p",
             "no:cacheprovider",
             "-o",

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from auth.domain import families_file
@@ -20,9 +20,7 @@ from gateway.pages.ticks import TICKS_MAX, wished
 from notifier.domain.bounces import TEXT_MAX, read_bounce
 from payment_gateway.domain import remittances
 
-MANY = settings(
-    max_examples=int(os.environ.get("FUZZ", "300")), deadline=None, suppress_health_check=[HealthCheck.too_slow]
-)
+MANY = settings(max_examples=int(os.environ.get("FUZZ", "300")))
 TEXT = st.text(max_size=60)
 
 pytestmark = pytest.mark.timeout(7_200)

@@ -16,7 +16,7 @@ from payment_gateway.banks.paybox import Paybox, signature
 from payment_gateway.domain.payments import Word
 from payment_gateway.settings import PayboxAccount, Settings
 
-MANY = settings(max_examples=int(os.environ.get("FUZZ", "300")), deadline=None)
+MANY = settings(max_examples=int(os.environ.get("FUZZ", "300")))
 DOOR = "nobodyguessesthisaddress"
 PAID = "amount=4250&ref=ABC&auth=012345&error=00000&call=710000001&trans=620000001&day=24112026&hour=09%3A00%3A00"
 

@@ -17,7 +17,7 @@ from payment_gateway.banks.stripe import SIGNATURE_HEADER, Stripe, is_signed, si
 from payment_gateway.domain.payments import Answer, Word
 from payment_gateway.settings import Settings, StripeAccount
 
-MANY = settings(max_examples=int(os.environ.get("FUZZ", "300")), deadline=None)
+MANY = settings(max_examples=int(os.environ.get("FUZZ", "300")))
 SECRET = "whsec_for_tests_only"
 REFERENCE = "0123456789ABCDEF" * 2
 ACCOUNT = StripeAccount(

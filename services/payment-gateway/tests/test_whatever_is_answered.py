@@ -21,7 +21,7 @@ from payment_gateway.domain.failures import BankRefused, BankUnreachable
 from payment_gateway.domain.payments import Word
 from payment_gateway.settings import LyraAccount, Settings, StripeAccount
 
-MANY = settings(max_examples=int(os.environ.get("FUZZ", "300")), deadline=None)
+MANY = settings(max_examples=int(os.environ.get("FUZZ", "300")))
 
 pytestmark = pytest.mark.timeout(7_200)
 REFERENCE = "0123456789ABCDEF" * 2

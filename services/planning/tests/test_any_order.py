@@ -235,7 +235,7 @@ async def test_whatever_is_booked_cancelled_closed_and_changed_the_days_agree_wi
     connection = await asyncpg.connect(town.settings.database_url)
     await eventually(lambda: connection.fetchval("SELECT true FROM residence_from"))
     await connection.close()
-    limits = hypothesis_settings(max_examples=12, stateful_step_count=15, deadline=None, derandomize=True)
+    limits = hypothesis_settings(max_examples=12, stateful_step_count=15, derandomize=True)
     await asyncio.to_thread(run_state_machine_as_test, lambda: Days(families, days, loop), settings=limits)
     connection = await asyncpg.connect(town.settings.database_url)
     counted = await connection.fetchval(VITALS[0].query)
