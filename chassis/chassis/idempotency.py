@@ -1,7 +1,8 @@
 """Same key, same answer: a command that costs something may be sent again without doing it twice."""
 
 import hashlib
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 from chassis.database import Transaction
 from contracts.failures import Conflict
@@ -15,13 +16,29 @@ class KeyReused(Conflict):
     code = "idempotency_key_reused"
 
 
-async def recalled(tx: Transaction, scope: str, key: str, request: bytes) -> bytes | None:
-    """The answer given to ``key`` so far, without waiting for one that is being made; raises as ``recall``.
+class Key(NamedTuple):
+    """What a request is known by when it comes again; ``scope`` keeps households and commands apart."""
 
-    Who asks under the locks of what the command changes has nobody to wait for, and ends with ``keep``.
+    scope: str
+    key: str
+    request: bytes
+
+
+async def recalled(tx: Transaction, keys: Sequence[Key]) -> dict[Key, bytes]:
+    """The answers given so far, without waiting for one that is being made; raises as ``recall``.
+
+    Who asks under the locks of what the commands change has nobody to wait for, and ends with ``keep``.
     """
-    row = await tx.fetchrow("SELECT request, answer FROM idempotency_key WHERE scope = $1 AND key = $2", scope, key)
-    return _answer(row, _digest(request)) if row else None
+    if not keys:
+        return {}
+    rows = await tx.fetch(
+        "SELECT * FROM idempotency_key JOIN unnest($1::text[], $2::text[]) AS asked (scope, key) USING (scope, key)",
+        [key.scope for key in keys],
+        [key.key for key in keys],
+    )
+    found = {(row["scope"], row["key"]): row for row in rows}
+    told = {key: _answer(found[key.scope, key.key], _digest(key.request)) for key in keys if key[:2] in found}
+    return {key: answer for key, answer in told.items() if answer is not None}
 
 
 async def recall(tx: Transaction, scope: str, key: str, request: bytes) -> bytes | None:
@@ -58,16 +75,16 @@ async def remember(tx: Transaction, scope: str, key: str, answer: bytes) -> None
     )
 
 
-async def keep(tx: Transaction, scope: str, key: str, request: bytes, answer: bytes) -> None:
-    """Keep the answer of a command that asked ``recalled`` once it held its locks, in the transaction that does the
-    work; raises ``KeyReused`` when another command has taken the key since."""
-    free = await tx.fetchval(
-        "INSERT INTO idempotency_key (scope, key, request, answer) VALUES ($1, $2, $3, $4) "
-        "ON CONFLICT DO NOTHING RETURNING true",
-        scope,
-        key,
-        _digest(request),
-        answer,
+async def keep(tx: Transaction, answers: Mapping[Key, bytes]) -> None:
+    """Keep the answers of commands that asked ``recalled`` once they held their locks, in the transaction that does
+    the work; raises ``KeyReused`` when another command has taken one of the keys since."""
+    kept = await tx.fetch(
+        "INSERT INTO idempotency_key (scope, key, request, answer) "
+        "SELECT * FROM unnest($1::text[], $2::text[], $3::bytea[], $4::bytea[]) ON CONFLICT DO NOTHING RETURNING key",
+        [key.scope for key in answers],
+        [key.key for key in answers],
+        [_digest(key.request) for key in answers],
+        list(answers.values()),
     )
-    if not free:
+    if len(kept) < len(answers):
         raise KeyReused(REUSED)

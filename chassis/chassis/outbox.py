@@ -7,9 +7,9 @@ import asyncio
 import contextlib
 import json
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import asyncpg
 import structlog
@@ -46,19 +46,35 @@ async def add(tx: Transaction, *events: Event) -> None:
         await store(tx, part(*events))
 
 
-def part(*events: Event) -> Part:
-    """The same, to be stored together with what the events tell of."""
+class Origin(NamedTuple):
+    """The request or message that something goes back to."""
+
+    correlation_id: str
+    traceparent: str | None
+
+
+def origin() -> Origin:
+    """What is being worked on."""
+    return Origin(correlation_id(), tracing.traceparent())
+
+
+def part(*events: Event, origins: Sequence[Origin] | None = None) -> Part:
+    """The same, to be stored together with what the events tell of; ``origins``, one an event, if not what is being
+    worked on."""
+    told = origins if origins is not None else [origin()] * len(events)
     return Part(
         "said AS (INSERT INTO outbox (type, subject, data, correlation_id, traceparent) "
-        "SELECT type, subject, data, $4, $6 FROM unnest($1::text[], $2::text[], $3::text[]) "
-        "WITH ORDINALITY AS e (type, subject, data, number) ORDER BY number RETURNING pg_notify($5, ''))",
+        "SELECT type, subject, data, correlation_id, traceparent "
+        "FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[]) "
+        "WITH ORDINALITY AS e (type, subject, data, correlation_id, traceparent, number) ORDER BY number "
+        "RETURNING pg_notify($6, ''))",
         (
             [event.type for event in events],
             [event.subject for event in events],
             [event.model_dump_json() for event in events],
-            correlation_id(),
+            [each.correlation_id for each in told],
+            [each.traceparent for each in told],
             CHANNEL,
-            tracing.traceparent(),
         ),
     )
 

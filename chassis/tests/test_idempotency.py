@@ -8,8 +8,10 @@ import pytest
 
 from chassis import outbox
 from chassis.database import Database
-from chassis.idempotency import KeyReused, keep, recall, recalled, remember
+from chassis.idempotency import Key, KeyReused, keep, recall, recalled, remember
 from chassis.migrations import migrate
+
+KEY, OTHER, THIRD = (Key("scope", key, b"request") for key in ("key", "other", "third"))
 
 
 @pytest.fixture
@@ -51,29 +53,29 @@ async def test_a_command_that_failed_may_be_sent_again(database: Database) -> No
 
 async def test_a_look_knows_an_answer_that_was_given_and_one_too_old_is_forgotten(database: Database) -> None:
     async with database.reading() as look:
-        assert await recalled(look, "scope", "key", b"request") is None
+        assert await recalled(look, [KEY]) == {}
     async with database.transaction() as tx:
         await recall(tx, "scope", "key", b"request")
         await remember(tx, "scope", "key", b"answer")
     async with database.reading() as look:
-        assert await recalled(look, "scope", "key", b"request") == b"answer"
+        assert await recalled(look, [KEY]) == {KEY: b"answer"}
         with pytest.raises(KeyReused):
-            await recalled(look, "scope", "key", b"another request")
+            await recalled(look, [KEY._replace(request=b"another request")])
         await outbox.trim(database, kept_days=1)
-        assert await recalled(look, "scope", "key", b"request") == b"answer"
+        assert await recalled(look, [KEY]) == {KEY: b"answer"}
         await look.execute("UPDATE idempotency_key SET answered_at = now() - interval '25 hours'")
         await outbox.trim(database, kept_days=1)
-        assert await recalled(look, "scope", "key", b"request") is None
+        assert await recalled(look, [KEY]) == {}
 
 
 async def test_an_answer_is_kept_once_and_another_request_with_its_key_is_refused(database: Database) -> None:
     async with database.transaction() as tx:
-        assert await recalled(tx, "scope", "key", b"request") is None
-        await keep(tx, "scope", "key", b"request", b"answer")
+        assert await recalled(tx, [KEY, OTHER]) == {}
+        await keep(tx, {KEY: b"answer", OTHER: b"its own"})
     async with database.transaction() as tx:
-        assert await recalled(tx, "scope", "key", b"request") == b"answer"
+        assert await recalled(tx, [KEY, OTHER]) == {KEY: b"answer", OTHER: b"its own"}
     with pytest.raises(KeyReused):
         async with database.transaction() as tx:
-            await keep(tx, "scope", "key", b"another", b"another answer")
+            await keep(tx, {THIRD: b"a third", KEY._replace(request=b"another"): b"another answer"})
     async with database.transaction() as tx:
-        assert await recalled(tx, "scope", "key", b"request") == b"answer"
+        assert await recalled(tx, [KEY, OTHER]) == {KEY: b"answer", OTHER: b"its own"}

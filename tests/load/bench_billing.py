@@ -68,13 +68,16 @@ async def seed(database: Database, households: int) -> None:
     first = date(2026, 10, 1)
     for number in range(DAYS):
         async with database.transaction() as tx:
+            await tx.execute("SET LOCAL statement_timeout = 0")
             await tx.execute(
                 "INSERT INTO usage (household_id, child_id, activity_id, day, booked, version, child_first_name, "
                 "activity_label, presence, attendance_version) "
                 "SELECT household_id, household_id, $1, $2, true, 1, 'Léa', "
-                "'Cantine', CASE WHEN random() < 0.1 THEN 'absent' ELSE 'present' END, 1 FROM household",
+                "'Cantine', CASE WHEN random() < 0.1 THEN 'absent' ELSE 'present' END, 1 "
+                "FROM household ORDER BY household_id",
                 ACTIVITY,
                 first + timedelta(days=number),
+                timeout=600,
             )
 
 

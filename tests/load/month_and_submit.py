@@ -24,10 +24,11 @@ from ground.wire import Asked, Wires
 from chassis import outbox
 from chassis.clock import now, today
 from chassis.database import Database, Transaction, store
-from chassis.idempotency import keep
+from chassis.idempotency import Key, keep
 from chassis.testing import Tokens
 from contracts.events.planning import Channel
 from planning.domain.bookings import booked_day, told
+from planning.domain.situation import Look
 from planning.store import bookings, history, situations
 
 ACTIVITY, WORKERS, ROUNDS, LINES = uuid4(), 8, 400, 20
@@ -138,18 +139,18 @@ async def by_pgbench(database_url: str, children: Sequence[Child]) -> dict[str, 
 
     async def month(tx: Transaction, number: int) -> None:
         first = today().replace(day=1)
-        await situations.situation(tx, "B", *children[number % len(children)], first, first + timedelta(days=30))
+        await situations.situation(tx, "B", Look(*children[number % len(children)], first, first + timedelta(days=30)))
 
     async def submit(tx: Transaction, number: int) -> None:
         household_id, child_id = children[-1 - number % len(children)]
-        days, scope, key = days_of(number), f"bookings/{household_id}", uuid4().hex
+        days, key = days_of(number), Key(f"bookings/{household_id}", uuid4().hex, WISH)
         await bookings.take_locks(tx, [(ACTIVITY, day) for day in days], [child_id])
-        found = await situations.situation(tx, "B", household_id, child_id, days[0], days[-1])
+        found = await situations.situation(tx, "B", Look(household_id, child_id, days[0], days[-1]))
         assert found is not None
         changed = tuple(booked_day(found.activities[ACTIVITY], day, booked=True) for day in days)
         event = told(found, changed, found.version + 1, channel=Channel.INTERNET, by=child_id, at=now())
         await store(tx, bookings.changes(event), outbox.part(event))
-        await keep(tx, scope, key, WISH, WISH)
+        await keep(tx, {key: WISH})
 
     async def changes(tx: Transaction, number: int) -> None:
         await history.changes(tx, *children[number % len(children)])

@@ -10,7 +10,7 @@ from chassis.inbox import use_listeners
 from chassis.jobs import use_jobs
 from chassis.outbox import use_outbox
 from planning.api import ROUTES
-from planning.api.turns import TURNS, Turns
+from planning.api.once import use_turns
 from planning.jobs import jobs
 from planning.listeners import listeners
 from planning.settings import NAME, SETTINGS, Settings
@@ -20,8 +20,8 @@ def build(settings: Settings) -> web.Application:
     """The application of planning."""
     app = application(NAME, settings)
     app[SETTINGS] = settings
-    app[TURNS] = Turns()
     use_database(app, settings, plans_once=True)
+    use_turns(app)
     use_broker(app, settings)
     use_identity(app, settings, audience=NAME)
     use_outbox(app, settings)

@@ -14,7 +14,7 @@ from chassis.clock import now
 from chassis.testing import eventually
 from contracts.events.billing import ResidenceChanged, ResidenceFrom
 from planning.app import build
-from planning.store.situations import SITUATION
+from planning.store.situations import SITUATIONS
 
 
 @pytest.mark.timeout(600)
@@ -361,8 +361,8 @@ async def test_no_other_childs_booking_is_read_where_no_school_has_places_of_its
     connection = await asyncpg.connect(town.settings.database_url)
     try:
         await connection.execute("SET enable_nestloop = off")  # as when the statistics make it look dear
-        asked = f"EXPLAIN (ANALYZE, FORMAT JSON) {SITUATION}"
-        plan = await connection.fetchval(asked, town.household, town.child, date.min, date.max)
+        asked = f"EXPLAIN (ANALYZE, FORMAT JSON) {SITUATIONS}"
+        plan = await connection.fetchval(asked, [town.household], [town.child], [date.min], [date.max], 1)
     finally:
         await connection.close()
     left, loops = [json.loads(plan)[0]["Plan"]], []

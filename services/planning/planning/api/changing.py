@@ -10,19 +10,16 @@ from aiohttp import web
 
 from chassis import outbox
 from chassis.clock import now
-from chassis.database import DATABASE, Transaction, store
-from chassis.http import idempotency_key, json_response
-from chassis.idempotency import keep, recalled
+from chassis.database import Transaction, store
 from chassis.identity import identity
 from contracts.api.bookings import BookingOutcome, BookingWish
-from contracts.events.planning import BookingsChanged, Channel
+from contracts.events.planning import BookedDay, BookingsChanged, Channel
 from contracts.failures import Forbidden
 from contracts.identity import Identity, Role
-from planning.api.turns import TURNS
-from planning.domain.bookings import Decision, booked_day, decide, told
+from planning.domain.bookings import Decision, booked_day, told
 from planning.domain.failures import NoSuchChild
-from planning.domain.situation import Situation
-from planning.domain.together import together
+from planning.domain.situation import Look, Situation
+from planning.domain.together import Wished, in_turn, together
 from planning.settings import SETTINGS
 from planning.store import bookings, history, households, places, situations, waiting
 
@@ -31,8 +28,12 @@ async def situation_of(
     request: web.Request, tx: Transaction, household_id: UUID, child_id: UUID, days: tuple[date, date]
 ) -> Situation:
     """What decides about a child's days; ``NoSuchChild`` when it is not the household's."""
-    zone = request.app[SETTINGS].school_zone
-    found = await situations.situation(tx, zone, household_id, child_id, *days)
+    look = Look(household_id, child_id, *days)
+    return known(await situations.situation(tx, request.app[SETTINGS].school_zone, look))
+
+
+def known(found: Situation | None) -> Situation:
+    """What was found; ``NoSuchChild`` when it is nothing."""
     if found is None:
         raise NoSuchChild("the household has no such child")
     return found
@@ -49,160 +50,122 @@ def channel_of(request: web.Request, person: Identity) -> Channel:
     return Channel.IMPORT
 
 
-class Changed(NamedTuple):
-    """What became of some wishes, and whether any of them changed anything."""
+class Asked(NamedTuple):
+    """A wish for a household's child, by whom and by which door, and the request it came with."""
 
-    outcomes: tuple[BookingOutcome, ...]
+    household_id: UUID
+    wish: BookingWish
+    by: UUID
+    on_behalf: bool
+    channel: Channel
+    origin: outbox.Origin
+
+    @classmethod
+    def of(cls, request: web.Request, household_id: UUID, wish: BookingWish) -> "Asked":
+        """The wish of who sends the request."""
+        person = identity(request)
+        channel = channel_of(request, person)
+        return cls(household_id, wish, person.subject_id, person.is_staff, channel, outbox.origin())
+
+    @property
+    def look(self) -> Look:
+        """What has to be known to decide."""
+        days = [line.day for line in self.wish.lines]
+        return Look(self.household_id, self.wish.child_id, min(days), max(days))
+
+
+class Held(NamedTuple):
+    """A wish whose places and child are locked, and what decides about it."""
+
+    asked: Asked
+    found: Situation
+
+
+class Changed(NamedTuple):
+    """What became of a wish, and whether it changed anything."""
+
+    outcome: BookingOutcome
     is_any: bool
 
 
-class Key(NamedTuple):
-    """What the same request is known by when it comes again."""
+async def hold(app: web.Application, tx: Transaction, asked: Sequence[Asked]) -> list[Held]:
+    """Lock what wishes, one a child, would change, and read what decides about them.
 
-    scope: str
-    key: str
-    request: bytes
-
-
-class Answered(Exception):  # noqa: N818 - an answer
-    """The request had its answer before."""
-
-    def __init__(self, answer: bytes) -> None:
-        super().__init__("answered before")
-        self.answer = answer
-
-
-async def change(
-    request: web.Request,
-    tx: Transaction,
-    household_id: UUID,
-    wishes: Sequence[BookingWish],
-    *,
-    as_one: bool = False,
-    key: Key | None = None,
-) -> Changed:
-    """Do what can be done of some wishes, one a child, an outcome each; what frees goes to who waits.
-
-    ``as_one``: a day that one child cannot have is changed for none. Locks are taken in one order everywhere: the
-    calendar, the places, the children. The clock is read once they are held, so that a deadline that passes while
-    waiting for them counts.
+    Locks are taken in one order everywhere: the calendar, the places, the children.
     """
-    slots = [(line.activity_id, line.day) for wish in wishes for line in wish.lines]
-    freed = Counter((line.activity_id, line.day) for wish in wishes for line in wish.lines if not line.booked)
-    children = {wish.child_id for wish in wishes}
+    slots = [(line.activity_id, line.day) for each in asked for line in each.wish.lines]
+    freed, children = _freed(asked), {each.wish.child_id for each in asked}
     await bookings.take_locks(tx, slots, () if freed else children)
     if freed:
         await households.lock_children(tx, children | {each.child_id for each in await waiting.heads(tx, freed)})
-    at, parts = now(), []
-    if as_one:
-        situations = [await situation_of(request, tx, household_id, each.child_id, _span(each)) for each in wishes]
-        pairs = list(zip(situations, wishes, strict=True))
-        parts = together(pairs, now=at, on_behalf=identity(request).is_staff)
-        wishes = [part.wish for part in parts if part.wish]
-    decisions = [await _decide(request, tx, household_id, wish, at, key) for wish in wishes]
-    if freed:
-        await places.grant(tx, request.app[SETTINGS].school_zone, freed, at=at)
-    refused = {part.found.child.child_id: part for part in parts}
-    outcomes = []
-    for found, wish, decision in decisions:
-        ranks = await waiting.ranks(tx, household_id, wish.child_id, *_span(wish)) if decision.joined else {}
-        part = refused.pop(wish.child_id, None)
-        lines = (*decision.ranked(ranks), *(part.refused if part else ()))
-        undoable = bool(decision.changed or decision.joined)
-        outcomes.append(BookingOutcome(child=found.child, version=decision.version, lines=lines, undoable=undoable))
-    left = (BookingOutcome(child=p.found.child, version=p.found.version, lines=p.refused) for p in refused.values())
-    is_any = any(decision.version > found.version for found, _, decision in decisions)
-    return Changed((*outcomes, *left), is_any)
+    found = await situations.of_many(tx, app[SETTINGS].school_zone, [each.look for each in asked])
+    return [Held(each, known(situation)) for each, situation in zip(asked, found, strict=True)]
 
 
-async def change_once(request: web.Request, household_id: UUID, wish: BookingWish, command: str) -> web.Response:
-    """Do what can be done of a wish, all in one transaction, once for the key that the request carries.
+async def change(app: web.Application, tx: Transaction, held: Sequence[Held], *, as_one: bool = False) -> list[Changed]:
+    """Do what can be done of wishes, in their order; what frees goes to who waits.
 
-    The key of what changes nothing stays free: the same wish sent again is weighed again. In a crowd that is told from
-    a look.
-    """
-    key = Key(f"{command}/{household_id}", idempotency_key(request), await request.read())
-    async with request.app[TURNS].of([(line.activity_id, line.day) for line in wish.lines]) as is_crowded:
-        try:
-            if is_crowded:
-                async with request.app[DATABASE].reading() as look:
-                    if told := await _unchanged(request, look, household_id, wish, key):
-                        return json_response(told)
-            async with request.app[DATABASE].transaction() as tx:
-                (outcome,), is_any = await change(request, tx, household_id, [wish], key=key)
-                answer = outcome.model_dump_json().encode()
-                if is_any:
-                    await keep(tx, *key, answer)
-        except Answered as answered:
-            answer = answered.answer
-    return as_json(answer)
-
-
-async def _answered(tx: Transaction, key: Key, found: Situation, wish: BookingWish) -> None:
-    """Raise ``Answered`` when the wish was fulfilled before.
-
-    A change that the situation shows was committed together with its answer; where none came after the version that
-    the wish has seen, the key has no answer.
-    """
-    if found.version != wish.seen_version and (answer := await recalled(tx, *key)):
-        raise Answered(answer)
-
-
-def as_json(body: bytes) -> web.Response:
-    """An answer that was kept with its key, or is kept now."""
-    return web.Response(body=body, content_type="application/json", charset="utf-8")
-
-
-async def _unchanged(
-    request: web.Request, look: Transaction, household_id: UUID, wish: BookingWish, key: Key
-) -> BookingOutcome | None:
-    """The outcome of a wish that comes to nothing as all stands at one instant; None when it would change something.
-
-    At the opening of a season, those who come too late do not stand in line for a lock to hear that it is full.
+    ``as_one``: a day that one child cannot have is changed for none. The clock is read while the locks are held, so
+    that a deadline that passed while waiting for them counts.
     """
     at = now()
-    found = await situation_of(request, look, household_id, wish.child_id, _span(wish))
-    decision = decide(found, wish, now=at, on_behalf=identity(request).is_staff)
-    if decision.version > found.version:
-        return None
-    await _answered(look, key, found, wish)
-    return BookingOutcome(child=found.child, version=found.version, lines=decision.lines)
+    wishes = [Wished(found, asked.wish, asked.on_behalf) for asked, found in held]
+    decided = list(zip(held, (together if as_one else in_turn)(wishes, now=at), strict=True))
+    await _save(tx, [each for each in decided if each[1].version > each[0].found.version], at)
+    if freed := _freed([asked for asked, _ in held]):
+        await places.grant(tx, app[SETTINGS].school_zone, freed, at=at)
+    joining = [asked.look for (asked, _), decision in decided if decision.joined]
+    ranks = await waiting.ranks(tx, joining) if joining else {}
+    return [
+        Changed(
+            BookingOutcome(
+                child=found.child,
+                version=decision.version,
+                lines=decision.ranked(ranks.get(found.child.child_id, {})),
+                undoable=bool(decision.changed or decision.joined),
+            ),
+            decision.version > found.version,
+        )
+        for (_, found), decision in decided
+    ]
 
 
-async def _decide(
-    request: web.Request, tx: Transaction, household_id: UUID, wish: BookingWish, at: datetime, key: Key | None
-) -> tuple[Situation, BookingWish, Decision]:
-    """One child's wish, decided and stored under the locks."""
-    person, channel = identity(request), channel_of(request, identity(request))
-    found = await situation_of(request, tx, household_id, wish.child_id, _span(wish))
-    if key:
-        await _answered(tx, key, found, wish)
-    decision = decide(found, wish, now=at, on_behalf=person.is_staff)
-    event = told(found, decision.changed, max(decision.version, 1), channel=channel, by=person.subject_id, at=at)
-    await _save(tx, found, decision, event)
-    return found, wish, decision
+def _freed(asked: Sequence[Asked]) -> Counter[tuple[UUID, date]]:
+    lines = (line for each in asked for line in each.wish.lines)
+    return Counter((line.activity_id, line.day) for line in lines if not line.booked)
 
 
-async def _save(tx: Transaction, found: Situation, decision: Decision, event: BookingsChanged) -> None:
-    if decision.version == found.version:
+async def _save(tx: Transaction, decided: Sequence[tuple[Held, Decision]], at: datetime) -> None:
+    """Store what changes: the days with what is told of them, then the waiting lists, in the order of the wishes."""
+    if not decided:
         return
-    await store(tx, bookings.changes(event), outbox.part(*[event] if decision.changed else []))
-    child_id = found.child.child_id
-    if decision.joined:
-        await waiting.join(tx, event.household_id, child_id, decision.joined, event.changed_by, event.changed_at)
-    if decision.left:
-        await waiting.leave(tx, child_id, decision.left)
-    is_wish = {**dict.fromkeys(decision.left, False), **dict.fromkeys(decision.joined, True)}
+    events, said, joins, waits = list[BookingsChanged](), [], [], []
+    for (asked, found), decision in decided:
+        event = told(found, decision.changed, decision.version, channel=asked.channel, by=asked.by, at=at)
+        events.append(event)
+        if decision.changed:
+            said.append((event, asked.origin))
+        if decision.joined:
+            joins.append((event, decision.joined))
+        if waited := _waited(found, decision):
+            waits.append((event, waited))
+    told_of = outbox.part(*[event for event, _ in said], origins=[origin for _, origin in said])
+    await store(tx, bookings.changes(*events), told_of)
+    if joins:
+        await waiting.join(tx, joins)
+    for (asked, _), decision in decided:
+        if decision.left:
+            await waiting.leave(tx, asked.wish.child_id, decision.left)
+    if waits:
+        await history.add_waiting(tx, waits)
+
+
+def _waited(found: Situation, decision: Decision) -> list[BookedDay]:
+    """The lists left and joined, but for those that were left for the place itself."""
     booked = {(day.activity_id, day.day) for day in decision.changed}
-    days = [
+    is_wish = {**dict.fromkeys(decision.left, False), **dict.fromkeys(decision.joined, True)}
+    return [
         booked_day(found.activities[slot[0]], slot[1], booked=joins)
         for slot, joins in is_wish.items()
         if slot not in booked
     ]
-    if days:
-        await history.add_waiting(tx, event, days)
-
-
-def _span(wish: BookingWish) -> tuple[date, date]:
-    days = [line.day for line in wish.lines]
-    return min(days), max(days)

@@ -13,7 +13,8 @@ from contracts.api.bookings import BookingWish, ChangeHistory
 from contracts.api.enrolments import ChildList
 from contracts.api.months import MonthView
 from contracts.identity import Permission
-from planning.api.changing import change_once, situation_of
+from planning.api.changing import situation_of
+from planning.api.once import change_once
 from planning.domain.failures import NoSuchChild
 from planning.store import history, households
 

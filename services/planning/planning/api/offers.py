@@ -9,7 +9,7 @@ from chassis.identity import household_in_path
 from contracts.api.bookings import BookingLine, BookingWish
 from contracts.api.months import HouseholdAhead, OfferAnswer, OfferList
 from contracts.identity import Permission
-from planning.api.changing import change_once
+from planning.api.once import change_once
 from planning.settings import SETTINGS
 from planning.store import ahead
 

@@ -11,12 +11,13 @@ from chassis.idempotency import recall, remember
 from chassis.identity import household_in_path, identity
 from contracts.api.bookings import BookingOutcome, BookingWish, PlanChild, PlanOutcome, PlanWish, UndoWish
 from contracts.identity import Permission
-from planning.api.changing import as_json, change, situation_of
+from planning.api.changing import Asked, change, hold, situation_of
+from planning.api.once import as_json
 from planning.domain import plans
-from planning.domain.bookings import decide, undo
+from planning.domain.bookings import undo
 from planning.domain.failures import NothingToUndo
 from planning.domain.situation import Situation
-from planning.domain.together import Part, together
+from planning.domain.together import Wished, in_turn, together
 from planning.store import history
 
 routes = web.RouteTableDef()
@@ -35,9 +36,9 @@ async def post_plan(request: web.Request) -> web.Response:
         if answer := await recall(tx, scope, key, await request.read()):
             return as_json(answer)
         planned = [await _planned(request, tx, household_id, plan, child) for child in plan.children]
-        wishes = [wish for _, wish in planned if wish]
-        outcomes, _ = await change(request, tx, household_id, wishes, as_one=plan.together)
-        done = {outcome.child.child_id: outcome for outcome in outcomes}
+        wishes = [Asked.of(request, household_id, wish) for _, wish in planned if wish]
+        changed = await change(request.app, tx, await hold(request.app, tx, wishes), as_one=plan.together)
+        done = {outcome.child.child_id: outcome for outcome, _ in changed}
         every = tuple(done.get(found.child.child_id, _nothing(found)) for found, _ in planned)
         answer = PlanOutcome(outcomes=every).model_dump_json().encode()
         await remember(tx, scope, key, answer)
@@ -60,12 +61,9 @@ async def _planned(
 async def _preview(request: web.Request, tx: Transaction, household_id: UUID, plan: PlanWish) -> PlanOutcome:
     at, on_behalf = now(), identity(request).is_staff
     planned = [await _planned(request, tx, household_id, plan, child) for child in plan.children]
-    pairs = [(found, wish) for found, wish in planned if wish]
-    parts = together(pairs, now=at, on_behalf=on_behalf) if plan.together else [Part(*pair, ()) for pair in pairs]
-    lines = {}
-    for part in parts:
-        decided = decide(part.found, part.wish, now=at, on_behalf=on_behalf).lines if part.wish else ()
-        lines[part.found.child.child_id] = (*decided, *part.refused)
+    wishes = [Wished(found, wish, on_behalf) for found, wish in planned if wish]
+    decisions = (together if plan.together else in_turn)(wishes, now=at)
+    lines = {found.child.child_id: each.lines for (found, _, _), each in zip(wishes, decisions, strict=True)}
     outcomes = [
         BookingOutcome(child=found.child, version=found.version, lines=lines.get(found.child.child_id, ()))
         for found, _ in planned
@@ -89,7 +87,8 @@ async def post_undo(request: web.Request) -> web.Response:
         taken_back = undo(wish.child_id, changes, wish.version)
         if taken_back is None:
             raise NothingToUndo("there is no such change to take back")
-        (outcome,), _ = await change(request, tx, household_id, [taken_back])
+        held = await hold(request.app, tx, [Asked.of(request, household_id, taken_back)])
+        ((outcome, _),) = await change(request.app, tx, held)
         answer = outcome.model_dump_json().encode()
         await remember(tx, scope, key, answer)
     return as_json(answer)

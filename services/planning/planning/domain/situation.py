@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from typing import NamedTuple
 from uuid import UUID
 
 from contracts.api.calendar import ActivityView
@@ -13,6 +14,15 @@ from planning.domain.calendar import Calendar, is_own_week
 
 Slot = tuple[UUID, date]
 """An activity on a day."""
+
+
+class Look(NamedTuple):
+    """Whose days are looked at: those of a household's child between two dates."""
+
+    household_id: UUID
+    child_id: UUID
+    first: date
+    last: date
 
 
 @dataclass(frozen=True)

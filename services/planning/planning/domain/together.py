@@ -1,58 +1,72 @@
-"""Siblings who go together or not at all: what is left of their wishes once each day suits all of them."""
+"""Wishes that are decided together: one after the other, or those of siblings who go together or not at all."""
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Sequence
+from dataclasses import replace
 from datetime import datetime
+from typing import NamedTuple
 
 from contracts.api.bookings import BookingWish, LineOutcome, LineRefusal
-from planning.domain.bookings import decide
+from planning.domain.bookings import Decision, decide
 from planning.domain.situation import Situation, Slot
 
 
-@dataclass(frozen=True)
-class Part:
-    """One child's share: the wish that is left, if any, and what became of the other lines."""
+class Wished(NamedTuple):
+    """A child's wish, what decides about it, and whether staff have it (``on_behalf``)."""
 
     found: Situation
-    wish: BookingWish | None
-    refused: tuple[LineOutcome, ...]
+    wish: BookingWish
+    on_behalf: bool
 
 
-def together(wishes: Sequence[tuple[Situation, BookingWish]], *, now: datetime, on_behalf: bool) -> list[Part]:
-    """Leave out the days that one of the children who wish them cannot have; a place is counted once for each child."""
+def in_turn(wishes: Sequence[Wished], *, now: datetime) -> list[Decision]:
+    """Decide wishes in their order, one a child; a place that one takes is taken for those behind it.
+
+    What was found is as it stood at one instant, before any of the wishes.
+    """
     taken: Counter[tuple[Slot, str | None]] = Counter()
-    weighed, failing = [], set()
-    for found, wish in wishes:
-        lines = decide(_after(found, wish, taken), wish, now=now, on_behalf=on_behalf).lines
-        for line in lines:
-            slot = (line.activity_id, line.day)
-            if line.wished and line.refusal:
-                failing.add(slot)
-            elif line.wished and not found.is_booked(slot):
-                taken.update([(slot, None), (slot, found.child.school)])
-        weighed.append((found, wish, lines))
-    return [_part(found, wish, lines, failing) for found, wish, lines in weighed]
+    decisions = []
+    for found, wish, on_behalf in wishes:
+        decision = decide(_after(found, wish, taken) if taken else found, wish, now=now, on_behalf=on_behalf)
+        for day in decision.changed:
+            slot = (day.activity_id, day.day)
+            is_held = day.booked and slot in found.offers  # it is counted among the places already
+            for place in () if is_held else ((slot, None), (slot, found.child.school)):
+                taken[place] += 1 if day.booked else -1
+        decisions.append(decision)
+    return decisions
+
+
+def together(wishes: Sequence[Wished], *, now: datetime) -> list[Decision]:
+    """The same for siblings: a day that one of them wishes and cannot have is changed for none."""
+    apart = in_turn(wishes, now=now)
+    lines = [line for decision in apart for line in decision.lines]
+    failing = {(line.activity_id, line.day) for line in lines if line.wished and line.refusal}
+    decisions = in_turn([each._replace(wish=_without(each.wish, failing)) for each in wishes], now=now)
+    return [
+        replace(decision, lines=(*decision.lines, *_refused(found, before.lines, failing)))
+        for (found, _, _), before, decision in zip(wishes, apart, decisions, strict=True)
+    ]
 
 
 def _after(found: Situation, wish: BookingWish, taken: Counter[tuple[Slot, str | None]]) -> Situation:
-    """The situation once the siblings before have their places."""
+    """The situation once the wishes before have their places."""
     slots = [(line.activity_id, line.day) for line in wish.lines]
     in_all = {slot: found.occupation.get(slot, 0) + taken[slot, None] for slot in slots}
     of_school = {slot: found.of_school.get(slot, 0) + taken[slot, found.child.school] for slot in slots}
     return replace(found, occupation={**found.occupation, **in_all}, of_school={**found.of_school, **of_school})
 
 
-def _part(found: Situation, wish: BookingWish, lines: Sequence[LineOutcome], failing: set[Slot]) -> Part:
-    left, refused = [], []
-    for line, outcome in zip(wish.lines, lines, strict=True):
+def _without(wish: BookingWish, failing: Collection[Slot]) -> BookingWish:
+    lines = tuple(line for line in wish.lines if not line.booked or (line.activity_id, line.day) not in failing)
+    return wish.model_copy(update={"lines": lines})
+
+
+def _refused(found: Situation, lines: Sequence[LineOutcome], failing: Collection[Slot]) -> list[LineOutcome]:
+    refused = []
+    for line in lines:
         slot = (line.activity_id, line.day)
-        if not line.booked or slot not in failing:
-            left.append(line)
-        elif outcome.refusal:
-            refused.append(outcome)
-        else:
-            stands = found.is_booked(slot)
-            refused.append(outcome.model_copy(update={"refusal": LineRefusal.NOT_FOR_ALL, "booked": stands}))
-    kept = wish.model_copy(update={"lines": tuple(left)}) if left else None
-    return Part(found, kept, tuple(refused))
+        if line.wished and slot in failing:
+            update = {"refusal": LineRefusal.NOT_FOR_ALL, "booked": found.is_booked(slot)}
+            refused.append(line if line.refusal else line.model_copy(update=update))
+    return refused

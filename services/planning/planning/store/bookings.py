@@ -5,7 +5,7 @@ from datetime import date
 from uuid import UUID
 
 from chassis.database import Part, Transaction
-from contracts.events.planning import BookedDay, BookingsChanged
+from contracts.events.planning import BookingsChanged
 from planning.domain.situation import Slot
 from planning.store.households import DayLeft
 
@@ -29,43 +29,51 @@ async def take_locks(tx: Transaction, slots: Sequence[Slot], child_ids: Collecti
     await tx.execute("SELECT take_locks($1, $2, $3)", ids, days, list(child_ids))
 
 
-def changes(event: BookingsChanged) -> Part:
-    """The days of a change, the places they take or free, their history, and the new version.
+def changes(*events: BookingsChanged) -> Part:
+    """The days of changes, the places they take or free, their history, and the new versions; one change a child.
 
-    A place that was held for the child is taken, not another one. The places of the days are locked by now, and every
+    A place that was held for a child is taken, not another one. The places of the days are locked by now, and every
     question asked until the commit is time that others wait.
     """
+    lines = [(number, day) for number, event in enumerate(events, 1) for day in event.days]
     return Part(
-        "changed (activity_id, day, booked) AS (SELECT * FROM unnest($3::uuid[], $4::date[], $5::boolean[])), "
-        "child AS (UPDATE household_child SET bookings_version = $6 WHERE household_id = $1 AND child_id = $2), "
+        "change AS MATERIALIZED (SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::text[], $5::uuid[], "
+        "$6::timestamptz[]) WITH ORDINALITY "
+        "AS e (household_id, child_id, version, channel, changed_by, changed_at, number) LIMIT $11), "
+        "changed AS MATERIALIZED (SELECT e.*, d.activity_id, d.day, d.booked, d.line FROM change e "
+        "JOIN unnest($7::int[], $8::uuid[], $9::date[], $10::boolean[]) WITH ORDINALITY "
+        "AS d (number, activity_id, day, booked, line) USING (number)), "
+        "child AS (UPDATE household_child c SET bookings_version = e.version FROM change e "
+        "WHERE c.household_id = e.household_id AND c.child_id = e.child_id), "
         "kept AS (INSERT INTO booking (household_id, child_id, activity_id, day, booked, version) "
-        "SELECT $1, $2, activity_id, day, booked, $6 FROM changed "
+        "SELECT household_id, child_id, activity_id, day, booked, version FROM changed "
         "ON CONFLICT (child_id, day, activity_id, household_id) "
         "DO UPDATE SET booked = excluded.booked, version = excluded.version), "
-        "taken AS (UPDATE waiting w SET offered_until = NULL FROM changed d WHERE w.child_id = $2 AND d.booked "
+        "taken AS (UPDATE waiting w SET offered_until = NULL FROM changed d WHERE w.child_id = d.child_id AND d.booked "
         "AND w.activity_id = d.activity_id AND w.day = d.day AND offered_until IS NOT NULL "
-        "RETURNING w.activity_id, w.day), "
-        "places AS (UPDATE occupation o SET booked = o.booked + CASE WHEN d.booked THEN 1 ELSE -1 END, "
-        "held = o.held - (t.day IS NOT NULL)::int "
-        "FROM changed d LEFT JOIN taken t USING (activity_id, day) "
-        "WHERE o.activity_id = d.activity_id AND o.day = d.day), "
+        "RETURNING w.child_id, w.activity_id, w.day), "
+        "places AS (UPDATE occupation o SET booked = o.booked + n.more, held = o.held - n.no_longer_held "
+        "FROM (SELECT d.activity_id, d.day, sum(CASE WHEN d.booked THEN 1 ELSE -1 END) AS more, "
+        "count(t.child_id) AS no_longer_held FROM changed d LEFT JOIN taken t USING (child_id, activity_id, day) "
+        "GROUP BY d.activity_id, d.day) n WHERE o.activity_id = n.activity_id AND o.day = n.day), "
         "history AS (INSERT INTO booking_change "
         "(household_id, child_id, activity_id, day, booked, version, channel, changed_by, changed_at) "
-        "SELECT $1, $2, activity_id, day, booked, $6, $7, $8, $9 FROM changed)",
+        "SELECT household_id, child_id, activity_id, day, booked, version, channel, changed_by, changed_at "
+        "FROM changed ORDER BY line)",
         (
-            event.household_id,
-            event.child_id,
-            *_columns(event.days),
-            event.version,
-            event.channel,
-            event.changed_by,
-            event.changed_at,
+            [event.household_id for event in events],
+            [event.child_id for event in events],
+            [event.version for event in events],
+            [event.channel for event in events],
+            [event.changed_by for event in events],
+            [event.changed_at for event in events],
+            [number for number, _ in lines],
+            [day.activity_id for _, day in lines],
+            [day.day for _, day in lines],
+            [day.booked for _, day in lines],
+            len(events),
         ),
     )
-
-
-def _columns(days: Sequence[BookedDay]) -> tuple[list[UUID], list[date], list[bool]]:
-    return [day.activity_id for day in days], [day.day for day in days], [day.booked for day in days]
 
 
 async def attending(tx: Transaction, day: date, activity_id: UUID | None, school: str | None) -> list[DayLeft]:

@@ -12,22 +12,25 @@ from planning.domain.situation import Slot
 CHANGES_MAX = 100
 
 
-async def add_waiting(tx: Transaction, event: BookingsChanged, days: Sequence[BookedDay]) -> None:
-    """Write the days of a change that joined (booked) or left (not booked) waiting lists."""
+async def add_waiting(tx: Transaction, changes: Sequence[tuple[BookingsChanged, Sequence[BookedDay]]]) -> None:
+    """Write the days of changes that joined (booked) or left (not booked) waiting lists."""
+    lines = [(event, day) for event, days in changes for day in days]
     await tx.execute(
         "INSERT INTO booking_change "
         "(household_id, child_id, activity_id, day, booked, waiting, version, channel, changed_by, changed_at) "
-        "SELECT $1, $2, d.activity_id, d.day, d.booked, true, $6, $7, $8, $9 "
-        "FROM unnest($3::uuid[], $4::date[], $5::boolean[]) AS d (activity_id, day, booked)",
-        event.household_id,
-        event.child_id,
-        [day.activity_id for day in days],
-        [day.day for day in days],
-        [day.booked for day in days],
-        event.version,
-        event.channel,
-        event.changed_by,
-        event.changed_at,
+        "SELECT d.household_id, d.child_id, d.activity_id, d.day, d.booked, true, d.version, d.channel, d.changed_by, "
+        "d.changed_at FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::date[], $5::boolean[], $6::bigint[], "
+        "$7::text[], $8::uuid[], $9::timestamptz[]) AS d "
+        "(household_id, child_id, activity_id, day, booked, version, channel, changed_by, changed_at)",
+        [event.household_id for event, _ in lines],
+        [event.child_id for event, _ in lines],
+        [day.activity_id for _, day in lines],
+        [day.day for _, day in lines],
+        [day.booked for _, day in lines],
+        [event.version for event, _ in lines],
+        [event.channel for event, _ in lines],
+        [event.changed_by for event, _ in lines],
+        [event.changed_at for event, _ in lines],
     )
 
 

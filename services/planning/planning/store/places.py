@@ -10,7 +10,7 @@ from chassis.database import Transaction, store
 from contracts.events.auth import Span
 from contracts.events.planning import BookedDay, BookingsChanged, Channel, OfferLapsed
 from planning.domain.bookings import booked_day, granted, may_grant, offered, told
-from planning.domain.situation import Slot
+from planning.domain.situation import Look, Slot
 from planning.store import bookings, calendars, history, households, situations, waiting
 from planning.store.households import DayLeft
 from planning.store.waiting import OfferLeft
@@ -25,7 +25,7 @@ async def grant(tx: Transaction, zone: str, slots: Collection[Slot], *, at: date
     free = await waiting.free_places(tx, slots)
     for waiter in await waiting.heads(tx, free):
         slot, day = waiter.slot, waiter.slot[1]
-        found = await situations.situation(tx, zone, waiter.household_id, waiter.child_id, day, day)
+        found = await situations.situation(tx, zone, Look(waiter.household_id, waiter.child_id, day, day))
         if found is None or not free[slot] or not may_grant(found, slot, now=at):
             continue
         free[slot] -= 1
@@ -85,7 +85,7 @@ async def free(
         )
         await store(tx, bookings.changes(event), outbox.part(*[event] if event.days or event.waited else []))
         if waited:
-            await history.add_waiting(tx, event, waited)
+            await history.add_waiting(tx, [(event, waited)])
             await waiting.leave(tx, child_id, [(each.activity_id, each.day) for each in waited])
     await grant(tx, zone, slots, at=at)
 

@@ -1,4 +1,4 @@
-"""All that decides about a child's days, read by one statement: what it says was true at one instant.
+"""All that decides about children's days, read by one statement: what it says was true at one instant.
 
 The places of a school are counted in a grouped LATERAL, which PostgreSQL cannot turn around: without such places no
 booking of another child is read, whatever its statistics say.
@@ -6,55 +6,68 @@ booking of another child is read, whatever its statistics say.
 
 from collections import Counter
 from collections.abc import Sequence
-from datetime import date
 from typing import Any
-from uuid import UUID
 
 from chassis.database import Transaction
 from contracts.api.enrolments import EnrolmentWish
-from planning.domain.situation import Booking, Situation, Slot
+from planning.domain.situation import Booking, Look, Situation, Slot
 from planning.store import calendars, households, waiting
 
-SITUATION = f"""
-SELECT c.*,
+SITUATIONS = f"""
+SELECT asked.number, c.*,
     (SELECT version FROM calendar_version) AS year,
     ARRAY(SELECT (e.activity_id, e.first_day, e.last_day)
-        FROM enrolment e WHERE e.household_id = $1 AND e.child_id = $2) AS enrolments,
+        FROM enrolment e WHERE e.household_id = c.household_id AND e.child_id = c.child_id) AS enrolments,
     ARRAY(SELECT (b.activity_id, b.day, b.booked, b.version, b.household_id)
-        FROM booking b WHERE b.child_id = $2 AND b.day BETWEEN $3 AND $4) AS bookings,
-    ARRAY(SELECT (w.activity_id, w.day)
-        FROM waiting w WHERE w.child_id = $2 AND w.household_id <> $1 AND w.day BETWEEN $3 AND $4) AS waits_elsewhere,
+        FROM booking b WHERE b.child_id = c.child_id AND b.day BETWEEN asked.first_day AND asked.last_day) AS bookings,
+    ARRAY(SELECT (w.activity_id, w.day) FROM waiting w
+        WHERE w.child_id = c.child_id AND w.household_id <> c.household_id
+        AND w.day BETWEEN asked.first_day AND asked.last_day) AS waits_elsewhere,
     ARRAY(SELECT (w.activity_id, w.day, {waiting.RANK}, w.offered_until)
-        FROM waiting_list w WHERE w.child_id = $2 AND w.household_id = $1
-        AND (w.day BETWEEN $3 AND $4 OR w.offered_until IS NOT NULL)) AS ranks,
+        FROM waiting_list w WHERE w.child_id = c.child_id AND w.household_id = c.household_id
+        AND (w.day BETWEEN asked.first_day AND asked.last_day OR w.offered_until IS NOT NULL)) AS ranks,
     ARRAY(SELECT (o.activity_id, o.day, o.booked + o.held) FROM enrolment e JOIN occupation o USING (activity_id)
-        WHERE e.household_id = $1 AND e.child_id = $2 AND o.day BETWEEN $3 AND $4) AS occupation,
+        WHERE e.household_id = c.household_id AND e.child_id = c.child_id
+        AND o.day BETWEEN asked.first_day AND asked.last_day) AS occupation,
     ARRAY(SELECT (e.activity_id, taken.day, taken.count) FROM enrolment e JOIN activity a USING (activity_id)
         CROSS JOIN LATERAL (SELECT b.day, count(*) FROM booking b
             JOIN household_child s ON s.household_id = b.household_id AND s.child_id = b.child_id
-            WHERE b.activity_id = e.activity_id AND s.school = c.school AND b.booked AND b.day BETWEEN $3 AND $4
-            GROUP BY b.day) AS taken
-        WHERE e.household_id = $1 AND e.child_id = $2 AND a.school_capacities ? c.school) AS of_school,
+            WHERE b.activity_id = e.activity_id AND s.school = c.school AND b.booked
+            AND b.day BETWEEN asked.first_day AND asked.last_day GROUP BY b.day) AS taken
+        WHERE e.household_id = c.household_id AND e.child_id = c.child_id
+        AND a.school_capacities ? c.school) AS of_school,
     ARRAY(SELECT (w.activity_id, w.day, count(*)) FROM waiting w JOIN activity a USING (activity_id)
         JOIN household_child s ON s.household_id = w.household_id AND s.child_id = w.child_id AND s.school = c.school
         WHERE w.offered_until IS NOT NULL AND a.school_capacities ? c.school
-        AND w.day BETWEEN $3 AND $4 GROUP BY w.activity_id, w.day) AS held_of_school,
+        AND w.day BETWEEN asked.first_day AND asked.last_day GROUP BY w.activity_id, w.day) AS held_of_school,
     ARRAY(SELECT o.custody_days FROM household_child o
-        WHERE o.child_id = $2 AND o.household_id <> $1 AND o.present) AS others_days
-FROM household_child c WHERE c.household_id = $1 AND c.child_id = $2 AND c.present"""  # noqa: S608 - our words
+        WHERE o.child_id = c.child_id AND o.household_id <> c.household_id AND o.present) AS others_days
+FROM (SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::date[], $4::date[])
+    WITH ORDINALITY AS a (household_id, child_id, first_day, last_day, number) LIMIT $5) AS asked
+JOIN household_child c ON c.household_id = asked.household_id AND c.child_id = asked.child_id AND c.present"""  # noqa: S608 - our words
 
 
-async def situation(
-    tx: Transaction, zone: str, household_id: UUID, child_id: UUID, first: date, last: date
-) -> Situation | None:
+async def situation(tx: Transaction, zone: str, look: Look) -> Situation | None:
     """What decides about a child's days between two dates, and the places that are held for it on any day.
 
     None when the household has no such child.
     """
-    row = await tx.fetchrow(SITUATION, household_id, child_id, first, last)
-    if row is None:
-        return None
-    year = await calendars.year(tx, zone, row["year"])
+    return (await of_many(tx, zone, [look]))[0]
+
+
+async def of_many(tx: Transaction, zone: str, looks: Sequence[Look]) -> list[Situation | None]:
+    """The same for many, all as it stands at one instant, in the order in which it is asked for."""
+    if not looks:
+        return []
+    rows = await tx.fetch(SITUATIONS, *map(list, zip(*looks, strict=True)), len(looks))
+    found: list[Situation | None] = [None] * len(looks)
+    for row in rows:
+        found[row["number"] - 1] = _situation(row, await calendars.year(tx, zone, row["year"]))
+    return found
+
+
+def _situation(row: Any, year: calendars.Year) -> Situation:
+    household_id = row["household_id"]
     enrolments = {each[0]: EnrolmentWish(first_day=each[1], last_day=each[2]) for each in row["enrolments"]}
     others = {(each[0], each[1]) for each in row["bookings"] if each[2] and each[4] != household_id}
     return Situation(

@@ -10,7 +10,8 @@ from datetime import date, datetime
 from uuid import UUID
 
 from chassis.database import Transaction
-from planning.domain.situation import Slot
+from contracts.events.planning import BookingsChanged
+from planning.domain.situation import Look, Slot
 from planning.store.households import DayLeft
 
 SPARE = 5
@@ -44,33 +45,38 @@ class OfferLeft:
     offered_until: datetime
 
 
-async def ranks(tx: Transaction, household_id: UUID, child_id: UUID, first: date, last: date) -> dict[Slot, int]:
-    """The child's places in the lists of some days: 1 is next."""
+async def ranks(tx: Transaction, looks: Sequence[Look]) -> dict[UUID, dict[Slot, int]]:
+    """The places of children in the lists of some days, by child: 1 is next."""
     rows = await tx.fetch(
-        f"SELECT w.activity_id, w.day, {RANK} AS rank FROM waiting_list w "  # noqa: S608 - our words
-        "WHERE w.household_id = $1 AND w.child_id = $2 AND w.day BETWEEN $3 AND $4",
-        household_id,
-        child_id,
-        first,
-        last,
+        f"SELECT w.child_id, w.activity_id, w.day, {RANK} AS rank FROM waiting_list w "  # noqa: S608 - our words
+        "JOIN unnest($1::uuid[], $2::uuid[], $3::date[], $4::date[]) AS asked (household_id, child_id, first, last) "
+        "ON w.household_id = asked.household_id AND w.child_id = asked.child_id "
+        "AND w.day BETWEEN asked.first AND asked.last",
+        *map(list, zip(*looks, strict=True)),
     )
-    return {(row["activity_id"], row["day"]): row["rank"] for row in rows}
+    found: dict[UUID, dict[Slot, int]] = {look.child_id: {} for look in looks}
+    for row in rows:
+        found[row["child_id"]][row["activity_id"], row["day"]] = row["rank"]
+    return found
 
 
-async def join(
-    tx: Transaction, household_id: UUID, child_id: UUID, slots: Collection[Slot], by: UUID, at: datetime
-) -> None:
-    """Put a child at the end of the lists, behind those whom the activity's rules put first."""
+async def join(tx: Transaction, changes: Sequence[tuple[BookingsChanged, Collection[Slot]]]) -> None:
+    """Put the children of changes at the end of lists, in that order, behind those whom the activity's rules put
+    first."""
+    lines = [(event, *slot) for event, slots in changes for slot in slots]
     await tx.execute(
         "INSERT INTO waiting (activity_id, day, child_id, household_id, has_sibling, is_resident, waits_by, "
-        "waits_since) "
-        "SELECT s.activity_id, s.day, $2, $1, has_booked_sibling($1, $2, s.activity_id, s.day), "
-        "is_resident($1, s.day), $5, $6 FROM unnest($3::uuid[], $4::date[]) AS s (activity_id, day)",
-        household_id,
-        child_id,
-        *_columns(slots),
-        by,
-        at,
+        "waits_since) SELECT s.activity_id, s.day, s.child_id, s.household_id, "
+        "has_booked_sibling(s.household_id, s.child_id, s.activity_id, s.day), is_resident(s.household_id, s.day), "
+        "s.waits_by, s.waits_since FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::date[], $5::uuid[], "
+        "$6::timestamptz[]) WITH ORDINALITY "
+        "AS s (household_id, child_id, activity_id, day, waits_by, waits_since, number) ORDER BY number",
+        [event.household_id for event, _, _ in lines],
+        [event.child_id for event, _, _ in lines],
+        [activity_id for _, activity_id, _ in lines],
+        [day for _, _, day in lines],
+        [event.changed_by for event, _, _ in lines],
+        [event.changed_at for event, _, _ in lines],
     )
 
 

@@ -1,0 +1,108 @@
+"""A wish is fulfilled once for its key, by itself; in a crowd, together with others."""
+
+from collections.abc import AsyncIterator, Sequence
+from functools import partial
+from uuid import UUID
+
+from aiohttp import web
+
+from chassis.clock import now
+from chassis.database import DATABASE
+from chassis.http import idempotency_key
+from chassis.idempotency import Key, keep, recalled
+from contracts.api.bookings import BookingOutcome, BookingWish
+from contracts.failures import Unavailable
+from planning.api.changing import Asked, change, hold, known
+from planning.api.turns import Turns, Wanted
+from planning.domain.bookings import decide
+from planning.settings import SETTINGS
+from planning.store import situations
+
+TURNS = web.AppKey("turns", Turns)
+
+
+def use_turns(app: web.Application) -> None:
+    """Let wishes of a crowd be fulfilled together; after ``use_database``."""
+    app[TURNS] = Turns(partial(_alone, app), partial(_many, app))
+
+    async def run(app: web.Application) -> AsyncIterator[None]:
+        yield
+        await app[TURNS].stop()
+
+    app.cleanup_ctx.append(run)
+
+
+async def change_once(request: web.Request, household_id: UUID, wish: BookingWish, command: str) -> web.Response:
+    """Do what can be done of a wish, all in one transaction, once for the key that the request carries.
+
+    The key of what changes nothing stays free: the same wish sent again is weighed again.
+    """
+    key = Key(f"{command}/{household_id}", idempotency_key(request), await request.read())
+    return as_json(await request.app[TURNS].of(Wanted(Asked.of(request, household_id, wish), key)))
+
+
+def as_json(body: bytes) -> web.Response:
+    """An answer that was kept with its key, or is kept now."""
+    return web.Response(body=body, content_type="application/json", charset="utf-8")
+
+
+async def _alone(app: web.Application, wanted: Wanted) -> bytes:
+    return (await _fulfilled(app, [wanted]))[wanted.key]
+
+
+async def _many(app: web.Application, wanted: Sequence[Wanted]) -> list[bytes | Exception]:
+    """The answer to each wish, or what is raised for it.
+
+    What changes nothing is told from a look: at the opening of a season, those who come too late do not wait for a lock
+    to hear that it is full.
+    """
+    try:
+        told = await _from_a_look(app, wanted)
+        if left := [each for each in wanted if each.key not in told]:
+            told |= await _fulfilled(app, left)
+    except Unavailable:
+        raise
+    except Exception:
+        return [await _alone_or_raised(app, each) for each in wanted]
+    return [told[each.key] for each in wanted]
+
+
+async def _alone_or_raised(app: web.Application, wanted: Wanted) -> bytes | Exception:
+    try:
+        return await _alone(app, wanted)
+    except Exception as error:
+        return error
+
+
+async def _from_a_look(app: web.Application, wanted: Sequence[Wanted]) -> dict[Key, bytes]:
+    """The answers to wishes that change nothing as all stands at one instant."""
+    told, at, moved = dict[Key, bytes](), now(), list[Key]()
+    async with app[DATABASE].reading() as look:
+        zone = app[SETTINGS].school_zone
+        found = await situations.of_many(look, zone, [asked.look for asked, _ in wanted])
+        for (asked, key), situation in zip(wanted, map(known, found), strict=True):
+            decision = decide(situation, asked.wish, now=at, on_behalf=asked.on_behalf)
+            if decision.version == situation.version:
+                outcome = BookingOutcome(child=situation.child, version=situation.version, lines=decision.lines)
+                told[key] = outcome.model_dump_json().encode()
+                moved += [key] if situation.version != asked.wish.seen_version else []
+        return told | await recalled(look, moved)
+
+
+async def _fulfilled(app: web.Application, wanted: Sequence[Wanted]) -> dict[Key, bytes]:
+    """The answers to wishes, one a child, as they are or were before; all that changes is one transaction.
+
+    A change that is found was committed together with its answer: where none came after the version that a wish has
+    seen, its key has no answer.
+    """
+    async with app[DATABASE].transaction() as tx:
+        found = zip(wanted, await hold(app, tx, [asked for asked, _ in wanted]), strict=True)
+        held = {key: one for (_, key), one in found}
+        moved = [key for key, (asked, situation) in held.items() if situation.version != asked.wish.seen_version]
+        answers = await recalled(tx, moved)
+        new = [key for key in held if key not in answers]
+        changed = dict(zip(new, await change(app, tx, [held[key] for key in new]), strict=True))
+        told = {key: outcome.model_dump_json().encode() for key, (outcome, _) in changed.items()}
+        if kept := {key: told[key] for key, (_, is_any) in changed.items() if is_any}:
+            await keep(tx, kept)
+    return answers | told
