@@ -101,8 +101,12 @@ def _text(value: Any) -> str | None:
         case bytes():
             return rf"\x{value.hex()}"
         case list():
-            inner = ['"' + str(_text(each)).replace("\\", "\\\\").replace('"', '\\"') + '"' for each in value]
-            return "{" + ",".join(inner) + "}"
+            return "{" + ",".join(map(_element, value)) + "}"
         case date() | datetime() | UUID():
             return value.isoformat() if not isinstance(value, UUID) else str(value)
     return str(value)
+
+
+def _element(value: Any) -> str:
+    text = _text(value)
+    return "NULL" if text is None else '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'

@@ -23,7 +23,7 @@ TURNS = web.AppKey("turns", Turns)
 
 def use_turns(app: web.Application) -> None:
     """Let wishes of a crowd be fulfilled together; after ``use_database``."""
-    app[TURNS] = Turns(partial(_alone, app), partial(_many, app))
+    app[TURNS] = Turns(partial(_alone, app), _Crowd(app).answers)
 
     async def run(app: web.Application) -> AsyncIterator[None]:
         yield
@@ -46,32 +46,41 @@ def as_json(body: bytes) -> web.Response:
     return web.Response(body=body, content_type="application/json", charset="utf-8")
 
 
+class _Crowd:
+    """Wishes that are fulfilled together."""
+
+    def __init__(self, app: web.Application) -> None:
+        self._app = app
+        self._is_vain = False
+
+    async def answers(self, wanted: Sequence[Wanted]) -> list[bytes | Exception]:
+        """The answer to each wish, or what is raised for it.
+
+        Once wishes come to nothing, the next ones are looked at first: at the opening of a season, those who come too
+        late do not wait for a lock to hear that it is full.
+        """
+        try:
+            told = await _from_a_look(self._app, wanted) if self._is_vain else {}
+            self._is_vain = bool(told)
+            if left := [each for each in wanted if each.key not in told]:
+                answers, is_vain = await _fulfilled(self._app, left)
+                told |= answers
+                self._is_vain |= is_vain
+        except Unavailable:
+            raise
+        except Exception:
+            return [await self._alone(each) for each in wanted]
+        return [told[each.key] for each in wanted]
+
+    async def _alone(self, wanted: Wanted) -> bytes | Exception:
+        try:
+            return await _alone(self._app, wanted)
+        except Exception as error:
+            return error
+
+
 async def _alone(app: web.Application, wanted: Wanted) -> bytes:
-    return (await _fulfilled(app, [wanted]))[wanted.key]
-
-
-async def _many(app: web.Application, wanted: Sequence[Wanted]) -> list[bytes | Exception]:
-    """The answer to each wish, or what is raised for it.
-
-    What changes nothing is told from a look: at the opening of a season, those who come too late do not wait for a lock
-    to hear that it is full.
-    """
-    try:
-        told = await _from_a_look(app, wanted)
-        if left := [each for each in wanted if each.key not in told]:
-            told |= await _fulfilled(app, left)
-    except Unavailable:
-        raise
-    except Exception:
-        return [await _alone_or_raised(app, each) for each in wanted]
-    return [told[each.key] for each in wanted]
-
-
-async def _alone_or_raised(app: web.Application, wanted: Wanted) -> bytes | Exception:
-    try:
-        return await _alone(app, wanted)
-    except Exception as error:
-        return error
+    return (await _fulfilled(app, [wanted]))[0][wanted.key]
 
 
 async def _from_a_look(app: web.Application, wanted: Sequence[Wanted]) -> dict[Key, bytes]:
@@ -89,8 +98,9 @@ async def _from_a_look(app: web.Application, wanted: Sequence[Wanted]) -> dict[K
         return told | await recalled(look, moved)
 
 
-async def _fulfilled(app: web.Application, wanted: Sequence[Wanted]) -> dict[Key, bytes]:
-    """The answers to wishes, one a child, as they are or were before; all that changes is one transaction.
+async def _fulfilled(app: web.Application, wanted: Sequence[Wanted]) -> tuple[dict[Key, bytes], bool]:
+    """The answers to wishes, one a child, as they are or were before, and whether any comes to nothing; all that
+    changes is one transaction.
 
     A change that is found was committed together with its answer: where none came after the version that a wish has
     seen, its key has no answer.
@@ -103,6 +113,7 @@ async def _fulfilled(app: web.Application, wanted: Sequence[Wanted]) -> dict[Key
         new = [key for key in held if key not in answers]
         changed = dict(zip(new, await change(app, tx, [held[key] for key in new]), strict=True))
         told = {key: outcome.model_dump_json().encode() for key, (outcome, _) in changed.items()}
-        if kept := {key: told[key] for key, (_, is_any) in changed.items() if is_any}:
+        kept = {key: told[key] for key, (_, is_any) in changed.items() if is_any}
+        if kept:
             await keep(tx, kept)
-    return answers | told
+    return answers | told, len(kept) < len(told)

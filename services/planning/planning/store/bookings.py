@@ -33,7 +33,7 @@ def changes(*events: BookingsChanged) -> Part:
     """The days of changes, the places they take or free, their history, and the new versions; one change a child.
 
     A place that was held for a child is taken, not another one. The places of the days are locked by now, and every
-    question asked until the commit is time that others wait.
+    question asked until the commit is time that others wait. ``LIMIT`` is for the planner, as in ``situations``.
     """
     lines = [(number, day) for number, event in enumerate(events, 1) for day in event.days]
     return Part(

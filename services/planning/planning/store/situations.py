@@ -1,7 +1,8 @@
 """All that decides about children's days, read by one statement: what it says was true at one instant.
 
 The places of a school are counted in a grouped LATERAL, which PostgreSQL cannot turn around: without such places no
-booking of another child is read, whatever its statistics say.
+booking of another child is read, whatever its statistics say. Of an array it expects ten rows, of a LIMIT it does not
+know a tenth: so each child is looked up by its key, never by reading all of a small town.
 """
 
 from collections import Counter
