@@ -47,3 +47,14 @@ async def test_who_goes_together_does_not_wait_apart(town: Any) -> None:
     body = {"children": [{"child_id": str(town.child)}], "first_day": str(week[0]), "last_day": str(week[0])}
     slot = {"activity_id": str(town.activity), "weekday": week[0].isoweekday(), "booked": True}
     await town.post("plans", {**body, "week": [slot], "together": True, "or_wait": True}, status=422)
+
+
+async def test_a_preview_counts_the_places_that_siblings_take_as_the_plan_does(town: Any) -> None:
+    week, sibling = await town.weekly(1), uuid4()
+    await town.announce(town.household, version=2, siblings=[sibling])
+    await town.enrol(town.household, sibling)
+    await (await town.neighbour()).asks((week[0], True))
+    children = [town.child, sibling]
+    before = await plan(town, children, week, together=False, preview=True)
+    assert before == {str(town.child): [(str(week[0]), True)], str(sibling): [(str(week[0]), "full")]}
+    assert await plan(town, children, week, together=False) == before

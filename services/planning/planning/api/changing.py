@@ -29,13 +29,17 @@ async def situation_of(
 ) -> Situation:
     """What decides about a child's days; ``NoSuchChild`` when it is not the household's."""
     look = Look(household_id, child_id, *days)
-    return known(await situations.situation(tx, request.app[SETTINGS].school_zone, look))
+    return _known(await situations.situation(tx, request.app[SETTINGS].school_zone, look))
 
 
-def known(found: Situation | None) -> Situation:
-    """What was found; ``NoSuchChild`` when it is nothing."""
+def no_such_child() -> NoSuchChild:
+    """What is told of a child that is not the household's."""
+    return NoSuchChild("the household has no such child")
+
+
+def _known(found: Situation | None) -> Situation:
     if found is None:
-        raise NoSuchChild("the household has no such child")
+        raise no_such_child()
     return found
 
 
@@ -93,17 +97,18 @@ async def hold(app: web.Application, tx: Transaction, asked: Sequence[Asked]) ->
 
     Locks are taken in one order everywhere: the calendar, the places, the children.
     """
-    slots = [(line.activity_id, line.day) for each in asked for line in each.wish.lines]
+    slots = {(line.activity_id, line.day) for each in asked for line in each.wish.lines}
     freed, children = _freed(asked), {each.wish.child_id for each in asked}
     await bookings.take_locks(tx, slots, () if freed else children)
     if freed:
         await households.lock_children(tx, children | {each.child_id for each in await waiting.heads(tx, freed)})
     found = await situations.of_many(tx, app[SETTINGS].school_zone, [each.look for each in asked])
-    return [Held(each, known(situation)) for each, situation in zip(asked, found, strict=True)]
+    return [Held(each, _known(situation)) for each, situation in zip(asked, found, strict=True)]
 
 
 async def change(app: web.Application, tx: Transaction, held: Sequence[Held], *, as_one: bool = False) -> list[Changed]:
-    """Do what can be done of wishes, in their order; what frees goes to who waits.
+    """Do what can be done of wishes, in their order; what frees goes to who waits, and several that free come with one
+    request.
 
     ``as_one``: a day that one child cannot have is changed for none. The clock is read while the locks are held, so
     that a deadline that passed while waiting for them counts.
@@ -113,7 +118,7 @@ async def change(app: web.Application, tx: Transaction, held: Sequence[Held], *,
     decided = list(zip(held, (together if as_one else in_turn)(wishes, now=at), strict=True))
     await _save(tx, [each for each in decided if each[1].version > each[0].found.version], at)
     if freed := _freed([asked for asked, _ in held]):
-        await places.grant(tx, app[SETTINGS].school_zone, freed, at=at)
+        await places.grant(tx, app[SETTINGS].school_zone, freed, at=at, origin=held[0].asked.origin)
     joining = [asked.look for (asked, _), decision in decided if decision.joined]
     ranks = await waiting.ranks(tx, joining) if joining else {}
     return [

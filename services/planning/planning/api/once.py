@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Sequence
 from functools import partial
 from uuid import UUID
 
+import structlog
 from aiohttp import web
 
 from chassis.clock import now
@@ -11,14 +12,16 @@ from chassis.database import DATABASE
 from chassis.http import idempotency_key
 from chassis.idempotency import Key, keep, recalled
 from contracts.api.bookings import BookingOutcome, BookingWish
-from contracts.failures import Unavailable
-from planning.api.changing import Asked, change, hold, known
-from planning.api.turns import Turns, Wanted
+from contracts.failures import Refusal, Unavailable
+from planning.api.changing import Asked, change, hold, no_such_child
+from planning.api.turns import Answers, Turns, Wanted
 from planning.domain.bookings import decide
 from planning.settings import SETTINGS
 from planning.store import situations
 
 TURNS = web.AppKey("turns", Turns)
+
+log = structlog.get_logger()
 
 
 def use_turns(app: web.Application) -> None:
@@ -53,49 +56,56 @@ class _Crowd:
         self._app = app
         self._is_vain = False
 
-    async def answers(self, wanted: Sequence[Wanted]) -> list[bytes | Exception]:
+    async def answers(self, wanted: Sequence[Wanted]) -> AsyncIterator[Answers]:
         """The answer to each wish, or what is raised for it.
 
         Once wishes come to nothing, the next ones are looked at first: at the opening of a season, those who come too
         late do not wait for a lock to hear that it is full.
         """
+        told = await _from_a_look(self._app, wanted) if self._is_vain else {}
+        self._is_vain = bool(told)
+        yield told
+        if left := [each for each in wanted if each.key not in told]:
+            yield await self._fulfilled(left)
+
+    async def _fulfilled(self, wanted: Sequence[Wanted]) -> Answers:
+        """All together, and by halves if one of them cannot be, until it is found: it alone has the error."""
         try:
-            told = await _from_a_look(self._app, wanted) if self._is_vain else {}
-            self._is_vain = bool(told)
-            if left := [each for each in wanted if each.key not in told]:
-                answers, is_vain = await _fulfilled(self._app, left)
-                told |= answers
-                self._is_vain |= is_vain
+            answers, is_vain = await _fulfilled(self._app, wanted)
         except Unavailable:
             raise
-        except Exception:
-            return [await self._alone(each) for each in wanted]
-        return [told[each.key] for each in wanted]
-
-    async def _alone(self, wanted: Wanted) -> bytes | Exception:
-        try:
-            return await _alone(self._app, wanted)
         except Exception as error:
-            return error
+            if len(wanted) == 1:
+                return {wanted[0].key: error}
+            if not isinstance(error, Refusal):
+                log.exception("wishes could not be fulfilled together")
+            half = len(wanted) // 2
+            return {**await self._fulfilled(wanted[:half]), **await self._fulfilled(wanted[half:])}
+        self._is_vain |= is_vain
+        return answers
 
 
 async def _alone(app: web.Application, wanted: Wanted) -> bytes:
     return (await _fulfilled(app, [wanted]))[0][wanted.key]
 
 
-async def _from_a_look(app: web.Application, wanted: Sequence[Wanted]) -> dict[Key, bytes]:
-    """The answers to wishes that change nothing as all stands at one instant."""
-    told, at, moved = dict[Key, bytes](), now(), list[Key]()
+async def _from_a_look(app: web.Application, wanted: Sequence[Wanted]) -> Answers:
+    """The answers to wishes that change nothing as all stands at one instant.
+
+    Left out is whose days changed after the version that was seen: there may be an answer to the key.
+    """
+    told, at = dict[Key, bytes | Exception](), now()
     async with app[DATABASE].reading() as look:
-        zone = app[SETTINGS].school_zone
-        found = await situations.of_many(look, zone, [asked.look for asked, _ in wanted])
-        for (asked, key), situation in zip(wanted, map(known, found), strict=True):
+        found = await situations.of_many(look, app[SETTINGS].school_zone, [asked.look for asked, _ in wanted])
+    for (asked, key), situation in zip(wanted, found, strict=True):
+        if situation is None:
+            told[key] = no_such_child()
+        elif situation.version == asked.wish.seen_version:
             decision = decide(situation, asked.wish, now=at, on_behalf=asked.on_behalf)
             if decision.version == situation.version:
                 outcome = BookingOutcome(child=situation.child, version=situation.version, lines=decision.lines)
                 told[key] = outcome.model_dump_json().encode()
-                moved += [key] if situation.version != asked.wish.seen_version else []
-        return told | await recalled(look, moved)
+    return told
 
 
 async def _fulfilled(app: web.Application, wanted: Sequence[Wanted]) -> tuple[dict[Key, bytes], bool]:

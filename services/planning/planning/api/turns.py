@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter, deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextvars import Context
 from typing import NamedTuple
 from uuid import UUID
@@ -10,14 +10,20 @@ from uuid import UUID
 from chassis.idempotency import Key
 from chassis.tasks import end
 from planning.api.changing import Asked
+from planning.domain.bookings import slots_of
 from planning.domain.situation import Slot
 
 AT_ONCE = 4
 """How many of a replica's changes may be under way for one slot, each by itself; who comes then stands in line."""
 
-SERVED_MAX = 50
+SERVED_MAX, LINES_MAX = 50, 1000
+"""How many are served together, and how many lines they may have: they are in one transaction."""
+
 PACE_SECONDS = 0.01
 """Some begin to be served no closer together: of a trickle, a few are served together."""
+
+Answers = Mapping[Key, bytes | Exception]
+"""What is told to who asked, or raised for them."""
 
 
 class Wanted(NamedTuple):
@@ -27,9 +33,9 @@ class Wanted(NamedTuple):
     key: Key
 
     @property
-    def slots(self) -> set[Slot]:
-        """What it is about."""
-        return {(line.activity_id, line.day) for line in self.asked.wish.lines}
+    def slots(self) -> list[Slot]:
+        """What it is about; ``Invalid`` when a slot is named twice."""
+        return slots_of(self.asked.wish)
 
     @property
     def frees(self) -> bool:
@@ -43,17 +49,26 @@ class Standing(NamedTuple):
     wanted: Wanted
     answer: asyncio.Future[bytes]
 
+    def tell(self, told: bytes | Exception) -> None:
+        """Answer, unless whoever asked waits no longer."""
+        if self.answer.done():
+            return
+        if isinstance(told, Exception):
+            self.answer.set_exception(told)
+        else:
+            self.answer.set_result(told)
+
 
 class Turns:
     """In the order of arrival. Only a line: what is true is decided under the database's locks, on any replica.
 
-    ``alone`` fulfils a wish and gives its answer, ``many`` several, each with its answer or what is raised for it.
+    ``alone`` fulfils a wish and gives its answer; ``many`` fulfils several, and gives answers as soon as it has some.
     """
 
     def __init__(
         self,
         alone: Callable[[Wanted], Awaitable[bytes]],
-        many: Callable[[Sequence[Wanted]], Awaitable[Sequence[bytes | Exception]]],
+        many: Callable[[Sequence[Wanted]], AsyncIterator[Answers]],
     ) -> None:
         self._alone, self._many = alone, many
         self._under_way = Counter[Slot]()
@@ -63,14 +78,14 @@ class Turns:
     async def of(self, wanted: Wanted) -> bytes:
         """The answer to a wish, at once where its days are not a crowd's."""
         slots = wanted.slots
-        is_crowded = any(self._under_way[slot] >= AT_ONCE for slot in slots) or not slots.isdisjoint(self._crowded)
+        is_crowded = any(self._under_way[slot] >= AT_ONCE for slot in slots) or not self._crowded.isdisjoint(slots)
         self._under_way.update(slots)
         try:
             if not is_crowded:
                 return await self._alone(wanted)
             standing = Standing(wanted, asyncio.get_running_loop().create_future())
             self._line.append(standing)
-            self._crowded |= slots
+            self._crowded.update(slots)
             if self._serving is None or self._serving.done():
                 self._serving = asyncio.create_task(self._serve(), name="turns", context=Context())  # nobody's own
             return await standing.answer
@@ -86,34 +101,40 @@ class Turns:
         loop = asyncio.get_running_loop()
         while served := self._next():
             began = loop.time()
-            try:
-                told: Sequence[bytes | Exception] = await self._many([each.wanted for each in served])
-            except Exception as error:
-                told = [error] * len(served)
-            for (_, answer), each in zip(served, told, strict=True):
-                if answer.done():
-                    continue
-                if isinstance(each, Exception):
-                    answer.set_exception(each)
-                else:
-                    answer.set_result(each)
-            await asyncio.sleep(began + PACE_SECONDS - loop.time())
+            await self._tell(served)
+            if not served[0].wanted.frees:
+                await asyncio.sleep(began + PACE_SECONDS - loop.time())
         self._crowded.clear()
 
-    def _next(self) -> list[Standing]:
-        """Who is served now: the first of the line, and whoever stands behind with a wish for another child.
+    async def _tell(self, served: Sequence[Standing]) -> None:
+        waiting = {each.wanted.key: each for each in served}
+        try:
+            async for answers in self._many([each.wanted for each in served]):
+                for key, told in answers.items():
+                    waiting.pop(key).tell(told)
+        except Exception as error:
+            for each in waiting.values():
+                each.tell(error)
+        except BaseException:
+            for each in waiting.values():
+                each.answer.cancel()
+            raise
 
-        Who gives a place back is served alone. The others keep their order.
+    def _next(self) -> list[Standing]:
+        """Who is served now: the first of the line and those behind, up to a second wish for the same child.
+
+        Who gives a place back is served alone.
         """
-        served, left, children = list[Standing](), list[Standing](), set[UUID]()
-        while self._line and len(served) < SERVED_MAX:
-            each = self._line.popleft()
-            if each.answer.done():  # whoever asked waits no longer
+        served, children, lines = list[Standing](), set[UUID](), 0
+        while self._line:
+            if self._line[0].answer.done():  # whoever asked waits no longer
+                self._line.popleft()
                 continue
-            child_id, is_first = each.wanted.asked.wish.child_id, not served
-            (served if is_first or not (each.wanted.frees or child_id in children) else left).append(each)
-            children.add(child_id)
-            if is_first and each.wanted.frees:
+            wanted, wish = self._line[0].wanted, self._line[0].wanted.asked.wish
+            is_over = len(served) == SERVED_MAX or lines + len(wish.lines) > LINES_MAX or wish.child_id in children
+            if served and (is_over or wanted.frees or served[0].wanted.frees):
                 break
-        self._line.extendleft(reversed(left))
+            served.append(self._line.popleft())
+            children.add(wish.child_id)
+            lines += len(wish.lines)
         return served

@@ -47,9 +47,7 @@ def decide(situation: Situation, wish: BookingWish, *, now: datetime, on_behalf:
     Staff (``on_behalf``) are exempt from deadlines and the opening instant, and from nothing else. Raises ``Invalid``
     for a slot named twice.
     """
-    slots = [(line.activity_id, line.day) for line in wish.lines]
-    if len(set(slots)) != len(slots):
-        raise Invalid("a day is named twice", errors=[{"field": "lines", "message": "a day is named twice"}])
+    slots = slots_of(wish)
     lines: list[LineOutcome] = []
     changed: list[BookedDay] = []
     joined: list[Slot] = []
@@ -65,6 +63,14 @@ def decide(situation: Situation, wish: BookingWish, *, now: datetime, on_behalf:
             left.append(slot)
     version = situation.version + bool(changed or joined or left)
     return Decision(tuple(lines), tuple(changed), tuple(joined), tuple(left), version)
+
+
+def slots_of(wish: BookingWish) -> list[Slot]:
+    """What a wish is about, line by line; ``Invalid`` when a slot is named twice."""
+    slots = [(line.activity_id, line.day) for line in wish.lines]
+    if len(set(slots)) != len(slots):
+        raise Invalid("a day is named twice", errors=[{"field": "lines", "message": "a day is named twice"}])
+    return slots
 
 
 def booked_day(activity: ActivityView, day: date, *, booked: bool) -> BookedDay:

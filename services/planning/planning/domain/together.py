@@ -22,17 +22,16 @@ class Wished(NamedTuple):
 def in_turn(wishes: Sequence[Wished], *, now: datetime) -> list[Decision]:
     """Decide wishes in their order, one a child; a place that one takes is taken for those behind it.
 
-    What was found is as it stood at one instant, before any of the wishes.
+    What was found is as it stood at one instant, before any of the wishes. A place that one gives back is not seen by
+    the others: it is theirs who wait.
     """
     taken: Counter[tuple[Slot, str | None]] = Counter()
     decisions = []
     for found, wish, on_behalf in wishes:
         decision = decide(_after(found, wish, taken) if taken else found, wish, now=now, on_behalf=on_behalf)
-        for day in decision.changed:
-            slot = (day.activity_id, day.day)
-            is_held = day.booked and slot in found.offers  # it is counted among the places already
-            for place in () if is_held else ((slot, None), (slot, found.child.school)):
-                taken[place] += 1 if day.booked else -1
+        booked = {(day.activity_id, day.day) for day in decision.changed if day.booked}
+        for slot in booked.difference(found.offers):  # a place that is held for the child is counted already
+            taken.update([(slot, None), (slot, found.child.school)])
         decisions.append(decision)
     return decisions
 

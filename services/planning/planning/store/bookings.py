@@ -1,6 +1,6 @@
 """Bookings and the places they take."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from datetime import date
 from uuid import UUID
 
@@ -20,7 +20,7 @@ async def hold_calendar(tx: Transaction) -> None:
     await tx.execute("SELECT pg_advisory_xact_lock(hashtext('planning.calendar'))")
 
 
-async def take_locks(tx: Transaction, slots: Sequence[Slot], child_ids: Collection[UUID] = ()) -> None:
+async def take_locks(tx: Transaction, slots: Collection[Slot], child_ids: Collection[UUID] = ()) -> None:
     """Share the calendar, lock the places of days with a capacity, then the children: one order for everybody.
 
     Whoever has to read under the locks of the places which children there are locks these afterwards.

@@ -19,10 +19,12 @@ NOBODY = UUID(int=0)
 """Who changes what changes by itself."""
 
 
-async def grant(tx: Transaction, zone: str, slots: Collection[Slot], *, at: datetime) -> None:
+async def grant(
+    tx: Transaction, zone: str, slots: Collection[Slot], *, at: datetime, origin: outbox.Origin | None = None
+) -> None:
     """Give or offer free places to who waits for them, under the lock of their days, unless it is too late for the
-    kitchen."""
-    free = await waiting.free_places(tx, slots)
+    kitchen. ``origin`` is what freed them, if not what is being worked on."""
+    free, cause = await waiting.free_places(tx, slots), origin or outbox.origin()
     for waiter in await waiting.heads(tx, free):
         slot, day = waiter.slot, waiter.slot[1]
         found = await situations.situation(tx, zone, Look(waiter.household_id, waiter.child_id, day, day))
@@ -32,13 +34,15 @@ async def grant(tx: Transaction, zone: str, slots: Collection[Slot], *, at: date
         if hours := found.activities[slot[0]].offer_hours:
             offer = offered(found, slot, waiter.position, hours=hours, at=at)
             await waiting.offer(tx, waiter, offer.offered_until)
-            await outbox.add(tx, offer)
+            await store(tx, outbox.part(offer, origins=[cause]))
             continue
         version = await households.next_version(tx, waiter.household_id, waiter.child_id)
         days = (booked_day(found.activities[slot[0]], day, booked=True),)
         event = told(found, days, version, channel=Channel.WAITING_LIST, by=waiter.waits_by, at=at)
         await waiting.leave(tx, waiter.child_id, [slot])
-        await store(tx, bookings.changes(event), outbox.part(event, granted(found, slot, event)))
+        await store(
+            tx, bookings.changes(event), outbox.part(event, granted(found, slot, event), origins=[cause, cause])
+        )
 
 
 async def grant_waited(tx: Transaction, zone: str, activity_id: UUID, first: date, *, at: datetime) -> None:

@@ -80,8 +80,8 @@ def test_the_places_of_a_school_are_counted_by_themselves() -> None:
     assert refusals(wishes) == [None, "full", None]
 
 
-def test_what_a_sibling_gives_back_the_next_may_take() -> None:
-    assert refusals([wished(1, places=5, taken=5, booked=False), wished(2, places=5, taken=5)]) == [None, None]
+def test_a_place_that_is_given_back_is_theirs_who_wait() -> None:
+    assert refusals([wished(1, places=5, taken=5, booked=False), wished(2, places=5, taken=5)]) == [None, "full"]
 
 
 def test_siblings_who_cannot_all_go_do_not_go_and_places_stay_free() -> None:
