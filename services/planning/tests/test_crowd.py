@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -16,7 +16,7 @@ from chassis.idempotency import Key
 from contracts.api.bookings import BookingLine, BookingWish
 from contracts.events.planning import Channel
 from planning.api.changing import Asked
-from planning.api.turns import AT_ONCE, Answers, Turns, Wanted
+from planning.api.turns import AT_ONCE, LINES_MAX, Answers, Turns, Wanted
 
 
 @contextlib.asynccontextmanager
@@ -191,8 +191,27 @@ async def test_who_waits_no_longer_is_not_served_and_a_child_has_one_wish_at_a_t
     await turns.stop()
 
 
-def asked() -> Asked:
-    """A wish for a child of its own, all for one slot."""
-    line = BookingLine(activity_id=UUID(int=1), day=date(2026, 12, 1), booked=True)
-    wish = BookingWish(child_id=uuid4(), seen_version=0, lines=(line,))
+async def test_so_many_days_are_served_together_and_no_more() -> None:
+    wanted = [Wanted(asked(LINES_MAX // 2), Key("scope", str(number), b"")) for number in range(AT_ONCE + 4)]
+    served = list[list[str]]()
+
+    async def alone(each: Wanted) -> bytes:
+        await asyncio.sleep(0.05)
+        return each.key.key.encode()
+
+    async def many(some: Sequence[Wanted]) -> AsyncIterator[Answers]:
+        served.append([each.key.key for each in some])
+        yield {each.key: each.key.key.encode() for each in some}
+
+    turns = Turns(alone, many)
+    assert await asyncio.gather(*map(turns.of, wanted)) == [each.key.key.encode() for each in wanted]
+    assert served == [["4", "5"], ["6", "7"]]
+    await turns.stop()
+
+
+def asked(days: int = 1) -> Asked:
+    """A wish for a child of its own, for the same days as any other."""
+    first = date(2026, 12, 1)
+    lines = [BookingLine(activity_id=UUID(int=1), day=first + timedelta(days=n), booked=True) for n in range(days)]
+    wish = BookingWish(child_id=uuid4(), seen_version=0, lines=tuple(lines))
     return Asked(uuid4(), wish, uuid4(), on_behalf=False, channel=Channel.INTERNET, origin=outbox.origin())
