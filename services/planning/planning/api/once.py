@@ -66,9 +66,9 @@ class _Crowd:
         self._is_vain = bool(told)
         yield told
         if left := [each for each in wanted if each.key not in told]:
-            yield await self._fulfilled(left)
+            yield await self._by_halves(left)
 
-    async def _fulfilled(self, wanted: Sequence[Wanted]) -> Answers:
+    async def _by_halves(self, wanted: Sequence[Wanted]) -> Answers:
         """All together, and by halves if one of them cannot be, until it is found: it alone has the error."""
         try:
             answers, is_vain = await _fulfilled(self._app, wanted)
@@ -80,7 +80,7 @@ class _Crowd:
             if not isinstance(error, Refusal):
                 log.exception("wishes could not be fulfilled together")
             half = len(wanted) // 2
-            return {**await self._fulfilled(wanted[:half]), **await self._fulfilled(wanted[half:])}
+            return {**await self._by_halves(wanted[:half]), **await self._by_halves(wanted[half:])}
         self._is_vain |= is_vain
         return answers
 
