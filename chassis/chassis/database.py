@@ -6,7 +6,8 @@ import functools
 import json
 import re
 from collections import defaultdict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextvars import ContextVar
 from typing import Any, NamedTuple, TypeAlias
 
 import asyncpg
@@ -99,6 +100,10 @@ async def _prepare(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
         await connection.set_type_codec(name, encoder=json.dumps, decoder=json.loads, schema="pg_catalog")
 
 
+_shared: "ContextVar[tuple[Database, Transaction] | None]" = ContextVar("shared transaction", default=None)
+"""The transaction that whatever is called now takes part in, and its database."""
+
+
 class Database:
     """The service's own database. ``transaction`` is the way in; reads use it as well.
 
@@ -156,7 +161,14 @@ class Database:
 
     @contextlib.asynccontextmanager
     async def transaction(self) -> AsyncIterator[Transaction]:
-        """A connection inside a transaction; ``Unavailable`` when the server is away or too busy."""
+        """A connection inside a transaction; ``Unavailable`` when the server is away or too busy.
+
+        Inside ``shared`` it is a savepoint of that transaction, and is committed with it.
+        """
+        if (around := _shared.get()) and around[0] is self:
+            async with around[1].transaction():
+                yield around[1]
+            return
         async with self.reading() as connection:
             running = connection.transaction()
             try:
@@ -172,6 +184,15 @@ class Database:
                 with contextlib.suppress(asyncpg.InterfaceError):
                     connection.terminate()
                 raise
+
+    @contextlib.contextmanager
+    def shared(self, tx: Transaction) -> Iterator[None]:
+        """Let whatever is called inside take part in ``tx``: all of it is committed together, or none of it."""
+        before = _shared.set((self, tx))
+        try:
+            yield
+        finally:
+            _shared.reset(before)
 
     @contextlib.asynccontextmanager
     async def reading(self) -> AsyncIterator[Transaction]:

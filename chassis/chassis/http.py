@@ -39,6 +39,7 @@ GONE = 499
 """What logs and figures say of a request whose sender left in the middle of it; nobody reads the answer."""
 
 _SAFE_ID = re.compile(r"^[A-Za-z0-9._-]{8,64}$")
+KEY_HEADER = "Idempotency-Key"
 _SAFE_KEY = re.compile(r"^[\x21-\x7e]{1,100}$")
 _YEAR = re.compile(r"[12][0-9]{3}")
 _MONTH: TypeAdapter[date] = TypeAdapter(Month)
@@ -348,7 +349,7 @@ def path_day(request: web.Request, name: str = "day") -> date:
 
 def idempotency_key(request: web.Request) -> str:
     """The ``Idempotency-Key`` header: 1 to 100 visible characters, chosen by the client once per intent."""
-    key = request.headers.get("Idempotency-Key", "")
+    key = request.headers.get(KEY_HEADER, "")
     if not _SAFE_KEY.match(key):
         raise failures.Invalid("the Idempotency-Key header is missing or malformed", errors=[])
     return key

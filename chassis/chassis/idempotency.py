@@ -1,12 +1,29 @@
 """Same key, same answer: a command that costs something may be sent again without doing it twice."""
 
+import asyncio
 import hashlib
-from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from datetime import timedelta
+from functools import partial
+from typing import Any, NamedTuple, TypeVar
 
-from chassis.database import Transaction
+from aiohttp import web
+from aiohttp.typedefs import Handler
+from pydantic import SecretStr
+
+from chassis.database import DATABASE, Database, Transaction
+from chassis.http import KEY_HEADER, idempotency_key
+from chassis.identity import IDENTITY
+from chassis.sealing import Seal
+from chassis.tasks import end, keep_running
 from contracts.failures import Conflict
 
+Route = TypeVar("Route", bound=Callable[[web.Request], Awaitable[web.StreamResponse]])
+
+KEPT = timedelta(days=1)
+KEPT_HEADERS = ("Content-Type", "Content-Disposition", "Cache-Control")
+FORGOTTEN_AT_ONCE_MAX = 5_000
 REUSED = "this idempotency key was used for another request"
 
 
@@ -88,3 +105,77 @@ async def keep(tx: Transaction, answers: Mapping[Key, bytes]) -> None:
     )
     if len(kept) < len(answers):
         raise KeyReused(REUSED)
+
+
+def idempotent(handler: Route) -> Route:
+    """Mark a handler: the same ``Idempotency-Key`` of the same person does it once, and answers alike.
+
+    All of its work and its answer are committed together, so it is not for a handler that writes something and then
+    refuses, such as a counted failure. Without the header it is done each time.
+    """
+    handler.is_idempotent = True  # type: ignore[attr-defined]
+    return handler
+
+
+def use_idempotency(app: web.Application) -> None:
+    """Do what is marked once for its key; after ``use_database`` and ``use_identity``."""
+    app.middlewares.append(_once_for_a_key)
+
+    async def run(app: web.Application) -> AsyncIterator[None]:
+        forgetting = keep_running(partial(_forget_hourly, app[DATABASE]), "kept answers")
+        yield
+        await end(forgetting)
+
+    app.cleanup_ctx.append(run)
+
+
+async def _forget_hourly(database: Database) -> None:
+    while True:
+        while await forget(database) == FORGOTTEN_AT_ONCE_MAX:
+            pass
+        await asyncio.sleep(3600)
+
+
+async def forget(database: Database) -> int:
+    """Forget some of the answers that are older than ``KEPT``; how many."""
+    async with database.transaction() as tx:
+        done = await tx.execute(
+            "DELETE FROM idempotency_key WHERE ctid = ANY(ARRAY(SELECT ctid FROM idempotency_key "
+            "WHERE answered_at < now() - $1::interval LIMIT $2))",
+            KEPT,
+            FORGOTTEN_AT_ONCE_MAX,
+        )
+    return int(done.removeprefix("DELETE "))
+
+
+@web.middleware
+async def _once_for_a_key(request: web.Request, handler: Handler) -> web.StreamResponse:
+    if not getattr(request.match_info.handler, "is_idempotent", False) or KEY_HEADER not in request.headers:
+        return await handler(request)
+    key, database, who = idempotency_key(request), request.app[DATABASE], request.get(IDENTITY)
+    scope = f"{request.method} {request.path} {who.subject_id if who else ''}"
+    # The answer may hold access codes or names: only who has the key can read it again, and the key is not kept.
+    seal, digest = Seal(SecretStr(f"answer to {key}"), "key"), hashlib.sha256(key.encode()).hexdigest()
+    async with database.transaction() as tx:
+        kept = await recall(tx, scope, digest, await request.read())
+        if kept is not None:
+            return _again(seal.open(kept))
+        with database.shared(tx):
+            response = await handler(request)
+        await remember(tx, scope, digest, seal.seal(_kept(response)))
+    return response
+
+
+def _kept(response: web.StreamResponse) -> bytes:
+    """Status, headers and body, the last as it is: a PDF may be long."""
+    assert isinstance(response, web.Response), "an answer that is kept is whole"
+    body = response.body or b""
+    assert isinstance(body, bytes), "an answer that is kept is bytes"
+    headers = {name: value for name, value in response.headers.items() if name in KEPT_HEADERS}
+    return json.dumps([response.status, headers]).encode() + b"\n" + body
+
+
+def _again(kept: bytes) -> web.Response:
+    head, _, body = kept.partition(b"\n")
+    status, headers = json.loads(head)
+    return web.Response(status=status, headers=headers, body=body or None)

@@ -5,11 +5,27 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestClient, TestServer
 
 from chassis import outbox
-from chassis.database import Database
-from chassis.idempotency import Key, KeyReused, keep, recall, recalled, remember
+from chassis.database import DATABASE, Database
+from chassis.http import application, json_response
+from chassis.idempotency import (
+    Key,
+    KeyReused,
+    forget,
+    idempotent,
+    keep,
+    recall,
+    recalled,
+    remember,
+    use_idempotency,
+)
 from chassis.migrations import migrate
+from chassis.settings import EdgeSettings
+from contracts.failures import Conflict
+from contracts.model import Contract
 
 KEY, OTHER, THIRD = (Key("scope", key, b"request") for key in ("key", "other", "third"))
 
@@ -79,3 +95,77 @@ async def test_an_answer_is_kept_once_and_another_request_with_its_key_is_refuse
             await keep(tx, {THIRD: b"a third", KEY._replace(request=b"another"): b"another answer"})
     async with database.transaction() as tx:
         assert await recalled(tx, [KEY, OTHER]) == {KEY: b"answer", OTHER: b"its own"}
+
+
+class Made(Contract):
+    """How many there are."""
+
+    count: int
+
+
+@pytest.fixture
+async def client(database: Database) -> AsyncIterator[TestClient[web.Request, web.Application]]:
+    """A program that makes something, or fails to."""
+    async with database.transaction() as tx:
+        await tx.execute("CREATE TABLE made (what text NOT NULL)")
+
+    async def make(request: web.Request) -> web.Response:
+        async with request.app[DATABASE].transaction() as tx:
+            await tx.execute("INSERT INTO made VALUES ($1)", request.path)
+        async with request.app[DATABASE].transaction() as tx:
+            made = Made(count=await tx.fetchval("SELECT count(*) FROM made"))
+        if request.path == "/failing" and "fine" not in await request.text():
+            raise Conflict("not like this")
+        return json_response(made, status=201)
+
+    app = application("maker", EdgeSettings(AMQP_URL="amqp://nowhere", AUTH_URL="http://nowhere", HTTP_PORT=0))
+    app[DATABASE] = database
+    use_idempotency(app)
+    app.add_routes([web.post(path, idempotent(make)) for path in ("/things", "/failing")])
+    async with TestClient(TestServer(app)) as made:
+        yield made
+
+
+async def _press(client: TestClient[web.Request, web.Application], path: str, key: str = "", body: str = "") -> object:
+    headers = {"Idempotency-Key": key} if key else {}
+    async with client.post(path, data=body, headers=headers) as response:
+        return response.status, (await response.json())["count" if response.status < 400 else "code"]
+
+
+async def test_what_is_pressed_three_times_is_made_once(client: TestClient[web.Request, web.Application]) -> None:
+    answers = await asyncio.gather(*(_press(client, "/things", "one-form") for _ in range(3)))
+    assert answers == [(201, 1)] * 3
+    assert await _press(client, "/things", "another-form") == (201, 2)
+    assert await _press(client, "/things") == (201, 3)
+    assert await _press(client, "/things", "one-form", "other words") == (409, "idempotency_key_reused")
+
+
+async def test_a_kept_answer_is_read_with_its_key_alone(
+    client: TestClient[web.Request, web.Application], database: Database
+) -> None:
+    assert await _press(client, "/things", "one-form") == (201, 1)
+    async with database.transaction() as tx:
+        row = await tx.fetchrow("SELECT * FROM idempotency_key")
+    assert row is not None
+    assert "one-form" not in str(dict(row))
+    assert b"count" not in row["answer"]
+
+
+async def test_what_failed_left_nothing_and_may_be_pressed_again_with_its_key(
+    client: TestClient[web.Request, web.Application], database: Database
+) -> None:
+    assert await _press(client, "/failing", "one-form") == (409, "conflict")
+    async with database.transaction() as tx:
+        assert await tx.fetchval("SELECT count(*) FROM made") == 0
+    assert await _press(client, "/failing", "one-form", "fine") == (201, 1)
+
+
+async def test_an_answer_is_forgotten_after_a_day(
+    client: TestClient[web.Request, web.Application], database: Database
+) -> None:
+    assert await _press(client, "/things", "one-form") == (201, 1)
+    assert await forget(database) == 0
+    async with database.transaction() as tx:
+        await tx.execute("UPDATE idempotency_key SET answered_at = now() - interval '25 hours'")
+    assert await forget(database) == 1
+    assert await _press(client, "/things", "one-form") == (201, 2)

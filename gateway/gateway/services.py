@@ -1,7 +1,9 @@
 """The services, called with the signed token of the person for whom it is done."""
 
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable
+from contextvars import ContextVar
 from http import HTTPStatus
 from itertools import islice
 from typing import Any, TypeVar
@@ -34,6 +36,22 @@ OWN_FIELDS = {"type", "title", "status", "code", "detail", "request_id"}
 """The fields of a problem that are not its facts."""
 
 log = structlog.get_logger()
+
+
+_form: ContextVar["FormKey | None"] = ContextVar("form key", default=None)
+
+
+class FormKey:
+    """The key of the form that is being answered, and of each call that is made for it."""
+
+    def __init__(self, key: str) -> None:
+        self._key = key
+        self._calls = Counter[str]()
+
+    def of_call(self, method: str, path: str) -> str:
+        """The same for the same call of the same form sent again: the first, the second… of that method and path."""
+        self._calls[f"{method} {path}"] += 1
+        return f"{self._key}-{self._calls[f'{method} {path}']}"
 
 
 class SignedOut(Exception):  # noqa: N818 - an answer
@@ -96,6 +114,11 @@ class Services:
         """Close the HTTP clients."""
         for each in filter(None, (self._http, self._sign_ins)):
             await each.close()
+
+    @staticmethod
+    def use_form_key(key: str) -> None:
+        """Give every call that changes something, as long as this request is answered, a key of this form's."""
+        _form.set(FormKey(key))
 
     async def sign_in(self, wish: SignIn) -> SignedIn:
         """The two codes against a session."""
@@ -211,6 +234,9 @@ class Services:
         self, service: str, method: str, path: str, *, headers: dict[str, str] | None = None, **more: Any
     ) -> tuple[dict[str, str], bytes]:
         """One HTTP call; ``Told`` for what the service refused, ``Unavailable`` when it, or what it needs, is away."""
+        form = _form.get()
+        if form and method != "GET":
+            headers = {"Idempotency-Key": form.of_call(method, path), **(headers or {})}
         http = self._sign_ins if path == SIGN_IN else self._http
         assert http is not None, "the services are called before the start"
         url = URL(self._urls[service] + path, encoded=True)

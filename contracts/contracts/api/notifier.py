@@ -44,16 +44,19 @@ class AudienceWish(Contract):
 
 
 class AnnouncementWish(AudienceWish):
-    """``POST /announcements``: a message in Markdown. ``by_mail`` sends it as well, once it has begun."""
+    """``POST /announcements``: a message in Markdown, from now on unless it says when it starts.
+
+    ``by_mail`` sends it as well, once it has begun.
+    """
 
     markdown: str = Field(min_length=1, max_length=10_000)
-    starts_at: Instant
+    starts_at: Instant | None = None
     ends_at: Instant | None = None
     by_mail: bool = False
 
     @model_validator(mode="after")
     def _ends_after_its_start(self) -> Self:
-        if self.ends_at is not None and self.ends_at <= self.starts_at:
+        if self.ends_at and self.starts_at and self.ends_at <= self.starts_at:
             raise ValueError("a message ends after its start")
         return self
 
@@ -92,6 +95,7 @@ class AnnouncementView(AnnouncementWish):
     """A message as staff see it, with how many mails were made of it and how many of them went."""
 
     announcement_id: int
+    starts_at: Instant
     activity_label: Label | None
     state: AnnouncementState
     saved_at: Instant

@@ -7,12 +7,12 @@ from urllib.parse import urlencode
 from aiohttp import web
 from pydantic import ValidationError
 
-from chassis.clock import PARIS, now
+from chassis.clock import PARIS
 from contracts.api.notifier import AnnouncementArchive, AnnouncementState, AnnouncementWish, Audience, AudienceWish
 from contracts.identity import Permission
 from gateway.pages.rendering import checked_form, page, see
 from gateway.pages.staff import staff
-from gateway.services import SERVICES
+from gateway.services import SERVICES, Told
 
 STATES = {
     AnnouncementState.PLANNED: "prévu",
@@ -20,6 +20,7 @@ STATES = {
     AnnouncementState.ENDED: "terminé",
 }
 BLANK = {"markdown": "", "starts_at": "", "ends_at": "", "audience": "", "by_mail": ""}
+WRONG = "Vérifiez le texte et les dates : la fin vient après le début. Rien n'a été enregistré."
 
 routes = web.RouteTableDef()
 
@@ -65,17 +66,21 @@ async def save(request: web.Request) -> web.Response:
     try:
         wish = _wish(typed)
     except (ValueError, ValidationError):
-        wrong = "Vérifiez le texte et les dates : la fin vient après le début. Rien n'a été enregistré."
-        return await _show(request, typed, status=422, wrong=wrong)
+        return await _show(request, typed, status=422, wrong=WRONG)
     services = request.app[SERVICES]
-    await services.call(session, "notifier", "/announcements", AnnouncementArchive, method="POST", body=wish)
+    try:
+        await services.call(session, "notifier", "/announcements", AnnouncementArchive, method="POST", body=wish)
+    except Told as told:
+        if told.told_code != "invalid":
+            raise
+        return await _show(request, typed, status=422, wrong=WRONG)
     return see("/mairie/messages?fait=1")
 
 
 def _wish(typed: dict[str, str]) -> AnnouncementWish:
     return AnnouncementWish(
         markdown=typed["markdown"],
-        starts_at=_instant(typed["starts_at"]) or now(),
+        starts_at=_instant(typed["starts_at"]),
         ends_at=_instant(typed["ends_at"]),
         by_mail=bool(typed["by_mail"]),
         **_audience(typed["audience"]),

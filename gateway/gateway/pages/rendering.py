@@ -21,7 +21,7 @@ from gateway.services import SERVICES, SignedOut
 from gateway.settings import SETTINGS, Settings
 from gateway.town import FACE
 
-NONCE_BYTES = 8
+NONCE_BYTES = 12
 OF_ACCOUNT = "compte"
 DEVICE = re.compile(r"[A-Za-z0-9_-]{32}")
 DEVICE_SECONDS = 400 * 86_400
@@ -107,12 +107,18 @@ def client_address(request: web.Request) -> str:
     return seen[-proxies] if 0 < proxies <= len(seen) else request.remote or ""
 
 
-def form_token(request: web.Request) -> str:
-    """What every form carries: bound to the session, known to nobody else.
+class FormToken:
+    """What every form carries: bound to the session, known to nobody else, and another each time it is written.
 
-    It is another on every page, so that the size of a compressed page tells nothing of it (BREACH).
+    So the size of a compressed page tells nothing of it (BREACH), and it is the form's key as well: however often one
+    form is sent, what it makes is made once.
     """
-    return _signed(request, secrets.token_hex(NONCE_BYTES))
+
+    def __init__(self, request: web.Request) -> None:
+        self._request = request
+
+    def __html__(self) -> str:
+        return _signed(self._request, secrets.token_hex(NONCE_BYTES))
 
 
 def _signed(request: web.Request, nonce: str) -> str:
@@ -130,6 +136,7 @@ async def checked_form(request: web.Request) -> Any:
     is_ours = isinstance(given, str) and hmac.compare_digest(given.encode(), _signed(request, nonce).encode())
     if not is_ours or (origin not in {None, request.app[SETTINGS].public_url}):
         raise Forbidden("this form does not come from the portal")
+    request.app[SERVICES].use_form_key(nonce)
     return form
 
 
@@ -141,7 +148,7 @@ def page(
         "town": request.app[SETTINGS].town_name,
         "face": request.app[FACE],
         "person": person,
-        "form_token": form_token(request),
+        "form_token": FormToken(request),
         "new_key": lambda: uuid4().hex,
         "path": request.path,
         "here": address(request),

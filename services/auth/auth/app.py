@@ -8,6 +8,7 @@ from auth.settings import NAME, SETTINGS, Settings
 from chassis.broker import use_broker
 from chassis.database import use_database
 from chassis.http import application
+from chassis.idempotency import use_idempotency
 from chassis.identity import use_identity
 from chassis.jobs import use_jobs
 from chassis.outbox import use_outbox
@@ -21,6 +22,7 @@ def build(settings: Settings) -> web.Application:
     use_database(app, settings)
     use_broker(app, settings)
     use_identity(app, settings, audience=NAME, keys=use_own_keys(app))
+    use_idempotency(app)
     use_outbox(app, settings)
     use_jobs(app, jobs)
     app.add_routes(ROUTES)

@@ -409,3 +409,18 @@ async def test_retention_forgets_what_is_old_and_only_that(town: Any) -> None:
     assert await town.sql("SELECT count(*) FROM session") == 1
     facts = await town.sql("SELECT array_agg(fact) FROM security_fact WHERE fact IN ('old', 'kept')")
     assert facts == ["kept"]
+
+
+async def test_letters_and_files_sent_three_times_by_one_form_are_made_once(town: Any) -> None:
+    headers = {**await town.staff(), "Idempotency-Key": "one-form-1"}
+    made = await town.has_household()
+    wish = {"household_id": made["household_id"]}
+    answers = [await town.post("/letters", wish, headers) for _ in range(3)]
+    letters = {await each.read() for each in answers}
+    assert [each.status for each in answers] == [200, 200, 200]
+    assert len(letters) == 1, "the same letter, with the codes that work"
+    assert answers[2].headers["Content-Disposition"] == answers[0].headers["Content-Disposition"]
+    kept = await town.sql("SELECT answer FROM idempotency_key WHERE scope LIKE 'POST /letters%'")
+    assert letters.pop() not in kept, "codes are kept nowhere in the clear"
+    imports = [await town.client.post("/imports", data=FILE.encode(), headers=headers) for _ in range(3)]
+    assert len({(await each.json())["import_id"] for each in imports}) == 1

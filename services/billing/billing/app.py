@@ -9,6 +9,7 @@ from billing.settings import NAME, SETTINGS, Settings
 from chassis.broker import use_broker
 from chassis.database import use_database
 from chassis.http import application
+from chassis.idempotency import use_idempotency
 from chassis.identity import use_identity
 from chassis.inbox import use_listeners
 from chassis.jobs import use_jobs
@@ -22,6 +23,7 @@ def build(settings: Settings) -> web.Application:
     use_database(app, settings)
     use_broker(app, settings)
     use_identity(app, settings, audience=NAME)
+    use_idempotency(app)
     use_outbox(app, settings)
     use_listeners(app, listeners, settings)
     use_jobs(app, jobs)

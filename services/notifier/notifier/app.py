@@ -7,6 +7,7 @@ from aiohttp import web
 from chassis.broker import use_broker
 from chassis.database import use_database
 from chassis.http import application
+from chassis.idempotency import use_idempotency
 from chassis.identity import use_identity
 from chassis.inbox import use_listeners
 from chassis.jobs import use_jobs
@@ -25,6 +26,7 @@ def build(settings: Settings) -> web.Application:
     use_database(app, settings)
     use_broker(app, settings)
     use_identity(app, settings, audience=NAME)
+    use_idempotency(app)
     use_listeners(app, listeners, settings)
     _use_channel(app, Smtp(settings))
     use_jobs(app, jobs)

@@ -72,7 +72,7 @@ async def test_a_message_is_shown_from_its_start_to_its_end_and_archived(post: A
 
 async def test_what_cannot_be_a_message(post: Any) -> None:
     before = (now() - timedelta(hours=2)).isoformat()
-    for body in (wish(""), wish("x" * 10_001), wish("x", ends_at=before), {"markdown": "x"}):
+    for body in (wish(""), wish("x" * 10_001), wish("x", ends_at=before)):
         assert (await save(post, body)).status == 422
     assert (await save(post, wish("Non"), Role.TILL_KEEPER)).status == 403
     assert (await post.client.get("/announcements", headers=post.parent())).status == 403
@@ -149,3 +149,22 @@ async def test_a_ticket_goes_before_a_message_to_everybody(post: Any) -> None:
     async with TestClient(TestServer(build(post.settings.model_copy(update={"mails_a_minute_a_domain": 1})))):
         (mail,) = await post.mails(1)
     assert "T-2026-000001" in mail["Subject"]
+
+
+async def test_a_message_saved_three_times_by_one_form_is_one_message_and_mailed_once(post: Any) -> None:
+    household = uuid4()
+    await guardian(post, household, "ana@example.org")
+    headers = {**post.staff(Role.CLERK), "Idempotency-Key": "one-form-1"}
+    body = {"markdown": "La cantine est fermée.", "by_mail": True}
+    answers = [await post.client.post("/announcements", json=body, headers=headers) for _ in range(3)]
+    assert [each.status for each in answers] == [201, 201, 201]
+    assert [len((await each.json())["announcements"]) for each in answers] == [1, 1, 1]
+    again = {**headers, "Idempotency-Key": "one-form-2"}
+    assert (
+        len((await (await post.client.post("/announcements", json=body, headers=again)).json())["announcements"]) == 2
+    )
+
+
+async def test_a_message_that_would_end_before_now_is_refused(post: Any) -> None:
+    body = {"markdown": "Trop tard.", "ends_at": (now() - timedelta(hours=1)).isoformat()}
+    assert (await save(post, body)).status == 422

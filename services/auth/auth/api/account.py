@@ -19,7 +19,8 @@ from auth.settings import SETTINGS
 from auth.store import accounts, sessions
 from chassis.clock import now
 from chassis.database import DATABASE, Transaction
-from chassis.http import json_response, path_uuid, read_body
+from chassis.http import KEY_HEADER, json_response, path_uuid, read_body
+from chassis.idempotency import recall, remember
 from chassis.identity import identity
 from contracts.api.auth import (
     AccountView,
@@ -96,8 +97,13 @@ async def put_email(request: web.Request) -> web.Response:
     email = checked_email(wish.email)
     account = await _proved(request, wish.current.get_secret_value())
     async with request.app[DATABASE].transaction() as tx:
-        await send_confirmation(request, tx, account, email)
-        await accounts.add_fact(tx, "email given", account.account_id, "")
+        # Not « idempotent » as a whole: a wrong secret is counted, and its refusal would undo that.
+        key, scope = request.headers.get(KEY_HEADER), f"account/email/{account.account_id}"
+        if not key or await recall(tx, scope, key, email.encode()) is None:
+            await send_confirmation(request, tx, account, email)
+            await accounts.add_fact(tx, "email given", account.account_id, "")
+            if key:
+                await remember(tx, scope, key, b"sent")
     return json_response(Email(email=email), status=202)
 
 

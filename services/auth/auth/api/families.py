@@ -1,6 +1,7 @@
 """Files of families: import with a dry run, export; and what the RGPD wants of the registry."""
 
 from urllib.parse import unquote
+from uuid import UUID
 
 from aiohttp import web
 
@@ -11,8 +12,9 @@ from auth.settings import SETTINGS
 from auth.store import accounts, changes, imports, registry, rights
 from chassis import outbox
 from chassis.clock import now
-from chassis.database import DATABASE
-from chassis.http import json_response, path_uuid, read_body
+from chassis.database import DATABASE, Transaction
+from chassis.http import KEY_HEADER, json_response, path_uuid, read_body
+from chassis.idempotency import idempotent, recall, remember
 from chassis.identity import household_in_path, require
 from contracts.api.auth import Erasure, ImportApply
 from contracts.events.auth import GuardianChanged
@@ -31,10 +33,21 @@ async def post_import(request: web.Request) -> web.Response:
         raise Invalid("the file is empty", errors=[{"field": "file", "message": "empty"}])
     name = unquote(request.headers.get("X-File-Name", ""))[:200] or "familles.csv"
     async with request.app[DATABASE].transaction() as tx:
-        import_id = await imports.add(tx, person.subject_id, name, content, now())
+        import_id = await _take_in(request, tx, person.subject_id, name, content)
         view = await imports.view(tx, import_id)
     assert view is not None, "it was just added"
     return json_response(view, status=202)
+
+
+async def _take_in(request: web.Request, tx: Transaction, by: UUID, name: str, content: bytes) -> UUID:
+    """The file, kept once for the key that the request may carry."""
+    key, scope = request.headers.get(KEY_HEADER), f"imports/{by}"
+    if key and (kept := await recall(tx, scope, key, content)):
+        return UUID(kept.decode())
+    import_id = await imports.add(tx, by, name, content, now())
+    if key:
+        await remember(tx, scope, key, str(import_id).encode())
+    return import_id
 
 
 @routes.get("/imports/{import_id}")
@@ -48,6 +61,7 @@ async def get_import(request: web.Request) -> web.Response:
 
 
 @routes.post("/imports/{import_id}/apply")
+@idempotent
 async def apply_import(request: web.Request) -> web.Response:
     """Have what was read applied; asked for twice, it is applied once."""
     person, import_id = require(request, Permission.WRITE_HOUSEHOLDS), path_uuid(request, "import_id")
@@ -88,6 +102,7 @@ async def get_export(request: web.Request) -> web.Response:
 
 
 @routes.post("/households/{household_id}/erase")
+@idempotent
 async def erase(request: web.Request) -> web.Response:
     """Forget who they are. The reference stays, and with it what accounting law keeps: billing's own documents."""
     person, household_id = require(request, Permission.ERASE_HOUSEHOLDS), path_uuid(request, "household_id")

@@ -24,6 +24,7 @@ from chassis import outbox
 from chassis.clock import now
 from chassis.database import DATABASE, Transaction
 from chassis.http import json_response, public, read_body
+from chassis.idempotency import idempotent
 from contracts.api.auth import CodeGiven, Email, EmailConfirmation, FirstEmail, FirstSecret, Stage
 from contracts.events.auth import EmailGiven, EmailReplaced
 from contracts.failures import TooMany
@@ -83,6 +84,7 @@ async def choose_first_secret(request: web.Request) -> web.Response:
 
 @routes.post("/sessions/email")
 @public
+@idempotent
 async def send_again(request: web.Request) -> web.Response:
     """Send the link again, or to another address; only while a session waits for it."""
     wish = await read_body(request, FirstEmail)

@@ -14,6 +14,7 @@ from chassis import outbox
 from chassis.clock import now
 from chassis.database import DATABASE, Transaction
 from chassis.http import read_body
+from chassis.idempotency import idempotent
 from chassis.identity import require
 from contracts.api.auth import Letter, LettersWish
 from contracts.events.auth import SessionEnded
@@ -25,6 +26,7 @@ routes = web.RouteTableDef()
 
 
 @routes.post("/letters")
+@idempotent
 async def post_letters(request: web.Request) -> web.Response:
     """New codes and their letters as one PDF: for a household, or for the next that never had any.
 

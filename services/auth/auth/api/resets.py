@@ -15,6 +15,7 @@ from auth.store import accounts
 from chassis.clock import now
 from chassis.database import DATABASE, Transaction
 from chassis.http import public, read_body
+from chassis.idempotency import idempotent
 from contracts.api.auth import ResetUse, ResetWish
 from contracts.failures import TooMany
 
@@ -23,6 +24,7 @@ routes = web.RouteTableDef()
 
 @routes.post("/resets")
 @public
+@idempotent
 async def post_reset(request: web.Request) -> web.Response:
     """Note the wish and answer: who has that address is looked up afterwards, so nothing here can tell."""
     wish, at = await read_body(request, ResetWish), now()

@@ -9,6 +9,7 @@ from billing.store import reminders
 from chassis.clock import now, today
 from chassis.database import DATABASE, Transaction
 from chassis.http import json_response, path_uuid, read_body
+from chassis.idempotency import idempotent
 from chassis.identity import require
 from contracts.api.reminders import ReminderList, ReminderPause, ReminderRule
 from contracts.failures import Invalid
@@ -59,6 +60,7 @@ async def put_rule(request: web.Request) -> web.Response:
 
 
 @routes.post("/reminders/{invoice_id}/pause")
+@idempotent
 async def post_pause(request: web.Request) -> web.Response:
     """Remind nobody of an invoice."""
     person = require(request, Permission.COLLECT_MONEY)
@@ -67,6 +69,7 @@ async def post_pause(request: web.Request) -> web.Response:
 
 
 @routes.post("/reminders/{invoice_id}/resume")
+@idempotent
 async def post_resume(request: web.Request) -> web.Response:
     return await _pause(request, require(request, Permission.COLLECT_MONEY), None)
 

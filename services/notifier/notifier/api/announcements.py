@@ -6,6 +6,7 @@ from pydantic import ValidationError
 from chassis.clock import now
 from chassis.database import DATABASE, Transaction
 from chassis.http import json_response, public, read_body
+from chassis.idempotency import idempotent
 from chassis.identity import household_in_path, require
 from contracts.api.notifier import (
     Announcement,
@@ -58,12 +59,15 @@ async def get_audience(request: web.Request) -> web.Response:
 
 
 @routes.post("/announcements")
+@idempotent
 async def post_announcement(request: web.Request) -> web.Response:
     """Save a message; the answer is the archive with it."""
     person = require(request, Permission.WRITE_ANNOUNCEMENTS)
-    wish = await read_body(request, AnnouncementWish)
+    wish, at = await read_body(request, AnnouncementWish), now()
+    if wish.starts_at is None and wish.ends_at is not None and wish.ends_at <= at:
+        raise Invalid("a message ends after its start", errors=[{"field": "ends_at", "message": "has passed"}])
     async with request.app[DATABASE].transaction() as tx:
-        if not await announcements.add(tx, wish, person.subject_id, now()):
+        if not await announcements.add(tx, wish, person.subject_id, at):
             raise Invalid(
                 "nobody is enrolled in it", errors=[{"field": "activity_id", "message": "nobody is enrolled"}]
             )

@@ -7,6 +7,7 @@ from aiohttp import web
 from chassis.clock import now
 from chassis.database import DATABASE
 from chassis.http import json_response, path_uuid, public
+from chassis.idempotency import idempotent
 from chassis.identity import household_in_path, identity, require
 from contracts.api.notifier import MailLog, MailStatus, PaymentMails
 from contracts.failures import Invalid, NotFound, Unauthenticated
@@ -46,6 +47,7 @@ async def get_payment_mails(request: web.Request) -> web.Response:
 
 
 @routes.post("/mails/{mail_id}/again")
+@idempotent
 async def post_again(request: web.Request) -> web.Response:
     """Send a mail that failed or came back once more, to the address known now."""
     require(request, Permission.RESEND_MAILS)

@@ -33,7 +33,7 @@ async def add(tx: Transaction, wish: AnnouncementWish, by: UUID, at: datetime) -
         "INSERT INTO announcement (markdown, starts_at, ends_at, school, activity_id, activity_label, by_mail, "
         "saved_by, saved_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
         wish.markdown,
-        wish.starts_at,
+        wish.starts_at or at,
         wish.ends_at,
         wish.school,
         wish.activity_id,

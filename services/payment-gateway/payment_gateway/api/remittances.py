@@ -9,6 +9,7 @@ from aiohttp import web
 from chassis.clock import now
 from chassis.database import DATABASE, Transaction
 from chassis.http import json_response, read_body
+from chassis.idempotency import idempotent
 from chassis.identity import require
 from contracts.api.payment_gateway import StatementSource
 from contracts.api.remittances import RemittanceDifference, RemittanceNote, RemittanceReport
@@ -66,6 +67,7 @@ async def post_remittance(request: web.Request) -> web.Response:
 
 
 @routes.post("/remittances/notes")
+@idempotent
 async def post_note(request: web.Request) -> web.Response:
     """Say what a difference was: it leaves the list."""
     person, wish = require(request, Permission.DECIDE_PAYMENTS), await read_body(request, RemittanceNote)

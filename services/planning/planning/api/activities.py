@@ -7,6 +7,7 @@ from aiohttp import web
 from chassis.clock import now, today
 from chassis.database import DATABASE, Transaction
 from chassis.http import json_response, path_day, path_uuid, read_body
+from chassis.idempotency import idempotent
 from chassis.identity import require
 from contracts.api.calendar import (
     ActivityCalendar,
@@ -98,6 +99,7 @@ async def get_closures(request: web.Request) -> web.Response:
 
 
 @routes.post("/closures")
+@idempotent
 async def post_closure(request: web.Request) -> web.Response:
     """Close a day. If children are booked it first says how many; told to, it cancels them in the same step."""
     person = require(request, Permission.WRITE_CALENDAR)

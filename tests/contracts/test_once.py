@@ -1,0 +1,119 @@
+"""What is sent again is done once: every route that changes something, of every service, says how."""
+
+import importlib
+import inspect
+import re
+from pathlib import Path
+
+import pytest
+from aiohttp import web
+
+from gateway import app as gateway_app
+
+SERVICES = ("auth", "planning", "billing", "payment_gateway", "notifier")
+KEYED = re.compile(r"\b(idempotency_key|KEY_HEADER|change_once|_undo|_answer)\(?")
+SAFE_AGAIN = {
+    "auth POST /households": "the same household again is answered as it is; another under its reference is refused",
+    "auth PUT /households/{household_id}": "carries the version that was seen",
+    "auth POST /sessions": "a sign-in is another session each time",
+    "auth POST /sessions/state": "only reads",
+    "auth POST /sessions/end": "an ended session stays ended",
+    "auth POST /tokens": "a token is kept nowhere",
+    "auth POST /sessions/first-secret": "the session's stage lets it through once",
+    "auth POST /emails/confirmed": "the link is used once",
+    "auth POST /sessions/one-time-code": "a code is accepted once",
+    "auth PUT /account/secret": "the present secret is no longer the present one",
+    "auth DELETE /account/sessions/{session_id}": "a closed session stays closed",
+    "auth DELETE /account/sessions": "closed sessions stay closed",
+    "auth POST /account/one-time-codes": "the key shown last is the one that counts",
+    "auth PUT /account/one-time-codes": "refused once they are on",
+    "auth POST /account/one-time-codes/end": "off stays off",
+    "auth POST /resets/used": "the link is used once",
+    "planning PUT /feed": "the address shown last is the one that counts",
+    "planning DELETE /feed": "no address stays no address",
+    "planning POST /feeds/read": "only reads",
+    "planning PUT /households/{household_id}/children/{child_id}/enrolments/{activity_id}": "carries the version seen",
+    "planning PUT /activities/{activity_id}/attendance/{day}": "the same marks again change nothing",
+    "planning POST /activities/preview": "only reads",
+    "planning PUT /activities/{activity_id}": "carries the version that was seen",
+    "planning PUT /school-days/{day}": "carries what was seen",
+    "billing PUT /tariffs/{tariff_id}": "carries the version that was seen",
+    "billing DELETE /tariffs/{tariff_id}": "a removed tariff stays removed",
+    "billing POST /households/{household_id}/quotes": "only reads",
+    "billing PUT /households/{household_id}/terms/{day}": "carries the version that was seen",
+    "billing PUT /reminders/rule": "carries the version that was seen",
+    "billing POST /invoice-runs/{run_id}/publish": "a run is published once",
+    "billing POST /invoice-runs/{run_id}/cancel": "a run is given up once",
+    "notifier PUT /preferences": "carries the version that was seen",
+    "notifier POST /announcements/{announcement_id:[0-9]{1,18}}/end": "an ended message stays ended",
+    "notifier POST /bounces": "the same report again is the same row",
+    "notifier POST /unsubscriptions": "unsubscribed stays unsubscribed",
+    "payment_gateway POST /payments": "a checkout has one open attempt",
+    "payment_gateway POST /payments/{payment_id}/look-up": "the bank is asked",
+    "payment_gateway POST /payments/{payment_id}/abandon": "an abandoned attempt stays abandoned",
+    "payment_gateway POST /remittances/{bank}": "a line of a file is taken once",
+    "payment_gateway POST /webhooks/{bank}": "the journal has the same notification once",
+}
+"""The routes that want no key, and why."""
+
+
+def _routes() -> dict[str, web.RouteDef]:
+    return {
+        f"{service} {route.method} {route.path}": route
+        for service in SERVICES
+        for route in importlib.import_module(f"{service}.api").ROUTES
+        if isinstance(route, web.RouteDef) and route.method in {"POST", "PUT", "DELETE", "PATCH"}
+    }
+
+
+def _is_keyed(route: web.RouteDef) -> bool:
+    """Whether the handler, or a function of its module that it calls, goes by the key of the request."""
+    module = inspect.getmodule(route.handler)
+    left, seen = [inspect.getsource(route.handler)], set[str]()
+    while left:
+        source = left.pop()
+        if KEYED.search(source):
+            return True
+        for name in set(re.findall(r"\b(_\w+)\(", source)) - seen:
+            seen.add(name)
+            if inspect.isfunction(found := getattr(module, name, None)):
+                left.append(inspect.getsource(found))
+    return False
+
+
+def test_every_route_that_changes_something_is_done_once_or_says_why_it_is_safe_again() -> None:
+    routes = _routes()
+    keyed = {name for name, each in routes.items() if getattr(each.handler, "is_idempotent", False) or _is_keyed(each)}
+    assert sorted(set(routes) - keyed) == sorted(SAFE_AGAIN)
+
+
+FORM = re.compile(r'<form[^>]*method="post".*?</form>', re.DOTALL)
+TEMPLATES = Path(gateway_app.__file__).parent / "templates"
+KEYLESS = {"bank_form.html", "unsubscribe.html"}
+"""A form that goes to a bank, and the one of a mail's address, which changes nothing the second time."""
+
+
+@pytest.mark.parametrize("template", sorted(TEMPLATES.glob("*.html")), ids=lambda each: each.name)
+def test_every_form_of_the_portal_carries_its_key(template: Path) -> None:
+    """The form token is another each time it is written, and every call that is made for the form has a key of it."""
+    text = template.read_text(encoding="utf-8")
+    macros = {name for name, body in re.findall(r"macro (\w+)\([^)]*\) %}(.*?){% endmacro", text, re.DOTALL)
+              if "form_token" in body}  # fmt: skip
+    for form in FORM.findall(text):
+        is_ours = template.name not in KEYLESS
+        assert not is_ours or "form_token" in form or any(f"{name}(" in form for name in macros), form[:200]
+
+
+def test_every_page_that_takes_a_form_reads_it_as_ours() -> None:
+    pages = importlib.import_module("gateway.pages")
+    seen = 0
+    for file in sorted(Path(pages.__path__[0]).glob("*.py")):
+        module = importlib.import_module(f"gateway.pages.{file.stem}")
+        for route in getattr(module, "routes", ()):
+            if isinstance(route, web.RouteDef) and route.method == "POST" and "unsubscribe" not in route.path:
+                seen += 1
+                sources = [inspect.getsource(route.handler)]
+                sources += [inspect.getsource(each) for name in re.findall(r"\b(_\w+)\(", sources[0])
+                            if inspect.isfunction(each := getattr(module, name, None))]  # fmt: skip
+                assert any("checked_form(" in each for each in sources), f"{route.method} {route.path}"
+    assert seen > 40
