@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import structlog
 import uvloop
 from aiohttp import web
@@ -18,12 +19,13 @@ from chassis import logs, outbox, parking, tracing
 from chassis.broker import AWAY as BROKER_AWAY
 from chassis.broker import QueueWish, declare
 from chassis.database import AWAY as DATABASE_AWAY
+from chassis.database_roles import RoleError, excess_rights
 from chassis.doctor import doctor
 from chassis.draining import DRAIN
 from chassis.inbox import Listeners
 from chassis.metrics import use_metrics
 from chassis.migrations import MigrationError, migrate, pending
-from chassis.settings import EdgeSettings, ServiceSettings, load
+from chassis.settings import EdgeSettings, ServiceSettings, SetUpSettings, load
 from chassis.vitals import OUTBOX, Figure, Vital
 
 OwnCommand = Callable[[Any, list[str]], Coroutine[Any, Any, int]]
@@ -81,13 +83,19 @@ def main(service: Service, arguments: list[str] | None = None) -> None:
     raise SystemExit(uvloop.run(known[command](settings, rest)))
 
 
-async def set_up(service: Service, settings: ServiceSettings, *, is_used: bool = True) -> None:
+async def set_up(
+    service: Service, settings: ServiceSettings, *, owner_url: str | None = None, is_used: bool = True
+) -> None:
     """Bring the database to the newest migration and declare the queues; twice does nothing more.
 
+    ``owner_url`` is the database as the owner of its tables; without it the migrations must be in already.
     While the service runs on the database, it ``is_used``: nobody is kept out for long.
     """
     assert service.migrations is not None, f"{service.name} has no database"
-    await migrate(settings.database_url, service.migrations, is_used=is_used)
+    if owner_url:
+        await migrate(owner_url, service.migrations, running_url=settings.database_url, is_used=is_used)
+    elif missing := await pending(settings.database_url, service.migrations):
+        raise MigrationError(f"{', '.join(missing)} missing, which only the owner of the tables can apply")
     if service.prepare:
         await service.prepare(settings)
     await declare(settings.amqp_url, service.queues, settings.retry_delays_seconds)
@@ -106,9 +114,13 @@ async def _migrate(service: Service, settings: ServiceSettings, words: list[str]
     if words not in ([], [UNUSED]):
         sys.stderr.write(f"usage: migrate [{UNUSED}]\n")
         return 2
+    owner_url = load(SetUpSettings).migration_database_url
     try:
-        await _patiently(lambda: set_up(service, settings, is_used=not words), "database or broker away, waiting")
-    except MigrationError as error:
+        await _patiently(
+            lambda: set_up(service, settings, owner_url=owner_url, is_used=not words),
+            "database or broker away, waiting",
+        )
+    except (MigrationError, RoleError) as error:
         log.error("set-up failed, nothing of the migration is done", error=str(error))  # noqa: TRY400 - told in full
         return 1
     log.info("set-up done")
@@ -121,7 +133,7 @@ async def _patiently(step: Callable[[], Awaitable[None]], message: str) -> None:
         try:
             await step()
             return
-        except (*DATABASE_AWAY, *BROKER_AWAY) as error:
+        except (*DATABASE_AWAY, *BROKER_AWAY, asyncpg.InvalidAuthorizationSpecificationError) as error:
             if asyncio.get_running_loop().time() > deadline:
                 raise
             log.warning(message, error=str(error))
@@ -175,6 +187,19 @@ async def _wait_for_migrations(folder: Path, settings: ServiceSettings) -> None:
             log.warning("database away, waiting", error=str(error))
         else:
             if not missing:
+                await _check_running_role(settings.database_url)
                 return
             log.warning("waiting for set-up", missing=missing)
         await asyncio.sleep(1)
+
+
+async def _check_running_role(database_url: str) -> None:
+    """Leave with status 2 when the program would run as a role that can change what must never change."""
+    connection = await asyncpg.connect(database_url, timeout=10)
+    try:
+        excess = await excess_rights(connection)
+    finally:
+        await connection.close()
+    if excess:
+        log.error("DATABASE_URL names a role with too many rights, see docs/runbook.md", rights=excess)
+        raise SystemExit(2)

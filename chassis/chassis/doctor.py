@@ -13,6 +13,7 @@ from chassis.broker import Message, depth, opened, parked_name, publish
 from chassis.broker_accounts import PROBE
 from chassis.database import AWAY as DATABASE_AWAY
 from chassis.database import opened as opened_database
+from chassis.database_roles import excess_rights
 from chassis.migrations import MigrationError, pending
 from chassis.settings import EdgeSettings
 from chassis.vitals import PARKED, Vital, measure
@@ -22,6 +23,10 @@ ALL = "all"
 ANSWER_SECONDS = 6
 DISK_FREE_PERCENT_MIN = 10
 TOO_MANY = "PostgreSQL grants no more connections: raise its max_connections, or run fewer replicas."
+
+TOO_MANY_RIGHTS = (
+    "Let DATABASE_URL name a role that does not own the tables: docs/runbook.md, « The two roles of a database »."
+)
 
 
 class Report:
@@ -100,6 +105,7 @@ async def _examine_database(report: Report, url: str, migrations: Path, vitals: 
             return
         report.line("migrations")
         async with opened_database(url) as database, database.transaction() as tx:
+            excess = await excess_rights(tx)
             found = await measure(tx, vitals)
     except MigrationError as error:
         report.line(f"migrations: {error}", "This is not the code that made the tables: run the version that did.")
@@ -112,6 +118,9 @@ async def _examine_database(report: Report, url: str, migrations: Path, vitals: 
             f"database: {error}", "PostgreSQL is there and refuses: correct DATABASE_URL, or the role's rights."
         )
     else:
+        report.line(
+            f"its database role {'; '.join(excess) or 'has the rights it needs'}", TOO_MANY_RIGHTS if excess else ""
+        )
         for vital in vitals:
             if vital.name in found:
                 is_well = found[vital.name] <= vital.most

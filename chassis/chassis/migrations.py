@@ -5,6 +5,9 @@ A file that changed after it was applied is an error: write a new one.
 Programs use the tables meanwhile. Whoever changes a table waits for all who use it, and all who come later wait behind
 that. So a file gets less time, for the wait and for its work, than a statement of a program waits; what it did is
 undone then, the programs have their turn, and it is tried again while the tables are in use.
+
+The owner of the tables applies them. What the program's own role may do is granted afterwards, see
+``chassis.database_roles``.
 """
 
 import asyncio
@@ -15,6 +18,8 @@ from pathlib import Path
 
 import asyncpg
 import structlog
+
+from chassis.database_roles import GRANTS, apply_grants, check_roles, role_of
 
 OWN_SQL = Path(__file__).parent / "sql"
 LOCK = 7_267_305_100  # any number, the same for every migration run on a database
@@ -60,7 +65,7 @@ def read(folder: Path) -> list[Migration]:
     """The chassis's files, then those of ``folder``, each group in the order of its numbers."""
     found: list[Migration] = []
     for prefix, place in (("chassis", OWN_SQL), ("service", folder)):
-        files = sorted(place.glob("*.sql"))
+        files = sorted(file for file in place.glob("*.sql") if file.name != GRANTS)
         numbers = [file.name[:4] for file in files]
         for file in files:
             if not NAME.match(file.name) or numbers.count(file.name[:4]) > 1:
@@ -70,33 +75,52 @@ def read(folder: Path) -> list[Migration]:
 
 
 async def migrate(
-    database_url: str, folder: Path, *, is_used: bool = True, patience_seconds: float = PATIENCE_SECONDS
+    owner_url: str,
+    folder: Path,
+    *,
+    running_url: str | None = None,
+    is_used: bool = True,
+    patience_seconds: float = PATIENCE_SECONDS,
 ) -> list[str]:
-    """Apply what is missing and return the names; several at once wait for each other.
+    """Apply what is missing as the owner and return the names; several at once wait for each other.
 
+    The role of ``running_url``, the program's own address, is then granted what it needs; without, nobody is.
     A database that was never set up, or that is not used, gives each file all the time it takes.
-    ``MigrationError`` when a table was not free for all of the patience, or a file takes longer than programs can wait.
+    ``MigrationError`` when a table was not free for all of the patience, or a file takes longer than programs can wait;
+    ``RoleError`` when the two roles are not as they must be.
     """
-    connection = await asyncpg.connect(database_url, timeout=10)
+    connection = await asyncpg.connect(owner_url, timeout=10)
     try:
         await connection.execute("SELECT pg_advisory_lock($1)", LOCK)
-        await connection.execute(
-            "CREATE TABLE IF NOT EXISTS schema_migration "
-            "(name text PRIMARY KEY, checksum text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())"
-        )
-        missing = await _missing(connection, read(folder))
-        is_used &= bool(await connection.fetchval("SELECT count(*) FROM schema_migration"))
-        for migration in missing:
-            began = asyncio.get_running_loop().time()
-            if is_used:
-                await _beside_programs(connection, migration, patience_seconds)
-            else:
-                await _apply(connection, migration)
-            seconds = asyncio.get_running_loop().time() - began
-            log.info("migration applied", name=migration.name, seconds=round(seconds, 2))
-        return [migration.name for migration in missing]
+        running_role = role_of(running_url) if running_url else None
+        if running_role:
+            await check_roles(connection, running_role)
+        applied = await _apply_missing(connection, folder, is_used=is_used, patience_seconds=patience_seconds)
+        if running_role:
+            await apply_grants(connection, running_role, OWN_SQL, folder)
+        return applied
     finally:
         await connection.close()
+
+
+async def _apply_missing(
+    connection: "asyncpg.Connection[asyncpg.Record]", folder: Path, *, is_used: bool, patience_seconds: float
+) -> list[str]:
+    await connection.execute(
+        "CREATE TABLE IF NOT EXISTS schema_migration "
+        "(name text PRIMARY KEY, checksum text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())"
+    )
+    missing = await _missing(connection, read(folder))
+    is_used &= bool(await connection.fetchval("SELECT count(*) FROM schema_migration"))
+    for migration in missing:
+        began = asyncio.get_running_loop().time()
+        if is_used:
+            await _beside_programs(connection, migration, patience_seconds)
+        else:
+            await _apply(connection, migration)
+        seconds = asyncio.get_running_loop().time() - began
+        log.info("migration applied", name=migration.name, seconds=round(seconds, 2))
+    return [migration.name for migration in missing]
 
 
 async def _beside_programs(
@@ -140,7 +164,9 @@ async def pending(database_url: str, folder: Path) -> list[str]:
     """The names of the files that are not applied yet."""
     connection = await asyncpg.connect(database_url, timeout=10)
     try:
-        if not await connection.fetchval("SELECT to_regclass('schema_migration') IS NOT NULL"):
+        if not await connection.fetchval(
+            "SELECT coalesce(has_table_privilege(to_regclass('schema_migration'), 'SELECT'), false)"
+        ):
             return [migration.name for migration in read(folder)]
         return [migration.name for migration in await _missing(connection, read(folder))]
     finally:

@@ -63,6 +63,20 @@ class ServiceSettings(EdgeSettings):
     events_kept_days: int = Field(default=30, ge=1)
 
 
+class SetUpSettings(BaseSettings):
+    """What ``migrate`` alone needs.
+
+    ``MIGRATION_DATABASE_URL`` is the service's database as the role that owns its tables; ``DATABASE_URL``, as which
+    the program runs, names another role, which is granted what it needs.
+    """
+
+    model_config = SettingsConfigDict(
+        extra="ignore", frozen=True, secrets_dir=SECRETS_FOLDERS or None, env_ignore_empty=True
+    )
+
+    migration_database_url: str = Field(pattern=r"^postgres(ql)?://", repr=False)
+
+
 def load(settings: type[Settings]) -> Settings:
     """Read and check the settings, or leave with status 2 and one line for each that is missing or wrong."""
     try:

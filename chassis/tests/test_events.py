@@ -18,6 +18,7 @@ from chassis.command import Service, set_up
 from chassis.database import DATABASE, Transaction, use_database
 from chassis.http import application
 from chassis.inbox import Later, Listeners, use_listeners
+from chassis.migrations import migrate
 from chassis.outbox import use_outbox
 from chassis.settings import ServiceSettings
 from chassis.testing import Probe, eventually
@@ -105,6 +106,7 @@ async def rig(empty_database_url: str, amqp_url: str, tmp_path: Path) -> AsyncIt
         retry_delays_seconds=(0.2, 0.4),
         deliveries_max=3,
     )
+    await migrate(empty_database_url, tmp_path)
     made = Rig(settings, tmp_path)
     await made.start()
     yield made

@@ -1,5 +1,8 @@
 """Make the secrets of ``docker compose up`` once, a volume a program, so that each sees its own and nothing else.
 
+Each service's database has two roles: the owner migrates (``set-up-SERVICE``), the program runs as the other. A system
+of a version that had one role keeps it as the owner, and gets the other at its next start.
+
 ``POSTGRESQL`` and ``RABBITMQ`` say where the servers are, ``BANK_PAGES`` where a browser finds the stand-in bank.
 ``show postgresql/databases.sql`` prints what a server of the town's own has to be told, and so does
 ``show rabbitmq/definitions.json``.
@@ -10,6 +13,7 @@ import os
 import secrets
 import sys
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
@@ -82,15 +86,18 @@ def main(words: list[str]) -> None:
     done = ROOT / "postgresql" / "made"
     if not done.exists():
         make()
-        take_given()  # again: what the town gives comes before what was made
         done.touch()
+    if not (ROOT / "postgresql" / "roles").exists():
+        make_roles()
+        (ROOT / "postgresql" / "roles").touch()
+    take_given()  # again: what the town gives comes before what was made
     if words[:1] == ["show"]:
         sys.stdout.write((ROOT / words[1]).read_text(encoding="utf-8"))
 
 
 def make() -> None:
     """Draw every password and key."""
-    postgresql, rabbitmq = os.environ["POSTGRESQL"], os.environ["RABBITMQ"]
+    rabbitmq = os.environ["RABBITMQ"]
     accounts = {name: secrets.token_hex(24) for name in (SET_UP, *SERVICES, "gateway")}
     write("rabbitmq", "definitions.json", json.dumps(definitions(["preau"], accounts)), owner=0, mode=0o444)
     write("rabbitmq", "rabbitmq.conf", BROKER, owner=0, mode=0o444)
@@ -98,19 +105,44 @@ def make() -> None:
         program = "set-up" if account == SET_UP else account
         write(program, "amqp_url", f"amqp://{account}:{password}@{rabbitmq}/preau")
     write("postgresql", "password", secrets.token_hex(24), owner=0, mode=0o444)
-    roles = ""
-    for service in SERVICES:
-        role, password = f"preau_{service.replace('-', '_')}", secrets.token_hex(24)
-        roles += f"CREATE ROLE {role} LOGIN PASSWORD '{password}';\nCREATE DATABASE {role} OWNER {role};\n"
-        roles += f"REVOKE CONNECT, TEMPORARY ON DATABASE {role} FROM PUBLIC;\n"
-        write(service, "database_url", f"postgresql://{role}:{password}@{postgresql}/{role}")
-    write("postgresql", "databases.sql", roles, owner=0, mode=0o444)
     write("auth", "auth_key_secret", secrets.token_hex(32))
     links = secrets.token_hex(32)
     write("auth", "link_secret", links)
     write("notifier", "link_secret", links)
     write("gateway", "csrf_secret", secrets.token_hex(32))
     write_banks()
+
+
+def make_roles() -> None:
+    """Draw the two roles of each database, and write the statements, safe to repeat, that a server is told of them."""
+    statements = ""
+    for service in SERVICES:
+        database, password = f"preau_{service.replace('-', '_')}", secrets.token_hex(24)
+        before = ROOT / service / "database_url"
+        owner_password = secrets.token_hex(24)
+        if before.exists():  # written when there was one role
+            owner_password = urlsplit(before.read_text(encoding="utf-8")).password or owner_password
+        statements += database_statements(database, owner_password, password)
+        where = f"{os.environ['POSTGRESQL']}/{database}"
+        owner_url = f"postgresql://{database}:{owner_password}@{where}"
+        write(f"set-up-{service}", "migration_database_url", owner_url)
+        broker = (ROOT / "set-up" / "amqp_url").read_text(encoding="utf-8")
+        write(f"set-up-{service}", "amqp_url", broker)
+        write(service, "database_url", f"postgresql://{database}_app:{password}@{where}")
+    write("postgresql", "databases.sql", statements, owner=0, mode=0o444)
+
+
+def database_statements(database: str, owner_password: str, running_password: str) -> str:
+    """What psql is told of a database: its owner has its name, the program's role that name and ``_app``."""
+    role, statements = f"{database}_app", ""
+    for name, password in ((database, owner_password), (role, running_password)):
+        is_missing = f"WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '{name}')"
+        statements += f"SELECT 'CREATE ROLE {name}' {is_missing} \\gexec\n"
+        statements += f"ALTER ROLE {name} LOGIN PASSWORD '{password}';\n"
+    is_missing = f"WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = '{database}')"
+    statements += f"SELECT 'CREATE DATABASE {database} OWNER {database}' {is_missing} \\gexec\n"
+    statements += f"REVOKE CONNECT, TEMPORARY ON DATABASE {database} FROM PUBLIC;\n"
+    return statements + f"GRANT CONNECT ON DATABASE {database} TO {role};\n"
 
 
 if __name__ == "__main__":

@@ -1,7 +1,10 @@
 """Print a first set of a town's Secrets for ``kubectl create -f -``, drawn anew at each call and kept nowhere else.
 
-``python deploy/helm/draw_secrets.py RELEASE [--postgresql HOST] [--rabbitmq HOST]``: without hosts, the servers are
-those that the chart makes. What a bank or a mail server gave goes into the same Secrets; see docs/runbook.md.
+``python deploy/helm/draw_secrets.py RELEASE [--postgresql HOST] [--rabbitmq HOST] [--only-roles]``: without hosts, the
+servers are those that the chart makes. A database has two roles: the owner, with which the set-up migrates, and the
+one that the program runs as. ``--only-roles`` prints only what a release of one role lacks, for ``kubectl apply
+--server-side --force-conflicts -f -``. What a bank or a mail server gave goes into the same Secrets; see
+docs/runbook.md.
 """
 
 import argparse
@@ -22,16 +25,29 @@ def drawn(postgresql: str, rabbitmq: str) -> list[dict[str, Any]]:
     accounts = {name: secrets.token_hex(24) for name in (SET_UP, *SERVICES, "gateway")}
     urls = {name: f"amqp://{name}:{password}@{rabbitmq}:5672/preau" for name, password in accounts.items()}
     own: dict[str, dict[str, str]] = {name: {"amqp_url": urls[name]} for name in (*SERVICES, "gateway")}
-    for name in SERVICES:
-        role, password = f"preau_{name.replace('-', '_')}", secrets.token_hex(24)
-        own[name] |= {"username": role, "password": password}
-        own[name]["database_url"] = f"postgresql://{role}:{password}@{postgresql}:5432/{role}"
+    for name, files in roles(postgresql).items():
+        own[name] = own.get(name, {}) | files
     own["auth"]["auth_key_secret"] = secrets.token_hex(32)
     own["auth"]["link_secret"] = own["notifier"]["link_secret"] = secrets.token_hex(32)
     own["gateway"]["csrf_secret"] = secrets.token_hex(32)
     own["set-up"] = {"amqp_url": urls[SET_UP]}
     own["rabbitmq"] = {"definitions.json": json.dumps(definitions(["preau"], accounts))}
     return [_manifest(name, files) for name, files in own.items()]
+
+
+def roles(postgresql: str) -> dict[str, dict[str, str]]:
+    """The two roles of each service's database: the files of the program's Secret, and of the one with the owner's."""
+    found = {}
+    for name in SERVICES:
+        database = f"preau_{name.replace('-', '_')}"
+        for secret, role, key in (
+            (f"{name}-owner", database, "migration_database_url"),
+            (name, f"{database}_app", "database_url"),
+        ):
+            password = secrets.token_hex(24)
+            url = f"postgresql://{role}:{password}@{postgresql}:5432/{database}"
+            found[secret] = {"username": role, "password": password, key: url}
+    return found
 
 
 def _manifest(name: str, files: dict[str, str]) -> dict[str, Any]:
@@ -51,8 +67,13 @@ def main(words: list[str]) -> None:
     given.add_argument("release", help="the name of the release, such as saint-aubin")
     given.add_argument("--postgresql", metavar="HOST")
     given.add_argument("--rabbitmq", metavar="HOST")
+    given.add_argument("--only-roles", action="store_true", help="only the two roles of each database, drawn anew")
     asked = given.parse_args(words)
-    items = drawn(asked.postgresql or f"{asked.release}-postgresql-rw", asked.rabbitmq or f"{asked.release}-rabbitmq")
+    postgresql = asked.postgresql or f"{asked.release}-postgresql-rw"
+    if asked.only_roles:
+        items = [_manifest(name, files) for name, files in roles(postgresql).items()]
+    else:
+        items = drawn(postgresql, asked.rabbitmq or f"{asked.release}-rabbitmq")
     sys.stdout.write(json.dumps({"apiVersion": "v1", "kind": "List", "items": items}, indent=2) + "\n")
 
 

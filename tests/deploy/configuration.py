@@ -11,7 +11,7 @@ from typing import Any, get_args
 
 from pydantic import BaseModel
 
-from chassis.settings import EdgeSettings, ServiceSettings
+from chassis.settings import EdgeSettings, ServiceSettings, SetUpSettings
 
 PROGRAMS = ("auth", "planning", "billing", "payment-gateway", "notifier", "gateway")
 HEAD = """# Settings
@@ -34,6 +34,8 @@ def configuration() -> str:
     parts = [HEAD, "\n## Every program\n\n", _words(EdgeSettings), "\n\n", _table(EdgeSettings, ())]
     parts += ["\n## Every service with a database, besides\n\n", _words(ServiceSettings), "\n\n"]
     parts += [_table(ServiceSettings, (EdgeSettings,))]
+    parts += ["\n## The set-up of a service (`migrate`), besides\n\n", _words(SetUpSettings), "\n\n"]
+    parts += [_table(SetUpSettings, ())]
     for program in PROGRAMS:
         of = settings_of(program)
         parts += [f"\n## {program}\n\n", _words(of), "\n\n", _table(of, (EdgeSettings, ServiceSettings))]
@@ -53,7 +55,7 @@ def _words(settings: type[BaseModel]) -> str:
 
 
 def _table(
-    settings: type[BaseModel], known: tuple[type[EdgeSettings], ...], names: Callable[[str], str] = str.upper
+    settings: type[BaseModel], known: tuple[type[BaseModel], ...], names: Callable[[str], str] = str.upper
 ) -> str:
     above = {name for each in known for name in each.model_fields}
     properties = settings.model_json_schema()["properties"]

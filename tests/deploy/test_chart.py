@@ -7,6 +7,7 @@ import runpy
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import helm_python
 import kubernetes_validate
@@ -22,6 +23,7 @@ pod, container, environment, secret_files = (
     OF_CHART[name] for name in ("pod", "container", "environment", "secret_files")
 )
 OF_OPERATORS = {"Cluster", "Database", "RabbitmqCluster", "ServiceMonitor", "PrometheusRule"}
+DATABASE_URLS = (("-owner", "migration_database_url"), ("", "database_url"))
 BOTH = pytest.mark.parametrize("values", [TOWN, WITH_SERVERS], ids=["own servers", "servers of the cluster"])
 
 
@@ -177,6 +179,15 @@ def test_only_a_set_up_sees_the_account_that_may_declare() -> None:
         if TOWN.get("secrets", {}).get("set-up", "preau-set-up") in json.dumps(pod(each)["volumes"])
     ]
     assert sorted(holders) == sorted(f"set-up-{service}" for service in SERVICES)
+    for service in SERVICES:
+        owner = f"preau-{service}-owner"
+        seen_by = [
+            name
+            for kind in ("Deployment", "Job")
+            for name, each in of_kind(manifests, kind).items()
+            if owner in json.dumps(pod(each)["volumes"])
+        ]
+        assert seen_by == [f"set-up-{service}"]
 
 
 def test_servers_of_the_release_come_first_and_alone() -> None:
@@ -194,9 +205,15 @@ def test_servers_of_the_release_come_first_and_alone() -> None:
     database = of_kind(first, "Cluster")["postgresql"]["spec"]
     assert database["instances"] == 3
     roles = {each["name"]: each["passwordSecret"]["name"] for each in database["managed"]["roles"]}
-    assert roles == {f"preau_{service.replace('-', '_')}": f"preau-{service}" for service in SERVICES}
+    names = {service: f"preau_{service.replace('-', '_')}" for service in SERVICES}
+    assert roles == {names[service]: f"preau-{service}-owner" for service in SERVICES} | {
+        f"{names[service]}_app": f"preau-{service}" for service in SERVICES
+    }
     owners = {each["spec"]["name"]: each["spec"]["owner"] for each in of_kind(first, "Database").values()}
-    assert owners == {role: role for role in roles}
+    assert owners == {name: name for name in names.values()}
+    *let_in, others = database["postgresql"]["pg_hba"]
+    assert let_in == [f"hostssl {name} {name},{name}_app all scram-sha-256" for name in names.values()]
+    assert others == "host all all all reject"
 
 
 @BOTH
@@ -290,6 +307,13 @@ def test_the_secrets_that_are_drawn_are_those_that_the_chart_wants(capsys: pytes
     servers = {f"{RELEASE}-{host}" for host in hosts}
     urls = [value for each in drawn.values() for name, value in each["stringData"].items() if name.endswith("_url")]
     assert {re.split(r"[@:/]+", url)[3] for url in urls} == servers
+    for service in SERVICES:
+        owner, program = (urlsplit(drawn[f"preau-{service}{end}"]["stringData"][key]) for end, key in DATABASE_URLS)
+        assert (owner.path, f"{owner.username}_app") == (program.path, program.username)
+        assert owner.password != program.password
+    main([RELEASE, "--only-roles"])
+    only = {each["metadata"]["name"] for each in json.loads(capsys.readouterr().out)["items"]}
+    assert only == {f"preau-{service}{end}" for service in SERVICES for end, _ in DATABASE_URLS}
     assert drawn["preau-auth"]["stringData"]["link_secret"] == drawn["preau-notifier"]["stringData"]["link_secret"]
     broker = of_kind(manifests, "RabbitmqCluster")["rabbitmq"]["spec"]["override"]["statefulSet"]["spec"]["template"]
     assert broker["spec"]["volumes"][0]["secret"]["secretName"] == "preau-rabbitmq"

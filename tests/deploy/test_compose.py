@@ -20,6 +20,7 @@ from payment_gateway.settings import LyraAccount, PayboxAccount, StripeAccount
 
 ROOT = Path(__file__).parents[2]
 SERVICES = ("auth", "planning", "billing", "payment-gateway", "notifier")
+SET_UPS = tuple(f"set-up-{service}" for service in SERVICES)
 
 
 @pytest.fixture(scope="module")
@@ -44,8 +45,9 @@ def test_a_set_up_has_its_secrets_and_runs_once(compose: dict[str, Any], name: s
     once = compose["services"][f"set-up-{name}"]
     assert once["command"] == ["migrate"]
     assert once["restart"] == "no"
-    assert "secrets-set-up:/run/set-up:ro" in once["volumes"]
-    assert "secrets-set-up:/run/set-up:ro" not in compose["services"][name]["volumes"]
+    assert f"secrets-set-up-{name}:/run/set-up:ro" in once["volumes"]
+    holders = [of for of, each in compose["services"].items() if f"secrets-set-up-{name}:" in str(each.get("volumes"))]
+    assert holders == ["secrets", f"set-up-{name}"]
     assert once["depends_on"] == {"secrets": {"condition": "service_completed_successfully"}}
     assert once["image"] == compose["services"][name]["image"]
 
@@ -64,7 +66,7 @@ def the_script() -> Any:
 def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> set[tuple[str, str]]:
     """The secrets that are made, as program and name; who owns their files is left out, for that takes root."""
     script = the_script()
-    for program in (*SERVICES, "gateway", "bank", "postgresql", "rabbitmq", "set-up"):
+    for program in (*SERVICES, "gateway", "bank", "postgresql", "rabbitmq", "set-up", *SET_UPS):
         (tmp_path / program).mkdir()
     monkeypatch.setattr(script, "ROOT", tmp_path)
     monkeypatch.setattr(script, "GIVEN", ROOT / "deploy/compose/none")
@@ -97,10 +99,13 @@ def test_a_server_of_the_towns_own_is_told_of_the_accounts_with_which_the_progra
     accounts = {each["name"] for each in json.loads(capsys.readouterr().out)["users"]}
     for service in SERVICES:
         url = urlsplit((tmp_path / service / "database_url").read_text(encoding="utf-8"))
+        owner = urlsplit((tmp_path / f"set-up-{service}/migration_database_url").read_text(encoding="utf-8"))
         assert url.netloc.endswith("@db.example:5432")
-        assert f"CREATE ROLE {url.username} LOGIN PASSWORD '{url.password}';" in told
-        assert f"CREATE DATABASE {url.path[1:]} OWNER {url.username};" in told
-    for program in (*SERVICES, "gateway", "set-up"):
+        assert (owner.path, f"{owner.username}_app") == (url.path, url.username)
+        for role in (owner, url):
+            assert f"ALTER ROLE {role.username} LOGIN PASSWORD '{role.password}';" in told
+        assert f"CREATE DATABASE {url.path[1:]} OWNER {owner.username}'" in told
+    for program in (*SERVICES, "gateway", "set-up", *SET_UPS):
         url = urlsplit((tmp_path / program / "amqp_url").read_text(encoding="utf-8"))
         assert url.netloc.endswith("@broker.example:5672")
         assert url.username in accounts

@@ -22,6 +22,7 @@ from chassis.settings import ServiceSettings
 from chassis.vitals import OUTBOX, Vital, measure
 from contracts.failures import Unavailable
 from local_stack.ports import claim_any
+from local_stack.testing import owner_url
 
 ROOT = Path(__file__).parents[2]
 SERVICES = ("auth", "planning", "billing", "payment-gateway", "notifier")
@@ -43,8 +44,8 @@ def a_service(database_url: str, amqp_url: str) -> ServiceSettings:
 
 
 @pytest.fixture
-def settings(empty_database_url: str, amqp_url: str) -> ServiceSettings:
-    return a_service(empty_database_url, amqp_url)
+def settings(unmigrated_database_url: str, amqp_url: str) -> ServiceSettings:
+    return a_service(unmigrated_database_url, amqp_url)
 
 
 async def said_by_doctor(service: Service, settings: ServiceSettings, capsys: Any, *words: str) -> tuple[int, str]:
@@ -60,7 +61,7 @@ async def test_a_new_service_is_well_once_it_is_set_up(name: str, settings: Serv
     assert "migrations missing" in text
     assert "Run `migrate`." in text
     made = Service(name, ServiceSettings, service.build, service.migrations, service.listeners, vitals=service.vitals)
-    await set_up(made, settings)
+    await set_up(made, settings, owner_url=owner_url(settings.database_url))
     status, text = await said_by_doctor(service, settings, capsys)
     assert (status, len(text.splitlines())) == (0, 1), text
     status, text = await said_by_doctor(service, settings, capsys, "all")
@@ -73,7 +74,7 @@ async def test_a_new_service_is_well_once_it_is_set_up(name: str, settings: Serv
 
 async def test_the_doctor_says_what_is_wrong_and_what_to_do(settings: ServiceSettings, capsys: Any) -> None:
     service = service_of("notifier")
-    await set_up(service, settings)
+    await set_up(service, settings, owner_url=owner_url(settings.database_url))
     queue = service.queues[0].name
     async with opened(settings.amqp_url) as channel:
         home = await channel.get_exchange(home_name(queue))
@@ -104,7 +105,7 @@ async def test_the_doctor_tells_a_server_that_is_away_from_one_that_refuses(
     settings: ServiceSettings, capsys: Any
 ) -> None:
     service = service_of("notifier")
-    await set_up(service, settings)
+    await set_up(service, settings, owner_url=owner_url(settings.database_url))
     wrong = re.sub(r"//([^:]+):[^@]+@", r"//\1:wrong@", settings.database_url)
     _, text = await said_by_doctor(service, settings.model_copy(update={"database_url": wrong}), capsys)
     assert "PostgreSQL is there and refuses" in text
@@ -119,7 +120,7 @@ async def test_the_doctor_says_that_nobody_listens_and_what_a_program_says_of_it
     settings: ServiceSettings, capsys: Any
 ) -> None:
     service = service_of("notifier")
-    await set_up(service, settings)
+    await set_up(service, settings, owner_url=owner_url(settings.database_url))
     queue = service.queues[0].name
     async with opened(settings.amqp_url) as channel:
         await publish(await channel.get_exchange(home_name(queue)), Message(b"{}", "one", queue))
@@ -141,7 +142,7 @@ async def test_the_doctor_says_that_nobody_listens_and_what_a_program_says_of_it
 
 
 async def test_the_doctor_looks_at_the_gateway_too(amqp_url: str, settings: ServiceSettings, capsys: Any) -> None:
-    await set_up(service_of("auth"), settings)
+    await set_up(service_of("auth"), settings, owner_url=owner_url(settings.database_url))
     status, text = await said_by_doctor(service_of("gateway"), settings, capsys)
     assert (status, text) == (0, "gateway: well, 2 looked at\n")
 
@@ -149,7 +150,7 @@ async def test_the_doctor_looks_at_the_gateway_too(amqp_url: str, settings: Serv
 async def test_figures_are_on_a_port_of_their_own(settings: ServiceSettings) -> None:
     service = service_of("billing")
     made = Service("billing", ServiceSettings, service.build, service.migrations, service.listeners)
-    await set_up(made, settings)
+    await set_up(made, settings, owner_url=owner_url(settings.database_url))
     app = application("billing", settings)
     use_database(app, settings)
     use_broker(app, settings)

@@ -31,7 +31,7 @@ from contracts.events import Event
 from contracts.events.billing import InvoicePublished
 from contracts.events.payment import PaymentConfirmed
 from local_stack.ports import claim_any
-from local_stack.postgres import PostgresServer
+from local_stack.postgres import PostgresServer, ensure_running_role
 from local_stack.processes import Program
 from local_stack.rabbit import RabbitServer
 from local_stack.unprivileged import reachable_folder, run_as
@@ -206,16 +206,18 @@ async def main(folder: Path) -> None:
     try:
         await asyncio.gather(postgres.start(), rabbit.start(), sink.open())
         database_url = await postgres.ensure_database("preau_notifier", password="bench")
+        running_url = await ensure_running_role(postgres.dsn(), "preau_notifier", password="bench")
         environment = {
             **{"PATH": os.environ["PATH"], "MALLOC_ARENA_MAX": "1", "LOG_LEVEL": "WARNING"},
-            **{"DATABASE_URL": database_url, "AMQP_URL": rabbit.url(), "AUTH_URL": "http://127.0.0.1:9"},
+            **{"DATABASE_URL": running_url, "AMQP_URL": rabbit.url(), "AUTH_URL": "http://127.0.0.1:9"},
             **{"HTTP_PORT": str(claim_any()), "TOWN_NAME": "Saint-Aubin", "PUBLIC_URL": "http://127.0.0.1:9"},
             **{"MAIL_FROM": "portail@ville.example", "SMTP_HOST": "127.0.0.1", "SMTP_PORT": str(sink.port)},
             "LINK_SECRET": secrets.token_hex(32),
             **{"SMTP_TLS": "none", "MAILS_A_MINUTE_A_DOMAIN": "100000"},
         }
         command = [sys.executable, "-m", "notifier"]
-        set_up = Program("migrate", [*command, "migrate"], environment, folder / "notifier.log")
+        of_owner = {**environment, "MIGRATION_DATABASE_URL": database_url}
+        set_up = Program("migrate", [*command, "migrate"], of_owner, folder / "notifier.log")
         await set_up.start()
         assert set_up.process is not None
         assert await set_up.process.wait() == 0, set_up.tail()

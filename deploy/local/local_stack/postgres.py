@@ -26,7 +26,7 @@ class PostgresServer:
     def __init__(self, folder: Path, *, password: str, port: int | None = None, durable: bool = True) -> None:
         self.port = port or claim_any()
         self.folder = folder
-        self._password = password
+        self.password = password
         self._who = run_as("postgres")
         self._durable = durable
         self._program: Program | None = None
@@ -46,7 +46,7 @@ class PostgresServer:
 
     def dsn(self, database: str = "postgres", *, role: str = ADMIN, password: str | None = None) -> str:
         """How to reach a database; as the administrator unless another role is named."""
-        return f"postgresql://{role}:{password or self._password}@127.0.0.1:{self.port}/{database}"
+        return f"postgresql://{role}:{password or self.password}@127.0.0.1:{self.port}/{database}"
 
     async def start(self) -> None:
         """Start the server, made first if the folder is new, and wait until it answers."""
@@ -101,7 +101,7 @@ class PostgresServer:
 
     async def _initialise(self, installed: Path, private: Path) -> None:
         password_file = private / "password"
-        password_file.write_text(self._password, encoding="utf-8")
+        password_file.write_text(self.password, encoding="utf-8")
         password_file.chmod(0o600)
         if self._who.uid is not None and self._who.gid is not None:
             os.chown(password_file, self._who.uid, self._who.gid)
@@ -141,13 +141,11 @@ def _installed() -> Path:
 
 
 async def ensure_database(admin_dsn: str, name: str, *, password: str) -> str:
-    """A role and a database of the same name on any server one administers; returns the role's DSN."""
+    """A role and a database of the same name on any server one administers; returns the DSN of the role, its owner."""
     connection = await asyncpg.connect(admin_dsn, timeout=10)
     try:
         quoted = f'"{name}"'
-        secret = await connection.fetchval("SELECT quote_literal($1::text)", password)
-        verb = "ALTER" if await connection.fetchval("SELECT 1 FROM pg_roles WHERE rolname = $1", name) else "CREATE"
-        await connection.execute(f"{verb} ROLE {quoted} LOGIN PASSWORD {secret}")
+        await _ensure_role(connection, name, password)
         if not await connection.fetchval("SELECT 1 FROM pg_database WHERE datname = $1", name):
             owner = await connection.fetchval("SELECT current_user")
             await connection.execute(f'GRANT {quoted} TO "{owner}"')
@@ -155,5 +153,26 @@ async def ensure_database(admin_dsn: str, name: str, *, password: str) -> str:
             await connection.execute(f"REVOKE CONNECT, TEMPORARY ON DATABASE {quoted} FROM PUBLIC")
     finally:
         await connection.close()
+    return _dsn(admin_dsn, name, password, name)
+
+
+async def ensure_running_role(admin_dsn: str, database: str, *, password: str) -> str:
+    """The role as which the program of a database connects; returns its DSN. ``migrate`` grants it what it needs."""
+    role = f"{database}_app"
+    connection = await asyncpg.connect(admin_dsn, timeout=10)
+    try:
+        await _ensure_role(connection, role, password)
+    finally:
+        await connection.close()
+    return _dsn(admin_dsn, role, password, database)
+
+
+async def _ensure_role(connection: "asyncpg.Connection[asyncpg.Record]", name: str, password: str) -> None:
+    secret = await connection.fetchval("SELECT quote_literal($1::text)", password)
+    verb = "ALTER" if await connection.fetchval("SELECT 1 FROM pg_roles WHERE rolname = $1", name) else "CREATE"
+    await connection.execute(f'{verb} ROLE "{name}" LOGIN PASSWORD {secret}')
+
+
+def _dsn(admin_dsn: str, role: str, password: str, database: str) -> str:
     where = urlsplit(admin_dsn)
-    return f"postgresql://{name}:{password}@{where.hostname}:{where.port or 5432}/{name}"
+    return f"postgresql://{role}:{password}@{where.hostname}:{where.port or 5432}/{database}"

@@ -14,7 +14,7 @@ import aiohttp
 
 from local_stack import banks, packages
 from local_stack.ports import claim
-from local_stack.postgres import PostgresServer, ensure_database
+from local_stack.postgres import PostgresServer, ensure_database, ensure_running_role
 from local_stack.processes import Program
 from local_stack.rabbit import RabbitServer
 from local_stack.unprivileged import reachable_folder, run_as
@@ -73,6 +73,9 @@ class Stack:
         self.folder, self.till, self._settings = folder, till, settings
         self.programs: dict[str, Program] = {}
         self.databases: dict[str, str] = {}
+        """Each service's database as the owner of its tables, who migrates."""
+        self.running_databases: dict[str, str] = {}
+        """The same as the role that the program runs as."""
         self.ports: dict[str, int] = {}
         self._durable, self._say = durable, say
         self._postgres: PostgresServer | None = None
@@ -152,7 +155,8 @@ class Stack:
     async def command(self, name: str, *words: str, **environment: str) -> None:
         """Run one of a service's commands to its end."""
         program = self._program(name, list(words))
-        program.environment = {**program.environment, **environment}
+        owner = {"MIGRATION_DATABASE_URL": self.databases[name]} if words[0] == "migrate" else {}
+        program.environment = {**program.environment, **owner, **environment}
         await program.start()
         assert program.process is not None
         if await asyncio.wait_for(program.process.wait(), timeout=120):
@@ -186,7 +190,8 @@ class Stack:
             "bank_url": self.url("bank"),
             "mail_url": self.url("mail"),
             "amqp_url": self.amqp_url,
-            "databases": self.databases,
+            "databases": self.running_databases,
+            "owner_databases": self.databases,
             "services": {name: {"url": self.url(name), "pid": self.programs[name].pid} for name in PROGRAMS},
             "webhooks": {name: {"url": f"{self.gateway_url}/webhooks/{name}"} for name in banks.WEBHOOKS},
             "demo": demo,
@@ -195,7 +200,8 @@ class Stack:
     def _kept_secrets(self) -> dict[str, str]:
         file = self.folder / "secrets.json"
         names = ["postgresql", "rabbitmq", "auth_key", "link", "csrf", "paybox_bank", *banks.SECRETS]
-        names += [*(f"db_{name}" for name in SERVICES), *(f"amqp_{name}" for name in PROGRAMS)]
+        names += [*(f"{kind}_{name}" for kind in ("db", "db_app") for name in SERVICES)]
+        names += [*(f"amqp_{name}" for name in PROGRAMS)]
         kept: dict[str, str] = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
         if any(name not in kept for name in names):
             kept = {**{name: secrets.token_hex(32) for name in names}, "paybox_bank": banks.bank_key(), **kept}
@@ -237,6 +243,9 @@ class Stack:
             self.databases[name] = await ensure_database(
                 self._database_url, database, password=self.secrets[f"db_{name}"]
             )
+            self.running_databases[name] = await ensure_running_role(
+                self._database_url, database, password=self.secrets[f"db_app_{name}"]
+            )
 
     async def _start_broker(self) -> None:
         if self._rabbit:
@@ -265,7 +274,7 @@ class Stack:
             "HTTP_PORT": str(self.ports[name]),
             "PUBLIC_URL": self.gateway_url,
             "TOWN_NAME": TOWN,
-            "DATABASE_URL": self.databases.get(name, ""),
+            "DATABASE_URL": self.running_databases.get(name, ""),
         }
         own = {
             "auth": {"AUTH_KEY_SECRET": self.secrets["auth_key"], "LINK_SECRET": self.secrets["link"]},

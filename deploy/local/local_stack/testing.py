@@ -1,4 +1,8 @@
-"""pytest fixtures: one private PostgreSQL and one private RabbitMQ a run, a fresh database and broker host a test."""
+"""pytest fixtures: one private PostgreSQL and one private RabbitMQ a run, a fresh database and broker host a test.
+
+A database has its two roles, as everywhere: the fixtures give the address of the running role, so that a grant that is
+missing fails a test; ``owner_url`` makes of it the address of the owner, for what no program does.
+"""
 
 import asyncio
 import contextlib
@@ -16,8 +20,14 @@ from local_stack.postgres import PostgresServer
 from local_stack.rabbit import RabbitServer
 
 VHOSTS = 150
+OWNER, RUNNING = "preau_owner", "preau_running"
 
 FreshDatabase = Callable[[Path], Awaitable[str]]
+
+
+def owner_url(running_url: str) -> str:
+    """The same database as the role that owns its tables: to look at anything, and to make what no program can."""
+    return running_url.replace(f"//{RUNNING}:", f"//{OWNER}:", 1)
 
 
 class Servers:
@@ -35,7 +45,7 @@ class Servers:
     def postgres(self) -> PostgresServer:
         if self._postgres is None:
             server = PostgresServer(self._folder / "postgresql", password=secrets.token_hex(16), durable=False)
-            self._loop.run_until_complete(server.start())
+            self._loop.run_until_complete(_started(server))
             self._postgres = server
         return self._postgres
 
@@ -80,6 +90,13 @@ def amqp_url(servers: Servers) -> str:
     return servers.amqp_url()
 
 
+async def _started(server: PostgresServer) -> None:
+    await server.start()
+    async with _administrator(server) as connection:
+        for role in (OWNER, RUNNING):
+            await connection.execute(f"CREATE ROLE {role} LOGIN PASSWORD '{server.password}'")
+
+
 @contextlib.asynccontextmanager
 async def _administrator(server: PostgresServer) -> AsyncIterator["asyncpg.Connection[asyncpg.Record]"]:
     connection = await asyncpg.connect(server.dsn())
@@ -92,7 +109,9 @@ async def _administrator(server: PostgresServer) -> AsyncIterator["asyncpg.Conne
 async def _create(server: PostgresServer, template: str = "template0") -> str:
     name = f"test_{secrets.token_hex(6)}"
     async with _administrator(server) as connection:
-        await connection.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY")
+        await connection.execute(f"CREATE DATABASE {name} OWNER {OWNER} TEMPLATE {template} STRATEGY FILE_COPY")
+        await connection.execute(f"REVOKE CONNECT, TEMPORARY ON DATABASE {name} FROM PUBLIC")  # which no copy keeps
+        await connection.execute(f"GRANT CONNECT ON DATABASE {name} TO {RUNNING}")
     return name
 
 
@@ -110,18 +129,30 @@ async def empty_database_url(postgres: PostgresServer) -> AsyncIterator[str]:
 
 
 @pytest.fixture
+async def unmigrated_database_url(postgres: PostgresServer) -> AsyncIterator[str]:
+    """A database with its two roles and nothing in it, as the running role."""
+    name = await _create(postgres)
+    yield postgres.dsn(name, role=RUNNING)
+    await _drop(postgres, name)
+
+
+@pytest.fixture
 async def fresh_database(servers: Servers, postgres: PostgresServer) -> AsyncIterator[FreshDatabase]:
-    """Call with a migrations folder: a database migrated to its newest, cloned from one made once a run."""
+    """Call with a migrations folder: a database migrated to its newest, cloned from one made once a run.
+
+    Its address is that of the running role; see ``owner_url``.
+    """
     made: list[str] = []
 
     async def fresh(folder: Path) -> str:
         if folder not in servers.templates:
             template = await _create(postgres)
-            await migrate(postgres.dsn(template), folder)
+            running = postgres.dsn(template, role=RUNNING)
+            await migrate(owner_url(running), folder, running_url=running)
             servers.templates[folder] = template
         name = await _create(postgres, servers.templates[folder])
         made.append(name)
-        return postgres.dsn(name)
+        return postgres.dsn(name, role=RUNNING)
 
     yield fresh
     for name in made:
@@ -130,7 +161,7 @@ async def fresh_database(servers: Servers, postgres: PostgresServer) -> AsyncIte
 
 @pytest.fixture
 async def database_url(request: pytest.FixtureRequest, fresh_database: FreshDatabase) -> str:
-    """The fresh database of the service whose tests ask: its migrations are found beside its tests."""
+    """The fresh database of the service whose tests ask, as its running role: its migrations are beside its tests."""
     for folder in request.path.parents:
         if (folder / "migrations").is_dir():
             return await fresh_database(folder / "migrations")

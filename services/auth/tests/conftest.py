@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+import asyncpg
 import pytest
 from aiohttp import ClientResponse
 from aiohttp.test_utils import TestClient
@@ -11,9 +12,9 @@ from auth.__main__ import create_staff
 from auth.app import build
 from auth.settings import Settings
 from chassis.broker import declare
-from chassis.database import DATABASE
 from chassis.sealing import Seal
 from chassis.testing import Probe, Tokens
+from local_stack.testing import owner_url
 
 ADDRESS = "192.0.2.1"
 CHILD = {
@@ -96,10 +97,12 @@ class Town:
         return data
 
     async def sql(self, query: str, *arguments: Any) -> Any:
-        app = self.client.app
-        assert app is not None
-        async with app[DATABASE].transaction() as tx:
-            return await tx.fetchval(query, *arguments)
+        """One value, read or changed as the owner of the tables."""
+        connection = await asyncpg.connect(owner_url(self.settings.database_url))
+        try:
+            return await connection.fetchval(query, *arguments)
+        finally:
+            await connection.close()
 
 
 async def code(response: ClientResponse) -> tuple[int, str]:

@@ -4,6 +4,7 @@ import asyncio
 from typing import Any
 from uuid import uuid4
 
+import asyncpg
 import jwt
 import pytest
 from aiohttp.test_utils import TestClient
@@ -12,8 +13,8 @@ from auth.__main__ import close_staff, create_staff, republish, rotate_keys
 from auth.api import Hasher
 from auth.app import build
 from auth.settings import Settings
-from chassis.database import DATABASE
 from chassis.testing import Probe, Tokens
+from local_stack.testing import owner_url
 
 CODES = {"identifier": "Camille.D", "secret": "un-bon-secret"}
 HOUSEHOLD = {
@@ -247,7 +248,7 @@ async def test_a_new_signing_key_is_shown_before_it_signs_and_the_old_one_stays_
     second = await replica()
     assert await shown(second) == {old_id, new_id}
     assert jwt.get_unverified_header(await signed(second))["kid"] == old_id
-    await sql(client, "UPDATE signing_key SET signs_from = signs_from - interval '5 minutes'")
+    await as_owner(settings, "UPDATE signing_key SET signs_from = signs_from - interval '5 minutes'")
     third = await replica()
     assert jwt.get_unverified_header(await signed(third))["kid"] == new_id
     assert (await third.get("/account", headers=Tokens.headers(old))).status == 200
@@ -258,7 +259,10 @@ async def test_a_new_signing_key_is_shown_before_it_signs_and_the_old_one_stays_
     assert jwt.get_unverified_header(await signed(fourth))["kid"] == stolen_id
 
 
-async def sql(client: TestClient[Any, Any], query: str) -> None:
-    assert client.app is not None
-    async with client.app[DATABASE].transaction() as tx:
-        await tx.execute(query)
+async def as_owner(settings: Settings, statement: str) -> None:
+    """Change what the program cannot: only the owner of the tables may."""
+    connection = await asyncpg.connect(owner_url(settings.database_url))
+    try:
+        await connection.execute(statement)
+    finally:
+        await connection.close()

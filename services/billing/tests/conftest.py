@@ -21,6 +21,7 @@ from contracts.events.billing import CheckoutInvoice
 from contracts.events.payment import Means, Mode, PaymentConfirmed, Ticket
 from contracts.events.planning import AttendanceRecorded, BookedDay, BookingsChanged, Channel, Presence
 from contracts.identity import Role
+from local_stack.testing import owner_url
 
 MONTH = date(2026, 11, 1)
 PRICE = 425
@@ -44,7 +45,8 @@ class Town:
         return Tokens.headers(self.tokens.staff(Role.TILL_KEEPER, audience="billing"), **more)
 
     async def sql(self, query: str, *arguments: Any) -> Any:
-        connection = await asyncpg.connect(self.settings.database_url)
+        """One value, read or changed as the owner of the tables."""
+        connection = await asyncpg.connect(owner_url(self.settings.database_url))
         try:
             return await connection.fetchval(query, *arguments)
         finally:

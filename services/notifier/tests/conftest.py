@@ -24,6 +24,7 @@ from contracts.events.billing import CheckoutInvoice, InvoicePublished
 from contracts.events.payment import Means, Mode, PaymentConfirmed, Ticket
 from contracts.identity import Identity, Role
 from local_stack.ports import claim_any
+from local_stack.testing import owner_url
 from notifier.__main__ import SERVICE
 from notifier.app import build
 from notifier.settings import Settings
@@ -133,7 +134,7 @@ class Post:
         await eventually(lambda: self.sql("SELECT EXISTS (SELECT FROM inbox WHERE event_id = $1)", event_id))
 
     async def sql(self, query: str, *arguments: Any) -> Any:
-        connection = await asyncpg.connect(self.settings.database_url)
+        connection = await asyncpg.connect(owner_url(self.settings.database_url))
         try:
             return await connection.fetchval(query, *arguments)
         finally:

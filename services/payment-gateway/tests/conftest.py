@@ -22,6 +22,7 @@ from chassis.testing import Probe, Tokens, eventually
 from contracts.events.billing import CheckoutInvoice, CheckoutOpened
 from contracts.identity import Role
 from local_stack.ports import claim_any
+from local_stack.testing import owner_url
 from local_stack.wires import Wire, wired
 from payment_gateway.__main__ import SERVICE
 from payment_gateway.app import build
@@ -262,7 +263,7 @@ class Till:
         await next(job.run for job in jobs.all if job.run.__name__ == name)(app)
 
     async def sql(self, query: str, *arguments: Any) -> Any:
-        connection = await asyncpg.connect(self.database_url)
+        connection = await asyncpg.connect(owner_url(self.database_url))
         try:
             return await connection.fetchval(query, *arguments)
         finally:

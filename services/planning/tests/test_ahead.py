@@ -7,6 +7,7 @@ from uuid import uuid4
 import asyncpg
 
 from chassis.clock import today
+from local_stack.testing import owner_url
 from planning.store.ahead import AHEAD
 
 
@@ -57,7 +58,7 @@ async def test_the_next_days_of_every_child_are_told_with_their_activities_in_th
 async def test_a_day_that_is_over_too_far_off_or_a_holiday_is_not_next(town: Any) -> None:
     (first, _), (second, _), (third, _), *_ = await town.open_days()
     await town.asks((first, True), (second, True), (third, True))
-    connection = await asyncpg.connect(town.settings.database_url)
+    connection = await asyncpg.connect(owner_url(town.settings.database_url))
     try:
         move = "UPDATE booking SET day = $2 WHERE day = $1"
         await connection.execute(move, first, today() - timedelta(days=1))
@@ -116,7 +117,7 @@ async def test_a_strangers_child_and_a_missing_key_are_refused(town: Any) -> Non
 
 async def test_many_children_are_one_question_and_no_other_familys_booking_is_read(town: Any) -> None:
     """The plan's look-ups of bookings and lists all begin with the child."""
-    connection = await asyncpg.connect(town.settings.database_url)
+    connection = await asyncpg.connect(owner_url(town.settings.database_url))
     try:
         await connection.execute("SET enable_seqscan = off")
         arguments = (town.household, today(), today() + timedelta(days=62), await connection.fetchval("SELECT now()"))

@@ -8,6 +8,7 @@ import asyncpg
 
 from chassis.clock import today
 from contracts.identity import Role
+from local_stack.testing import owner_url
 
 YEAR = {"first_day": str(today() - timedelta(days=60)), "last_day": str(today() + timedelta(days=120))}
 
@@ -29,7 +30,7 @@ async def listed(town: Any) -> dict[str, Any]:
 
 
 async def rows(town: Any, query: str, *arguments: Any) -> list[tuple[Any, ...]]:
-    connection = await asyncpg.connect(town.settings.database_url)
+    connection = await asyncpg.connect(owner_url(town.settings.database_url))
     try:
         return [tuple(row) for row in await connection.fetch(query, *arguments)]
     finally:

@@ -5,10 +5,12 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
-from chassis.database import DATABASE
+import asyncpg
+
 from chassis.testing import Tokens, eventually
 from contracts.events.auth import GuardianChanged, HouseholdChanged
 from contracts.identity import Identity, Role
+from local_stack.testing import owner_url
 from planning.api.feeds import READS_AN_HOUR_MAX
 
 
@@ -24,8 +26,12 @@ def guardian(town: Any, subject_id: UUID) -> dict[str, str]:
 
 
 async def sql(town: Any, query: str, *arguments: Any) -> Any:
-    async with town.client.app[DATABASE].transaction() as tx:
-        return await tx.fetchval(query, *arguments)
+    """One value, read or changed as the owner of the tables."""
+    connection = await asyncpg.connect(owner_url(town.settings.database_url))
+    try:
+        return await connection.fetchval(query, *arguments)
+    finally:
+        await connection.close()
 
 
 async def made(town: Any, headers: dict[str, str]) -> str:

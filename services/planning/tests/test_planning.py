@@ -14,6 +14,7 @@ from chassis.replay import read
 from chassis.testing import eventually
 from contracts.events.auth import Custody
 from contracts.identity import Role
+from local_stack.testing import owner_url
 from planning.__main__ import replay
 from planning.app import build
 
@@ -193,7 +194,7 @@ async def test_the_town_hall_books_past_the_deadline_and_imports_by_name(town: A
 async def test_history_cannot_be_rewritten(town: Any) -> None:
     (day, _), *_ = await town.open_days()
     await town.book(town.wish((day, True)))
-    connection = await asyncpg.connect(town.settings.database_url)
+    connection = await asyncpg.connect(owner_url(town.settings.database_url))
     try:
         for statement in ("UPDATE booking_change SET booked = false", "DELETE FROM booking_change"):
             with pytest.raises(asyncpg.RaiseError, match="append-only"):

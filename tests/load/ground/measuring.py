@@ -23,7 +23,7 @@ from chassis.identity import JWKS_PATH
 from chassis.testing import Tokens
 from local_stack import demo
 from local_stack.ports import claim_any
-from local_stack.postgres import PostgresServer
+from local_stack.postgres import PostgresServer, ensure_running_role
 from local_stack.rabbit import RabbitServer
 from local_stack.stack import Stack
 
@@ -88,11 +88,11 @@ async def ready(url: str) -> None:
 
 
 class PlanningAlone:
-    """Planning's database, and replicas of the service that believe ``tokens``."""
+    """Planning's database, as its owner, and replicas of the service that believe ``tokens``."""
 
-    def __init__(self, database_url: str, amqp_url: str, auth_url: str, tokens: Tokens) -> None:
+    def __init__(self, database_url: str, running_url: str, amqp_url: str, auth_url: str, tokens: Tokens) -> None:
         self.database_url, self.tokens = database_url, tokens
-        own = {"DATABASE_URL": database_url, "AMQP_URL": amqp_url, "AUTH_URL": auth_url}
+        own = {"DATABASE_URL": running_url, "AMQP_URL": amqp_url, "AUTH_URL": auth_url}
         self._environment = {**os.environ, **own, "SCHOOL_ZONE": "B", "LOG_LEVEL": "ERROR"}
         self._replicas: list[asyncio.subprocess.Process] = []
 
@@ -108,7 +108,8 @@ class PlanningAlone:
         assert await (await self._planning(claim_any(), "migrate")).wait() == 0
 
     async def _planning(self, port: int, *words: str) -> asyncio.subprocess.Process:
-        environment = {**self._environment, "HTTP_PORT": str(port)}
+        owner = {"MIGRATION_DATABASE_URL": self.database_url} if words == ("migrate",) else {}
+        environment = {**self._environment, **owner, "HTTP_PORT": str(port)}
         return await asyncio.create_subprocess_exec(sys.executable, "-m", "planning", *words, env=environment)
 
     async def stop(self) -> None:
@@ -133,9 +134,10 @@ async def planning_alone(folder: Path) -> AsyncIterator[PlanningAlone]:
     try:
         await asyncio.gather(postgres.start(), rabbit.start())
         database_url = await postgres.ensure_database("planning_bench", password=secrets.token_hex(16))
+        running_url = await ensure_running_role(postgres.dsn(), "planning_bench", password=secrets.token_hex(16))
         async with TestServer(authority) as server:
             auth_url = str(server.make_url("")).rstrip("/")
-            made = PlanningAlone(database_url, rabbit.url("bench"), auth_url, tokens)
+            made = PlanningAlone(database_url, running_url, rabbit.url("bench"), auth_url, tokens)
             await made.set_up()
             try:
                 yield made
