@@ -18,6 +18,7 @@ from aiohttp import web
 from chassis import logs, outbox, parking, tracing
 from chassis.broker import AWAY as BROKER_AWAY
 from chassis.broker import QueueWish, declare
+from chassis.command_errors import SetUpRefused, explain
 from chassis.database import AWAY as DATABASE_AWAY
 from chassis.database_roles import RoleError, excess_rights
 from chassis.doctor import doctor
@@ -78,9 +79,22 @@ def main(service: Service, arguments: list[str] | None = None) -> None:
         known["parked"] = lambda s, words: parking.run(s.amqp_url, service.listeners, words)
         known["say-again"] = lambda s, words: outbox.say_again(s.database_url, words)
     if command not in known:
-        sys.stderr.write(f"{service.name}: no command {command!r}; there are serve, {', '.join(sorted(known))}\n")
+        wrong = "serve takes no argument" if command == "serve" else f"no command {command!r}"
+        sys.stderr.write(f"{service.name}: {wrong}; there are serve, {', '.join(sorted(known))}\n")
         raise SystemExit(2)
-    raise SystemExit(uvloop.run(known[command](settings, rest)))
+    raise SystemExit(_run(service, known[command](settings, rest), command))
+
+
+def _run(service: Service, work: Coroutine[Any, Any, int], command: str) -> int:
+    """Run a command; an expected failure is one sentence, a defect crashes upward."""
+    try:
+        return uvloop.run(work)
+    except Exception as error:
+        if not (explained := explain(error)):
+            raise
+        sentence, status = explained
+        sys.stderr.write(f"{service.name} {command}: {sentence}\n")
+        return status
 
 
 async def set_up(
@@ -122,6 +136,9 @@ async def _migrate(service: Service, settings: ServiceSettings, words: list[str]
         )
     except (MigrationError, RoleError) as error:
         log.error("set-up failed, nothing of the migration is done", error=str(error))  # noqa: TRY400 - told in full
+        return 1
+    except SetUpRefused as error:
+        log.error("set-up refused", error=str(error))  # noqa: TRY400 - told in full
         return 1
     log.info("set-up done")
     return 0

@@ -136,7 +136,7 @@ async def say_again(database_url: str, words: list[str]) -> int:
     """``say-again SINCE``: publish once more what was published since then; who has heard it does nothing twice."""
     try:
         since = datetime.fromisoformat(words[0]).astimezone() if len(words) == 1 else None
-    except ValueError:
+    except (ValueError, OverflowError):
         since = None
     if since is None:
         sys.stderr.write("usage: say-again SINCE, such as 2026-11-24T18:00+01:00\n")

@@ -14,8 +14,8 @@ CONFIGURATION = runpy.run_path(str(Path(__file__).parent / "configuration.py"))
 PROGRAMS: tuple[str, ...] = CONFIGURATION["PROGRAMS"]
 MADE = frozenset({"http_host", "http_port", "metrics_port", "public_url", "town_crest"})
 """What the chart says itself, besides the addresses between programs."""
-NOT_HERE = frozenset({"mail_examples"})
-"""What is for development alone."""
+NOT_HERE = frozenset({"mail_examples", "demo_accounts"})
+"""What is for development and for the demo town alone."""
 
 
 def settings_of(program: str) -> type[EdgeSettings]:

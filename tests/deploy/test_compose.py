@@ -198,6 +198,14 @@ def test_whoever_says_nothing_gets_the_whole_system_and_a_town_what_it_has_not_i
     assert of_demo == {"bank", "mail", "staff", "demo"}
 
 
+def test_a_town_shares_neither_project_nor_accounts_with_the_demo_of_the_same_folder(compose: dict[str, Any]) -> None:
+    production = yaml.safe_load((ROOT / "deploy/compose/production.yml").read_text(encoding="utf-8"))
+    assert (compose["name"], production["name"]) == ("preau-demo", "preau")
+    for name in ("auth", "set-up-auth"):
+        assert compose["services"][name]["environment"]["DEMO_ACCOUNTS"] == "true"
+        assert production["services"][name]["environment"]["DEMO_ACCOUNTS"] == "false"
+
+
 def test_what_is_always_there_needs_nothing_of_a_profile(compose: dict[str, Any]) -> None:
     programs = compose["services"]
     in_profiles = {name for name, each in programs.items() if "profiles" in each}

@@ -24,6 +24,11 @@ class Stage(StrEnum):
     OPEN = "open"
 
 
+IDENTIFIER_RULE = "4 to 40 letters without accents, digits, dots, hyphens, underscores, + or @, and no space"
+Identifier = Annotated[str, StringConstraints(strip_whitespace=True, pattern=r"^[A-Za-z0-9._@+-]{4,40}$")]
+"""What a person types to sign in; capitals do not matter. ``IDENTIFIER_RULE`` says it in words."""
+
+
 class SignIn(Contract):
     """``POST /sessions``: the two access codes, and where they were typed. ``device`` is drawn once a browser, which
     keeps it: by it a new one is told from those seen before. A program has none.
@@ -193,7 +198,7 @@ class GuardianWish(Contract):
     first_name: Label
     last_name: Label
     email: str | None = Field(default=None, max_length=254)
-    identifier: str | None = Field(default=None, min_length=4, max_length=40)
+    identifier: Identifier | None = None
     secret: SecretStr | None = Field(default=None, min_length=8, max_length=200)
 
 

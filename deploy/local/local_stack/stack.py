@@ -277,7 +277,11 @@ class Stack:
             "DATABASE_URL": self.running_databases.get(name, ""),
         }
         own = {
-            "auth": {"AUTH_KEY_SECRET": self.secrets["auth_key"], "LINK_SECRET": self.secrets["link"]},
+            "auth": {
+                "AUTH_KEY_SECRET": self.secrets["auth_key"],
+                "LINK_SECRET": self.secrets["link"],
+                "DEMO_ACCOUNTS": "true",
+            },
             "planning": {"SCHOOL_ZONE": "B"},
             "billing": {**TILL, "TILL_REFERENCE": self.till},
             "payment-gateway": banks.accounts(self.secrets, self.url("bank")),

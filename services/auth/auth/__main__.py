@@ -5,12 +5,16 @@ import asyncio
 import os
 import sys
 from pathlib import Path
+from typing import Any
 from uuid import UUID
+
+from pydantic import TypeAdapter, ValidationError
 
 from auth.api import Hasher, OwnKeys
 from auth.app import build
 from auth.domain import families_file
 from auth.domain.addresses import checked_email
+from auth.domain.chosen_secrets import PUBLISHED
 from auth.domain.sign_in import SetUp
 from auth.jobs import one_import
 from auth.settings import MIGRATIONS, NAME, Settings
@@ -19,12 +23,15 @@ from auth.store.vitals import VITALS
 from chassis import outbox
 from chassis.clock import now
 from chassis.command import Service, main
+from chassis.command_errors import BadArgument, SetUpRefused
 from chassis.database import Database, Transaction, opened
-from contracts.api.auth import ImportStatus, ImportView
+from contracts.api.auth import IDENTIFIER_RULE, Identifier, ImportStatus, ImportView
 from contracts.events.auth import SessionEnded
 from contracts.identity import Role
+from contracts.model import Label
 
 BATCH = 200
+STAFF_SECRET_MIN, STAFF_SECRET_MAX = 8, 200
 BY_COMMAND = UUID(int=0)
 SIGNS = {"added": "+", "changed": "~", "gone": "-"}
 
@@ -37,26 +44,23 @@ async def create_staff(settings: Settings, arguments: list[str]) -> int:
     parser.add_argument("--email")
     parser.add_argument("--role", action="append", required=True, choices=[r.value for r in Role if r != Role.PARENT])
     wish = parser.parse_args(arguments)
-    secret = os.environ.get("STAFF_SECRET", "")
-    if len(secret) < 8:
-        sys.stderr.write("STAFF_SECRET is missing or shorter than 8 characters\n")
-        return 2
-    secret_hash = await Hasher(settings).hash(secret)
+    identifier, name = _checked(Identifier, wish.identifier), _checked(Label, wish.name)
+    secret_hash = await Hasher(settings).hash(_staff_secret(settings))
     roles, email = [Role(name) for name in wish.role], checked_email(wish.email) if wish.email else None
     async with opened(settings.database_url) as database, database.transaction() as tx:
         renewed = await accounts.replace_staff(
-            tx, identifier=wish.identifier, secret_hash=secret_hash, name=wish.name, email=email, roles=roles
+            tx, identifier=identifier, secret_hash=secret_hash, name=name, email=email, roles=roles
         )
         if renewed:
             await _sign_out(tx, renewed, "staff account renewed")
             return 0
         made = await accounts.add_account(
             tx,
-            identifier=wish.identifier,
+            identifier=identifier,
             secret_hash=secret_hash,
             set_up=SetUp.DONE,
             household_id=None,
-            first_name=wish.name,
+            first_name=name,
             last_name="",
             email=email,
             roles=roles,
@@ -64,6 +68,53 @@ async def create_staff(settings: Settings, arguments: list[str]) -> int:
         if made is None:
             sys.stderr.write("a guardian signs in with this identifier\n")
         return 0 if made else 1
+
+
+def _checked(kind: Any, text: str) -> str:
+    """An identifier or a name as it is stored; ``BadArgument`` says what it may be."""
+    try:
+        checked: str = TypeAdapter(kind).validate_python(text)
+    except ValidationError:
+        rule = f"an identifier has {IDENTIFIER_RULE}" if kind is Identifier else "a name has 1 to 200 characters"
+        raise BadArgument(f"{text!r}: {rule}") from None
+    return checked
+
+
+def _staff_secret(settings: Settings) -> str:
+    """The secret that the environment gives; ``BadArgument`` when it is none for the town hall."""
+    secret = os.environ.get("STAFF_SECRET", "")
+    if not STAFF_SECRET_MIN <= len(secret) <= STAFF_SECRET_MAX:
+        raise BadArgument(
+            f"STAFF_SECRET is missing, or has not {STAFF_SECRET_MIN} to {STAFF_SECRET_MAX} characters: "
+            "give it by the environment, never on the command line"
+        )
+    if secret in PUBLISHED and not settings.demo_accounts:
+        raise BadArgument("STAFF_SECRET is the secret of the demo town, which README prints: choose another")
+    return secret
+
+
+async def refuse_demo_accounts(settings: Settings) -> None:
+    """Raise ``SetUpRefused`` over a database in which somebody has a secret that README prints, unless it may be so.
+
+    Looked at are the people of the town hall and the identifiers of the demo families: each takes an argon2 hash. A
+    published secret opens no other account either, see ``sign_in``.
+    """
+    if settings.demo_accounts:
+        return
+    async with opened(settings.database_url) as database, database.transaction() as tx:
+        candidates = await accounts.staff_and_demo_accounts(tx)
+    hasher = Hasher(settings)
+    found = [
+        account.identifier
+        for account in candidates
+        for secret in PUBLISHED
+        if await hasher.verify(account.secret_hash, secret)
+    ]
+    if found:
+        raise SetUpRefused(
+            f"this database has the demo town, or accounts with its secret, which README prints: {', '.join(found)}. "
+            "Start the town on volumes or databases of its own (docs/runbook.md), or give these accounts other secrets"
+        )
 
 
 async def close_staff(settings: Settings, arguments: list[str]) -> int:
@@ -194,6 +245,7 @@ SERVICE = Service(
     build,
     MIGRATIONS,
     vitals=VITALS,
+    prepare=refuse_demo_accounts,
     commands={
         "create-staff": create_staff,
         "close-staff": close_staff,

@@ -18,6 +18,9 @@ class Settings(ServiceSettings):
 
     What is kept for how long: ``SESSIONS_KEPT_DAYS`` after their end, ``DEVICES_KEPT_DAYS`` after their last use,
     ``FACTS_KEPT_DAYS`` (the database refuses less than 180), ``IMPORTS_KEPT_DAYS`` for what a file of families changed.
+
+    ``DEMO_ACCOUNTS`` is for the demo town alone: without it the secret that README prints opens nothing, and set-up
+    refuses a database with an account that has it.
     """
 
     auth_key_secret: SecretStr = Field(min_length=32)
@@ -36,6 +39,7 @@ class Settings(ServiceSettings):
     devices_kept_days: int = Field(default=400, ge=1)
     facts_kept_days: int = Field(default=365, ge=181)
     imports_kept_days: int = Field(default=90, ge=1)
+    demo_accounts: bool = False
 
     def sealed_link(self, token: str) -> str:
         """The token of a link, for the notifier alone to read."""

@@ -10,9 +10,11 @@ from aiohttp import web
 from auth.api.secrets import HASHER
 from auth.domain import access_codes
 from auth.domain.addresses import checked_email
-from auth.domain.failures import HouseholdMoved, IdentifierTaken, ReferenceTaken
+from auth.domain.chosen_secrets import PUBLISHED
+from auth.domain.failures import HouseholdMoved, IdentifierTaken, ReferenceTaken, SecretRefused
 from auth.domain.registry import Child, Guardian, Household, Place, plan
 from auth.domain.sign_in import SetUp
+from auth.settings import SETTINGS
 from auth.store import accounts, changes, registry
 from chassis import outbox
 from chassis.clock import now
@@ -90,6 +92,8 @@ async def _codes(request: web.Request, guardian: GuardianWish) -> tuple[str, str
     identifier = guardian.identifier or access_codes.draw_identifier(secrets.choice)
     if guardian.secret:
         secret = guardian.secret.get_secret_value()
+        if secret in PUBLISHED and not request.app[SETTINGS].demo_accounts:
+            raise SecretRefused("the secret is printed in the documentation", reason="common")
         return identifier, secret, await request.app[HASHER].hash(secret), SetUp.DONE
     secret = access_codes.draw_secret(secrets.choice)
     return identifier, secret, request.app[HASHER].letter_hash(secret), SetUp.LETTER

@@ -10,6 +10,7 @@ from auth.api.guards import limits, note_failure, refuse_while_locked
 from auth.api.keys import OWN_KEYS
 from auth.api.secrets import HASHER
 from auth.domain.access_codes import typed_identifier
+from auth.domain.chosen_secrets import PUBLISHED
 from auth.domain.failures import SessionOver, SetUpWanted, WrongCodes
 from auth.domain.sign_in import SetUp, stage
 from auth.settings import SETTINGS, Settings
@@ -83,6 +84,7 @@ async def sign_in(request: web.Request) -> web.Response:
         account = await accounts.account_by_identifier(tx, typed_identifier(wish.identifier))
     hasher, secret = request.app[HASHER], wish.secret.get_secret_value()
     is_right = await hasher.verify(account.secret_hash if account else None, secret)
+    is_right &= secret not in PUBLISHED or request.app[SETTINGS].demo_accounts
     if account is None or account.secret_hash is None or not is_right:
         account_id = account.account_id if account else None
         await note_failure(request, guarded, "wrong codes", account_id, wish.client_address)

@@ -19,6 +19,9 @@ ROWS = (
 )
 _DISGUISES = str.maketrans("0134578@$!€", "oieastbasie")
 
+PUBLISHED = frozenset({"demo-2026-demo"})
+"""Secrets that README prints, for the demo town: whoever reads it knows them."""
+
 COMMON = frozenset((Path(__file__).parent / "common_secrets.txt").read_text(encoding="ascii").split())
 """What everybody tries first, in French and in English, without digits and accents."""
 
@@ -46,6 +49,8 @@ def check(secret: str, personal: Iterable[str]) -> None:
     if len(secret) < LENGTH_MIN:
         raise SecretRefused("the secret is too short", reason="too_short", length_min=LENGTH_MIN)
     bare, plain = _bare(secret), _plain(secret)
+    if secret in PUBLISHED:
+        raise SecretRefused("the secret is printed in the documentation", reason="common")
     if bare & COMMON or (plain and _is_regular(plain)) or {each * 2 for each in COMMON} & bare:
         raise SecretRefused("the secret is one that everybody tries", reason="common")
     own = {_plain(part) for each in personal for part in (each, each.partition("@")[0])}

@@ -121,6 +121,15 @@ async def account_by_identifier(tx: Transaction, identifier: str) -> Account | N
     return account_of(row) if row else None
 
 
+async def staff_and_demo_accounts(tx: Transaction) -> list[Account]:
+    """The town hall's people, and who has an identifier of the demo town's families."""
+    rows = await tx.fetch(
+        "SELECT * FROM account WHERE active AND secret_hash IS NOT NULL "
+        "AND (household_id IS NULL OR identifier ~ '^demo[0-9]{2}$') ORDER BY household_id IS NOT NULL, identifier"
+    )
+    return [account_of(row) for row in rows]
+
+
 async def account_for_update(tx: Transaction, account_id: UUID) -> Account | None:
     row = await tx.fetchrow("SELECT * FROM account WHERE account_id = $1 AND active FOR UPDATE", account_id)
     return account_of(row) if row else None
