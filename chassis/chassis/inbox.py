@@ -28,6 +28,11 @@ from contracts.failures import Refusal, Unavailable
 
 PREFETCH = 20
 DATABASE_WAIT_SECONDS = 600
+BROKER_WAIT_SECONDS = 600
+"""How long a message that is to be moved waits in place for a broker that is away or takes no messages. Together with
+the wait for the database this is less than the half an hour after which RabbitMQ gives a consumer up."""
+GIVE_BACK_SECONDS_MAX = 60
+"""How long a message is kept at most before it is given back, so that it does not come again at once for ever."""
 ATTEMPT = "preau-attempt"
 REASON = "preau-reason"
 LISTENER = "preau-listener"
@@ -51,6 +56,11 @@ class Listener:
     event: type[Event]
     handle: Handle
 
+    @property
+    def wish(self) -> QueueWish:
+        """What set-up declares and binds."""
+        return QueueWish(self.queue, (self.event.type,))
+
 
 @dataclass
 class Listeners:
@@ -72,7 +82,7 @@ class Listeners:
 
     def queues(self) -> list[QueueWish]:
         """What set-up declares and binds."""
-        return [QueueWish(listener.queue, (listener.event.type,)) for listener in self.all]
+        return [listener.wish for listener in self.all]
 
 
 def use_listeners(app: web.Application, listeners: Listeners, settings: ServiceSettings) -> None:
@@ -102,7 +112,7 @@ class Worker:
 
     async def run(self) -> None:
         """Consume for ever."""
-        await self._broker.consume(self.listener.queue, self._take, prefetch=PREFETCH)
+        await self._broker.consume(self.listener.wish, self._take, prefetch=PREFETCH, delays_seconds=self._delays)
 
     async def finish(self) -> None:
         """Wait for what is in flight, a few seconds at most; the broker redelivers the rest."""
@@ -119,10 +129,22 @@ class Worker:
                 await self._handle(delivery)
                 await delivery.acknowledge()
         except BROKER_AWAY as error:
-            # Neither acknowledged nor moved: the broker delivers it again, and the inbox knows whether it is done.
-            log.warning("message left to the broker", queue=self.listener.queue, error=str(error))
+            log.warning("message not moved", queue=self.listener.queue, error=str(error) or type(error).__name__)
+            await self._give_back(delivery)
+        except Exception:
+            log.exception("message not moved", queue=self.listener.queue)
+            await self._give_back(delivery)
         finally:
             self._in_flight.discard(task)
+
+    async def _give_back(self, delivery: Delivery) -> None:
+        """Neither acknowledged nor moved: the broker delivers it again, and the inbox knows whether it is done.
+
+        Kept instead, it would take up one of the few places of the consumer until its channel ends.
+        """
+        HEARD.labels(self.listener.queue, "given back").inc()
+        await asyncio.sleep(min(2**delivery.given_back, GIVE_BACK_SECONDS_MAX))
+        await delivery.give_back()
 
     def _span(self, message: Message) -> tracing.Span:
         told, queue = message.headers.get(tracing.HEADER), self.listener.queue
@@ -167,7 +189,7 @@ class Worker:
                 pause = min(pause * 2, 10)
 
     async def _delay(self, message: Message, reason: str) -> None:
-        attempt = int(message.headers.get(ATTEMPT, 1))
+        attempt = _attempt(message)
         if attempt >= self._deliveries_max:
             await self._park(message, f"gave up after {attempt} attempts: {reason}")
             return
@@ -196,11 +218,14 @@ class Worker:
 
     async def _move(self, exchange_name: str, message: Message) -> None:
         """Publish the copy and see it confirmed; only then may the original be acknowledged."""
-        channel = await self._broker.channel()
-        try:
-            await publish(await channel.get_exchange(exchange_name), message)
-        finally:
-            await channel.close()
+        async with asyncio.timeout(BROKER_WAIT_SECONDS), self._broker.publishing() as channel:
+            await publish(await channel.get_exchange(exchange_name, ensure=False), message)
+
+
+def _attempt(message: Message) -> int:
+    """Which attempt this is; the header may come from elsewhere than here."""
+    told = message.headers.get(ATTEMPT, 1)
+    return told if isinstance(told, int) else 1
 
 
 async def _trim_hourly(database: Database, kept_days: int) -> None:

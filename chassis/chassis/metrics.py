@@ -1,5 +1,6 @@
 """Figures for Prometheus, on a port of their own that the public never reaches (``METRICS_PORT``)."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator, Sequence
 
 import structlog
@@ -25,6 +26,8 @@ REQUESTS = Histogram(
 PUBLISHED = Counter("preau_events_published", "Events that the broker confirmed", ["type"])
 HEARD = Counter("preau_events_heard", "Events that a listener was given, by what became of them", ["queue", "outcome"])
 JOB_FAILURES = Counter("preau_job_failures", "Times that a job failed and will try again", ["job"])
+
+LOOK_SECONDS = 5
 
 log = structlog.get_logger()
 
@@ -80,13 +83,10 @@ async def _measured(app: web.Application, figures: Sequence[Figure], queues: Seq
     depth = GaugeMetricFamily("preau_queue_messages", "messages that wait for a listener", labels=["queue"])
     aside = GaugeMetricFamily(f"preau_{PARKED.name}", PARKED.says, labels=["queue"])
     try:
-        channel = await app[BROKER].channel()
-        try:
+        async with asyncio.timeout(LOOK_SECONDS), app[BROKER].looking() as channel:
             for queue in queues:
                 depth.add_metric([queue], await waiting(channel, queue))
                 aside.add_metric([queue], await waiting(channel, parked_name(queue)))
-        finally:
-            await channel.close()
     except (*BROKER_AWAY, LookupError) as error:
         log.warning("queues not measured", error=str(error))
     return [*families, depth, aside]

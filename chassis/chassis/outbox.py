@@ -101,19 +101,18 @@ async def _relay(app: web.Application, wake: asyncio.Event) -> None:
     loop = asyncio.get_running_loop()
     while True:
         try:
-            channel = await app[BROKER].channel()
-            async with asyncio.timeout(10):
-                exchange = await channel.get_exchange(EVENTS_EXCHANGE)
-            while not channel.is_closed:
-                began = loop.time()
-                wake.clear()
-                count = await publish_batch(app[DATABASE], exchange, app[NAME])
-                if count is None:
-                    await asyncio.sleep(STANDBY_SECONDS)
-                elif count < BATCH_MAX:
-                    with contextlib.suppress(TimeoutError):
-                        await asyncio.wait_for(wake.wait(), timeout=POLL_SECONDS)
-                    await asyncio.sleep(began + PACE_SECONDS - loop.time())
+            async with app[BROKER].publishing() as channel:
+                exchange = await channel.get_exchange(EVENTS_EXCHANGE, ensure=False)
+                while not channel.is_closed:
+                    began = loop.time()
+                    wake.clear()
+                    count = await publish_batch(app[DATABASE], exchange, app[NAME])
+                    if count is None:
+                        await asyncio.sleep(STANDBY_SECONDS)
+                    elif count < BATCH_MAX:
+                        with contextlib.suppress(TimeoutError):
+                            await asyncio.wait_for(wake.wait(), timeout=POLL_SECONDS)
+                        await asyncio.sleep(began + PACE_SECONDS - loop.time())
         except (*AWAY, Unavailable, asyncpg.PostgresError) as error:
             log.warning("outbox relay interrupted", error=str(error), kind=type(error).__name__)
         await asyncio.sleep(0.5)

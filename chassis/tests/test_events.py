@@ -1,119 +1,27 @@
 """From an outbox row to a listener's effect, over the real broker: once, later, or parked, never lost."""
 
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
-from pathlib import Path
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import pytest
-from aiohttp import web
-from aiohttp.test_utils import TestServer
 
 from chassis import inbox, outbox, parking
-from chassis.broker import UNROUTED, Message, publish, take, use_broker
+from chassis.broker import UNROUTED, Message, publish, take
 from chassis.broker_accounts import EVENTS_EXCHANGE
 from chassis.clock import now
-from chassis.command import Service, set_up
-from chassis.database import DATABASE, Transaction, use_database
-from chassis.http import application
-from chassis.inbox import Later, Listeners, use_listeners
-from chassis.migrations import migrate
-from chassis.outbox import use_outbox
-from chassis.settings import ServiceSettings
+from chassis.database import DATABASE, Transaction
+from chassis.inbox import Later
 from chassis.testing import Probe, eventually
 from contracts.events.auth import SessionEnded
 from contracts.failures import NotFound
-
-Listen = Callable[[SessionEnded, Transaction], Awaitable[None]]
 
 
 def ended() -> SessionEnded:
     return SessionEnded(session_id=uuid4(), ended_at=now())
 
 
-class Rig:
-    """A service with one listener whose behaviour the test chooses, and a table for its effects."""
-
-    def __init__(self, settings: ServiceSettings, migrations: Path) -> None:
-        self.listeners = Listeners("rig")
-        self.settings = settings
-        self.behave: Listen = self.note
-        self.attempts = 0
-        self.server: TestServer | None = None
-        rig = self
-
-        @self.listeners.on(SessionEnded)
-        async def take_note(event: SessionEnded, tx: Transaction) -> None:
-            rig.attempts += 1
-            await rig.behave(event, tx)
-
-        self.service = Service("rig", ServiceSettings, self.build, migrations, self.listeners)
-
-    async def is_published(self) -> bool:
-        async with self.app[DATABASE].transaction() as tx:
-            return not await tx.fetchval("SELECT count(*) FROM outbox WHERE published_at IS NULL")
-
-    async def note(self, event: SessionEnded, tx: Transaction) -> None:
-        await tx.execute("INSERT INTO effect (session_id) VALUES ($1)", event.session_id)
-
-    def build(self, settings: ServiceSettings) -> web.Application:
-        app = application("rig", settings)
-        use_database(app, settings)
-        use_broker(app, settings)
-        use_outbox(app, settings)
-        use_listeners(app, self.listeners, settings)
-        return app
-
-    async def start(self) -> None:
-        await set_up(self.service, self.settings)
-        self.server = TestServer(self.build(self.settings))
-        await self.server.start_server()
-
-    async def stop(self) -> None:
-        if self.server:
-            await self.server.close()
-
-    @property
-    def app(self) -> web.Application:
-        assert self.server is not None
-        app = self.server.app
-        assert isinstance(app, web.Application)
-        return app
-
-    async def effects(self) -> list[UUID]:
-        async with self.app[DATABASE].transaction() as tx:
-            return [row["session_id"] for row in await tx.fetch("SELECT session_id FROM effect ORDER BY position")]
-
-    async def waits_for(self, count: int) -> list[UUID]:
-        async def ask() -> list[UUID]:
-            found = await self.effects()
-            return found if len(found) >= count else []
-
-        return await eventually(ask)
-
-
-@pytest.fixture
-async def rig(empty_database_url: str, amqp_url: str, tmp_path: Path) -> AsyncIterator[Rig]:
-    (tmp_path / "0001_effect.sql").write_text(
-        "CREATE TABLE effect (position bigint GENERATED ALWAYS AS IDENTITY, session_id uuid NOT NULL);"
-    )
-    settings = ServiceSettings(
-        amqp_url=amqp_url,
-        auth_url="http://unused",
-        http_port=0,
-        database_url=empty_database_url,
-        retry_delays_seconds=(0.2, 0.4),
-        deliveries_max=3,
-    )
-    await migrate(empty_database_url, tmp_path)
-    made = Rig(settings, tmp_path)
-    await made.start()
-    yield made
-    await made.stop()
-
-
-async def test_events_leave_after_the_commit_and_never_without_it(rig: Rig, probe: Probe) -> None:
+async def test_events_leave_after_the_commit_and_never_without_it(rig: Any, probe: Probe) -> None:
     kept, lost = ended(), ended()
     with pytest.raises(RuntimeError, match="changed my mind"):
         async with rig.app[DATABASE].transaction() as tx:
@@ -128,7 +36,7 @@ async def test_events_leave_after_the_commit_and_never_without_it(rig: Rig, prob
     assert await rig.waits_for(1) == [kept.session_id]
 
 
-async def test_a_burst_leaves_in_order_and_empties_the_outbox(rig: Rig, probe: Probe) -> None:
+async def test_a_burst_leaves_in_order_and_empties_the_outbox(rig: Any, probe: Probe) -> None:
     events = [ended() for _ in range(450)]
     async with rig.app[DATABASE].transaction() as tx:
         await outbox.add(tx, *events)
@@ -138,7 +46,7 @@ async def test_a_burst_leaves_in_order_and_empties_the_outbox(rig: Rig, probe: P
     assert await eventually(rig.is_published)
 
 
-async def test_what_was_published_is_said_again_and_heard_by_who_lost_it_alone(rig: Rig, probe: Probe) -> None:
+async def test_what_was_published_is_said_again_and_heard_by_who_lost_it_alone(rig: Any, probe: Probe) -> None:
     first, second = ended(), ended()
     async with rig.app[DATABASE].transaction() as tx:
         await outbox.add(tx, first, second)
@@ -157,11 +65,11 @@ async def test_what_was_published_is_said_again_and_heard_by_who_lost_it_alone(r
 
 
 @pytest.mark.parametrize("words", [[], ["yesterday"], ["2026-11-24", "2026-11-25"]])
-async def test_an_unclear_instant_says_nothing_again(rig: Rig, words: list[str]) -> None:
+async def test_an_unclear_instant_says_nothing_again(rig: Any, words: list[str]) -> None:
     assert await outbox.say_again(rig.settings.database_url, words) == 2
 
 
-async def test_what_is_older_than_it_is_kept_goes(rig: Rig) -> None:
+async def test_what_is_older_than_it_is_kept_goes(rig: Any) -> None:
     async with rig.app[DATABASE].transaction() as tx:
         await outbox.add(tx, ended(), ended())
     await rig.waits_for(2)
@@ -179,7 +87,7 @@ async def test_what_is_older_than_it_is_kept_goes(rig: Rig) -> None:
         assert await tx.fetchval("SELECT count(*) FROM inbox") == 1
 
 
-async def test_the_same_event_ten_times_has_one_effect(rig: Rig, probe: Probe) -> None:
+async def test_the_same_event_ten_times_has_one_effect(rig: Any, probe: Probe) -> None:
     event, last = ended(), ended()
     await probe.publish(event, times=10)
     await probe.publish(last)
@@ -187,7 +95,7 @@ async def test_the_same_event_ten_times_has_one_effect(rig: Rig, probe: Probe) -
     assert sorted(map(str, found)) == sorted([str(event.session_id), str(last.session_id)])
 
 
-async def test_what_cannot_be_done_yet_is_done_later(rig: Rig, probe: Probe) -> None:
+async def test_what_cannot_be_done_yet_is_done_later(rig: Any, probe: Probe) -> None:
     async def third_time(event: SessionEnded, tx: Transaction) -> None:
         await rig.note(event, tx)  # rolled back with the rest
         if rig.attempts < 3:
@@ -200,7 +108,7 @@ async def test_what_cannot_be_done_yet_is_done_later(rig: Rig, probe: Probe) -> 
     assert rig.attempts == 3
 
 
-async def parked(rig: Rig, capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
+async def parked(rig: Any, capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
     async def ask() -> list[str]:
         assert await parking.run(rig.settings.amqp_url, rig.listeners, ["list"]) == 0
         return capsys.readouterr().out.splitlines()
@@ -209,7 +117,7 @@ async def parked(rig: Rig, capsys: pytest.CaptureFixture[str]) -> list[dict[str,
 
 
 async def test_what_keeps_failing_is_parked_listed_replayed(
-    rig: Rig, probe: Probe, capsys: pytest.CaptureFixture[str]
+    rig: Any, probe: Probe, capsys: pytest.CaptureFixture[str]
 ) -> None:
     async def fails(_event: SessionEnded, _tx: Transaction) -> None:
         raise ZeroDivisionError("a defect")
@@ -231,7 +139,7 @@ async def test_what_keeps_failing_is_parked_listed_replayed(
 
 
 async def test_a_refusal_and_an_unreadable_message_are_parked_at_once_and_can_be_dropped(
-    rig: Rig, probe: Probe, capsys: pytest.CaptureFixture[str]
+    rig: Any, probe: Probe, capsys: pytest.CaptureFixture[str]
 ) -> None:
     async def refuses(_event: SessionEnded, _tx: Transaction) -> None:
         raise NotFound("no such session")
@@ -249,12 +157,12 @@ async def test_a_refusal_and_an_unreadable_message_are_parked_at_once_and_can_be
     assert rig.attempts == 1
 
 
-async def test_wrong_words_show_the_usage(rig: Rig, capsys: pytest.CaptureFixture[str]) -> None:
+async def test_wrong_words_show_the_usage(rig: Any, capsys: pytest.CaptureFixture[str]) -> None:
     assert await parking.run(rig.settings.amqp_url, rig.listeners, ["replay", "no.such-queue"]) == 2
     assert "rig.take-note" in capsys.readouterr().err
 
 
-async def test_an_event_nobody_listens_to_is_kept_aside(rig: Rig, probe: Probe) -> None:
+async def test_an_event_nobody_listens_to_is_kept_aside(rig: Any, probe: Probe) -> None:
     exchange = await probe.channel.get_exchange(EVENTS_EXCHANGE)
     await probe.unbind()
     await publish(exchange, Message(b"{}", "lonely", "nobody.listens"))

@@ -1,5 +1,6 @@
 """A program at a real broker: its own events and queues, and nothing of another's, account by account."""
 
+import asyncio
 import secrets
 import shutil
 import tempfile
@@ -11,9 +12,12 @@ import pytest_asyncio
 from aio_pika.abc import AbstractChannel
 from aio_pika.exceptions import ChannelClosed
 
-from chassis.broker import Broker, Message, QueueWish, declare, opened, publish, waiting
+from chassis.broker import Broker, Delivery, Message, QueueWish, declare, opened, publish, waiting
 from chassis.broker_accounts import EVENTS_EXCHANGE
+from chassis.tasks import end
+from chassis.testing import eventually
 from contracts.events import EVENTS, FIRST_WORDS
+from contracts.failures import Unavailable
 from local_stack.rabbit import RabbitServer
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -109,8 +113,46 @@ async def test_readiness_can_be_probed(broker: RabbitServer, name: str) -> None:
     program = Broker(broker.url(account=name), name=name)
     await program.start()
     try:
-        channel: AbstractChannel = await program.channel()
-        await channel.close()
-        await program.check()
+        async with program.publishing():
+            await program.check()
     finally:
+        await program.stop()
+
+
+async def test_a_queue_that_is_missing_and_may_not_be_declared_is_named_and_consumed_once_it_is_there(
+    broker: RabbitServer,
+) -> None:
+    wish, heard = QueueWish("billing.on-payment-refused", ("payment.refused",)), asyncio.Event()
+    await declare(broker.url(), [wish], (10,))
+
+    async def hear(delivery: Delivery) -> None:
+        await delivery.acknowledge()
+        heard.set()
+
+    async def consumes(*, is_well: bool) -> None:
+        async def ask() -> bool:
+            try:
+                await program.check_consumers()
+            except Unavailable as told:
+                return not is_well and f"{wish.name}: the queue is missing" in told.detail
+            return is_well
+
+        await eventually(ask)
+
+    program = Broker(broker.url(account="billing"), name="billing")
+    await program.start()
+    consuming = asyncio.create_task(program.consume(wish, hear, prefetch=1, delays_seconds=(10,)))
+    try:
+        await consumes(is_well=True)
+        async with opened(broker.url()) as channel:
+            await channel.queue_delete(wish.name)
+        await consumes(is_well=False)
+        await declare(broker.url(), [wish], (10,))
+        await consumes(is_well=True)
+        async with opened(broker.url(account="payment-gateway")) as other:
+            message = Message(b"{}", "one", "payment.refused")
+            await publish(await other.get_exchange(EVENTS_EXCHANGE, ensure=False), message)
+        await heard.wait()
+    finally:
+        await end(consuming)
         await program.stop()

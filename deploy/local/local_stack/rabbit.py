@@ -100,6 +100,24 @@ class RabbitServer:
         if self._program:
             self._program.go_on()
 
+    async def control(self, *words: str) -> None:
+        """Run ``rabbitmqctl`` on the node."""
+        assert self._program is not None, "the node runs"
+        script = (await asyncio.to_thread(packages.rabbitmq_server)).with_name("rabbitmqctl")
+        private = self.folder / "private"
+        command = Program(
+            "rabbitmqctl",
+            [str(script), *words],
+            self._environment(private),
+            self.folder / "rabbitmqctl.log",
+            self._program.who,
+            folder=private,
+        )
+        await command.start()
+        assert command.process is not None
+        if await asyncio.wait_for(command.process.wait(), timeout=60):
+            raise RuntimeError(f"rabbitmqctl {words[0]} failed:\n{command.tail()}")
+
     def _configure(self, private: Path) -> None:
         (private / "rabbitmq.conf").write_text(
             f"listeners.tcp.local = 127.0.0.1:{self.port}\n"

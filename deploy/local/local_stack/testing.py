@@ -49,6 +49,12 @@ class Servers:
             self._postgres = server
         return self._postgres
 
+    @property
+    def rabbit(self) -> RabbitServer:
+        """The node of the last broker host that was given out."""
+        assert self._rabbit is not None, "ask for amqp_url first"
+        return self._rabbit
+
     def amqp_url(self) -> str:
         """A broker host that no other test has used; a new broker takes over when one has no more."""
         if not self._unused_hosts:
@@ -95,6 +101,13 @@ async def _started(server: PostgresServer) -> None:
     async with _administrator(server) as connection:
         for role in (OWNER, RUNNING):
             await connection.execute(f"CREATE ROLE {role} LOGIN PASSWORD '{server.password}'")
+
+
+@pytest.fixture
+def rabbit(servers: Servers, amqp_url: str) -> RabbitServer:
+    """The node of ``amqp_url``, to be paused or deprived; the test leaves it well."""
+    del amqp_url
+    return servers.rabbit
 
 
 @contextlib.asynccontextmanager
