@@ -21,6 +21,7 @@ from chassis.broker import QueueWish, declare
 from chassis.command_errors import SetUpRefused, explain
 from chassis.database import AWAY as DATABASE_AWAY
 from chassis.database_roles import RoleError, excess_rights
+from chassis.database_servers import connect
 from chassis.doctor import doctor
 from chassis.draining import DRAIN
 from chassis.inbox import Listeners
@@ -212,7 +213,7 @@ async def _wait_for_migrations(folder: Path, settings: ServiceSettings) -> None:
 
 async def _check_running_role(database_url: str) -> None:
     """Leave with status 2 when the program would run as a role that can change what must never change."""
-    connection = await asyncpg.connect(database_url, timeout=10)
+    connection = await connect(database_url, connect_seconds=10)
     try:
         excess = await excess_rights(connection)
     finally:

@@ -14,31 +14,19 @@ import asyncpg
 import structlog
 from aiohttp import web
 
+from chassis.database_servers import Servers
 from chassis.health import add_check
 from chassis.settings import ServiceSettings
+from chassis.sqlstates import SERVER_AWAY, Outcome, outcome_of
 from chassis.tasks import end, keep_running
-from contracts.failures import Unavailable, Unreadable
+from contracts.failures import Refusal, Unavailable, Unreadable
 
 Transaction: TypeAlias = "asyncpg.pool.PoolConnectionProxy[asyncpg.Record] | asyncpg.Connection[asyncpg.Record]"
 
-AWAY = (
-    OSError,
-    TimeoutError,
-    asyncpg.InterfaceError,
-    asyncpg.PostgresConnectionError,
-    asyncpg.CannotConnectNowError,
-    asyncpg.AdminShutdownError,
-    asyncpg.CrashShutdownError,
-    asyncpg.TooManyConnectionsError,
-)
-"""What asyncpg raises when the server is away, as opposed to refusing a statement."""
+AWAY = SERVER_AWAY
+"""What asyncpg raises when there is no server that takes writes, as opposed to refusing a statement."""
 
-BUSY = (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError, asyncpg.QueryCanceledError)
-"""What asyncpg raises when the server gave up a statement that waited or ran too long: worth asking again."""
-
-UNREADABLE = (asyncpg.CharacterNotInRepertoireError, asyncpg.UntranslatableCharacterError)
-"""What asyncpg raises when a text holds U+0000, from wherever it came: a body, an address, a form."""
-
+READ_ONLY = "the database is read-only: a standby, or a primary that was demoted"
 RETRY_AFTER_SECONDS = 2
 
 
@@ -88,11 +76,21 @@ def _is_lost(connection: "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]", err
     connection that broke was already taken back by the pool, which then refuses even to say that it is closed.
     """
     try:
-        if isinstance(error, TimeoutError | asyncpg.InternalClientError):
+        if isinstance(error, TimeoutError | asyncpg.InternalClientError | asyncpg.PostgresError):
             connection.terminate()
         return bool(connection.is_closed())
     except asyncpg.InterfaceError:
         return True
+
+
+def _is_read_only(connection: "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]") -> bool:
+    """Whether the server says that it takes no writes; it says so by itself, nobody has to ask."""
+    told = connection.get_settings()
+    return "on" in {getattr(told, name, "off") for name in ("in_hot_standby", "default_transaction_read_only")}
+
+
+def _unavailable(detail: str) -> Unavailable:
+    return Unavailable(detail, retry_after_seconds=RETRY_AFTER_SECONDS)
 
 
 async def _prepare(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
@@ -120,7 +118,7 @@ class Database:
         answer_seconds: float = 20,
         plans_once: bool = False,
     ) -> None:
-        self._url = url
+        self._servers = Servers(url)
         self._plans = "force_generic_plan" if plans_once else "auto"
         self._connections_max = connections_max
         self._acquire_seconds, self._answer_seconds = acquire_seconds, answer_seconds
@@ -131,7 +129,7 @@ class Database:
     async def start(self) -> None:
         """Make the pool; connections are opened when first wanted, so the server may still be away."""
         self._pool = await asyncpg.create_pool(
-            self._url,
+            connect=self._servers.connect,  # type: ignore[call-overload]  # all of it is handed on, by name
             min_size=0,
             max_size=self._connections_max,
             timeout=5,
@@ -197,27 +195,67 @@ class Database:
     @contextlib.asynccontextmanager
     async def reading(self) -> AsyncIterator[Transaction]:
         """A connection outside any transaction, for a look: each statement sees one instant of its own."""
+        connection = await self._acquire()
+        try:
+            yield connection
+        except asyncpg.PostgresError as error:
+            told = await self._told(connection, error)
+            if told is None:
+                raise
+            raise told from error
+        except (OSError, TimeoutError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
+            if not _is_lost(connection, error):
+                raise
+            raise _unavailable("the database went away") from error
+        finally:
+            await self._give_back(connection)
+
+    async def _acquire(self) -> "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]":
         assert self._pool is not None, "the database is used before its start"
         try:
             async with asyncio.timeout(self._acquire_seconds):
                 connection = await self._pool.acquire()
-        except AWAY as error:
-            raise Unavailable("the database is away or busy", retry_after_seconds=RETRY_AFTER_SECONDS) from error
-        try:
-            yield connection
-        except asyncpg.InvalidCachedStatementError as error:
-            raise TablesChanged("the tables have just changed", retry_after_seconds=RETRY_AFTER_SECONDS) from error
-        except UNREADABLE as error:
-            raise Unreadable("a text has a character that is none", errors=[]) from error
-        except BUSY as error:
-            raise Unavailable("the database is busy", retry_after_seconds=RETRY_AFTER_SECONDS) from error
-        except (*AWAY, asyncpg.InternalClientError) as error:
-            if not _is_lost(connection, error):
-                raise
-            raise Unavailable("the database went away", retry_after_seconds=RETRY_AFTER_SECONDS) from error
-        finally:
-            with contextlib.suppress(*AWAY, asyncpg.InternalClientError):  # asyncpg has ended it then
-                await self._pool.release(connection, timeout=5)
+        except asyncpg.TargetServerAttributeNotMatched as error:
+            raise _unavailable(READ_ONLY) from error
+        except (*AWAY, asyncpg.PostgresError) as error:  # who is refused a session cannot do anything either
+            log.warning("no connection to the database", error=str(error) or type(error).__name__)
+            raise _unavailable("the database is away or busy") from error
+        if _is_read_only(connection):
+            connection.terminate()
+            await self._give_back(connection)
+            await self._forget_server()
+            raise _unavailable(READ_ONLY)
+        return connection
+
+    async def _give_back(self, connection: "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]") -> None:
+        assert self._pool is not None, "it came from there"
+        with contextlib.suppress(*AWAY, asyncpg.InternalClientError):  # asyncpg has ended it then
+            await self._pool.release(connection, timeout=5)
+
+    async def _told(
+        self, connection: "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]", error: asyncpg.PostgresError
+    ) -> Refusal | None:
+        """The failure that an error of the server is, by the table of ``sqlstates``; None when nobody foresaw it."""
+        match outcome_of(error):
+            case Outcome.AWAY:
+                _is_lost(connection, error)
+                if not isinstance(error, asyncpg.ReadOnlySQLTransactionError):
+                    return _unavailable("the database went away")
+                await self._forget_server()
+                return _unavailable(READ_ONLY)
+            case Outcome.BUSY:
+                return _unavailable("the database is busy")
+            case Outcome.CHANGED:
+                return TablesChanged("the tables have just changed", retry_after_seconds=RETRY_AFTER_SECONDS)
+            case Outcome.UNREADABLE:
+                return Unreadable("a text has a character that is none", errors=[])
+            case None:
+                return None
+
+    async def _forget_server(self) -> None:
+        """Every connection is made again before it is used: the others lead to the same server that takes no writes."""
+        assert self._pool is not None, "a connection came from there"
+        await self._pool.expire_connections()
 
     def connections(self) -> dict[str, int]:
         """How many connections work, how many wait for work, and how many more may be opened."""
@@ -226,9 +264,11 @@ class Database:
         return {"working": opened - idle, "idle": idle, "free": most - opened}
 
     async def check(self) -> None:
-        """Raise ``Unavailable`` unless the server answers."""
-        async with self.transaction() as tx:
-            await tx.fetchval("SELECT 1")
+        """Raise ``Unavailable`` unless the server answers and takes writes."""
+        async with self.reading() as connection:
+            if await connection.fetchval("SELECT current_setting('transaction_read_only')::boolean"):
+                connection.terminate()
+                raise _unavailable(READ_ONLY)
 
     def wake_on(self, channel: str) -> asyncio.Event:
         """An event set at each NOTIFY on ``channel``, to be asked for before the start; keep a slow poll beside it."""
@@ -240,12 +280,12 @@ class Database:
         while True:
             try:
                 await self._listen_once()
-            except (*AWAY, asyncpg.InternalClientError) as error:  # asked between the server's goodbye and its end
+            except (*AWAY, asyncpg.PostgresError, asyncpg.InternalClientError) as error:  # at the server's goodbye, too
                 log.warning("database wake-ups lost, connecting again", error=str(error))
             await asyncio.sleep(RETRY_AFTER_SECONDS)
 
     async def _listen_once(self) -> None:
-        connection: asyncpg.Connection[asyncpg.Record] = await asyncpg.connect(self._url, timeout=5)
+        connection = await self._servers.connect()
         closed = asyncio.Event()
         connection.add_termination_listener(lambda _connection: closed.set())
         try:

@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
-import asyncpg
 import structlog
 from aiohttp import web
 from pydantic import ValidationError
@@ -181,7 +180,7 @@ class Worker:
                     if is_new:
                         await self.listener.handle(event, tx)
                 return is_new
-            except (Unavailable, asyncpg.SerializationError) as error:
+            except Unavailable as error:
                 if asyncio.get_running_loop().time() > give_up:
                     raise Later(f"the database is away: {error}") from error
                 log.warning("waiting for the database", queue=self.listener.queue, error=str(error))

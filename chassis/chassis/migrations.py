@@ -20,6 +20,7 @@ import asyncpg
 import structlog
 
 from chassis.database_roles import GRANTS, apply_grants, check_roles, role_of
+from chassis.database_servers import connect
 
 OWN_SQL = Path(__file__).parent / "sql"
 LOCK = 7_267_305_100  # any number, the same for every migration run on a database
@@ -89,7 +90,7 @@ async def migrate(
     ``MigrationError`` when a table was not free for all of the patience, or a file takes longer than programs can wait;
     ``RoleError`` when the two roles are not as they must be.
     """
-    connection = await asyncpg.connect(owner_url, timeout=10)
+    connection = await connect(owner_url, connect_seconds=10)
     try:
         await connection.execute("SELECT pg_advisory_lock($1)", LOCK)
         running_role = role_of(running_url) if running_url else None
@@ -162,7 +163,7 @@ async def _apply(
 
 async def pending(database_url: str, folder: Path) -> list[str]:
     """The names of the files that are not applied yet."""
-    connection = await asyncpg.connect(database_url, timeout=10)
+    connection = await connect(database_url, connect_seconds=10)
     try:
         if not await connection.fetchval(
             "SELECT coalesce(has_table_privilege(to_regclass('schema_migration'), 'SELECT'), false)"

@@ -50,7 +50,8 @@ class EdgeSettings(BaseSettings):
 
 
 class ServiceSettings(EdgeSettings):
-    """What a service with a database needs besides.
+    """What a service with a database needs besides. ``DATABASE_URL`` may name several servers, ``host:port`` by commas:
+    the one that takes writes is used.
 
     Published events are kept ``EVENTS_KEPT_DAYS``, and so are answers given to idempotency keys; which events were
     heard, twice as long.

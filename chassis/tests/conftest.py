@@ -9,7 +9,9 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
+from chassis import idempotency, outbox
 from chassis.broker import use_broker
+from chassis.clock import now
 from chassis.command import Service, set_up
 from chassis.database import DATABASE, Transaction, use_database
 from chassis.http import application
@@ -50,11 +52,21 @@ class Rig:
 
     def build(self, settings: ServiceSettings) -> web.Application:
         app = application("rig", settings)
+        app.router.add_post("/sessions/{id}", self.end_session)
         use_database(app, settings)
         use_broker(app, settings)
         use_outbox(app, settings)
         use_listeners(app, self.listeners, settings)
         return app
+
+    async def end_session(self, request: web.Request) -> web.Response:
+        """Say once that a session ended, however often it is asked."""
+        event = SessionEnded(session_id=UUID(request.match_info["id"]), ended_at=now())
+        async with request.app[DATABASE].transaction() as tx:
+            if await idempotency.recall(tx, "rig", str(event.session_id), b"") is None:
+                await outbox.add(tx, event)
+                await idempotency.remember(tx, "rig", str(event.session_id), b"done")
+        return web.Response()
 
     async def start(self) -> None:
         await set_up(self.service, self.settings)
@@ -108,22 +120,37 @@ class Rig:
         return await eventually(ask)
 
 
+MakeRig = Callable[[str, str], Awaitable[Rig]]
+
+
 @pytest.fixture
-async def rig(empty_database_url: str, amqp_url: str, tmp_path: Path) -> AsyncIterator[Rig]:
+async def rig_on(tmp_path: Path) -> AsyncIterator[MakeRig]:
+    """Call with a database and a broker host: a service that runs on them until the end."""
     (tmp_path / "0001_effect.sql").write_text(
         "CREATE TABLE effect (position bigint GENERATED ALWAYS AS IDENTITY, session_id uuid NOT NULL);"
     )
-    settings = ServiceSettings(
-        amqp_url=amqp_url,
-        auth_url="http://unused",
-        http_port=0,
-        database_url=empty_database_url,
-        database_connections_max=30,
-        retry_delays_seconds=(0.2, 0.4),
-        deliveries_max=3,
-    )
-    await migrate(empty_database_url, tmp_path)
-    made = Rig(settings, tmp_path)
-    await made.start()
-    yield made
-    await made.stop()
+    started: list[Rig] = []
+
+    async def start(database_url: str, amqp_url: str) -> Rig:
+        settings = ServiceSettings(
+            amqp_url=amqp_url,
+            auth_url="http://unused",
+            http_port=0,
+            database_url=database_url,
+            database_connections_max=30,
+            retry_delays_seconds=(0.2, 0.4),
+            deliveries_max=3,
+        )
+        await migrate(database_url, tmp_path)
+        started.append(Rig(settings, tmp_path))
+        await started[-1].start()
+        return started[-1]
+
+    yield start
+    for each in started:
+        await each.stop()
+
+
+@pytest.fixture
+async def rig(rig_on: MakeRig, empty_database_url: str, amqp_url: str) -> Rig:
+    return await rig_on(empty_database_url, amqp_url)

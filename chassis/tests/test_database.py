@@ -128,3 +128,78 @@ async def test_the_same_character_in_json_is_refused_too(empty_database_url: str
         with pytest.raises(Unreadable):
             async with database.reading() as look:
                 await look.fetchval("SELECT $1::text::jsonb", r'{"name": "\u0000"}')
+
+
+RAISED = "DO $$ BEGIN RAISE EXCEPTION 'as the server says it' USING ERRCODE = '{}'; END $$"
+SESSION_ENDS = ("08000", "08006", "57P01", "57P02", "57P03", "57P04", "57P05", "25P03", "25P04", "25006", "53300")
+SESSION_STAYS = ("55P03", "57014", "40001", "40P01", "40003", "53000", "53100", "53200", "53400", "55006", "58030")
+TRY_AGAIN = [*((state, False) for state in SESSION_ENDS), *((state, True) for state in SESSION_STAYS)]
+
+
+@pytest.mark.parametrize(("sqlstate", "stays"), TRY_AGAIN)
+async def test_what_may_go_well_another_time_is_said_as_such_and_a_session_that_is_of_no_more_use_is_ended(
+    empty_database_url: str, sqlstate: str, *, stays: bool
+) -> None:
+    database = Database(empty_database_url, connections_max=1)
+    await database.start()
+    async with database.transaction() as tx:
+        await tx.execute("CREATE TABLE place (taken boolean)")
+        session = await tx.fetchval("SELECT pg_backend_pid()")
+    with pytest.raises(Unavailable) as told:
+        async with database.transaction() as tx:
+            await tx.execute("INSERT INTO place VALUES (true)")
+            await tx.execute(RAISED.format(sqlstate))
+    assert told.value.facts["retry_after_seconds"] > 0
+    async with database.transaction() as tx:
+        assert await tx.fetchval("SELECT count(*) FROM place") == 0
+        assert (await tx.fetchval("SELECT pg_backend_pid()") == session) is stays
+    await database.stop()
+
+
+@pytest.mark.parametrize("sqlstate", ["23514", "42703", "25P02", "0A000", "XX000"])
+async def test_any_other_error_is_itself(empty_database_url: str, sqlstate: str) -> None:
+    async with opened(empty_database_url) as database:
+        with pytest.raises(asyncpg.PostgresError) as told:
+            async with database.transaction() as tx:
+                await tx.execute(RAISED.format(sqlstate))
+        assert told.value.sqlstate == sqlstate
+
+
+async def test_a_server_that_takes_no_writes_any_more_is_left(empty_database_url: str) -> None:
+    async with opened(empty_database_url) as database:
+        async with database.reading() as session:
+            was = await session.fetchval("SELECT pg_backend_pid()")
+            await session.execute("SET default_transaction_read_only = on")  # as a server does whose disk is full
+        with pytest.raises(Unavailable, match="read-only"):
+            await database.check()
+        async with database.reading() as session:
+            assert await session.fetchval("SELECT pg_backend_pid()") != was
+        await database.check()
+
+
+async def test_a_write_to_a_server_that_takes_none_leaves_every_session_with_it(empty_database_url: str) -> None:
+    async with opened(empty_database_url) as database:
+        async with database.reading() as one, database.reading() as other:
+            were = {await each.fetchval("SELECT pg_backend_pid()") for each in (one, other)}
+        with pytest.raises(Unavailable, match="read-only"):
+            async with database.transaction() as tx:
+                await tx.execute("SET TRANSACTION READ ONLY")
+                await tx.execute("CREATE TABLE place (taken boolean)")
+        async with database.reading() as one, database.reading() as other:
+            assert not were & {await each.fetchval("SELECT pg_backend_pid()") for each in (one, other)}
+
+
+async def test_a_role_that_is_refused_is_told_to_come_again(empty_database_url: str) -> None:
+    url = empty_database_url.replace("@", "wrong@", 1)
+    async with opened(url) as database:
+        with pytest.raises(Unavailable):
+            await database.check()
+
+
+async def test_a_silent_server_does_not_hide_the_other_one(empty_database_url: str) -> None:
+    silent = await asyncio.start_server(lambda _reader, _writer: asyncio.sleep(60), "127.0.0.1", 0)
+    port = silent.sockets[0].getsockname()[1]
+    async with opened(empty_database_url.replace("@127.0.0.1", f"@127.0.0.1:{port},127.0.0.1")) as database:
+        for _ in range(2):
+            await database.check()
+    silent.close()

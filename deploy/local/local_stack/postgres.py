@@ -69,6 +69,40 @@ class PostgresServer:
         await self._program.start()
         await self._answers(self._program)
 
+    async def follow(self, primary: "PostgresServer") -> None:
+        """Make this server, which is stopped, a streaming standby of ``primary``: a copy of it when it is new, else as
+        it is, which takes a primary that has everything of it."""
+        installed = reachable_copy(_installed(), self.folder / "install", self._who)
+        private = private_folder(self.folder / "private", self._who)
+        data = private / "data"
+        if not (data / "PG_VERSION").exists():
+            command = [str(installed / "bin" / "pg_basebackup"), "-d", primary.dsn(), "-D", str(data), "-X", "stream"]
+            await self._run("pg_basebackup", [*command, "--checkpoint=fast", "--no-sync"], private)
+        source = primary.dsn().replace("'", "''")
+        for name, text in (
+            ("postgresql.auto.conf", f"primary_conninfo = '{source}'\n"),
+            ("standby.signal", ""),
+        ):
+            (data / name).write_text(text, encoding="utf-8")
+            if self._who.uid is not None and self._who.gid is not None:
+                os.chown(data / name, self._who.uid, self._who.gid)
+
+    async def promote(self) -> None:
+        """Make a standby that runs the primary."""
+        connection = await asyncpg.connect(self.dsn(), timeout=10)
+        try:
+            assert await connection.fetchval("SELECT pg_promote()"), "the standby has not become the primary"
+        finally:
+            await connection.close()
+
+    async def _run(self, name: str, command: list[str], private: Path) -> None:
+        """Run one of PostgreSQL's tools to its end."""
+        tool = Program(name, command, {"LC_ALL": "C"}, self.folder / f"{name}.log", self._who, folder=private)
+        await tool.start()
+        assert tool.process is not None
+        if await asyncio.wait_for(tool.process.wait(), timeout=60):
+            raise RuntimeError(f"{name} failed:\n{tool.tail()}")
+
     async def stop(self) -> None:
         """Stop it, sessions cut (SIGINT: fast shutdown)."""
         if self._program:
@@ -108,13 +142,10 @@ class PostgresServer:
         command = [str(installed / "bin" / "initdb"), "-D", str(private / "data"), "-U", ADMIN]
         command += ["--auth=scram-sha-256", f"--pwfile={password_file}", "--encoding=UTF8", "--locale-provider=builtin"]
         command += ["--builtin-locale=C.UTF-8", "--no-sync", "--no-instructions"]
-        initdb = Program("initdb", command, {"LC_ALL": "C"}, self.folder / "initdb.log", self._who, folder=private)
-        await initdb.start()
-        assert initdb.process is not None
-        status = await asyncio.wait_for(initdb.process.wait(), timeout=60)
-        password_file.unlink()
-        if status:
-            raise RuntimeError(f"initdb failed:\n{initdb.tail()}")
+        try:
+            await self._run("initdb", command, private)
+        finally:
+            password_file.unlink()
 
     async def _answers(self, program: Program) -> None:
         deadline = asyncio.get_running_loop().time() + START_SECONDS

@@ -34,7 +34,7 @@ class Servers:
     """The servers of this run, started when the first test asks for one."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
+        self.folder = folder
         self._loop = asyncio.new_event_loop()
         self._postgres: PostgresServer | None = None
         self._rabbit: RabbitServer | None = None
@@ -44,7 +44,7 @@ class Servers:
     @property
     def postgres(self) -> PostgresServer:
         if self._postgres is None:
-            server = PostgresServer(self._folder / "postgresql", password=secrets.token_hex(16), durable=False)
+            server = PostgresServer(self.folder / "postgresql", password=secrets.token_hex(16), durable=False)
             self._loop.run_until_complete(_started(server))
             self._postgres = server
         return self._postgres
@@ -55,17 +55,17 @@ class Servers:
         assert self._rabbit is not None, "ask for amqp_url first"
         return self._rabbit
 
-    def amqp_url(self) -> str:
-        """A broker host that no other test has used; a new broker takes over when one has no more."""
-        if not self._unused_hosts:
+    def amqp_urls(self, count: int) -> list[str]:
+        """Broker hosts that no other test has used; a new broker takes over when one has not enough."""
+        if len(self._unused_hosts) < count:
             if self._rabbit:
                 self._loop.run_until_complete(self._rabbit.stop())
             names = [f"t{number}" for number in range(VHOSTS)]
-            folder = self._folder / f"rabbitmq-{secrets.token_hex(4)}"
+            folder = self.folder / f"rabbitmq-{secrets.token_hex(4)}"
             self._rabbit = RabbitServer(folder, password=secrets.token_hex(16), vhosts=names)
             self._loop.run_until_complete(self._rabbit.start())
             self._unused_hosts = [self._rabbit.url(name) for name in names]
-        return self._unused_hosts.pop()
+        return [self._unused_hosts.pop() for _ in range(count)]
 
     def stop(self) -> None:
         for server in (self._rabbit, self._postgres):
@@ -93,7 +93,13 @@ def postgres(servers: Servers) -> PostgresServer:
 @pytest.fixture
 def amqp_url(servers: Servers) -> str:
     """A broker host of the test's own, empty."""
-    return servers.amqp_url()
+    return servers.amqp_urls(1)[0]
+
+
+@pytest.fixture
+def two_amqp_urls(servers: Servers) -> list[str]:
+    """Two empty broker hosts, for a test with two systems."""
+    return servers.amqp_urls(2)
 
 
 async def _started(server: PostgresServer) -> None:
