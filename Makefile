@@ -1,4 +1,4 @@
-# Préau. `make run` starts the whole portal here, `make test` checks everything; both need only Python 3.11 or later.
+# Préau. `make run` starts the whole portal here, `make test` checks everything; both begin with Python 3.11 or later.
 SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
@@ -6,35 +6,43 @@ SERVICES := auth planning billing payment-gateway notifier
 PROGRAMS := $(SERVICES) gateway local-stack bank-simulator
 MEMBERS := contracts chassis documents gateway deploy/local deploy/bank-simulator $(SERVICES:%=services/%)
 LOCKS := deploy/requirements
-READY := .venv/.ready
+RUNNING := .venv/.running
+READY := .venv/.development
 
-.PHONY: help run reset bench bench-growth chaos test lint types house domain lock env clean composed restore-drill upgrade-drill sbom screenshots guide asyncapi openapi configuration alerts dashboards transitions access security dependencies load
+.PHONY: help machine run reset bench bench-growth chaos test lint types house domain lock env clean composed restore-drill upgrade-drill sbom screenshots guide asyncapi openapi configuration alerts dashboards transitions access security dependencies load
 
 help:  ## what can be done here
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
-env: $(READY)  ## the virtual environment, from the lock
+env: $(READY)  ## the virtual environment for development, from the lock
+
+$(RUNNING): $(LOCKS)/running.txt $(MEMBERS:%=%/pyproject.toml)
+	@deploy/local/bootstrap "$(PYTHON)" running $(MEMBERS)
 
 $(READY): $(LOCKS)/development.txt $(MEMBERS:%=%/pyproject.toml)
-	@deploy/local/bootstrap "$(PYTHON)" $(LOCKS)/development.txt $(MEMBERS)
-	@touch $@
+	@deploy/local/bootstrap "$(PYTHON)" development $(MEMBERS)
 
-run: $(READY)  ## start the portal on this machine
+run: $(RUNNING)  ## start the portal on this machine
 	@$(BIN)/python -m local_stack run
 
-reset: $(READY)  ## forget what `make run` keeps
+reset: $(RUNNING)  ## forget what `make run` keeps
 	@$(BIN)/python -m local_stack reset
 
 lock:  ## renew the locks from the pyproject files
 	$(BIN)/uv lock -q --upgrade
 	for p in $(PROGRAMS); do $(BIN)/uv export -q --frozen --package preau-$$p --no-dev --no-emit-workspace \
 	  --no-header --no-annotate -o $(LOCKS)/$$p.txt >/dev/null; done
+	$(BIN)/uv export -q --frozen --all-packages --no-dev --group install --no-emit-workspace --no-header --no-annotate \
+	  -o $(LOCKS)/running.txt >/dev/null
 	$(BIN)/uv export -q --frozen --all-packages --all-groups --no-emit-workspace --no-header --no-annotate \
 	  -o $(LOCKS)/development.txt >/dev/null
 
 TYPED := chassis contracts documents auth planning billing payment_gateway notifier gateway local_stack bank_simulator
 
-test: lint types house  ## everything: lint, types, house rules, and every test on real parts
+machine: $(READY)  ## what this machine lacks for work and tests, installed or told of
+	@$(BIN)/python -m local_stack.packages development
+
+test: machine lint types house  ## everything: lint, types, house rules, and every test on real parts
 	@$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 lint: $(READY)  ## style and format

@@ -12,7 +12,9 @@ from cyclonedx.validation.json import JsonStrictValidator
 
 ROOT = Path(__file__).parents[2]
 SBOM = runpy.run_path(str(ROOT / "deploy/sbom.py"))
-PROGRAMS = sorted(each.stem for each in (ROOT / "deploy/requirements").glob("*.txt") if each.stem != "development")
+PROGRAMS = sorted(
+    each.stem for each in (ROOT / "deploy/requirements").glob("*.txt") if each.stem not in {"development", "running"}
+)
 STATUS = """Package: libc6
 Status: install ok installed
 Architecture: amd64

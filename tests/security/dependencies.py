@@ -18,7 +18,9 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 KNOWN = "\n## What was known on"
 LOCKS = ROOT / "deploy" / "requirements"
-PROGRAMS = sorted(each.stem for each in LOCKS.glob("*.txt") if each.stem not in {"development", "local-stack"})
+PROGRAMS = sorted(
+    each.stem for each in LOCKS.glob("*.txt") if each.stem not in {"development", "running", "local-stack"}
+)
 SBOM = runpy.run_path(str(ROOT / "deploy" / "sbom.py"))
 HEAD = """# What the images are made of
 
