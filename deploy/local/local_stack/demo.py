@@ -7,18 +7,21 @@ import asyncio
 import os
 from collections.abc import Callable
 from datetime import date, datetime, timedelta
+from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 from uuid import NAMESPACE_URL, UUID, uuid5
 from zoneinfo import ZoneInfo
 
 import aiohttp
 import asyncpg
 
+from local_stack.demo_tariffs import CANTEEN, TARIFFS
+from local_stack.failures import StartError
 from local_stack.stack import Stack
 
 SECRET = "demo-2026-demo"  # noqa: S105 - printed on purpose: the demo town is for trying
 SPACE = uuid5(NAMESPACE_URL, "urn:preau:demo")
-CANTEEN = "Cantine"
 ACTIVITIES = (
     ("Périscolaire matin", "school_days", [1, 2, 4, 5]),
     (CANTEEN, "school_days", [1, 2, 4, 5]),
@@ -29,35 +32,6 @@ ACTIVITIES = (
 )
 
 
-def _flat(cents: int) -> dict[str, Any]:
-    return {"kind": "flat", "unit_price_cents": cents}
-
-
-def _effort(rate_percent: str, floor_cents: int, ceiling_cents: int) -> dict[str, Any]:
-    bounds = {"floor_cents": floor_cents, "ceiling_cents": ceiling_cents, "without_quotient_cents": ceiling_cents}
-    return {"kind": "proportional", "rate_percent": rate_percent, **bounds}
-
-
-BRACKETS = {
-    "kind": "brackets",
-    "brackets": [
-        {"up_to_cents": 400_00, "unit_price_cents": 100},
-        {"up_to_cents": 700_00, "unit_price_cents": 265},
-        {"up_to_cents": 1_000_00, "unit_price_cents": 345},
-        {"up_to_cents": None, "unit_price_cents": 420},
-    ],
-    "without_quotient_cents": 420,
-}
-WHO_CAME = {"free_absences": 1, "unjustified_percent": 50, "extra_cents": 200, "late_pickup_cents": 500}
-TARIFFS: tuple[tuple[str, str, dict[str, Any]], ...] = (
-    ("Périscolaire matin", "Accueil du matin", {"formula": _flat(210), "childcare": True}),
-    (CANTEEN, "Repas des habitants", {"formula": BRACKETS, "resident": True, "sibling_percents": [10, 20]}),
-    (CANTEEN, "Repas hors commune", {"formula": _flat(560), "resident": False}),
-    ("Périscolaire soir", "Accueil du soir", {"formula": _flat(260), "childcare": True, "attendance": WHO_CAME}),
-    ("Mercredi", "Mercredi au taux d'effort", {"formula": _effort("1.1500", 250, 1_400), "childcare": True}),
-    ("Petites Vac. Matin", "Demi-journée", {"formula": _effort("0.5800", 150, 700), "childcare": True}),
-    ("Petites Vac. Après-midi", "Demi-journée", {"formula": _effort("0.5650", 150, 700), "childcare": True}),
-)
 QUOTIENTS = (84_500, 61_200, 38_900, None, 112_000, 69_999, 154_000, 40_000, 52_300, 97_550, 88_000, 71_000)
 """The families' quotients, in cents, in their order; None has not given it. The last of them lives elsewhere."""
 FAMILIES = (
@@ -304,18 +278,29 @@ class Demo:
             return await response.json()
 
 
+def unfinished(stack: Stack) -> Path:
+    """A file that is there while the town is filled, and stays when that is interrupted."""
+    return stack.folder / "demo-unfinished"
+
+
 async def fill(stack: Stack) -> dict[str, Any]:
-    """Fill the demo town when it is empty; the codes to sign in with."""
+    """Fill the demo town when it is empty; the codes to sign in with. ``StartError`` when it is half filled."""
     async with aiohttp.ClientSession() as http:
-        demo = Demo(stack.url, http)
+        demo, mark = Demo(stack.url, http), unfinished(stack)
         try:
             await demo.sign_in()
         except PermissionError:
+            mark.touch()
             for identifier, name, role in STAFF:
                 wish = ("--identifier", identifier, "--name", name, "--role", role)
                 await stack.command("auth", "create-staff", *wish, STAFF_SECRET=SECRET)
             await demo.sign_in()
+        else:
+            if mark.exists():
+                names = ", ".join(sorted(urlsplit(dsn).path[1:] for dsn in stack.databases.values()))
+                raise StartError(f"the demo town was left half filled: drop the databases {names}, and start again")
         await demo.fill()
+        mark.unlink(missing_ok=True)
     return codes()
 
 

@@ -5,6 +5,7 @@ import grp
 import imaplib
 import os
 import pwd
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -73,6 +74,8 @@ class ImapServer:
         text = CONFIGURATION.format(folder=folder, user=user, group=group, uid=uid, gid=gid, port=self.port)
         (folder / "dovecot.conf").write_text(text)
         (folder / "users").write_text(f"{USER}:{{PLAIN}}{PASSWORD}\n")
+        for name in ("dovecot.conf", "users"):
+            self._who.own(folder / name)
         self._process = await asyncio.create_subprocess_exec(
             *(str(program), "-F", "-c", str(folder / "dovecot.conf")), **self._who.arguments()
         )
@@ -90,10 +93,11 @@ class ImapServer:
                     return
 
     async def stop(self) -> None:
-        """End it; its folder stays for whoever asks why."""
+        """End it, and remove its folder."""
         if self._process and self._process.returncode is None:
             self._process.terminate()
             await self._process.wait()
+        shutil.rmtree(self._folder)
 
     def opened(self) -> imaplib.IMAP4:
         server = imaplib.IMAP4("127.0.0.1", self.port, timeout=10)

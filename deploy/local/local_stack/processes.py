@@ -12,12 +12,14 @@ from pathlib import Path
 from local_stack.unprivileged import RunAs
 
 SETPRIV = shutil.which("setpriv")
-DIES_WITH_US = (SETPRIV, "--pdeathsig", "INT", "--") if SETPRIV else ()
 
 
 @dataclass
 class Program:
-    """A program and how it is started; ``process`` is set while it runs. It does not outlive us, even killed."""
+    """A program and how it is started; ``process`` is set while it runs.
+
+    It does not outlive us: when we are killed, the kernel sends it ``if_we_die``.
+    """
 
     name: str
     command: Sequence[str]
@@ -25,6 +27,7 @@ class Program:
     log: Path
     who: RunAs = field(default_factory=RunAs)
     folder: Path | None = None
+    if_we_die: signal.Signals = signal.SIGINT
     process: asyncio.subprocess.Process | None = None
 
     @property
@@ -40,7 +43,7 @@ class Program:
         self.log.parent.mkdir(parents=True, exist_ok=True)
         with self.log.open("ab") as output:
             self.process = await asyncio.create_subprocess_exec(
-                *DIES_WITH_US,
+                *((SETPRIV, "--pdeathsig", self.if_we_die.name.removeprefix("SIG"), "--") if SETPRIV else ()),
                 *self.command,
                 env=dict(self.environment),
                 cwd=self.folder,
@@ -50,6 +53,16 @@ class Program:
                 start_new_session=True,
                 **self.who.arguments(),
             )
+
+    async def run(self, *, seconds: float) -> int:
+        """Start the program and wait for its end; its status. It is ended when that takes longer, or is cancelled."""
+        await self.start()
+        assert self.process is not None
+        try:
+            async with asyncio.timeout(seconds):
+                return await self.process.wait()
+        finally:
+            await self.kill()
 
     async def stop(self, *, signal_number: int = signal.SIGTERM, seconds: float = 20) -> None:
         """Ask the program to end, and end it by force when it does not in time."""

@@ -5,19 +5,23 @@ import json
 import logging
 import os
 import shutil
+import signal
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from urllib.parse import quote
 
 import aio_pika
+from yarl import URL
 
 from chassis.broker_accounts import SET_UP, definitions
-from local_stack import packages
+from local_stack import leftovers, packages
+from local_stack.failures import start_error
 from local_stack.ports import claim_any
 from local_stack.processes import Program
-from local_stack.unprivileged import private_folder, run_as
+from local_stack.unprivileged import passable_folder, private_folder, run_as
 
 START_SECONDS = 90
+STOP_SECONDS = 30
 PROBE_QUEUE = "preau.start"
 
 logging.getLogger("aiormq.connection").setLevel(logging.CRITICAL)  # the broker refuses until it is up
@@ -42,11 +46,12 @@ class RabbitServer:
         self.folder = folder
         self._passwords = {SET_UP: password, **(accounts or {})}
         self._vhosts = tuple(vhosts)
-        self._name_server_port = _kept_port(folder / "epmd-port")
+        self._name_server_port = claim_any()
         self._distribution_port = claim_any()
-        self._node = f"preau{_kept_port(folder / 'node')}@localhost"
+        self._node = f"preau{_kept_number(folder / 'node')}@localhost"
         self._name_server: Program | None = None
         self._program: Program | None = None
+        self._is_up = False
 
     @property
     def pid(self) -> int | None:
@@ -65,8 +70,13 @@ class RabbitServer:
         """Start the node and its name server, and wait for a confirmed message."""
         script = await asyncio.to_thread(packages.rabbitmq_server)
         who = run_as("rabbitmq")
-        self.folder.mkdir(parents=True, exist_ok=True)
+        passable_folder(self.folder)
         private = private_folder(self.folder / "private", who)
+        unfinished, data = private / "unfinished", private / "mnesia"
+        if unfinished.exists():  # its first start was interrupted: it has no message yet
+            await asyncio.to_thread(shutil.rmtree, data, ignore_errors=True)
+        if not data.exists():
+            unfinished.touch()
         self._configure(private)
         environment = self._environment(private)
         if self._name_server is None or not self._name_server.is_running:
@@ -74,14 +84,18 @@ class RabbitServer:
             command = [epmd, "-port", str(self._name_server_port), "-address", "127.0.0.1"]
             self._name_server = Program("epmd", command, environment, self.folder / "epmd.log", who, private)
             await self._name_server.start()
-        self._program = Program("rabbitmq", [str(script)], environment, self.log, who, folder=private)
+        end = signal.SIGTERM  # Erlang takes SIGINT for somebody at its keyboard
+        self._program = Program("rabbitmq", [str(script)], environment, self.log, who, private, if_we_die=end)
+        self._is_up = False
         await self._program.start()
         await self._confirms()
+        self._is_up = True
+        unfinished.unlink(missing_ok=True)
 
     async def stop(self) -> None:
-        """Stop the node, then its name server."""
+        """Stop the node, then its name server. A node that is still starting does not always hear that it should."""
         if self._program:
-            await self._program.stop(seconds=30)
+            await self._program.stop(seconds=STOP_SECONDS if self._is_up else 2)
         if self._name_server:
             await self._name_server.stop(seconds=3)
 
@@ -130,15 +144,19 @@ class RabbitServer:
             encoding="utf-8",
         )
         accounts = json.dumps(definitions(self._vhosts, self._passwords))
-        for name, text in (("definitions.json", accounts), ("enabled_plugins", "[].\n")):
+        localhost = (
+            '{host, {127,0,0,1}, ["localhost"]}.\n{lookup, [file, native]}.\n'  # a bare system has no /etc/hosts
+        )
+        for name, text in (("definitions.json", accounts), ("enabled_plugins", "[].\n"), ("inetrc", localhost)):
             (private / name).write_text(text, encoding="utf-8")
         owner = private.stat()
-        for file in ("rabbitmq.conf", "definitions.json", "enabled_plugins"):
+        for file in ("rabbitmq.conf", "definitions.json", "enabled_plugins", "inetrc"):
             os.chown(private / file, owner.st_uid, owner.st_gid)
             (private / file).chmod(0o600)
 
     def _environment(self, private: Path) -> dict[str, str]:
         return {
+            **leftovers.mark(self.folder),
             "PATH": os.environ.get("PATH", "/usr/bin:/bin"),
             "LANG": "C.UTF-8",
             "HOME": str(private),
@@ -152,8 +170,10 @@ class RabbitServer:
             "RABBITMQ_FEATURE_FLAGS_FILE": str(private / "feature_flags"),
             "RABBITMQ_PID_FILE": str(private / "pid"),
             "RABBITMQ_DIST_PORT": str(self._distribution_port),
+            "ERL_INETRC": str(private / "inetrc"),
             "ERL_EPMD_PORT": str(self._name_server_port),
             "ERL_EPMD_ADDRESS": "127.0.0.1",
+            "RUNNING_UNDER_SYSTEMD": "true",  # the script becomes the node, in the place of waiting for it
             "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-kernel inet_dist_use_interface {127,0,0,1} +sbwt none",
         }
 
@@ -166,27 +186,32 @@ class RabbitServer:
                     await _probe(self.url())
             except Exception as error:
                 if not self._program.is_running or asyncio.get_running_loop().time() > deadline:
-                    raise RuntimeError(f"RabbitMQ does not start:\n{self._program.tail()}") from error
+                    if self._name_server and not self._name_server.is_running:
+                        raise start_error(self._name_server, self._name_server_port) from error
+                    raise start_error(self._program, self.port, self._distribution_port) from error
                 await asyncio.sleep(0.2)
             else:
                 return
 
 
 async def _probe(url: str) -> None:
-    connection = await aio_pika.connect(url, timeout=3)
-    async with connection:
+    connection = aio_pika.Connection(URL(url))
+    try:
+        await connection.connect(timeout=3)
         channel = await connection.channel()
         await channel.declare_queue(
             PROBE_QUEUE, durable=True, arguments={"x-queue-type": "quorum", "x-max-length": 1, "x-message-ttl": 10_000}
         )
         await channel.default_exchange.publish(aio_pika.Message(b""), PROBE_QUEUE)
+    finally:
+        await connection.close()  # one that was never opened too: else it complains when it is collected
 
 
-def _kept_port(file: Path) -> int:
-    """A port chosen once for a folder: the node's data carry its name, and its name server must be found again."""
-    if file.exists():
-        return int(file.read_text())
-    file.parent.mkdir(parents=True, exist_ok=True)
-    port = claim_any()
-    file.write_text(str(port))
-    return port
+def _kept_number(file: Path) -> int:
+    """A number drawn once for a folder: the node's data carry its name."""
+    kept = file.read_text() if file.exists() else ""
+    if not kept:  # or left empty by somebody who was interrupted here
+        kept = str(claim_any())
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(kept)
+    return int(kept)

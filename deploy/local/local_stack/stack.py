@@ -12,11 +12,14 @@ from typing import Any
 
 import aiohttp
 
-from local_stack import banks, packages
+from local_stack import banks, leftovers, packages
+from local_stack.failures import start_error
+from local_stack.leftovers import Leftover
 from local_stack.ports import claim
 from local_stack.postgres import PostgresServer, ensure_database, ensure_running_role
 from local_stack.processes import Program
 from local_stack.rabbit import RabbitServer
+from local_stack.supervision import Part, Say, keep, together
 from local_stack.unprivileged import reachable_folder, run_as
 
 SERVICES = ("auth", "planning", "billing", "payment-gateway", "notifier")
@@ -35,6 +38,7 @@ WANTED_PORTS = {
     "rabbitmq": 8072,
 }
 READY_SECONDS = 90
+COMMAND_SECONDS = 120
 PROCESS = {"PATH": os.environ.get("PATH", ""), "MALLOC_ARENA_MAX": "1"}
 """What every program gets: one memory arena, since a program has one busy thread."""
 NO_SETTINGS: Mapping[str, Mapping[str, str]] = {}
@@ -47,8 +51,6 @@ TILL = {
     "TILL_ADDRESS": "Régie enfance, 1 place de la Mairie, le mardi et le jeudi de 9 h à 12 h",
 }
 EXAMPLES = Path(__file__).parents[3] / "contracts" / "examples"
-
-Say = Callable[[str], None]
 
 
 class Stack:
@@ -97,6 +99,11 @@ class Stack:
         assert self._postgres is not None, "the database is not ours"
         return self._postgres
 
+    @property
+    def servers_folder(self) -> Path:
+        """Where the private servers keep their data, which they must reach."""
+        return reachable_folder(self.folder, run_as("postgres"))
+
     def url(self, name: str) -> str:
         """Where a program answers."""
         return f"http://127.0.0.1:{self.ports[name]}"
@@ -105,29 +112,39 @@ class Stack:
         """Servers, set-up of every service, then every service."""
         self.folder.mkdir(parents=True, exist_ok=True)
         self.folder.chmod(0o711)
-        self.secrets = self._kept_secrets()
+        self.secrets = self.kept_secrets()
         self._claim_ports()
         if not self.amqp_url:
             await asyncio.to_thread(packages.rabbitmq_server)
             self._rabbit = RabbitServer(
-                self._servers_folder() / "rabbitmq",
+                self.servers_folder / "rabbitmq",
                 password=self.secrets["rabbitmq"],
                 port=self.ports["rabbitmq"],
                 accounts={name: self.secrets[f"amqp_{name}"] for name in PROGRAMS},
             )
             self.amqp_url = self._rabbit.url()
-        await asyncio.gather(self._start_broker(), self._set_up())
+        await together(self._start_broker(), self._set_up())
         self.programs = {"mail": self._stand_in("mail", "local_stack.mail"), "bank": self._bank()}
         self.programs.update({name: self._program(name, []) for name in PROGRAMS})
-        await asyncio.gather(*(program.start() for program in self.programs.values()))
-        await asyncio.gather(*(self.ready(name) for name in self.programs))
+        await together(*(program.start() for program in self.programs.values()))
+        await together(*(self.ready(name) for name in self.programs))
 
     async def stop(self) -> None:
-        """Programs first, servers last."""
-        await asyncio.gather(*(program.stop() for program in self.programs.values()))
-        for server in (self._rabbit, self._postgres):
-            if server:
-                await server.stop()
+        """Programs first, servers last; each is asked, whatever becomes of another."""
+        done = await asyncio.gather(*(program.stop() for program in self.programs.values()), return_exceptions=True)
+        servers = [server for server in (self._rabbit, self._postgres) if server]
+        done += await asyncio.gather(*(server.stop() for server in servers), return_exceptions=True)
+        if failures := [each for each in done if isinstance(each, BaseException)]:
+            raise failures[0]
+
+    async def end_leftovers(self) -> list[Leftover]:
+        """End what an earlier run has left in this folder, which nobody else may use now; what there was."""
+        servers = self.servers_folder
+        return [
+            each
+            for folder in (self.folder, servers / "rabbitmq", servers / "postgresql")
+            for each in await leftovers.end(folder)
+        ]
 
     async def kill(self, name: str) -> None:
         """End a program at once, as kill -9 does."""
@@ -150,16 +167,14 @@ class Stack:
                 except (TimeoutError, aiohttp.ClientError):
                     pass
                 await asyncio.sleep(0.1)
-        raise RuntimeError(f"{name} does not start:\n{program.tail()}")
+        raise start_error(program, self.ports[name], *([self.ports["smtp"]] if name == "mail" else []))
 
     async def command(self, name: str, *words: str, **environment: str) -> None:
         """Run one of a service's commands to its end."""
         program = self._program(name, list(words))
         owner = {"MIGRATION_DATABASE_URL": self.databases[name]} if words[0] == "migrate" else {}
         program.environment = {**program.environment, **owner, **environment}
-        await program.start()
-        assert program.process is not None
-        if await asyncio.wait_for(program.process.wait(), timeout=120):
+        if await program.run(seconds=COMMAND_SECONDS):
             raise RuntimeError(f"{name} {words[0]} failed:\n{program.tail()}")
 
     def another(self, name: str, **environment: str) -> Program:
@@ -170,18 +185,12 @@ class Stack:
 
     async def watch(self, changed: Callable[[], None]) -> None:
         """Restart what crashes, say so and call ``changed``, until cancelled."""
-        parts: dict[str, Program | PostgresServer | RabbitServer] = {**self.programs}
+        parts: dict[str, Part] = {**self.programs}
         if self._postgres:
             parts["postgresql"] = self._postgres
         if self._rabbit:
             parts["rabbitmq"] = self._rabbit
-        while True:
-            await asyncio.sleep(1)
-            for name, part in parts.items():
-                if part.pid is None:
-                    self._say(f"{name} stopped by itself, starting it again; its log: {part.log}")
-                    await part.start()
-                    changed()
+        await together(*(keep(name, part, self._say, changed) for name, part in parts.items()))
 
     def describe(self, demo: dict[str, Any]) -> dict[str, Any]:
         """What ``.local/stack.json`` says."""
@@ -197,25 +206,36 @@ class Stack:
             "demo": demo,
         }
 
-    def _kept_secrets(self) -> dict[str, str]:
+    def kept_secrets(self) -> dict[str, str]:
+        """The passwords and keys of this folder, made once."""
         file = self.folder / "secrets.json"
         names = ["postgresql", "rabbitmq", "auth_key", "link", "csrf", "paybox_bank", *banks.SECRETS]
         names += [*(f"{kind}_{name}" for kind in ("db", "db_app") for name in SERVICES)]
         names += [*(f"amqp_{name}" for name in PROGRAMS)]
         kept: dict[str, str] = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+        if not kept:
+            self.forget_data()  # of a clone that was here before, in /var/tmp: nobody has its passwords any more
         if any(name not in kept for name in names):
             kept = {**{name: secrets.token_hex(32) for name in names}, "paybox_bank": banks.bank_key(), **kept}
-            file.touch(mode=0o600)
-            file.write_text(json.dumps(kept), encoding="utf-8")
+            unfinished = file.with_suffix(".unfinished")
+            unfinished.touch(mode=0o600)
+            unfinished.write_text(json.dumps(kept), encoding="utf-8")
+            unfinished.rename(file)
         return kept
-
-    def _servers_folder(self) -> Path:
-        return reachable_folder(self.folder, run_as("postgres"))
 
     def forget(self) -> None:
         """Remove everything that is kept."""
-        for folder in {self._servers_folder(), self.folder}:
+        for folder in {self.servers_folder, self.folder}:
             shutil.rmtree(folder)
+
+    def forget_data(self) -> None:
+        """Remove what servers and stand-ins keep; secrets and logs stay."""
+        for folder in (
+            self.servers_folder / "postgresql",
+            self.servers_folder / "rabbitmq",
+            self.folder / "bank",
+        ):
+            shutil.rmtree(folder, ignore_errors=True)
 
     def _claim_ports(self) -> None:
         for name, wanted in WANTED_PORTS.items():
@@ -226,18 +246,18 @@ class Stack:
     async def _set_up(self) -> None:
         """Every service's set-up; it waits for the broker by itself."""
         await self._start_database()
-        await asyncio.gather(*(self.command(name, "migrate", AMQP_URL=self.amqp_url) for name in SERVICES))
+        await together(*(self.command(name, "migrate", AMQP_URL=self.amqp_url) for name in SERVICES))
 
     async def _start_database(self) -> None:
         if not self._database_url:
-            server = PostgresServer(
-                self._servers_folder() / "postgresql",
+            self._postgres = PostgresServer(
+                self.servers_folder / "postgresql",
                 password=self.secrets["postgresql"],
                 port=self.ports["postgresql"],
                 durable=self._durable,
             )
-            await server.start()
-            self._postgres, self._database_url = server, server.dsn()
+            await self._postgres.start()
+            self._database_url = self._postgres.dsn()
         for name in SERVICES:
             database = f"preau_{name.replace('-', '_')}"
             self.databases[name] = await ensure_database(
@@ -252,7 +272,13 @@ class Stack:
             await self._rabbit.start()
 
     def _stand_in(self, name: str, module: str, **environment: str) -> Program:
-        base = {**PROCESS, **self._settings.get(name, {}), "HTTP_PORT": str(self.ports[name]), **environment}
+        base = {
+            **PROCESS,
+            **leftovers.mark(self.folder),
+            **self._settings.get(name, {}),
+            "HTTP_PORT": str(self.ports[name]),
+            **environment,
+        }
         base.setdefault("SMTP_PORT", str(self.ports["smtp"]))
         return Program(name, [sys.executable, "-m", module], base, self.folder / "log" / f"{name}.log")
 
@@ -268,6 +294,7 @@ class Stack:
     def _environment(self, name: str) -> dict[str, str]:
         common = {
             **PROCESS,
+            **leftovers.mark(self.folder),
             **self._settings.get(name, {}),
             "AMQP_URL": self._rabbit.url(account=name) if self._rabbit else self.amqp_url,
             "AUTH_URL": self.url("auth"),

@@ -3,6 +3,7 @@
 import os
 import pwd
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -22,6 +23,11 @@ class RunAs:
             return {}
         return {"user": self.uid, "group": self.gid, "extra_groups": []}
 
+    def own(self, path: Path) -> None:
+        """Give a file or a folder to this user."""
+        if self.uid is not None and self.gid is not None:
+            os.chown(path, self.uid, self.gid)
+
 
 def run_as(*names: str) -> RunAs:
     """The first of the users that exists, when we are root; else ourselves."""
@@ -36,11 +42,17 @@ def run_as(*names: str) -> RunAs:
     raise LookupError("this machine has no unprivileged user, not even nobody")
 
 
+def passable_folder(path: Path) -> Path:
+    """Make a folder that others may walk through, whatever the umask, and not look into."""
+    path.mkdir(parents=True, exist_ok=True)
+    path.chmod(0o711)
+    return path
+
+
 def private_folder(path: Path, who: RunAs) -> Path:
     """Make a 0700 folder that ``who`` owns."""
     path.mkdir(parents=True, exist_ok=True)
-    if who.uid is not None and who.gid is not None:
-        os.chown(path, who.uid, who.gid)
+    who.own(path)
     path.chmod(0o700)
     return path
 
@@ -55,16 +67,22 @@ def reachable_folder(wanted: Path, who: RunAs) -> Path:
     if is_reachable(wanted / "x", who):
         return wanted
     elsewhere = Path("/var/tmp") / f"preau-{sha256(str(wanted.resolve()).encode()).hexdigest()[:16]}"  # noqa: S108
-    elsewhere.mkdir(mode=0o711, exist_ok=True)
+    elsewhere.mkdir(exist_ok=True)
     if elsewhere.is_symlink() or elsewhere.stat().st_uid != os.geteuid():
         raise PermissionError(f"{elsewhere} is not ours")
-    return elsewhere
+    return passable_folder(elsewhere)
 
 
-def reachable_copy(source: Path, destination: Path, who: RunAs) -> Path:
-    """``source`` itself, or a copy of it at ``destination`` when ``who`` cannot walk to it."""
-    if is_reachable(source, who):
-        return source
-    if not destination.exists():
-        shutil.copytree(source, destination, symlinks=True)
-    return destination
+def readable_copy(sources: Sequence[Path], destination: Path) -> Path:
+    """A folder with copies of ``sources`` that everybody may read; one that is there is complete and stays."""
+    if destination.exists():
+        return destination
+    unfinished = destination.with_name(f"{destination.name}.unfinished")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    for source in sources:
+        shutil.copytree(source, unfinished / source.name, symlinks=True)
+    for path in (unfinished, *unfinished.rglob("*")):
+        if not path.is_symlink():
+            mode = path.stat().st_mode
+            path.chmod(mode | (0o055 if mode & 0o100 else 0o044))
+    return unfinished.rename(destination)

@@ -19,9 +19,12 @@ import asyncpg
 import pytest
 
 from chassis.testing import eventually
-from local_stack import demo
+from local_stack import demo, leftovers
+from local_stack.failures import StartError
+from local_stack.leftovers import Leftover
 from local_stack.postgres import PostgresServer
 from local_stack.stack import SERVICES, WANTED_PORTS, Stack
+from local_stack.unprivileged import reachable_folder, run_as
 
 pytestmark = [pytest.mark.timeout(300)]
 
@@ -81,6 +84,29 @@ async def running(folder: Path) -> AsyncIterator[Running]:
         await made.process.communicate()
 
 
+def left_in(folder: Path) -> list[Leftover]:
+    """What still works for the portal of a folder, its servers too."""
+    kept = folder / ".local"
+    servers = reachable_folder(kept, run_as("postgres"))
+    return [each for place in (kept, servers / "postgresql", servers / "rabbitmq") for each in leftovers.find(place)]
+
+
+def test_data_whose_passwords_are_lost_are_begun_again(tmp_path: Path) -> None:
+    """The clone was removed and made again at the same place; its servers' data had been elsewhere, in /var/tmp."""
+    stack = Stack(tmp_path / "stack")
+    for _time in range(2):
+        stack.folder.mkdir()
+        stack.secrets = stack.kept_secrets()
+        data = stack.servers_folder / "postgresql" / "private" / "data"
+        assert not data.exists()
+        data.mkdir(parents=True)
+        assert stack.kept_secrets() == stack.secrets
+        assert data.exists()
+        elsewhere = stack.servers_folder
+        shutil.rmtree(stack.folder)
+    shutil.rmtree(elsewhere, ignore_errors=True)
+
+
 async def answers(url: str) -> bool:
     try:
         async with aiohttp.ClientSession() as http, http.get(f"{url}/health/ready") as response:
@@ -117,9 +143,12 @@ async def test_run_describes_itself_restarts_what_crashes_and_keeps_its_data(tmp
             assert b"running already" in (await refused.communicate())[0]
             assert refused.returncode == 1
             pids = [each["pid"] for each in first.description["services"].values()]
-        assert first.process.returncode == 0
-        assert not any(map(lives, pids))
-        assert not (tmp_path / ".local/stack.json").exists()
+            first.process.stdout._transport.close()  # type: ignore[union-attr]  # nobody reads what it says any more
+            first.process.send_signal(signal.SIGHUP)  # as when the terminal is closed
+            assert await first.process.wait() == 0
+            assert not any(map(lives, pids))
+            assert left_in(tmp_path) == []
+            assert not (tmp_path / ".local/stack.json").exists()
 
     async with running(tmp_path) as second:
         assert await second.households() == 12
@@ -128,13 +157,33 @@ async def test_run_describes_itself_restarts_what_crashes_and_keeps_its_data(tmp
         await second.process.wait()
 
         async def ended() -> bool:
-            return not any(map(lives, pids))
+            return not any(map(lives, pids)) and not left_in(tmp_path)
 
         await eventually(ended, seconds=30)
     forgotten = await local_stack(tmp_path, "reset")
     await forgotten.communicate()
     assert forgotten.returncode == 0
     assert not (tmp_path / ".local").exists()
+
+
+@pytest.mark.parametrize("moment", ["secrets.json", "log/auth.log"])
+async def test_ctrl_c_stops_a_start_at_once_and_leaves_nothing(moment: str, tmp_path: Path) -> None:
+    process = await local_stack(tmp_path, "run")
+
+    async def it_is_that_far() -> bool:
+        return (tmp_path / ".local" / moment).exists()
+
+    await eventually(it_is_that_far, seconds=60)
+    process.send_signal(signal.SIGINT)
+    printed, _ = await process.communicate()
+    assert process.returncode == 0
+    assert b"stopping" in printed
+    assert b"Traceback" not in printed
+    assert b"ready in" not in printed
+    assert left_in(tmp_path) == []
+    forgotten = await local_stack(tmp_path, "reset")
+    await forgotten.communicate()
+    assert forgotten.returncode == 0
 
 
 async def test_servers_one_already_has_are_used(postgres: PostgresServer, amqp_url: str, tmp_path: Path) -> None:
@@ -146,6 +195,9 @@ async def test_servers_one_already_has_are_used(postgres: PostgresServer, amqp_u
         assert all(f":{postgres.port}/" in dsn for dsn in stack.databases.values())
         assert not (tmp_path / "stack/postgresql").exists()
         assert not (tmp_path / "stack/rabbitmq").exists()
+        demo.unfinished(stack).touch()  # as if the filling had been interrupted
+        with pytest.raises(StartError, match="half filled: drop the databases preau_auth"):
+            await demo.fill(stack)
     finally:
         await stack.stop()
 
