@@ -4,8 +4,6 @@ from datetime import date
 
 import structlog
 from aiohttp import web
-from holidays import country_holidays
-from vacances_scolaires_france import SchoolHolidayDates
 
 from chassis.clock import now, today
 from chassis.database import DATABASE, Database
@@ -23,8 +21,11 @@ jobs = Jobs()
 
 @jobs.every(seconds=86_400)
 async def keep_holidays(app: web.Application) -> None:
-    """Keep the holiday tables ahead of the calendar."""
-    await fill_holidays(app[DATABASE], app[SETTINGS])
+    """Keep the holiday tables ahead of the calendar; the published ones are only read when a year is missing."""
+    async with app[DATABASE].transaction() as tx:
+        last_school, last_public = await calendars.holidays_until(tx)
+    if last_school < _end_of_school_year() or last_public.year < today().year + YEARS_AFTER:
+        await fill_holidays(app[DATABASE], app[SETTINGS])
 
 
 @jobs.every(seconds=10)
@@ -62,6 +63,9 @@ async def prepare(settings: Settings) -> None:
 
 async def fill_holidays(database: Database, settings: Settings) -> None:
     """Add the holidays that the published calendars know and the tables do not."""
+    from holidays import country_holidays  # noqa: PLC0415 - the calendars of every country, needed once a year
+    from vacances_scolaires_france import SchoolHolidayDates  # noqa: PLC0415 - likewise
+
     published = SchoolHolidayDates()
     years = range(today().year - YEARS_BEFORE, today().year + YEARS_AFTER + 1)
     known = [year for year in years if published.min_year <= year <= published.max_year]
@@ -71,7 +75,7 @@ async def fill_holidays(database: Database, settings: Settings) -> None:
         for zone in ZONES
         for day, entry in published.holidays_for_year_and_zone(year, zone).items()
     ]
-    needed = date(today().year + (today().month >= SEPTEMBER), 8, 31)
+    needed = _end_of_school_year()
     if max((day for _, day, _ in school), default=date.min) < needed:
         log.error("the published school calendar does not cover the school year", until=str(needed))
     public = [
@@ -82,3 +86,8 @@ async def fill_holidays(database: Database, settings: Settings) -> None:
     ]
     async with database.transaction() as tx:
         await calendars.add_holidays(tx, school, public)
+
+
+def _end_of_school_year() -> date:
+    """The last day of the summer holidays that end this school year."""
+    return date(today().year + (today().month >= SEPTEMBER), 8, 31)

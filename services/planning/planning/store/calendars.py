@@ -157,6 +157,15 @@ async def add_holidays(
     )
 
 
+async def holidays_until(tx: Transaction) -> tuple[date, date]:
+    """The last school holiday and the last public one that are known; ``date.min`` when there is none."""
+    row = await tx.fetchrow(
+        "SELECT (SELECT max(day) FROM school_holiday) AS school, (SELECT max(day) FROM public_holiday) AS public"
+    )
+    assert row is not None, "a row of aggregates is always there"
+    return row["school"] or date.min, row["public"] or date.min
+
+
 async def add_closure(tx: Transaction, wish: ClosureWish) -> bool:
     """Close a day; False when it was closed already, for the same activity and school."""
     inserted = await tx.fetchval(
