@@ -25,6 +25,7 @@ from chassis.database_servers import connect
 from chassis.doctor import doctor
 from chassis.draining import DRAIN
 from chassis.inbox import Listeners
+from chassis.memory import use_memory
 from chassis.metrics import use_metrics
 from chassis.migrations import MigrationError, migrate, pending
 from chassis.settings import EdgeSettings, ServiceSettings, SetUpSettings, load
@@ -176,6 +177,7 @@ def _serve(service: Service, settings: EdgeSettings) -> None:
         app = service.build(settings)
         figures = (OUTBOX, *service.vitals, *service.figures) if service.migrations else ()
         use_metrics(app, settings, figures, [queue.name for queue in service.queues])
+        use_memory(app)
         app.on_cleanup.append(tracing.stop)  # after everything else
         app[DRAIN].heed_signals()
         _seldom_look_for_garbage()

@@ -5,8 +5,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
-import typst
-
 HERE = Path(__file__).parent
 TEMPLATES = HERE / "templates"
 
@@ -17,6 +15,8 @@ def render(template: str, values: dict[str, Any], *, created_at: datetime) -> by
     A sign that no font of ours has (an emoji in a name) is shown as an empty box, in a PDF that is tagged but is not
     PDF/A: nobody goes without a receipt for it.
     """
+    import typst  # noqa: PLC0415 - a library of 80 MB: whoever makes no document does not load it
+
     try:
         return _compile(template, values, created_at, "a-2a")
     except typst.TypstError as error:
@@ -26,6 +26,8 @@ def render(template: str, values: dict[str, Any], *, created_at: datetime) -> by
 
 
 def _compile(template: str, values: dict[str, Any], created_at: datetime, standard: Literal["a-2a"] | None) -> bytes:
+    import typst  # noqa: PLC0415 - likewise
+
     made = typst.compile(
         TEMPLATES / f"{template}.typ",
         root=TEMPLATES,

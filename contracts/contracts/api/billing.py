@@ -150,7 +150,7 @@ class Issuer(Contract):
     """Who sends a document, as it was on that day. ``till`` is where one pays at the counter."""
 
     town: Label
-    siret: Annotated[str, StringConstraints(pattern=r"^\d{14}$")]
+    siret: Annotated[str, StringConstraints(pattern=r"^[0-9]{14}$")]
     address: Label
     contact: Label
     till: Label

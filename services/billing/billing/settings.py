@@ -22,7 +22,7 @@ class Settings(ServiceSettings):
     """
 
     town_name: str = Field(min_length=1, max_length=100)
-    town_siret: str = Field(pattern=r"^\d{14}$")
+    town_siret: str = Field(pattern=r"^[0-9]{14}$")
     town_address: str = Field(min_length=1, max_length=200)
     town_contact: str = Field(min_length=1, max_length=200)
     till_reference: str = Field(min_length=1, max_length=40)

@@ -27,7 +27,7 @@ class LyraAccount(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    site_id: str = Field(pattern=r"^\d{8}$")
+    site_id: str = Field(pattern=r"^[0-9]{8}$")
     mode: Literal["TEST", "PRODUCTION"]
     key: SecretStr = Field(min_length=16)
     rest_password: SecretStr = Field(min_length=1)
@@ -49,9 +49,9 @@ class PayboxAccount(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    site: str = Field(pattern=r"^\d{7}$")
-    rank: str = Field(pattern=r"^\d{2,3}$")
-    identifier: str = Field(pattern=r"^\d{1,9}$")
+    site: str = Field(pattern=r"^[0-9]{7}$")
+    rank: str = Field(pattern=r"^[0-9]{2,3}$")
+    identifier: str = Field(pattern=r"^[0-9]{1,9}$")
     mode: Literal["TEST", "PRODUCTION"]
     key: SecretStr
     public_key: str = Field(pattern=r"^-----BEGIN PUBLIC KEY-----")
@@ -95,7 +95,7 @@ class StripeAccount(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     label: str = Field(pattern=r"^[a-z0-9-]{1,20}$")
-    account: str = Field(pattern=r"^acct_\w{1,40}$")
+    account: str = Field(pattern=r"^acct_[A-Za-z0-9_]{1,40}$")
     secret_key: SecretStr
     webhook_secret: SecretStr = Field(min_length=16)
     api_url: str = Field(default="https://api.stripe.com", pattern=r"^https?://[^/]+$")
@@ -131,7 +131,7 @@ class Settings(ServiceSettings):
     town_name: str = Field(min_length=1, max_length=100)
     payfip_service_url: str = Field(pattern=r"^https?://")
     payfip_payer_url: str = Field(pattern=r"^https?://")
-    payfip_numcli: str = Field(pattern=r"^\d{6}$")
+    payfip_numcli: str = Field(pattern=r"^[0-9]{6}$")
     payfip_saisie: Literal["T", "X", "W"]
     payfip_sources: Networks = ()
     lyra_accounts: tuple[LyraAccount, ...] = ()

@@ -1,0 +1,42 @@
+"""What a program has freed goes back to the system once it has nothing to do."""
+
+import asyncio
+import re
+from pathlib import Path
+
+from chassis.memory import give_back_when_idle, worked
+from chassis.tasks import end
+from chassis.testing import eventually
+
+PIECE_BYTES, PIECES = 100_000, 600
+
+
+def held_mib() -> float:
+    text = Path("/proc/self/smaps_rollup").read_text(encoding="ascii")
+    return int(re.findall(r"^Private_Dirty:\s+(\d+)", text, re.MULTILINE)[0]) / 1024
+
+
+def freed_below_a_piece_that_stays() -> bytes:
+    """Some 60 MB, freed, which the C library keeps: the last piece lies above them."""
+    pieces = [b"x" * PIECE_BYTES for _ in range(PIECES)]
+    return pieces.pop()
+
+
+async def test_what_was_freed_is_given_back_once_the_program_is_idle() -> None:
+    kept = freed_below_a_piece_that_stays()
+    before = held_mib()
+    task = asyncio.create_task(give_back_when_idle(0.2))
+    try:
+
+        async def given_back() -> bool:
+            return held_mib() < before - 40
+
+        await eventually(given_back, seconds=30)
+    finally:
+        await end(task)
+    assert len(kept) == PIECE_BYTES
+
+
+def test_a_program_that_serves_people_is_at_work() -> None:
+    assert worked(3, 15)
+    assert not worked(0.5, 15)
