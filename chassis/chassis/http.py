@@ -127,6 +127,16 @@ def in_line(door: Door) -> Door:
     return door
 
 
+def polled(door: Door) -> Door:
+    """Mark a door that programs ask every few seconds: like health, it is in no log, figure or trace."""
+    door.is_polled = True  # type: ignore[attr-defined]
+    return door
+
+
+def _is_polled(request: web.Request) -> bool:
+    return request.path.startswith("/health/") or getattr(request.match_info.handler, "is_polled", False)
+
+
 def streaming(door: Door) -> Door:
     """Mark a door that answers for as long as the client stays, such as server-sent events."""
     door.is_streaming = True  # type: ignore[attr-defined]
@@ -142,7 +152,7 @@ def _shown(request: web.Request) -> str:
 
 
 def _span(request: web.Request, *, is_edge: bool) -> tracing.Span:
-    if not tracing.is_on() or request.path.startswith("/health/"):
+    if not tracing.is_on() or _is_polled(request):
         return tracing.NOTHING
     route = route_of(request)
     told = None if is_edge else request.headers.get(tracing.HEADER)
@@ -172,7 +182,7 @@ def _request_context(*, is_edge: bool) -> Callable[..., Awaitable[web.StreamResp
 
 def _tell(request: web.Request, response: web.StreamResponse, seconds: float, span: tracing.Span) -> None:
     """What became of a request: in the figures, its trace and the log."""
-    if request.path.startswith("/health/"):
+    if _is_polled(request) and response.status < 400:
         return
     if not getattr(request.match_info.handler, "is_streaming", False):
         observe(request, response.status, seconds)

@@ -16,6 +16,7 @@ from pydantic import ValidationError
 
 from chassis.http import path_uuid
 from chassis.settings import EdgeSettings
+from chassis.tasks import end, keep_running
 from contracts.failures import Forbidden, NotFound, Unauthenticated, Unavailable
 from contracts.identity import Identity, Permission
 
@@ -24,10 +25,13 @@ ALGORITHM = "EdDSA"
 ISSUER = "preau-auth"
 JWKS_PATH = "/.well-known/jwks.json"
 CLOCK_SKEW_SECONDS = 5
-KEYS_KEPT_SECONDS = 300
 KEYS_ASKED_AGAIN_SECONDS = 5
+"""How soon a key that was stolen, and that auth therefore publishes no more, opens nothing any more."""
 
 log = structlog.get_logger()
+
+
+KEYS_UNREADABLE = (TimeoutError, aiohttp.ClientError, ValueError)
 
 
 class Keys(Protocol):
@@ -38,7 +42,9 @@ class Keys(Protocol):
 
 
 class RemoteKeys:
-    """The keys that auth publishes, kept for a while; an unknown id asks again, not too often."""
+    """The keys that auth publishes, read again every few seconds from their first use on; an unknown id asks at once,
+    not too often. While auth is away, what it published last stays good.
+    """
 
     def __init__(self, auth_url: str) -> None:
         self._url = auth_url.rstrip("/") + JWKS_PATH
@@ -46,32 +52,40 @@ class RemoteKeys:
         self._asked_at = float("-inf")
         self._asking = asyncio.Lock()
         self._http: aiohttp.ClientSession | None = None
+        self._reading: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Open the HTTP client."""
         self._http = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=3))
+        self._reading = keep_running(self._read_again, "reading auth's keys")
 
     async def stop(self) -> None:
         """Close the HTTP client."""
+        if self._reading:
+            await end(self._reading)
         if self._http:
             await self._http.close()
 
     async def key(self, key_id: str) -> jwt.PyJWK | None:
         """The public key of that id; ``Unavailable`` when auth cannot be asked for an id not known yet."""
-        age = time.monotonic() - self._asked_at
         known = self._keys.get(key_id)
-        if known and age < KEYS_KEPT_SECONDS:
-            return known
-        if age < KEYS_ASKED_AGAIN_SECONDS:
+        if known or time.monotonic() - self._asked_at < KEYS_ASKED_AGAIN_SECONDS:
             return known
         try:
             await self._ask()
-        except (TimeoutError, aiohttp.ClientError, ValueError) as error:
+        except KEYS_UNREADABLE as error:
             log.warning("auth's keys cannot be read", error=str(error))
-            if known:
-                return known  # a key once published by auth stays good while auth is away
             raise Unavailable("auth cannot be asked for its keys", retry_after_seconds=2) from error
         return self._keys.get(key_id)
+
+    async def _read_again(self) -> None:
+        while True:
+            await asyncio.sleep(KEYS_ASKED_AGAIN_SECONDS)
+            if self._keys:
+                try:
+                    await self._ask()
+                except KEYS_UNREADABLE as error:
+                    log.debug("auth's keys cannot be read again, the last ones stay good", error=str(error))
 
     async def _ask(self) -> None:
         assert self._http is not None, "the keys are used before their start"

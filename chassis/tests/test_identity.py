@@ -14,7 +14,7 @@ from aiohttp.test_utils import TestClient
 from chassis.http import application, json_response, public
 from chassis.identity import household_in_path, identity, require, use_identity
 from chassis.settings import EdgeSettings
-from chassis.testing import Tokens
+from chassis.testing import Tokens, eventually
 from contracts.identity import Identity, Permission, Role
 
 HOUSEHOLD = uuid4()
@@ -116,3 +116,19 @@ async def test_without_auth_a_first_token_waits_for_later(aiohttp_client: Any, t
     response = await client.get("/me", headers=Tokens.headers(tokens.parent(HOUSEHOLD, audience="billing")))
     assert response.status == 503
     assert response.headers["Retry-After"]
+
+
+async def test_a_key_that_auth_publishes_no_more_opens_nothing_a_moment_later(
+    aiohttp_client: Any, tokens: Tokens, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chassis.identity.KEYS_ASKED_AGAIN_SECONDS", 0.05)
+    client = await aiohttp_client(build(tokens.url))
+    stolen = tokens.parent(HOUSEHOLD, audience="billing")
+    assert await status(client, "/me", stolen) == 200
+    tokens.key_id = "the next one"
+
+    async def refused() -> bool:
+        return await status(client, "/me", stolen) == 401
+
+    await eventually(refused)
+    assert await status(client, "/me", tokens.parent(HOUSEHOLD, audience="billing")) == 200

@@ -9,6 +9,8 @@ import structlog
 from aiohttp import web
 
 from auth.domain import families_file
+from auth.domain.access_codes import recovery_hash
+from auth.domain.attempts import OF_ACCOUNT
 from auth.domain.imports import compare
 from auth.domain.sign_in import LINKS_AN_HOUR_MAX
 from auth.settings import SETTINGS, Settings
@@ -22,6 +24,7 @@ from contracts.events.auth import ResetRequested
 
 HOUR = timedelta(hours=1)
 EVENTS_AT_ONCE = 2_000
+CODES_AT_ONCE = 500
 
 log = structlog.get_logger()
 jobs = Jobs()
@@ -41,6 +44,7 @@ async def answer_resets(app: web.Application) -> None:
 
 async def _send_reset(tx: Transaction, account: accounts.Account, address: str, settings: Settings) -> None:
     at = now()
+    await accounts.account_for_update(tx, account.account_id)  # of many wishes answered at once each sees the others
     if account.email is None or await accounts.links_since(tx, account.account_id, at - HOUR) >= LINKS_AN_HOUR_MAX:
         return
     token, expires_at = secrets.token_urlsafe(32), at + timedelta(seconds=settings.link_seconds)
@@ -66,12 +70,30 @@ async def forget(app: web.Application) -> None:
         gone = await accounts.forget(
             tx,
             sessions_before=at - timedelta(days=settings.sessions_kept_days),
+            attempts_before=at - 2 * OF_ACCOUNT.forgotten_after,
             devices_before=at - timedelta(days=settings.devices_kept_days),
             facts_before=at - timedelta(days=settings.facts_kept_days),
             imports_before=at - timedelta(days=settings.imports_kept_days),
         )
     if gone:
         log.info("forgotten", rows=gone)
+
+
+@jobs.every(seconds=3600)
+async def key_recovery_codes(app: web.Application) -> None:
+    """Bring what the version before kept of recovery codes to the present form, some at a time.
+
+    A program of the version before knows none that was brought over: a code that meets one during a new version is
+    refused, and is good a moment later.
+    """
+    while True:
+        async with app[DATABASE].transaction() as tx:
+            found = await accounts.plain_recovery_codes(tx, CODES_AT_ONCE)
+            for account_id, plain in found:
+                keyed = recovery_hash(app[SETTINGS].recovery_key, account_id, plain)
+                await accounts.key_recovery_code(tx, account_id, plain, keyed)
+        if len(found) < CODES_AT_ONCE:
+            return
 
 
 @jobs.every(seconds=5, wake_on="import_waiting")

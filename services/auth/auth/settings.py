@@ -1,5 +1,6 @@
 """What auth needs to know at start."""
 
+import hashlib
 from pathlib import Path
 
 from aiohttp import web
@@ -40,6 +41,16 @@ class Settings(ServiceSettings):
     facts_kept_days: int = Field(default=365, ge=181)
     imports_kept_days: int = Field(default=90, ge=1)
     demo_accounts: bool = False
+
+    @property
+    def recovery_key(self) -> bytes:
+        """What recovery codes are kept under."""
+        return hashlib.sha256(b"recovery " + self.auth_key_secret.get_secret_value().encode()).digest()
+
+    @property
+    def town_names(self) -> tuple[str, ...]:
+        """What no secret may consist of."""
+        return (self.town_name, self.public_url.partition("://")[2])
 
     def sealed_link(self, token: str) -> str:
         """The token of a link, for the notifier alone to read."""

@@ -13,7 +13,7 @@ from auth.__main__ import close_staff, create_staff, republish, rotate_keys
 from auth.api import Hasher
 from auth.app import build
 from auth.settings import Settings
-from chassis.testing import Probe, Tokens
+from chassis.testing import Probe, Tokens, eventually
 from local_stack.testing import owner_url
 
 CODES = {"identifier": "Camille.D", "secret": "un-bon-secret"}
@@ -123,14 +123,6 @@ async def test_a_lock_survives_a_restart_and_holds_on_two_replicas(
         assert response.status == 429
         assert 0 < int(response.headers["Retry-After"]) <= 61
     assert (await sign_in(restarted, "admin", "admin-secret")).status == 201
-
-
-async def test_an_address_that_tries_many_identifiers_is_locked(client: TestClient[Any, Any]) -> None:
-    await household(client)
-    for number in range(30):
-        assert (await sign_in(client, f"guess-{number}", "x", "203.0.113.9")).status == 401
-    assert (await sign_in(client, "camille.d", "un-bon-secret", "203.0.113.9")).status == 429
-    assert (await sign_in(client, "camille.d", "un-bon-secret", "192.0.2.77")).status == 201
 
 
 async def test_sessions_expire_and_unknown_ones_never_were(
@@ -254,9 +246,15 @@ async def test_a_new_signing_key_is_shown_before_it_signs_and_the_old_one_stays_
     assert (await third.get("/account", headers=Tokens.headers(old))).status == 200
     assert await rotate_keys(settings, ["--now"]) == 0
     stolen_id, fourth = capsys.readouterr().out.strip(), await replica()
-    assert await shown(fourth) == {stolen_id}
-    assert (await fourth.get("/account", headers=Tokens.headers(old))).status == 401
-    assert jwt.get_unverified_header(await signed(fourth))["kid"] == stolen_id
+
+    async def forgotten() -> bool:
+        return await shown(third) == {stolen_id}
+
+    await eventually(forgotten)
+    for each in (third, fourth):
+        assert await shown(each) == {stolen_id}
+        assert (await each.get("/account", headers=Tokens.headers(old))).status == 401
+        assert jwt.get_unverified_header(await signed(each))["kid"] == stolen_id
 
 
 async def as_owner(settings: Settings, statement: str) -> None:

@@ -1,6 +1,7 @@
 """The first sign-in, forgotten codes, and « Mon compte »."""
 
 import asyncio
+import hashlib
 from typing import Any
 from uuid import uuid4
 
@@ -8,6 +9,7 @@ import pyotp
 import pytest
 
 from auth.app import build
+from auth.jobs import key_recovery_codes
 from chassis.testing import eventually
 
 SECRET = "trois tortues bleues"
@@ -245,7 +247,8 @@ async def test_guessed_one_time_codes_lock_the_account_on_every_replica(town: An
         statuses.append((await each.post("/sessions/one-time-code", json=body)).status)
         await town.sign_in("camille.d", "un-bon-secret")
     assert statuses == [422] * 5 + [429]
-    assert (await town.sign_in("camille.d", "un-bon-secret")).status == 429
+    again = (await (await town.sign_in("camille.d", "un-bon-secret")).json())["session"]
+    assert (await town.post("/sessions/one-time-code", {**body, "session": again})).status == 429
 
 
 async def test_every_security_fact_is_written_and_the_database_refuses_to_change_or_forget_it(town: Any) -> None:
@@ -258,3 +261,24 @@ async def test_every_security_fact_is_written_and_the_database_refuses_to_change
     for change in ("UPDATE security_fact SET fact = 'x'", "DELETE FROM security_fact", "TRUNCATE security_fact"):
         with pytest.raises(Exception, match=r"append-only|180 days"):
             await town.sql(change)
+
+
+async def test_recovery_codes_are_kept_under_a_key_and_those_of_the_version_before_are_brought_over(town: Any) -> None:
+    _telephone, codes = await with_telephone(town)
+    kept = await town.sql("SELECT array_agg(code_hash) FROM recovery_code")
+    assert not {hashlib.sha256(each.encode()).digest() for each in codes} & set(kept)
+    await town.sql("DELETE FROM recovery_code")
+    for code in ("h4tn-8wkc", "qz3m-k7mq"):
+        account = "SELECT account_id FROM account WHERE identifier = 'camille.d'"
+        plain = hashlib.sha256(code.encode()).digest()
+        await town.sql(f"INSERT INTO recovery_code (account_id, code_hash) VALUES (({account}), $1)", plain)
+
+    async def stage_after(code: str) -> str:
+        session = (await (await town.sign_in("camille.d", "un-bon-secret")).json())["session"]
+        body = {"session": session, "code": code, "client_address": "192.0.2.1"}
+        return str((await (await town.post("/sessions/one-time-code", body)).json())["stage"])
+
+    assert await stage_after("h4tn-8wkc") == "open"
+    await key_recovery_codes(town.client.app)
+    assert await town.sql("SELECT bool_and(is_keyed) FROM recovery_code")
+    assert await stage_after("qz3m-k7mq") == "open"

@@ -5,9 +5,9 @@ import secrets as random
 import pyotp
 from aiohttp import web
 
+from auth.api.attempts import of_one_time_codes, want_secret
 from auth.api.codes import is_right
 from auth.api.first_time import send_confirmation
-from auth.api.guards import want_secret
 from auth.api.keys import OWN_KEYS
 from auth.api.secrets import HASHER
 from auth.api.sessions import durations, end_all, end_one, open_session
@@ -78,7 +78,7 @@ async def put_secret(request: web.Request) -> web.Response:
     wish = await read_body(request, SecretChange)
     account = await _proved(request, wish.current.get_secret_value())
     secret = wish.secret.get_secret_value()
-    chosen_secrets.check(secret, account.personal)
+    chosen_secrets.check(secret, account.personal, request.app[SETTINGS].town_names)
     hashed = await request.app[HASHER].hash(secret)
     async with request.app[DATABASE].transaction() as tx:
         account = await _own(request, tx)
@@ -149,13 +149,19 @@ async def put_one_time_codes(request: web.Request) -> web.Response:
     """The telephone's first code puts them in use; other sessions are closed, for they never gave one."""
     wish, person = await read_body(request, OneTimeCode), identity(request)
     async with request.app[DATABASE].transaction() as tx:
+        limited = of_one_time_codes(await _own(request, tx))
+        await limited.count(tx)
+    async with request.app[DATABASE].transaction() as tx:
         account = await _own(request, tx)
-        if account.has_totp or not await is_right(tx, account, wish.code.get_secret_value(), request.app[OWN_KEYS]):
+        if account.has_totp or not await is_right(request.app, tx, account, wish.code.get_secret_value()):
             message = "this code is not the telephone's present one"
             raise WrongOneTimeCode(message, errors=[{"field": "code", "message": message}])
+        await limited.succeeded(tx)
         codes = access_codes.draw_recovery_codes(random.choice)
         await accounts.start_totp(tx, account.account_id, now())
-        await accounts.replace_recovery_codes(tx, account.account_id, codes)
+        key, plain = request.app[SETTINGS].recovery_key, [accounts.token_hash(each) for each in codes]
+        hashes = [access_codes.recovery_hash(key, account.account_id, each) for each in plain]
+        await accounts.replace_recovery_codes(tx, account.account_id, hashes)
         await sessions.code_was_given(tx, person.session_id)
         await end_all(tx, account.account_id, now(), but=person.session_id)
         await accounts.add_fact(tx, "one-time codes on", account.account_id, "")

@@ -9,9 +9,8 @@ from uuid import uuid4
 
 from aiohttp import web
 
+from auth.api.attempts import of_one_time_codes
 from auth.api.codes import is_right
-from auth.api.guards import limits, note_failure, refuse_while_locked
-from auth.api.keys import OWN_KEYS
 from auth.api.secrets import HASHER
 from auth.api.sessions import end_all, end_one, live_session, open_session
 from auth.domain import chosen_secrets
@@ -35,8 +34,9 @@ routes = web.RouteTableDef()
 
 
 async def send_confirmation(request: web.Request, tx: Transaction, account: accounts.Account, email: str) -> None:
-    """Have a link sent to an address that somebody gives as their own; not often."""
+    """Have a link sent to an address that somebody gives as their own; not often, however many ask at once."""
     at = now()
+    await accounts.account_for_update(tx, account.account_id)
     if await accounts.links_since(tx, account.account_id, at - HOUR) >= LINKS_AN_HOUR_MAX:
         raise TooMany("links were sent already, wait for them", retry_after_seconds=HOUR.seconds)
     token, expires_at = random.token_urlsafe(32), at + timedelta(seconds=request.app[SETTINGS].link_seconds)
@@ -66,7 +66,7 @@ async def choose_first_secret(request: web.Request) -> web.Response:
         session = await live_session(request, tx, wish.session)
     if session.stage is not Stage.CHOOSE_SECRET:
         raise SetUpWanted("a secret is chosen already", stage=session.stage)
-    chosen_secrets.check(secret, (*session.account.personal, email))
+    chosen_secrets.check(secret, (*session.account.personal, email), request.app[SETTINGS].town_names)
     hashed = await request.app[HASHER].hash(secret)
     async with request.app[DATABASE].transaction() as tx:
         account = await accounts.account_for_update(tx, session.account.account_id)
@@ -123,20 +123,22 @@ async def confirm_email(request: web.Request) -> web.Response:
 @routes.post("/sessions/one-time-code")
 @public
 async def give_one_time_code(request: web.Request) -> web.Response:
-    """The second step of a sign-in; failures count as wrong codes do."""
+    """The second step of a sign-in; attempts are counted as those at the secret are, in a limit of their own."""
     wish = await read_body(request, CodeGiven)
     async with request.app[DATABASE].transaction() as tx:
         session = await live_session(request, tx, wish.session)
-        account, guarded = session.account, limits(session.account.identifier, wish.client_address)
         if session.stage is not Stage.ONE_TIME_CODE:
             raise SetUpWanted("no one-time code is wanted", stage=session.stage)
-        await refuse_while_locked(tx, guarded, now())
-        if await is_right(tx, account, wish.code.get_secret_value(), request.app[OWN_KEYS]):
-            await accounts.clear_guard(tx, next(iter(guarded)))
+        limited = of_one_time_codes(session.account)
+        await limited.count(tx)
+    async with request.app[DATABASE].transaction() as tx:
+        account = session.account
+        if await is_right(request.app, tx, account, wish.code.get_secret_value()):
+            await limited.succeeded(tx)
             await end_one(tx, account.account_id, session.session_id)
             answer = await open_session(request, tx, account, session.user_agent, code_given=True)
             await accounts.add_fact(tx, "one-time code given", account.account_id, wish.client_address)
             return json_response(answer, status=201)
-    await note_failure(request, guarded, "wrong one-time code", account.account_id, wish.client_address)
+        await accounts.add_fact(tx, "wrong one-time code", account.account_id, wish.client_address)
     message = "this code is wrong, late or was used before"
     raise WrongOneTimeCode(message, errors=[{"field": "code", "message": message}])

@@ -20,6 +20,7 @@ from chassis.sealing import Seal
 from contracts.failures import Unavailable
 from contracts.identity import Identity
 
+CHANGED = "signing_keys_changed"
 READ_AGAIN_SECONDS = 60
 PUBLISHED_FIRST = timedelta(seconds=2 * READ_AGAIN_SECONDS)
 STAYS = timedelta(minutes=10)
@@ -28,10 +29,11 @@ log = structlog.get_logger()
 
 
 class OwnKeys:
-    """auth's keys, read from its database and read again now and then, so that a new one reaches every replica."""
+    """auth's keys, read from its database, and again when told that they changed, so that a new one reaches every
+    replica at once; and now and then, should that not be heard."""
 
     def __init__(self, database: Database, settings: Settings) -> None:
-        self._database = database
+        self._database, self._changed = database, database.wake_on(CHANGED)
         self.at_rest = Seal(settings.auth_key_secret, "AUTH_KEY_SECRET")
         self._signing: tuple[str, Ed25519PrivateKey] | None = None
         self._jwks: dict[str, Any] = {"keys": []}
@@ -72,11 +74,13 @@ class OwnKeys:
         await store.lock_signing_keys(tx)
         key_id = await self._add(tx, timedelta(0) if at_once else PUBLISHED_FIRST)
         await store.retire_signing_keys(tx, key_id, timedelta(0) if at_once else PUBLISHED_FIRST + STAYS)
+        await store.notify_signing_keys(tx)
         return key_id
 
     async def _fresh(self) -> None:
-        if time.monotonic() - self._read_at < READ_AGAIN_SECONDS:
+        if time.monotonic() - self._read_at < READ_AGAIN_SECONDS and not self._changed.is_set():
             return
+        self._changed.clear()
         async with self._database.transaction() as tx:
             rows = await store.signing_keys(tx)
             if self._newest(rows) is None:

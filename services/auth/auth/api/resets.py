@@ -1,23 +1,27 @@
 """« Codes oubliés ? »: asked for by address, answered by a mail, used once."""
 
-import hashlib
 from datetime import datetime
 
 from aiohttp import web
 
-from auth.api.guards import account_guard
+from auth.api.attempts import account_key, address_key
 from auth.api.secrets import HASHER
 from auth.api.sessions import end_all
 from auth.domain import chosen_secrets
+from auth.domain.attempts import RESETS_OF_ADDRESS, RESETS_OF_DEVICE, Limit
 from auth.domain.failures import LinkOver
-from auth.domain.sign_in import RESET_ADDRESS_MAX, SetUp
-from auth.store import accounts
+from auth.domain.sign_in import SetUp
+from auth.settings import SETTINGS
+from auth.store import accounts, attempts, sessions
 from chassis.clock import now
 from chassis.database import DATABASE, Transaction
 from chassis.http import public, read_body
 from chassis.idempotency import idempotent
 from contracts.api.auth import ResetUse, ResetWish
 from contracts.failures import TooMany
+
+DEVICE_HEADER = "X-Device"
+"""What the gateway's browser is known by, when it has something: see ``SignIn.device``."""
 
 routes = web.RouteTableDef()
 
@@ -28,14 +32,22 @@ routes = web.RouteTableDef()
 async def post_reset(request: web.Request) -> web.Response:
     """Note the wish and answer: who has that address is looked up afterwards, so nothing here can tell."""
     wish, at = await read_body(request, ResetWish), now()
-    guard = hashlib.sha256(f"reset {wish.client_address}".encode()).digest()
     async with request.app[DATABASE].transaction() as tx:
-        (asked,) = (await accounts.guards_for_update(tx, [guard])).values()
-        if (wait := asked.wait_seconds(at)) > 0:
+        key, limit = await _limit_of(tx, wish.client_address, request.headers.get(DEVICE_HEADER, ""))
+        if wait := await attempts.count(tx, key, limit, at):
             raise TooMany("too many resets from here", retry_after_seconds=round(wait) + 1)
-        await accounts.save_guard(tx, guard, asked.after_failure(RESET_ADDRESS_MAX, now=at))
         await accounts.add_reset_wish(tx, wish.email.strip(), wish.client_address, at)
     return web.Response(status=202)
+
+
+async def _limit_of(tx: Transaction, address: str, device: str) -> tuple[bytes, Limit]:
+    """By the browser when somebody signed in with it before, whoever that was; else by the address that it shares.
+
+    Nothing is given back for an address that is somebody's: what is left would tell whose are.
+    """
+    if device and await sessions.is_known_device(tx, None, device):
+        return attempts.key_of("reset device", device), RESETS_OF_DEVICE
+    return address_key("reset", address), RESETS_OF_ADDRESS
 
 
 @routes.post("/resets/used")
@@ -46,13 +58,13 @@ async def use_reset(request: web.Request) -> web.Response:
     secret = wish.secret.get_secret_value()
     async with request.app[DATABASE].transaction() as tx:
         account = await _account_of_link(tx, wish.token, at)
-    chosen_secrets.check(secret, account.personal)
+    chosen_secrets.check(secret, account.personal, request.app[SETTINGS].town_names)
     hashed = await request.app[HASHER].hash(secret)
     async with request.app[DATABASE].transaction() as tx:
         await _account_of_link(tx, wish.token, at)
         await accounts.use_link(tx, wish.token, at)
         await accounts.save_secret(tx, account.account_id, hashed, SetUp.DONE)
-        await accounts.clear_guard(tx, account_guard(account.identifier))
+        await attempts.forget(tx, account_key(account.identifier))
         await end_all(tx, account.account_id, at)
         await accounts.add_fact(tx, "secret reset", account.account_id, "")
     return web.Response(status=204)

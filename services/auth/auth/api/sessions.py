@@ -6,7 +6,7 @@ from uuid import UUID
 
 from aiohttp import web
 
-from auth.api.guards import limits, note_failure, refuse_while_locked
+from auth.api.attempts import Limited, of_device, of_strangers
 from auth.api.keys import OWN_KEYS
 from auth.api.secrets import HASHER
 from auth.domain.access_codes import typed_identifier
@@ -18,7 +18,7 @@ from auth.store import accounts, sessions
 from chassis import outbox
 from chassis.clock import now
 from chassis.database import DATABASE, Transaction
-from chassis.http import in_line, json_response, public, read_body
+from chassis.http import in_line, json_response, polled, public, read_body
 from contracts.api.auth import SessionKey, SessionState, SignedIn, SignIn, Stage, Token, TokenWish
 from contracts.events.auth import NewDeviceUsed, SessionEnded
 from contracts.failures import Invalid
@@ -78,22 +78,19 @@ async def open_session(
 async def sign_in(request: web.Request) -> web.Response:
     """The two codes against a session; every failure looks and takes the same."""
     wish = await read_body(request, SignIn)
-    at, guarded = now(), limits(wish.identifier, wish.client_address)
     async with request.app[DATABASE].transaction() as tx:
-        await refuse_while_locked(tx, guarded, at)
-        account = await accounts.account_by_identifier(tx, typed_identifier(wish.identifier))
+        account, limited = await _counted(tx, wish)
     hasher, secret = request.app[HASHER], wish.secret.get_secret_value()
     is_right = await hasher.verify(account.secret_hash if account else None, secret)
     is_right &= secret not in PUBLISHED or request.app[SETTINGS].demo_accounts
     if account is None or account.secret_hash is None or not is_right:
-        account_id = account.account_id if account else None
-        await note_failure(request, guarded, "wrong codes", account_id, wish.client_address)
+        async with request.app[DATABASE].transaction() as tx:  # of its own: the refusal must not undo it
+            await accounts.add_fact(tx, "wrong codes", account.account_id if account else None, wish.client_address)
         raise WrongCodes("the two codes do not go together")
     rehashed = await hasher.hash(secret) if hasher.needs_rehash(account.secret_hash) else None
     async with request.app[DATABASE].transaction() as tx:
-        await refuse_while_locked(tx, guarded, at)
-        if not account.has_totp:  # else the one-time code clears it, or its failures would never count
-            await accounts.clear_guard(tx, next(iter(guarded)))
+        await _unchanged(tx, account)
+        await limited.succeeded(tx)
         if rehashed:
             await accounts.rehash(tx, account, rehashed)
         answer = await open_session(request, tx, account, wish.user_agent)
@@ -101,6 +98,25 @@ async def sign_in(request: web.Request) -> web.Response:
             await _note_device(tx, account, answer.identity.session_id, wish.device.get_secret_value(), wish.user_agent)
         await accounts.add_fact(tx, "signed in", account.account_id, wish.client_address)
     return json_response(answer, status=201)
+
+
+async def _counted(tx: Transaction, wish: SignIn) -> tuple[accounts.Account | None, Limited]:
+    """The attempt counted, and whose account it is for; ``SignInLocked`` when it may not be made now."""
+    account = await accounts.account_by_identifier(tx, typed_identifier(wish.identifier))
+    limited = of_strangers(wish.identifier, wish.client_address)
+    if account and wish.device:
+        device = wish.device.get_secret_value()
+        if await sessions.is_known_device(tx, account.account_id, device):
+            limited = of_device(account, device)
+    await limited.count(tx)
+    return account, limited
+
+
+async def _unchanged(tx: Transaction, verified: accounts.Account) -> None:
+    """``WrongCodes`` when the account was closed, or its secret replaced, while the codes were verified."""
+    account = await accounts.account_for_update(tx, verified.account_id)
+    if account is None or account.state != verified.state:
+        raise WrongCodes("the two codes do not go together")
 
 
 async def _note_device(
@@ -172,6 +188,7 @@ async def exchange(request: web.Request) -> web.Response:
 
 @routes.get("/.well-known/jwks.json")
 @public
+@polled
 async def jwks(request: web.Request) -> web.Response:
     """The public keys, for every service."""
     return web.json_response(await request.app[OWN_KEYS].jwks(), headers={"Cache-Control": "max-age=60"})

@@ -1,4 +1,4 @@
-"""When a sign-in must wait, and when a session is over."""
+"""When a session is over, what it still wants, and when a link is good."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -6,33 +6,7 @@ from enum import StrEnum
 
 from contracts.api.auth import Stage
 
-ACCOUNT_FAILURES_MAX = 5
-ADDRESS_FAILURES_MAX = 30
-FIRST_LOCK = timedelta(minutes=1)
-LONGEST_LOCK = timedelta(minutes=15)
-FORGOTTEN_AFTER = timedelta(hours=1)
-RESET_ADDRESS_MAX = 20
 LINKS_AN_HOUR_MAX = 4
-
-
-@dataclass(frozen=True)
-class Guard:
-    """The failures counted for an account or an address; both are slowed down, an address later than an account."""
-
-    failures: int = 0
-    last_at: datetime | None = None
-    locked_until: datetime | None = None
-
-    def wait_seconds(self, now: datetime) -> float:
-        """How long the next attempt must wait; 0 when it may be made."""
-        return max(0.0, (self.locked_until - now).total_seconds()) if self.locked_until else 0.0
-
-    def after_failure(self, failures_max: int, *, now: datetime) -> "Guard":
-        """One more failure; from ``failures_max`` on, each locks twice as long as the one before, within a limit."""
-        forgotten = self.last_at is None or now - self.last_at > FORGOTTEN_AFTER
-        failures = 1 if forgotten else self.failures + 1
-        lock = min(FIRST_LOCK * 2 ** min(max(0, failures - failures_max), 10), LONGEST_LOCK)
-        return Guard(failures, now, now + lock if failures >= failures_max else None)
 
 
 @dataclass(frozen=True)

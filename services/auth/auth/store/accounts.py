@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from auth.domain.sign_in import Guard, Link, SetUp
+from auth.domain.sign_in import Link, SetUp
 from chassis.database import Transaction
 from contracts.events.auth import GuardianChanged
 from contracts.identity import Identity, Role
@@ -88,32 +88,6 @@ def guardian_of(row: Any) -> GuardianChanged:
 def token_hash(token: str) -> bytes:
     """What is stored of a session, a link or a recovery code: they are random, so a plain digest keeps them."""
     return hashlib.sha256(token.encode()).digest()
-
-
-async def guards_for_update(tx: Transaction, keys: Sequence[bytes]) -> dict[bytes, Guard]:
-    """The guards of an attempt, locked in a fixed order; a missing one has no failures."""
-    for key in sorted(keys):
-        await tx.execute(
-            "INSERT INTO sign_in_guard (guard, failures, last_at) VALUES ($1, 0, now()) ON CONFLICT DO NOTHING", key
-        )
-    rows = await tx.fetch(
-        "SELECT * FROM sign_in_guard WHERE guard = ANY($1::bytea[]) ORDER BY guard FOR UPDATE", list(keys)
-    )
-    return {row["guard"]: Guard(row["failures"], row["last_at"], row["locked_until"]) for row in rows}
-
-
-async def save_guard(tx: Transaction, key: bytes, guard: Guard) -> None:
-    await tx.execute(
-        "UPDATE sign_in_guard SET failures = $2, last_at = $3, locked_until = $4 WHERE guard = $1",
-        key,
-        guard.failures,
-        guard.last_at,
-        guard.locked_until,
-    )
-
-
-async def clear_guard(tx: Transaction, key: bytes) -> None:
-    await tx.execute("DELETE FROM sign_in_guard WHERE guard = $1", key)
 
 
 async def account_by_identifier(tx: Transaction, identifier: str) -> Account | None:
@@ -250,23 +224,42 @@ async def use_totp_step(tx: Transaction, account_id: UUID, step: int) -> bool:
     return bool(taken)
 
 
-async def replace_recovery_codes(tx: Transaction, account_id: UUID, codes: Sequence[str]) -> None:
+async def replace_recovery_codes(tx: Transaction, account_id: UUID, hashes: Sequence[bytes]) -> None:
     await tx.execute("DELETE FROM recovery_code WHERE account_id = $1", account_id)
     await tx.executemany(
-        "INSERT INTO recovery_code (account_id, code_hash) VALUES ($1, $2)",
-        [(account_id, token_hash(code)) for code in codes],
+        "INSERT INTO recovery_code (account_id, code_hash, is_keyed) VALUES ($1, $2, true)",
+        [(account_id, each) for each in hashes],
     )
 
 
-async def use_recovery_code(tx: Transaction, account_id: UUID, code: str, at: datetime) -> bool:
+async def use_recovery_code(tx: Transaction, account_id: UUID, keyed: bytes, plain: bytes, at: datetime) -> bool:
+    """Take a code by its hash; ``plain`` is how the version before kept it."""
     used = await tx.fetchval(
-        "UPDATE recovery_code SET used_at = $3 WHERE account_id = $1 AND code_hash = $2 AND used_at IS NULL "
-        "RETURNING true",
+        "UPDATE recovery_code SET used_at = $4 WHERE account_id = $1 AND used_at IS NULL "
+        "AND code_hash = CASE WHEN is_keyed THEN $2::bytea ELSE $3 END RETURNING true",
         account_id,
-        token_hash(code),
+        keyed,
+        plain,
         at,
     )
     return bool(used)
+
+
+async def plain_recovery_codes(tx: Transaction, limit: int) -> list[tuple[UUID, bytes]]:
+    """Codes that are kept as the version before kept them: whose, and the plain digest."""
+    rows = await tx.fetch(
+        "SELECT account_id, code_hash FROM recovery_code WHERE NOT is_keyed LIMIT $1 FOR UPDATE SKIP LOCKED", limit
+    )
+    return [(row["account_id"], row["code_hash"]) for row in rows]
+
+
+async def key_recovery_code(tx: Transaction, account_id: UUID, plain: bytes, keyed: bytes) -> None:
+    await tx.execute(
+        "UPDATE recovery_code SET code_hash = $3, is_keyed = true WHERE account_id = $1 AND code_hash = $2",
+        account_id,
+        plain,
+        keyed,
+    )
 
 
 async def recovery_codes_left(tx: Transaction, account_id: UUID) -> int:
@@ -353,6 +346,7 @@ async def forget(
     tx: Transaction,
     *,
     sessions_before: datetime,
+    attempts_before: datetime,
     devices_before: datetime,
     facts_before: datetime,
     imports_before: datetime,
@@ -363,6 +357,7 @@ async def forget(
         ("DELETE FROM device WHERE last_used_at < $1", devices_before),
         ("DELETE FROM link WHERE expires_at < $1", sessions_before),
         ("DELETE FROM sign_in_guard WHERE last_at < $1", sessions_before),
+        ("DELETE FROM attempt_limit WHERE counted_at < $1", attempts_before),
         ("DELETE FROM security_fact WHERE at < $1", facts_before),
         ("DELETE FROM family_import WHERE made_at < $1 AND status NOT IN ('reading', 'applying')", imports_before),
     )

@@ -59,6 +59,12 @@ async def is_new_device(tx: Transaction, account_id: UUID, device: str, now: dat
     return is_first_time and bool(await tx.fetchval(query, account_id, hashed))
 
 
+async def is_known_device(tx: Transaction, account_id: UUID | None, device: str) -> bool:
+    """Tell whether the account, or any when None, was signed in to with this device."""
+    query = "SELECT EXISTS (SELECT FROM device WHERE device_hash = $1 AND ($2::uuid IS NULL OR account_id = $2))"
+    return bool(await tx.fetchval(query, token_hash(device), account_id))
+
+
 async def session_by_token(tx: Transaction, token: str) -> Session | None:
     """The session of that token, over or not; its account is active."""
     row = await tx.fetchrow(
@@ -164,6 +170,11 @@ async def add_signing_key(
         public_key,
         wait,
     )
+
+
+async def notify_signing_keys(tx: Transaction) -> None:
+    """Have every replica read the keys again once this is committed."""
+    await tx.execute("SELECT pg_notify('signing_keys_changed', '')")
 
 
 async def retire_signing_keys(tx: Transaction, but: str, after: timedelta) -> None:

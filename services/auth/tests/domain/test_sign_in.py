@@ -1,4 +1,4 @@
-"""Locks grow, are forgotten, and sessions end when they should."""
+"""How often one may try, what may be a secret, and when sessions and links end."""
 
 import random
 from datetime import UTC, datetime, timedelta
@@ -7,27 +7,14 @@ import pytest
 
 from auth.domain import chosen_secrets
 from auth.domain.access_codes import draw_identifier, draw_secret, typed, typed_identifier
+from auth.domain.attempts import OF_ACCOUNT
 from auth.domain.failures import SecretRefused
-from auth.domain.sign_in import LONGEST_LOCK, Guard, Link, SessionTimes, SetUp, stage
+from auth.domain.sign_in import Link, SessionTimes, SetUp, stage
 from contracts.api.auth import Stage
 
 NOW = datetime(2026, 11, 24, 8, 0, tzinfo=UTC)
+TOWN = ("Saint-Aubin", "https://familles.saint-aubin.fr")
 IDLE, LONGEST = timedelta(minutes=30), timedelta(hours=12)
-
-
-def test_the_fifth_failure_locks_and_each_further_one_locks_longer() -> None:
-    guard, waits = Guard(), []
-    for _ in range(10):
-        guard = guard.after_failure(5, now=NOW)
-        waits.append(guard.wait_seconds(NOW))
-    assert waits[:4] == [0, 0, 0, 0]
-    assert waits[4:8] == [60, 120, 240, 480]
-    assert waits[9] == LONGEST_LOCK.total_seconds()
-
-
-def test_failures_are_forgotten_after_a_quiet_hour() -> None:
-    guard = Guard(failures=9, last_at=NOW - timedelta(hours=2))
-    assert guard.after_failure(5, now=NOW).failures == 1
 
 
 def test_a_session_ends_by_idleness_by_age_and_by_sign_out() -> None:
@@ -37,6 +24,12 @@ def test_a_session_ends_by_idleness_by_age_and_by_sign_out() -> None:
     busy = SessionTimes(NOW, NOW + timedelta(hours=11, minutes=59), None)
     assert not busy.is_live(NOW + timedelta(hours=12), idle=IDLE, longest=LONGEST)
     assert not SessionTimes(NOW, NOW, NOW).is_live(NOW, idle=IDLE, longest=LONGEST)
+
+
+def test_no_account_can_be_tried_more_than_25_times_in_a_day() -> None:
+    assert OF_ACCOUNT.attempts_within(timedelta(minutes=1)) == 5
+    assert OF_ACCOUNT.attempts_within(timedelta(hours=1)) == 10
+    assert 20 <= OF_ACCOUNT.attempts_within(timedelta(days=1)) <= 25
 
 
 def test_access_codes_hold_no_letter_that_can_be_misread() -> None:
@@ -66,19 +59,41 @@ def test_a_code_of_a_letter_may_be_typed_in_capitals_and_without_hyphens() -> No
         ("Éléonore.2019", "personal"),
         ("k7mqx2pd-2026", "personal"),
         ("camille.dupont", "personal"),
+        ("k7mqx2pdk7mqx2pd", "personal"),
+        ("K7MQx2pd-k7mqx2pd!", "personal"),
+        ("DupontDupont2019", "personal"),
+        ("camilledupont1983", "personal"),
+        ("dupont.k7mqx2pd", "personal"),
+        ("Saint-Aubin", "personal"),
+        ("saintaubin56700", "personal"),
+        ("Mairie de Saint-Aubin", "personal"),
+        ("$41nt-4ub1n!", "personal"),
+        ("familles.saint-aubin.fr", "personal"),
+        ("SoleilSoleilSoleil", "common"),
+        ("demo-2026-demo", "common"),
     ],
 )
 def test_what_everybody_tries_and_what_one_is_called_is_no_secret(secret: str, reason: str) -> None:
     with pytest.raises(SecretRefused) as refusal:
-        chosen_secrets.check(secret, ("k7mqx2pd", "Eléonore", "Dupont", "camille.dupont@example.org"))
+        chosen_secrets.check(secret, ("k7mqx2pd", "Eléonore", "Dupont", "camille.dupont@example.org"), TOWN)
     assert refusal.value.facts["reason"] == reason
 
 
 @pytest.mark.parametrize(
-    "secret", ["trois tortues bleues", "un-bon-secret", "vélo rouge 56", "Xk9#vv2!qLp0", "πέντε μικρά γατάκια"]
+    "secret",
+    [
+        "trois tortues bleues",
+        "un-bon-secret",
+        "vélo rouge 56",
+        "Xk9#vv2!qLp0",
+        "πέντε μικρά γατάκια",
+        "la mairie est rose",
+        "dupont aime les tortues",
+        "saint glinglin rit",
+    ],
 )
 def test_three_words_are_a_good_secret_and_no_sign_is_forced(secret: str) -> None:
-    chosen_secrets.check(secret, ("k7mqx2pd", "Camille", "Dupont", ""))
+    chosen_secrets.check(secret, ("k7mqx2pd", "Camille", "Dupont", ""), TOWN)
 
 
 def test_a_link_is_good_once_in_time_and_while_the_account_stays_as_it_was() -> None:
