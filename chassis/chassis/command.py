@@ -19,6 +19,7 @@ from chassis import logs, outbox, parking, tracing
 from chassis.broker import AWAY as BROKER_AWAY
 from chassis.broker import QueueWish, declare
 from chassis.command_errors import SetUpRefused, explain
+from chassis.connections import Connections, Site, raise_file_limit
 from chassis.database import AWAY as DATABASE_AWAY
 from chassis.database_roles import RoleError, excess_rights
 from chassis.database_servers import connect
@@ -183,20 +184,41 @@ def _serve(service: Service, settings: EdgeSettings) -> None:
         _seldom_look_for_garbage()
         return app
 
+    most = raise_file_limit(settings.connections_max)
     with contextlib.closing(
         socket.create_server((settings.http_host, settings.http_port), backlog=CONNECTIONS_WAITING_MAX)
     ) as listening:
         log.info("serving", address="{}:{}".format(*listening.getsockname()[:2]))
-        web.run_app(
-            build(),
-            sock=listening,
-            backlog=CONNECTIONS_WAITING_MAX,
-            loop=uvloop.new_event_loop(),
-            shutdown_timeout=settings.shutdown_seconds,
-            handle_signals=False,
-            access_log=None,
-            print=None,
-        )
+        table = Connections(most, by_address=settings.is_met_by_clients)
+        _until_the_end(lambda: _serving(build, listening, table, settings))
+
+
+async def _serving(
+    build: Callable[[], Awaitable[web.Application]],
+    listening: socket.socket,
+    table: Connections,
+    settings: EdgeSettings,
+) -> None:
+    runner = web.AppRunner(await build(), access_log=None, shutdown_timeout=settings.shutdown_seconds)
+    await runner.setup()
+    try:
+        await Site(runner, listening, table, backlog=CONNECTIONS_WAITING_MAX).start()
+        await table.sweep()
+    finally:
+        await runner.cleanup()
+
+
+def _until_the_end(run: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Run until a signal says so, then let everything end in order."""
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        loop = runner.get_loop()
+        running = loop.create_task(run())
+        try:
+            loop.run_until_complete(running)
+        except (web.GracefulExit, KeyboardInterrupt):
+            running.cancel()
+            with contextlib.suppress(asyncio.CancelledError, web.GracefulExit):
+                loop.run_until_complete(running)
 
 
 async def _wait_for_migrations(folder: Path, settings: ServiceSettings) -> None:

@@ -17,10 +17,12 @@ from aiohttp.typedefs import Handler
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from chassis import health, tracing
+from chassis.connections import ANSWERED_BY, Connection
 from chassis.database import TablesChanged
 from chassis.draining import DRAIN, Drain
 from chassis.logs import bind_correlation_id
 from chassis.metrics import observe, route_of
+from chassis.receiving import NetworkOf, Receiving, bytes_max_of
 from chassis.settings import EdgeSettings
 from contracts import failures
 from contracts.model import Month
@@ -31,6 +33,10 @@ Door = TypeVar("Door", bound=Callable[..., Awaitable[web.StreamResponse]])
 REQUEST_ID_HEADER = "X-Request-ID"
 REQUEST_ID = web.RequestKey("request_id", str)
 
+USUAL, IN_LINE, STREAMS = "usual", "in line", "streams"
+"""The places that requests take; a door may name others of its own."""
+STREAMS_FOR_A_REQUEST = 4
+"""How many open streams are allowed for each request at once: they do nothing most of the time."""
 ERRORS_MAX = 50
 ATTEMPTS_MAX = 3
 """How often a request may meet tables as they change: a new version brings a few migrations in a row."""
@@ -96,16 +102,21 @@ async def problem_json(request: web.Request, problem: Problem) -> web.StreamResp
 
 
 def application(
-    name: str, settings: EdgeSettings, *, render: Render = problem_json, is_edge: bool = False
+    name: str, settings: EdgeSettings, *, render: Render = problem_json, network_of: NetworkOf | None = None
 ) -> web.Application:
     """An application with the limits of ``settings``, health doors, and failures turned into ``render``'s answers.
 
-    At the edge a trace begins, whatever a stranger says of one.
+    At the edge ``network_of`` tells one client from another, and a trace begins, whatever a stranger says of one.
     """
+    is_edge = network_of is not None
     app = web.Application(
         client_max_size=settings.body_bytes_max,
-        middlewares=[_request_context(is_edge=is_edge), _failures(render), _limits(settings), _again],
+        middlewares=[
+            *(_request_context(is_edge=is_edge), _failures(render), _readable),
+            *(_received(settings, network_of), _limits(settings), _again),
+        ],
     )
+    app.on_response_prepare.append(_answered_by)
     app[health.NAME] = name
     app[health.CHECKS] = {}
     app[DRAIN] = Drain(settings.drain_seconds)
@@ -118,6 +129,16 @@ def public(door: Door) -> Door:
     """Mark a door that wants no token."""
     door.is_public = True  # type: ignore[attr-defined]
     return door
+
+
+def own_places(name: str) -> Callable[[Door], Door]:
+    """Mark doors that have places of their own, ``name`` says which: a flood at any other leaves them open."""
+
+    def mark(door: Door) -> Door:
+        door.places = name  # type: ignore[attr-defined]
+        return door
+
+    return mark
 
 
 def in_line(door: Door) -> Door:
@@ -167,6 +188,9 @@ def _request_context(*, is_edge: bool) -> Callable[..., Awaitable[web.StreamResp
         request[REQUEST_ID] = given if _SAFE_ID.match(given) else uuid4().hex
         structlog.contextvars.clear_contextvars()
         bind_correlation_id(request[REQUEST_ID])
+        connection = request.protocol if isinstance(request.protocol, Connection) else None
+        if connection:
+            connection.head_came()
         with _span(request, is_edge=is_edge) as span:
             start = time.perf_counter()
             response = await handler(request)
@@ -175,7 +199,36 @@ def _request_context(*, is_edge: bool) -> Callable[..., Awaitable[web.StreamResp
                 if request.app[DRAIN].is_begun:
                     response.force_close()
             _tell(request, response, time.perf_counter() - start, span)
+        if connection:
+            connection.answered()
         return response
+
+    return middleware
+
+
+async def _answered_by(_request: web.Request, response: web.StreamResponse) -> None:
+    response.headers.update(ANSWERED_BY)
+
+
+@web.middleware
+async def _readable(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """``Unreadable`` when the path or a header holds bytes that are no UTF-8: nothing that is ours sends such."""
+    try:
+        for each in (request.raw_path, *request.headers.values()):
+            if not each.isascii():
+                each.encode()
+    except UnicodeEncodeError:
+        raise failures.Unreadable("the request holds bytes that are no UTF-8", errors=[]) from None
+    return await handler(request)
+
+
+def _received(settings: EdgeSettings, network_of: NetworkOf | None) -> Callable[..., Awaitable[web.StreamResponse]]:
+    receiving = Receiving(network_of)
+
+    @web.middleware
+    async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+        await receiving.receive(request, bytes_max_of(request, settings.body_bytes_max))
+        return await handler(request)
 
     return middleware
 
@@ -213,42 +266,68 @@ def _failures(render: Render) -> Callable[..., Awaitable[web.StreamResponse]]:
             )
             if isinstance(answer, web.HTTPMethodNotAllowed):
                 response.headers["Allow"] = ",".join(sorted(answer.allowed_methods))
+            if isinstance(answer, web.HTTPRequestTimeout):
+                response.force_close()
             return response
         except Exception as error:
-            if error is request.content.exception():  # the reader's own: nobody is there for whom the body ends
-                log.info("whoever asked went away", method=request.method, path=_shown(request))
-                return web.Response(status=GONE)
+            if error is request.content.exception():  # the reader's own
+                return await _unread(request, render)
             log.exception("request failed", method=request.method, path=_shown(request))
             return await render(request, Problem(status=500, code="defect", detail="something broke here"))
 
     return middleware
 
 
+async def _unread(request: web.Request, render: Render) -> web.StreamResponse:
+    """A body that did not come to its end: nobody is there any more, or it is not what its head says."""
+    if request.transport is None or request.transport.is_closing():
+        log.info("whoever asked went away", method=request.method, path=_shown(request))
+        return web.Response(status=GONE)
+    log.info("a body that cannot be read", method=request.method, path=_shown(request))
+    response = await render(request, problem_of(failures.Unreadable("the body is not what its head says", errors=[])))
+    response.force_close()
+    return response
+
+
 def _limits(settings: EdgeSettings) -> Callable[..., Awaitable[web.StreamResponse]]:
-    entrance = asyncio.Lock()
-    inside, most = Counter[bool](), {False: settings.requests_at_once_max, True: settings.requests_at_once_max // 2}
-    seconds_max = {False: settings.request_seconds_max, True: settings.line_seconds_max}
+    """Requests at once, of which half may wait in line; doors with places of their own, and streams, besides."""
+    entrance, inside = asyncio.Lock(), Counter[str]()
+    most = settings.requests_at_once_max
+
+    def enter(door: Any) -> str:
+        if getattr(door, "is_streaming", False):
+            kind, is_full = STREAMS, inside[STREAMS] >= most * STREAMS_FOR_A_REQUEST
+        elif own := getattr(door, "places", None):
+            kind, is_full = own, inside[own] >= max(1, most // 4)
+        else:
+            waits = getattr(door, "is_in_line", False)
+            kind = IN_LINE if waits else USUAL
+            is_full = inside[USUAL] + inside[IN_LINE] >= most or (waits and inside[IN_LINE] >= most // 2)
+        if is_full:
+            raise failures.Unavailable("too many requests at once", retry_after_seconds=1)
+        inside[kind] += 1
+        return kind
 
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
-        door = request.match_info.handler
-        if getattr(door, "is_streaming", False) or request.path.startswith("/health/"):
+        if request.path.startswith("/health/"):
             return await handler(request)
-        waits = getattr(door, "is_in_line", False)
-        if inside.total() >= most[False] or inside[waits] >= most[waits]:
-            raise failures.Unavailable("too many requests at once", retry_after_seconds=1)
-        inside[waits] += 1
+        kind = enter(request.match_info.handler)
         try:
-            async with asyncio.timeout(seconds_max[waits]) as limit:
-                async with entrance:  # of a crowd one a turn of the loop, so that who is inside goes on meanwhile
-                    await asyncio.sleep(0)
+            if kind == STREAMS:
+                return await handler(request)
+            seconds_max = settings.line_seconds_max if kind == IN_LINE else settings.request_seconds_max
+            async with asyncio.timeout(seconds_max) as limit:
+                if kind in {USUAL, IN_LINE}:
+                    async with entrance:  # of a crowd one a turn of the loop, so that who is inside goes on meanwhile
+                        await asyncio.sleep(0)
                 return await handler(request)
         except TimeoutError:
-            if limit.expired():
+            if kind != STREAMS and limit.expired():
                 raise failures.Unavailable("this took too long", retry_after_seconds=2) from None
             raise
         finally:
-            inside[waits] -= 1
+            inside[kind] -= 1
 
     return middleware
 
@@ -271,7 +350,7 @@ def problem_of(refusal: failures.Refusal) -> Problem:
 
 
 def _code(answer: web.HTTPException) -> str:
-    named = {404: "not_found", 405: "method_not_allowed", 413: "body_too_large"}
+    named = {404: "not_found", 405: "method_not_allowed", 408: "body_too_slow", 413: "body_too_large"}
     return named.get(answer.status, f"http_{answer.status}")
 
 

@@ -40,6 +40,7 @@ class EdgeSettings(BaseSettings):
     request_seconds_max: float = Field(default=15, gt=0)
     line_seconds_max: float = Field(default=50, gt=0)
     requests_at_once_max: int = Field(default=1_500, gt=0)
+    connections_max: int = Field(default=8_192, ge=64)
     shutdown_seconds: float = Field(default=10, gt=0)
     drain_seconds: float = Field(default=0, ge=0, le=20)
     otel_exporter_otlp_endpoint: str | None = Field(default=None, pattern=r"^https?://")
@@ -47,6 +48,11 @@ class EdgeSettings(BaseSettings):
         default=None, pattern=r"^[A-Za-z0-9-]+=[^,\s]+(,[A-Za-z0-9-]+=[^,\s]+)*$", repr=False
     )
     otel_traces_sampler_arg: float = Field(default=1, ge=0, le=1)
+
+    @property
+    def is_met_by_clients(self) -> bool:
+        """Whether clients connect to this program themselves, so that an address at the other end is one of theirs."""
+        return False
 
 
 class ServiceSettings(EdgeSettings):

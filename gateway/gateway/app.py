@@ -37,13 +37,14 @@ from gateway.pages import (
     town_hall,
 )
 from gateway.pages.problems import one_host, problem, signed_out, with_security_headers
+from gateway.pages.rendering import network_of
 from gateway.services import use_services
 from gateway.settings import NAME, SETTINGS, Settings
 
 
 def build(settings: Settings) -> web.Application:
     """The application of the gateway."""
-    app = application(NAME, settings, render=problem, is_edge=True)
+    app = application(NAME, settings, render=problem, network_of=network_of)
     app[SETTINGS] = settings
     app[town.FACE] = town.face_of(settings)
     app.middlewares.extend((one_host, language.in_language, signed_out))

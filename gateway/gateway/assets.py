@@ -9,6 +9,8 @@ from pathlib import Path
 
 from aiohttp import web
 
+from chassis.http import own_places
+
 STATIC = Path(__file__).parent / "static"
 COMPRESSED = {".css", ".js", ".svg", ".txt"}
 YEAR = "public, max-age=31536000, immutable"
@@ -59,6 +61,7 @@ def asset_url(name: str) -> str:
 
 
 @routes.get("/static/{name:.+}")
+@own_places("static")
 async def serve(request: web.Request) -> web.Response:
     """A file, compressed for who can read that, or 304 for who has it."""
     asset = ASSETS.get(request.match_info["name"])

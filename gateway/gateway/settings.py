@@ -43,6 +43,10 @@ class Settings(EdgeSettings):
         return path
 
     @property
+    def is_met_by_clients(self) -> bool:
+        return self.proxies_in_front == 0
+
+    @property
     def public_host(self) -> str:
         """The host, with its port, that browsers know."""
         return self.public_url.partition("://")[2]

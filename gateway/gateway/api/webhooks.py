@@ -2,7 +2,8 @@
 
 from aiohttp import web
 
-from chassis.http import Problem, problem_json
+from chassis.http import Problem, own_places, problem_json
+from chassis.receiving import body_limit
 from contracts.failures import Unavailable
 from gateway.pages.rendering import client_address
 from gateway.services import SERVICES, Told
@@ -16,12 +17,10 @@ routes = web.RouteTableDef()
 
 @routes.get("/webhooks/{bank:[a-z0-9-]{1,40}}")
 @routes.post("/webhooks/{bank:[a-z0-9-]{1,40}}")
+@own_places("webhooks")
+@body_limit(NOTICE_BYTES_MAX)
 async def take_notice(request: web.Request) -> web.StreamResponse:
     """Answer the bank with what payment-gateway answers."""
-    if (request.content_length or 0) > NOTICE_BYTES_MAX:
-        return await problem_json(
-            request, Problem(status=413, code="body_too_large", detail="this is too long for a notification")
-        )
     path = f"/webhooks/{request.match_info['bank']}"
     if request.rel_url.raw_query_string:
         path += f"?{request.rel_url.raw_query_string}"

@@ -7,6 +7,7 @@ from urllib.parse import urlencode
 from aiohttp import web
 from pydantic import ValidationError
 
+from chassis.receiving import body_limit
 from contracts.api.payment_gateway import Journal, StatementSource, Verdict
 from contracts.api.remittances import Remittance, RemittanceNote, RemittanceReport
 from contracts.identity import Permission
@@ -97,6 +98,7 @@ async def _remittances(
 
 
 @routes.post("/mairie/paiements/rapprochement")
+@body_limit(4 * FILE_BYTES_MAX)  # of what is longer than that the page says so itself
 async def send(request: web.Request) -> web.Response:
     """« Envoyer le relevé »: taken in whole, or refused with what is wrong, line by line."""
     session, _person = await staff(request, Permission.READ_PAYMENTS)

@@ -5,6 +5,7 @@ from uuid import UUID
 
 from aiohttp import web
 
+from chassis.receiving import body_limit
 from contracts.api.auth import HouseholdList, ImportApply, ImportStatus, ImportView, LettersWish
 from contracts.failures import NotFound
 from contracts.identity import Identity, Permission
@@ -70,6 +71,7 @@ async def letters(request: web.Request) -> web.Response:
 
 
 @routes.post("/mairie/familles/import")
+@body_limit(FILE_BYTES_MAX)
 async def send_file(request: web.Request) -> web.Response:
     """Have a file read; the next page shows what it would change."""
     session, person = await staff(request, Permission.READ_HOUSEHOLDS)

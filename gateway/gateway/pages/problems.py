@@ -6,6 +6,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from chassis.http import Problem, problem_json
+from chassis.receiving import is_received
 from contracts.failures import Refusal, Unavailable
 from gateway.languages import N_, _
 from gateway.pages.coming_back import came_for, towards
@@ -90,7 +91,7 @@ DEFECT = (
 
 async def problem(request: web.Request, problem: Problem) -> web.StreamResponse:
     """What a program reads, or what a person does."""
-    if not request.path.startswith("/api/v1/"):
+    if not request.path.startswith(("/api/v1/", "/webhooks/")):
         return await problem_page(request, problem)
     response = await problem_json(request, problem)
     if problem.status == HTTPStatus.UNAUTHORIZED:
@@ -120,7 +121,10 @@ async def problem_page(request: web.Request, problem: Problem) -> web.StreamResp
 
 
 async def _again(request: web.Request) -> str | None:
-    """The page from which it can be tried again, with the days that were ticked on it."""
+    """The page from which it can be tried again, with the days that were ticked on it; none for a form that may never
+    come to its end."""
+    if not is_received(request):
+        return None
     try:
         return await came_for(request)
     except (Refusal, web.HTTPException):
@@ -159,7 +163,6 @@ async def with_security_headers(request: web.Request, response: web.StreamRespon
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
         f"connect-src 'self'; form-action 'self' {banks}; base-uri 'none'; frame-ancestors 'none'",
     )
-    response.headers["Server"] = "preau"  # not which library, and which version of it
     response.headers.setdefault("Cache-Control", "no-store")
     response.headers.setdefault("X-Content-Type-Options", "nosniff")
     response.headers.setdefault("Referrer-Policy", "same-origin")

@@ -12,6 +12,7 @@ from aiohttp import web
 from markdown_it import MarkdownIt
 from markupsafe import Markup
 
+from chassis.client_networks import client_network
 from contracts.failures import Forbidden
 from contracts.identity import Identity
 from contracts.model import Language
@@ -105,6 +106,11 @@ def client_address(request: web.Request) -> str:
     proxies = request.app[SETTINGS].proxies_in_front
     seen = [each.strip() for each in ",".join(request.headers.getall("X-Forwarded-For", [])).split(",")]
     return seen[-proxies] if 0 < proxies <= len(seen) else request.remote or ""
+
+
+def network_of(request: web.Request) -> str:
+    """Whose a request is, where requests are counted by address."""
+    return client_network(client_address(request))
 
 
 class FormToken:

@@ -16,6 +16,7 @@ from chassis.database import DATABASE, Transaction
 from chassis.http import KEY_HEADER, json_response, path_uuid, read_body
 from chassis.idempotency import idempotent, recall, remember
 from chassis.identity import household_in_path, require
+from chassis.receiving import body_limit
 from contracts.api.auth import Erasure, ImportApply
 from contracts.events.auth import GuardianChanged
 from contracts.failures import Conflict, Invalid, NotFound
@@ -25,6 +26,7 @@ routes = web.RouteTableDef()
 
 
 @routes.post("/imports")
+@body_limit(lambda app: app[SETTINGS].import_bytes_max)
 async def post_import(request: web.Request) -> web.Response:
     """Take a file of families and have it read: nothing changes before it is applied."""
     person = require(request, Permission.WRITE_HOUSEHOLDS)

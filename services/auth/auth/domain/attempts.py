@@ -40,7 +40,7 @@ OF_ACCOUNT = Backoff(
 )
 """For one account: at most 25 attempts in 24 hours, as CNIL's délibération 2022-100 wants it where access is slowed."""
 
-OF_ADDRESS = Rate(attempts=60, interval=timedelta(minutes=1))
+OF_ADDRESS = Rate(attempts=200, interval=timedelta(seconds=30))
 """For browsers that are not known yet behind one address. A carrier's or a town's network has thousands of people
 there: what they mistype is given back as soon as they succeed, so that only what never succeeds is counted for long."""
 

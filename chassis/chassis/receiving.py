@@ -1,0 +1,130 @@
+"""Request bodies, received in full before the request counts: who sends slowly holds a connection and nothing else."""
+
+import asyncio
+from collections import Counter, defaultdict
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from aiohttp import StreamReader, web
+
+from contracts.failures import Unavailable
+
+Door = TypeVar("Door", bound=Callable[..., Awaitable[web.StreamResponse]])
+NetworkOf = Callable[[web.Request], str]
+RECEIVED = web.RequestKey("received", bool)
+
+GRACE_SECONDS = 10
+BYTES_A_SECOND_MIN = 4_096
+"""After the grace a body must have come this fast on the whole; a page's form is there in the first packet or two."""
+BODIES_OF_ADDRESS_MAX = 100
+BYTES_OF_ADDRESS_MAX = 32 * 1_048_576
+BYTES_MAX = 64 * 1_048_576
+"""What all bodies that are under way may come to: they are kept in memory."""
+GIVES_WAY_AFTER_SECONDS = 2
+LOOK_SECONDS = 0.5
+
+
+def body_limit(bytes_max: int | Callable[[web.Application], int]) -> Callable[[Door], Door]:
+    """Mark a door whose body may be larger than ``BODY_BYTES_MAX``, such as a file, or must be smaller."""
+
+    def mark(door: Door) -> Door:
+        door.body_bytes_max = bytes_max  # type: ignore[attr-defined]
+        return door
+
+    return mark
+
+
+def bytes_max_of(request: web.Request, usual: int) -> int:
+    """How large the body of this request may be."""
+    most = getattr(request.match_info.handler, "body_bytes_max", usual)
+    return most(request.app) if callable(most) else most
+
+
+def is_received(request: web.Request) -> bool:
+    """Whether the body is at hand: of a request that was refused before, it may never come."""
+    return not request.body_exists or request.get(RECEIVED, False)
+
+
+@dataclass(eq=False)
+class _Body:
+    """A body that is under way."""
+
+    network: str
+    bytes_max: int
+    began: float
+    reading: asyncio.Task[bytes]
+
+
+class Receiving:
+    """All bodies that are under way. ``network_of`` says whose a request is, where that is known."""
+
+    def __init__(self, network_of: NetworkOf | None) -> None:
+        self._network_of = network_of
+        self._of: defaultdict[str, dict[_Body, None]] = defaultdict(dict)
+        self._bytes = Counter[str]()
+
+    async def receive(self, request: web.Request, bytes_max: int) -> None:
+        """Have the body at hand; 413 when it is too large, 408 when it comes too slowly."""
+        if not request.body_exists:
+            return
+        if (request.content_length or 0) > bytes_max:
+            raise web.HTTPRequestEntityTooLarge(bytes_max, request.content_length or 0)
+        sized = request.clone(client_max_size=bytes_max)
+        if request.content.is_eof():
+            _keep(request, await sized.read())
+            return
+        at = asyncio.get_running_loop().time()
+        network = self._network_of(request) if self._network_of else ""
+        weight = request.content_length if request.content_length is not None else bytes_max
+        body = _Body(network, weight, at, asyncio.ensure_future(sized.read()))
+        self._admit(body)
+        try:
+            _keep(request, await self._read(body, request.content))
+        finally:
+            body.reading.cancel()
+            self._leave(body)
+
+    def _admit(self, body: _Body) -> None:
+        """Take a body on; where its address has too many under way, the oldest that had its time gives way."""
+        of_network = self._of[body.network]
+        is_crowded = len(of_network) >= BODIES_OF_ADDRESS_MAX
+        is_crowded |= self._bytes[body.network] + body.bytes_max > BYTES_OF_ADDRESS_MAX and bool(of_network)
+        if self._network_of and is_crowded:
+            oldest = next(iter(of_network))
+            if body.began - oldest.began >= GIVES_WAY_AFTER_SECONDS:
+                oldest.reading.cancel()
+        of_network[body] = None
+        self._bytes[body.network] += body.bytes_max
+        if self._bytes.total() > BYTES_MAX:
+            body.reading.cancel()
+            self._leave(body)
+            raise Unavailable("too much is being sent at once", retry_after_seconds=5)
+
+    def _leave(self, body: _Body) -> None:
+        of_network = self._of[body.network]
+        if body in of_network:
+            del of_network[body]
+            self._bytes[body.network] -= body.bytes_max
+        if not of_network:
+            del self._of[body.network], self._bytes[body.network]
+
+    async def _read(self, body: _Body, content: StreamReader) -> bytes:
+        loop = asyncio.get_running_loop()
+        while not body.reading.done():
+            await asyncio.wait({body.reading}, timeout=LOOK_SECONDS)
+            if loop.time() - body.began > GRACE_SECONDS + content.total_bytes / BYTES_A_SECOND_MIN:
+                break
+        if body.reading.done() and not body.reading.cancelled():
+            return body.reading.result()
+        raise web.HTTPRequestTimeout
+
+
+def _keep(request: web.Request, body: bytes) -> None:
+    """Let the request be read as if the body were only coming: aiohttp reads a multipart form, and a clone of the
+    request, from the connection's stream and not from what was read of it."""
+    stream = StreamReader(request.protocol, len(body) + 1, loop=asyncio.get_running_loop())
+    stream.feed_data(body)
+    stream.feed_eof()
+    request._payload = stream  # it has no public way
+    request[RECEIVED] = True
