@@ -1,17 +1,18 @@
 """What each program may do at the broker: say its own events and take from its own queues, nothing else.
 
 Set-up has an account of its own, which may do everything: it declares exchanges and queues. A program that runs
-declares nothing (the gateway: only the queue of its live updates, which ends with it), so a program that was taken
-over can neither forge another's event nor read another's queue.
+declares nothing (the gateway: only the queue of its live updates, which ends with it, bound to the events that it
+shows), so a program that was taken over can neither forge another's event, nor read another's queue, nor listen in.
 """
 
 import base64
 import hashlib
+import re
 import secrets
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from contracts.events import FIRST_WORDS
+from contracts.events import FIRST_WORDS, LIVE
 
 EVENTS_EXCHANGE = "preau.events"
 PROBE = "preau.probe"
@@ -22,15 +23,18 @@ NOTHING = "^$"
 
 def definitions(vhosts: Sequence[str], passwords: Mapping[str, str]) -> dict[str, Any]:
     """What RabbitMQ loads at start (its definitions file): the accounts of ``passwords``, by name, on every host."""
+    users = [_user(name, password) for name, password in passwords.items()]
+    return renewed({"users": users, "vhosts": [{"name": vhost} for vhost in vhosts]})
+
+
+def renewed(made: Mapping[str, Any]) -> dict[str, Any]:
+    """The same accounts and hosts with what each may do today: a new version may need more, or less."""
+    pairs = [(user["name"], vhost["name"]) for user in made["users"] for vhost in made["vhosts"]]
+    topics = {"exchange": EVENTS_EXCHANGE}
     return {
-        "users": [_user(name, password) for name, password in passwords.items()],
-        "vhosts": [{"name": vhost} for vhost in vhosts],
-        "permissions": [{"user": name, "vhost": vhost, **_may(name)} for name in passwords for vhost in vhosts],
-        "topic_permissions": [
-            {"user": name, "vhost": vhost, "exchange": EVENTS_EXCHANGE, **_may_say(name)}
-            for name in passwords
-            for vhost in vhosts
-        ],
+        **made,
+        "permissions": [{"user": name, "vhost": vhost, **_may(name)} for name, vhost in pairs],
+        "topic_permissions": [{"user": name, "vhost": vhost, **topics, **_may_say(name)} for name, vhost in pairs],
     }
 
 
@@ -52,13 +56,15 @@ def _may(name: str) -> dict[str, str]:
         return {
             "configure": f"^{LIVE_QUEUES}$",
             "write": rf"^(preau\.probe|{LIVE_QUEUES})$",
-            "read": f"^({shared}|{LIVE_QUEUES})$",
+            "read": rf"^(preau\.events|{LIVE_QUEUES})$",
         }
     return {"configure": NOTHING, "write": rf"^({shared}|{name}\.(queues|delay\..*))$", "read": rf"^{name}\..*$"}
 
 
 def _may_say(name: str) -> dict[str, str]:
+    """The routing keys that it may publish (``write``), and bind a queue to (``read``)."""
     if name == SET_UP:
         return {"write": ".*", "read": ".*"}
-    word = FIRST_WORDS.get(name)
-    return {"write": rf"^{word}\." if word else NOTHING, "read": ".*"}
+    if word := FIRST_WORDS.get(name):
+        return {"write": rf"^{word}\.", "read": NOTHING}
+    return {"write": NOTHING, "read": f"^({'|'.join(re.escape(each.type) for each in LIVE)})$"}

@@ -14,8 +14,8 @@ from contracts.events import Event
 log = structlog.get_logger()
 
 
-def use_live(app: web.Application, patterns: Sequence[str], on_event: Callable[[Event], Awaitable[None]]) -> None:
-    """Call ``on_event`` for each event whose type matches one of ``patterns``, e.g. ``payment.*``."""
+def use_live(app: web.Application, types: Sequence[str], on_event: Callable[[Event], Awaitable[None]]) -> None:
+    """Call ``on_event`` for each event whose type is one of ``types``."""
 
     async def handle(body: bytes) -> None:
         try:
@@ -26,7 +26,7 @@ def use_live(app: web.Application, patterns: Sequence[str], on_event: Callable[[
             await on_event(event)
 
     async def run(app: web.Application) -> AsyncIterator[None]:
-        attending = keep_running(lambda: app[BROKER].attend_live(patterns, handle), "live events")
+        attending = keep_running(lambda: app[BROKER].attend_live(types, handle), "live events")
         yield
         await end(attending)
 

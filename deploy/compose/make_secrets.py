@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
-from chassis.broker_accounts import SET_UP, definitions
+from chassis.broker_accounts import SET_UP, definitions, renewed
 
 ROOT = Path("/secrets")
 GIVEN = Path("/given")
@@ -90,9 +90,18 @@ def main(words: list[str]) -> None:
     if not (ROOT / "postgresql" / "roles").exists():
         make_roles()
         (ROOT / "postgresql" / "roles").touch()
+    renew_permissions()
     take_given()  # again: what the town gives comes before what was made
     if words[:1] == ["show"]:
         sys.stdout.write((ROOT / words[1]).read_text(encoding="utf-8"))
+
+
+def renew_permissions() -> None:
+    """Give the accounts of the broker what this version lets each do; the broker reads it when it starts."""
+    file = ROOT / "rabbitmq" / "definitions.json"
+    made = json.loads(file.read_text(encoding="utf-8"))
+    if (today := renewed(made)) != made:
+        write("rabbitmq", file.name, json.dumps(today), owner=0, mode=0o444)
 
 
 def make() -> None:

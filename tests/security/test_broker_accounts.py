@@ -1,11 +1,16 @@
 """A program at a real broker: its own events and queues, and nothing of another's, account by account."""
 
 import asyncio
+import contextlib
+import json
+import os
+import runpy
 import secrets
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -13,10 +18,10 @@ from aio_pika.abc import AbstractChannel
 from aio_pika.exceptions import ChannelClosed
 
 from chassis.broker import Broker, Delivery, Message, QueueWish, declare, opened, publish, waiting
-from chassis.broker_accounts import EVENTS_EXCHANGE
+from chassis.broker_accounts import EVENTS_EXCHANGE, definitions
 from chassis.tasks import end
 from chassis.testing import eventually
-from contracts.events import EVENTS, FIRST_WORDS
+from contracts.events import EVENTS, FIRST_WORDS, LIVE
 from contracts.failures import Unavailable
 from local_stack.rabbit import RabbitServer
 
@@ -24,6 +29,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 QUEUE = "billing.on-payment-confirmed"
 ACCOUNTS = (*FIRST_WORDS, "gateway")
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -102,10 +108,73 @@ async def test_its_own_queue_is_a_programs_to_take_from_park_and_delay(broker: R
 async def test_live_updates_pass_to_the_gateway(broker: RabbitServer) -> None:
     async with opened(broker.url(account="gateway")) as channel:
         queue = await channel.declare_queue(exclusive=True, auto_delete=True)
-        await queue.bind(await channel.get_exchange(EVENTS_EXCHANGE), "payment.*")
+        for each in LIVE:
+            await queue.bind(await channel.get_exchange(EVENTS_EXCHANGE), each.type)
         async with opened(broker.url(account="payment-gateway")) as other:
             await publish(await other.get_exchange(EVENTS_EXCHANGE), Message(b"{}", "one", "payment.confirmed"))
         assert await queue.get(timeout=5)
+
+
+WIDER = ("#", "*.#", "auth.#", "auth.*.*", "payment.*", "payment.#", "billing.run.*", "payment_confirmed")
+KEYS = sorted({*EVENTS, *WIDER})
+
+
+@pytest.mark.parametrize("name", ACCOUNTS)
+async def test_only_the_gateway_can_listen_and_only_to_what_it_shows(broker: RabbitServer, name: str) -> None:
+    """Each key tried by itself: a refusal ends the channel, and with it the queue."""
+    bound = set()
+    for key in KEYS:
+        with contextlib.suppress(ChannelClosed):
+            async with opened(broker.url(account=name)) as channel:
+                queue = await channel.declare_queue(exclusive=True, auto_delete=True)
+                await queue.bind(await channel.get_exchange(EVENTS_EXCHANGE), key)
+                bound.add(key)
+    assert bound == ({each.type for each in LIVE} if name == "gateway" else set())
+
+
+@pytest.mark.parametrize("name", ACCOUNTS)
+async def test_nobody_listens_at_another_exchange_or_ties_two_together(broker: RabbitServer, name: str) -> None:
+    for source in ("preau.unrouted", "preau.probe", "billing.queues", "amq.topic"):
+        with pytest.raises(ChannelClosed, match="ACCESS_REFUSED"):
+            async with opened(broker.url(account=name)) as channel:
+                queue = await channel.declare_queue(exclusive=True, auto_delete=True)
+                await queue.bind(await channel.get_exchange(source, ensure=False), "#")
+    with pytest.raises(ChannelClosed, match="ACCESS_REFUSED"):
+        async with opened(broker.url(account=name)) as channel:
+            events = await channel.get_exchange(EVENTS_EXCHANGE)
+            await (await channel.get_exchange("preau.probe", ensure=False)).bind(events, "#")
+
+
+def _by_compose(folder: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """As ``docker compose up`` writes it, over a file that an older version wrote."""
+    script = runpy.run_path(str(ROOT / "deploy/compose/make_secrets.py"))
+    monkeypatch.setitem(script["renew_permissions"].__globals__, "ROOT", folder)
+    monkeypatch.setattr(os, "chown", lambda *_: None)
+    (folder / "rabbitmq").mkdir()
+    old = {**definitions(["preau"], dict.fromkeys(ACCOUNTS, "secret")), "permissions": [], "topic_permissions": []}
+    (folder / "rabbitmq/definitions.json").write_text(json.dumps(old), encoding="utf-8")
+    script["renew_permissions"]()
+    written: dict[str, Any] = json.loads((folder / "rabbitmq/definitions.json").read_text(encoding="utf-8"))
+    return written
+
+
+def _by_chart() -> dict[str, Any]:
+    script = runpy.run_path(str(ROOT / "deploy/helm/draw_secrets.py"))
+    drawn = next(each for each in script["drawn"]("p", "r") if each["metadata"]["name"] == "preau-rabbitmq")
+    written: dict[str, Any] = json.loads(drawn["stringData"]["definitions.json"])
+    return written
+
+
+async def test_every_way_to_run_gives_the_permissions_that_are_tried_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`make run` has those of this broker."""
+    tried = definitions(["preau"], dict.fromkeys(ACCOUNTS, ""))
+    for written in (_by_compose(tmp_path, monkeypatch), _by_chart()):
+        for kind in ("permissions", "topic_permissions"):
+            assert {each["user"]: each for each in tried[kind]}.items() <= {
+                each["user"]: each for each in written[kind]
+            }.items()
 
 
 @pytest.mark.parametrize("name", ACCOUNTS)

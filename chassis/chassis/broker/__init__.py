@@ -159,7 +159,7 @@ class Broker:
 
         await self._attend(queue.name, find, on_message, prefetch)
 
-    async def attend_live(self, patterns: Sequence[str], handle: Callable[[bytes], Awaitable[None]]) -> None:
+    async def attend_live(self, types: Sequence[str], handle: Callable[[bytes], Awaitable[None]]) -> None:
         """Hand the bodies of events to ``handle`` as they pass, for ever; nothing is acknowledged, and what passes
         while the broker is away is missed."""
 
@@ -169,8 +169,8 @@ class Broker:
         async def own_queue(channel: AbstractChannel) -> AbstractQueue:
             queue = await channel.declare_queue(exclusive=True, auto_delete=True, arguments={"x-max-length": 10_000})
             exchange = await channel.get_exchange(EVENTS_EXCHANGE)
-            for pattern in patterns:
-                await queue.bind(exchange, pattern)
+            for each in types:
+                await queue.bind(exchange, each)
             return queue
 
         await self._attend(LIVE, own_queue, on_message, None)

@@ -47,4 +47,14 @@ FIRST_WORDS = {
 }
 """The first word of every event that a program says; a program that is not here says none."""
 
-__all__ = ["EVENTS", "FIRST_WORDS", "Event"]
+LIVE = (
+    auth.SessionEnded,
+    billing.RunProgressed,
+    payment.PaymentConfirmed,
+    payment.PaymentRefused,
+    payment.PaymentExpired,
+    payment.PaymentHeld,
+)
+"""What the gateway hears as it passes; its account at the broker may bind these keys and no other."""
+
+__all__ = ["EVENTS", "FIRST_WORDS", "LIVE", "Event"]
