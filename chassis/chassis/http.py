@@ -1,10 +1,8 @@
 """The HTTP application: request ids, limits, one place where failures become problem+json (RFC 9457)."""
 
-import asyncio
 import json
 import re
 import time
-from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 from datetime import date
 from itertools import islice
@@ -13,7 +11,9 @@ from uuid import UUID, uuid4
 
 import structlog
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.typedefs import Handler
+from multidict import MultiDictProxy
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from chassis import health, tracing
@@ -22,6 +22,7 @@ from chassis.database import TablesChanged
 from chassis.draining import DRAIN, Drain
 from chassis.logs import bind_correlation_id
 from chassis.metrics import observe, route_of
+from chassis.places import places
 from chassis.receiving import NetworkOf, Receiving, bytes_max_of
 from chassis.settings import EdgeSettings
 from contracts import failures
@@ -33,14 +34,12 @@ Door = TypeVar("Door", bound=Callable[..., Awaitable[web.StreamResponse]])
 REQUEST_ID_HEADER = "X-Request-ID"
 REQUEST_ID = web.RequestKey("request_id", str)
 
-USUAL, IN_LINE, STREAMS = "usual", "in line", "streams"
-"""The places that requests take; a door may name others of its own."""
-STREAMS_FOR_A_REQUEST = 4
-"""How many open streams are allowed for each request at once: they do nothing most of the time."""
 ERRORS_MAX = 50
 ATTEMPTS_MAX = 3
 """How often a request may meet tables as they change: a new version brings a few migrations in a row."""
 NUL = "\0"
+REPLACED = "\N{REPLACEMENT CHARACTER}"
+"""What readers put in the place of bytes that are no UTF-8: kept, it would be another text than was typed."""
 GONE = 499
 """What logs and figures say of a request whose sender left in the middle of it; nobody reads the answer."""
 
@@ -113,7 +112,7 @@ def application(
         client_max_size=settings.body_bytes_max,
         middlewares=[
             *(_request_context(is_edge=is_edge), _failures(render), _readable),
-            *(_received(settings, network_of), _limits(settings), _again),
+            *(_received(settings, network_of), places(settings), _again),
         ],
     )
     app.on_response_prepare.append(_answered_by)
@@ -131,23 +130,6 @@ def public(door: Door) -> Door:
     return door
 
 
-def own_places(name: str) -> Callable[[Door], Door]:
-    """Mark doors that have places of their own, ``name`` says which: a flood at any other leaves them open."""
-
-    def mark(door: Door) -> Door:
-        door.places = name  # type: ignore[attr-defined]
-        return door
-
-    return mark
-
-
-def in_line(door: Door) -> Door:
-    """Mark a door where people may have to wait for their turn: they may for ``line_seconds_max``, while half of the
-    requests at once are left to everybody else."""
-    door.is_in_line = True  # type: ignore[attr-defined]
-    return door
-
-
 def polled(door: Door) -> Door:
     """Mark a door that programs ask every few seconds: like health, it is in no log, figure or trace."""
     door.is_polled = True  # type: ignore[attr-defined]
@@ -156,12 +138,6 @@ def polled(door: Door) -> Door:
 
 def _is_polled(request: web.Request) -> bool:
     return request.path.startswith("/health/") or getattr(request.match_info.handler, "is_polled", False)
-
-
-def streaming(door: Door) -> Door:
-    """Mark a door that answers for as long as the client stays, such as server-sent events."""
-    door.is_streaming = True  # type: ignore[attr-defined]
-    return door
 
 
 def _shown(request: web.Request) -> str:
@@ -289,49 +265,6 @@ async def _unread(request: web.Request, render: Render) -> web.StreamResponse:
     return response
 
 
-def _limits(settings: EdgeSettings) -> Callable[..., Awaitable[web.StreamResponse]]:
-    """Requests at once, of which half may wait in line; doors with places of their own, and streams, besides."""
-    entrance, inside = asyncio.Lock(), Counter[str]()
-    most = settings.requests_at_once_max
-
-    def enter(door: Any) -> str:
-        if getattr(door, "is_streaming", False):
-            kind, is_full = STREAMS, inside[STREAMS] >= most * STREAMS_FOR_A_REQUEST
-        elif own := getattr(door, "places", None):
-            kind, is_full = own, inside[own] >= max(1, most // 4)
-        else:
-            waits = getattr(door, "is_in_line", False)
-            kind = IN_LINE if waits else USUAL
-            is_full = inside[USUAL] + inside[IN_LINE] >= most or (waits and inside[IN_LINE] >= most // 2)
-        if is_full:
-            raise failures.Unavailable("too many requests at once", retry_after_seconds=1)
-        inside[kind] += 1
-        return kind
-
-    @web.middleware
-    async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
-        if request.path.startswith("/health/"):
-            return await handler(request)
-        kind = enter(request.match_info.handler)
-        try:
-            if kind == STREAMS:
-                return await handler(request)
-            seconds_max = settings.line_seconds_max if kind == IN_LINE else settings.request_seconds_max
-            async with asyncio.timeout(seconds_max) as limit:
-                if kind in {USUAL, IN_LINE}:
-                    async with entrance:  # of a crowd one a turn of the loop, so that who is inside goes on meanwhile
-                        await asyncio.sleep(0)
-                return await handler(request)
-        except TimeoutError:
-            if kind != STREAMS and limit.expired():
-                raise failures.Unavailable("this took too long", retry_after_seconds=2) from None
-            raise
-        finally:
-            inside[kind] -= 1
-
-    return middleware
-
-
 @web.middleware
 async def _again(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Do what met changing tables once more: its transaction left nothing behind, and who asked need not know."""
@@ -368,6 +301,21 @@ async def read_body(request: web.Request, model: type[Model]) -> Model:
         return model.model_validate_json(body, strict=True)
     except ValidationError as error:
         raise invalid(error) from None
+
+
+async def read_form(request: web.Request) -> "MultiDictProxy[str | bytes | bytearray | web.FileField]":
+    """The form; ``Unreadable`` when the body is none, or its text is no UTF-8."""
+    try:
+        if (request.charset or "utf-8").lower() not in {"utf-8", "utf8", "us-ascii"}:
+            raise failures.Unreadable("a form is sent as UTF-8", errors=[])
+        form = await request.post()
+    except (ValueError, LookupError, AssertionError, HttpProcessingError):  # what aiohttp's readers of forms raise
+        raise failures.Unreadable("the form cannot be read", errors=[]) from None
+    texts = ((name, value) for name, value in form.items() if isinstance(value, str))
+    if wrong := [name for name, value in texts if REPLACED in name or REPLACED in value]:
+        errors = [{"field": name, "message": "holds bytes that are no UTF-8"} for name in wrong[:ERRORS_MAX]]
+        raise failures.Unreadable("a text has a character that is none", errors=errors)
+    return form
 
 
 def _parsed(body: bytes) -> object:

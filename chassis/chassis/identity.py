@@ -18,7 +18,7 @@ from chassis.http import path_uuid
 from chassis.settings import EdgeSettings
 from chassis.tasks import end, keep_running
 from contracts.failures import Forbidden, NotFound, Unauthenticated, Unavailable
-from contracts.identity import Identity, Permission
+from contracts.identity import Identity, Permission, roles_with
 
 IDENTITY = web.RequestKey("identity", Identity)
 ALGORITHM = "EdDSA"
@@ -187,7 +187,7 @@ def require(request: web.Request, permission: Permission) -> Identity:
     """Who is asking, if one of their roles allows it; else ``Forbidden``."""
     person = identity(request)
     if not person.may(permission):
-        raise Forbidden("your role does not allow this")
+        raise Forbidden("your role does not allow this", roles=roles_with(permission))
     return person
 
 

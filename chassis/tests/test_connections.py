@@ -13,7 +13,8 @@ from structlog.testing import LogCapture
 from chassis import connections, receiving
 from chassis.client_networks import client_network
 from chassis.connections import Connections, Site, raise_file_limit
-from chassis.http import application, json_response, own_places, read_body
+from chassis.http import application, json_response, read_body
+from chassis.places import own_places
 from chassis.receiving import body_limit
 from chassis.settings import EdgeSettings
 from contracts.model import Contract

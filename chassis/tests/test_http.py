@@ -12,16 +12,8 @@ from structlog.testing import LogCapture
 from yarl import URL
 
 from chassis import http
-from chassis.http import (
-    application,
-    idempotency_key,
-    in_line,
-    json_response,
-    path_month,
-    path_uuid,
-    path_year,
-    read_body,
-)
+from chassis.http import application, idempotency_key, json_response, path_month, path_uuid, path_year, read_body
+from chassis.places import in_line
 from chassis.settings import EdgeSettings
 from chassis.testing import eventually
 from contracts.failures import Conflict, TooMany

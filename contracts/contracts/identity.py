@@ -16,6 +16,10 @@ class Role(StrEnum):
     OPERATOR = "operator"
 
 
+STAFF = tuple(role for role in Role if role is not Role.PARENT)
+"""Everybody of the town hall."""
+
+
 class Permission(StrEnum):
     """What a door asks for."""
 
@@ -62,6 +66,11 @@ PERMISSIONS: dict[Role, frozenset[Permission]] = {
     Role.OPERATOR: frozenset({Permission.READ_MAILS, Permission.RESEND_MAILS, Permission.READ_PAYMENTS}),
 }
 """The one table that says who may do what; a parent acts for the household of the token, nothing else."""
+
+
+def roles_with(permission: Permission) -> list[Role]:
+    """Whose role carries ``permission``."""
+    return [role for role, carried in PERMISSIONS.items() if permission in carried]
 
 
 class Identity(Contract):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from aiohttp import web
 
-from chassis.http import own_places
+from chassis.places import own_places
 
 STATIC = Path(__file__).parent / "static"
 COMPRESSED = {".css", ".js", ".svg", ".txt"}

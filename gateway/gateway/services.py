@@ -62,6 +62,12 @@ class SignInUnfinished(Exception):  # noqa: N818 - an answer
     """The session still wants a secret, an address or a one-time code before it opens any page."""
 
 
+class Broken(Unavailable):
+    """A service met a defect of its own: it says nothing about what was asked, so no page may take it for an answer."""
+
+    code = "defect"
+
+
 class Told(Refusal):
     """What a service answered instead of doing it: its status, its stable code and its facts."""
 
@@ -137,6 +143,12 @@ class Services:
         kept = self._tokens.items()
         self._tokens = {key: value for key, value in kept if value[0].identity.session_id != session_id}
 
+    def known_session(self, session: str) -> UUID | None:
+        """The id of a session that auth has vouched for within the last seconds, whatever for."""
+        at = time.monotonic()
+        found = (self._tokens.get((session, audience)) for audience in self._urls)
+        return next((each[0].identity.session_id for each in found if each and each[1] > at), None)
+
     def kept(self, session: str, audience: str) -> Token | None:
         """The token that was asked for a moment ago, if one was."""
         known = self._tokens.get((session, audience))
@@ -185,33 +197,40 @@ class Services:
         key: str | None = None,
     ) -> Answer:
         """A call for a person, its answer as a contract model."""
-        token = await self.token(session, service)
-        headers = {"Authorization": f"Bearer {token.token}"}
-        if key:
-            headers["Idempotency-Key"] = key
+        headers = {"Idempotency-Key": key} if key else {}
         json = plain(body) if body else None
-        _, raw = await self.raw(service, method, path, headers=headers, json=json)
+        _, raw = await self._for_person(session, service, method, path, headers, json=json)
         return answer.model_validate_json(raw)
+
+    async def _for_person(
+        self, session: str, service: str, method: str, path: str, headers: dict[str, str], **more: Any
+    ) -> tuple[dict[str, str], bytes]:
+        """A call with a person's token; once more with a new one when that which was kept is refused, for its key may
+        have been replaced meanwhile."""
+        kept = self.kept(session, service)
+        for _ in range(2):
+            token = await self.token(session, service)
+            try:
+                sent = {**headers, "Authorization": f"Bearer {token.token}"}
+                return await self.raw(service, method, path, headers=sent, **more)
+            except Told as told:
+                if told.status != HTTPStatus.UNAUTHORIZED or token is not kept:
+                    raise
+                self._tokens.pop((session, service), None)
+        raise SignedOut
 
     async def tell(
         self, session: str, service: str, path: str, *, method: str = "POST", body: BaseModel | None = None
     ) -> None:
         """A call for a person that is answered by nothing."""
-        token = await self.token(session, service)
-        json = plain(body) if body else None
-        await self.raw(service, method, path, headers={"Authorization": f"Bearer {token.token}"}, json=json)
+        await self._for_person(session, service, method, path, {}, json=plain(body) if body else None)
 
     async def send(
         self, session: str, service: str, path: str, answer: type[Answer], content: bytes, file_name: str
     ) -> Answer:
         """A file handed on for a person."""
-        token = await self.token(session, service)
-        headers = {
-            "Authorization": f"Bearer {token.token}",
-            "Content-Type": "application/octet-stream",
-            "X-File-Name": quote(file_name[:200]),
-        }
-        _, raw = await self.raw(service, "POST", path, headers=headers, data=content)
+        headers = {"Content-Type": "application/octet-stream", "X-File-Name": quote(file_name[:200], errors="replace")}
+        _, raw = await self._for_person(session, service, "POST", path, headers, data=content)
         return answer.model_validate_json(raw)
 
     async def open(self, path: str, body: BaseModel, answer: type[Answer]) -> Answer:
@@ -223,11 +242,8 @@ class Services:
         self, session: str, service: str, path: str, *, method: str = "GET", body: BaseModel | None = None
     ) -> tuple[str, bytes]:
         """A file for a person: its Content-Disposition and its bytes."""
-        token = await self.token(session, service)
         json = plain(body) if body else None
-        headers, raw = await self.raw(
-            service, method, path, headers={"Authorization": f"Bearer {token.token}"}, json=json
-        )
+        headers, raw = await self._for_person(session, service, method, path, {}, json=json)
         return headers.get("Content-Disposition", "inline"), raw
 
     async def raw(
@@ -255,6 +271,8 @@ class Services:
         facts = {name: value for name, value in problem.items() if name not in OWN_FIELDS}
         if problem.get("code") == Unavailable.code:
             raise Unavailable(problem.get("detail", ""), **facts, service=service)
+        if response.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            raise Broken(problem.get("detail", ""), retry_after_seconds=5, service=service)
         raise Told(response.status, problem.get("code", "refused"), problem.get("detail", ""), facts)
 
 

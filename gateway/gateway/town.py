@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
-from chassis.http import own_places
+from chassis.places import own_places
 from gateway.assets import YEAR
 from gateway.settings import CREST_KINDS, Settings
 

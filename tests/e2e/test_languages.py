@@ -125,7 +125,7 @@ async def test_a_visitor_reads_what_the_browser_prefers_until_a_choice_and_needs
     assert page.url == f"{stack.gateway_url}/codes-oublies"
     await expect(page.get_by_role("heading", name="Codes oubliés ?")).to_be_visible()
     await codes(page, stack, "demo01", "wrong-codes")
-    await expect(page.get_by_role("alert")).to_contain_text("Ces deux codes ne vont pas ensemble")
+    await expect(page.get_by_role("alert")).to_contain_text("Identifiant ou code secret incorrect")
     await page.get_by_role("button", name="English").click()
     assert (page.url, await lang(page)) == (f"{stack.gateway_url}/connexion", "en")
     await context.close()

@@ -37,7 +37,7 @@ async def mails(stack: Stack, recipient: str) -> list[dict[str, Any]]:
 
 async def test_wrong_codes_get_one_neutral_sentence(phone: Page, stack: Stack) -> None:
     await sign_in(phone, stack, "demo12", "wrong-secret")
-    await expect(phone.get_by_role("alert")).to_contain_text("Ces deux codes ne vont pas ensemble")
+    await expect(phone.get_by_role("alert")).to_contain_text("Identifiant ou code secret incorrect")
     assert await phone.get_by_label("Identifiant").input_value() == "demo12"
 
 

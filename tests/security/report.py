@@ -34,6 +34,14 @@ CHECKS = (
     Check("who may say what at the broker", ("tests/security/test_broker_accounts.py",)),
     Check("any request, every service", ("tests/security/test_any_request.py",)),
     Check("any request, public API; pages; forms", ("tests/security/test_portal.py",)),
+    Check(
+        "guesses at once; slow senders",
+        (
+            "services/auth/tests/test_attempts.py",
+            "chassis/tests/test_connections.py",
+            "tests/security/test_floods.py",
+        ),
+    ),
     Check("headers and cookies", ("tests/security/test_headers.py",)),
     Check("what is read from outside", ("tests/security/test_whatever_is_read.py",)),
     Check(

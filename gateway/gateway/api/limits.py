@@ -1,7 +1,8 @@
-"""How often one may ask: so many requests a minute for each session, or for each address without one.
+"""How often one may ask: so many requests a minute for each session that is known to be good, else for each address.
 
-Each replica counts for itself: this keeps one program from crowding out the others. What guards the access codes is
-auth's, in its database, and holds across replicas.
+What an ``Authorization`` header claims counts for nothing before auth has vouched for it, or each request could bring
+another. Each replica counts for itself: this keeps one program from crowding out the others. What guards the access
+codes is auth's, in its database, and holds across replicas.
 """
 
 import hashlib
@@ -36,13 +37,17 @@ class Limits:
         at, key = self._clock(), hashlib.sha256(who.encode()).digest()
         window = self._windows.get(key)
         if window is None or window.ends_at <= at:
-            if len(self._windows) >= COUNTED_MAX:
-                self._windows = {each: kept for each, kept in self._windows.items() if kept.ends_at > at}
-            if len(self._windows) >= COUNTED_MAX:
-                self._windows.clear()
+            self._windows.pop(key, None)
+            if len(self._windows) >= COUNTED_MAX:  # all windows are equally long: the oldest comes first
+                del self._windows[next(iter(self._windows))]
             window = self._windows[key] = Window(at + WINDOW_SECONDS)
         window.made += 1
         return self.most - window.made, max(1, round(window.ends_at - at))
+
+    def give_back(self, who: str) -> None:
+        """Count a request less: it turned out to be somebody else's."""
+        if window := self._windows.get(hashlib.sha256(who.encode()).digest()):
+            window.made -= 1
 
     def headers(self, left: int, seconds: int) -> dict[str, str]:
         """The policy and what is left of it, as in the IETF's draft « RateLimit header fields for HTTP »."""

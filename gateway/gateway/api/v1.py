@@ -12,7 +12,8 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 from pydantic import BaseModel
 
-from chassis.http import in_line, json_response, path_month, path_uuid, path_year, read_body
+from chassis.http import json_response, path_month, path_uuid, path_year, read_body
+from chassis.places import in_line
 from contracts.api.auth import CodeGiven, SessionKey, SignedIn, SignIn
 from contracts.api.payment_gateway import PaymentWish
 from contracts.failures import Forbidden, TooMany, Unauthenticated
@@ -20,7 +21,7 @@ from gateway.api.limits import LIMITS
 from gateway.api.openapi import DOCUMENT
 from gateway.api.operations import OPERATIONS, AccessCodesTyped, OneTimeCodeTyped, Operation
 from gateway.pages.payments import begin
-from gateway.pages.rendering import client_address
+from gateway.pages.rendering import client_address, network_of
 from gateway.services import SERVICES, SignedOut, SignInUnfinished
 
 PREFIX = "/api/v1"
@@ -130,18 +131,30 @@ OWN_DOORS: dict[str, Callable[[web.Request], Awaitable[web.StreamResponse]]] = {
 }
 
 
+def _known_session(request: web.Request) -> str | None:
+    """The session of the request, as what requests are counted by, if auth has vouched for it."""
+    _scheme, _, session = request.headers.get("Authorization", "").partition(" ")
+    found = request.app[SERVICES].known_session(session)
+    return f"session {found}" if found else None
+
+
 def limited(door: Callable[[web.Request], Awaitable[web.StreamResponse]]) -> Handler:
     """A door that counts who asks, tells what is left, and names what ended the session in the API's own way."""
 
     @functools.wraps(door)
     async def counted(request: web.Request) -> web.StreamResponse:
-        limits = request.app[LIMITS]
-        left, seconds = limits.count(request.headers.get("Authorization") or client_address(request))
+        limits, known = request.app[LIMITS], _known_session(request)
+        who = known or network_of(request)
+        left, seconds = limits.count(who)
         request[RATE_LIMIT] = limits.headers(left, seconds)
         if left < 0:
             raise TooMany("too many requests in a minute", retry_after_seconds=seconds)
         try:
-            return await door(request)
+            answer = await door(request)
+            if not known and (proved := _known_session(request)):
+                limits.give_back(who)
+                limits.count(proved)
+            return answer
         except SignedOut:
             raise Unauthenticated("the session is over, or never was") from None
         except SignInUnfinished:

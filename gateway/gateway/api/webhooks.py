@@ -2,7 +2,8 @@
 
 from aiohttp import web
 
-from chassis.http import Problem, own_places, problem_json
+from chassis.http import Problem, problem_json
+from chassis.places import own_places
 from chassis.receiving import body_limit
 from contracts.failures import Unavailable
 from gateway.pages.rendering import client_address

@@ -19,7 +19,7 @@ from contracts.api.auth import (
 )
 from contracts.api.feeds import FeedView
 from contracts.failures import Forbidden, NotFound
-from contracts.identity import Identity
+from contracts.identity import Identity, Role
 from contracts.user_agents import browser_and_system
 from gateway.languages import N_, _
 from gateway.pages.first_time import sentence
@@ -170,7 +170,7 @@ async def data(request: web.Request) -> web.Response:
     """All that auth keeps on the household, as a file."""
     session, person = await signed_in(request)
     if person.household_id is None:
-        raise Forbidden("only families have data of their own")
+        raise Forbidden("only families have data of their own", roles=[Role.PARENT])
     path = f"/households/{person.household_id}/export"
     _disposition, raw = await request.app[SERVICES].file(session, "auth", path)
     headers = {"Content-Disposition": 'attachment; filename="mes-donnees.json"', "Cache-Control": "no-store"}

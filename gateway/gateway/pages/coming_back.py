@@ -4,6 +4,7 @@ from urllib.parse import quote
 
 from aiohttp import web
 
+from chassis.http import read_form
 from gateway.pages.rendering import address
 from gateway.pages.ticks import changed, query
 
@@ -21,7 +22,7 @@ async def came_for(request: web.Request) -> str:
     """The page that was asked for; that of the form that was sent, and the days ticked on it are still ticked."""
     if request.method in {"GET", "HEAD"}:
         return "/" if request.path.endswith(FILES) else request.path_qs
-    form = await request.post()
+    form = await read_form(request)
     return request.path + query(changed(form)) if "shown" in form else address(request)
 
 

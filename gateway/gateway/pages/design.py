@@ -9,6 +9,7 @@ from aiohttp import web
 from chassis.clock import now, today
 from contracts.api.months import ActivityColumn, Cell, CellState, Day
 from contracts.failures import Forbidden
+from contracts.identity import STAFF
 from gateway.assets import ICONS
 from gateway.pages.planning_words import cell_words, known
 from gateway.pages.rendering import page, signed_in
@@ -46,7 +47,7 @@ async def design(request: web.Request) -> web.Response:
     """Colours, signs, words and states."""
     _session, person = await signed_in(request)
     if not person.is_staff:
-        raise Forbidden("this page is the town hall's")
+        raise Forbidden("this page is the town hall's", roles=STAFF)
     cells = _cells()
     rows = [cells[number : number + WIDE] for number in range(0, len(cells), WIDE)]
     days = [Day(day=today() + timedelta(days=number), note=None, cells=tuple(row)) for number, row in enumerate(rows)]

@@ -1,5 +1,7 @@
 """From the letter's codes to a secret of one's own, and back in when the codes are forgotten."""
 
+from http import HTTPStatus
+
 from aiohttp import web
 from pydantic import SecretStr, ValidationError
 
@@ -19,7 +21,16 @@ from contracts.api.auth import (
 from gateway.languages import N_, _
 from gateway.pages.coming_back import own_path
 from gateway.pages.language import in_language_of
-from gateway.pages.rendering import checked_form, client_address, keep_session, page, see, session_of, speak_to
+from gateway.pages.rendering import (
+    checked_form,
+    client_address,
+    device_of,
+    keep_session,
+    page,
+    see,
+    session_of,
+    speak_to,
+)
 from gateway.pages.sign_in import locked
 from gateway.services import SERVICES, SignedOut, Told
 
@@ -28,11 +39,15 @@ REFUSED = {
     "common": N_(
         "Ce code secret est de ceux que tout le monde essaie. Choisissez-en un autre, par exemple trois mots."
     ),
-    "personal": N_("Ce code secret reprend votre nom, votre adresse ou votre identifiant. Choisissez-en un autre."),
+    "personal": N_(
+        "Ce code secret reprend votre nom, votre adresse, votre identifiant ou le nom de la ville. "
+        "Choisissez-en un autre."
+    ),
 }
 EMAIL_WRONG = N_("Cette adresse email n'est pas complète. Elle ressemble à prenom.nom@exemple.fr.")
 CODE_WRONG = N_("Ce code n'est pas le bon, ou il a déjà servi. Attendez le suivant sur votre téléphone.")
 SENT_OFTEN = N_("Plusieurs messages sont déjà partis. Regardez aussi dans vos courriers indésirables.")
+ASKED_OFTEN = N_("Trop de demandes viennent d'ici. Attendez quelques minutes, puis recommencez.")
 LINK_OVER = N_("Ce lien a déjà servi, ou il est trop ancien. Demandez-en un autre.")
 
 routes = web.RouteTableDef()
@@ -65,6 +80,8 @@ async def _state(request: web.Request) -> tuple[str, SessionState]:
     except ValidationError as error:
         raise SignedOut from error
     except Told as told:
+        if told.status != HTTPStatus.UNAUTHORIZED:
+            raise
         raise SignedOut from told
     speak_to(request, state.locale)
     return session, state
@@ -154,7 +171,7 @@ async def confirmation(request: web.Request) -> web.Response:
 
 @routes.post("/email/confirmation")
 async def confirm(request: web.Request) -> web.Response:
-    form = await checked_form(request)
+    form = await checked_form(request, needs_session=False)
     try:
         wish = EmailConfirmation(token=str(form.get("token", "")))
         done = await request.app[SERVICES].open("/emails/confirmed", wish, Email)
@@ -173,15 +190,19 @@ async def forgotten(request: web.Request) -> web.Response:
 @routes.post("/codes-oublies")
 async def ask_link(request: web.Request) -> web.Response:
     """Always the same answer, whoever has the address."""
-    form = await checked_form(request)
+    form = await checked_form(request, needs_session=False)
     email = str(form.get("email", "")).strip()[:254]
     if "@" not in email:
         return page(request, "forgotten.html", status=422, sent=False, wrong=_(EMAIL_WRONG), email=email)
     wish = ResetWish(email=email, client_address=client_address(request)[:64])
     try:
-        await request.app[SERVICES].raw("auth", "POST", "/resets", json=wish.model_dump())
+        headers = {"X-Device": device_of(request)}
+        await request.app[SERVICES].raw("auth", "POST", "/resets", headers=headers, json=wish.model_dump())
     except Told as told:
-        return page(request, "forgotten.html", status=told.status, sent=False, wrong=sentence(told), email=email)
+        if told.told_code != "too_many":
+            raise
+        wrong = _(ASKED_OFTEN)
+        return page(request, "forgotten.html", status=told.status, sent=False, wrong=wrong, email=email)
     return page(request, "forgotten.html", sent=True, wrong="", email=email)
 
 
@@ -192,7 +213,7 @@ async def new_secret(request: web.Request) -> web.Response:
 
 @routes.post("/codes-oublies/nouveau")
 async def save_new_secret(request: web.Request) -> web.Response:
-    form = await checked_form(request)
+    form = await checked_form(request, needs_session=False)
     token = str(form.get("token", ""))
     body = {"token": token, "secret": str(form.get("secret", ""))[:200]}
     try:

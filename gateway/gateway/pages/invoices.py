@@ -12,6 +12,7 @@ from chassis.http import path_uuid, path_year
 from contracts.api.billing import Invoice, InvoiceList
 from contracts.api.notifier import Preferences, PreferencesView
 from contracts.failures import Forbidden, Invalid
+from contracts.identity import Role
 from gateway.languages import written
 from gateway.pages.rendering import checked_form, chosen_language, keep_language, page, see, signed_in
 from gateway.services import SERVICES, or_none
@@ -23,7 +24,7 @@ async def household_of(request: web.Request) -> tuple[str, Any, str]:
     """The session, the guardian and the household's path; staff have none."""
     session, person = await signed_in(request)
     if person.household_id is None:
-        raise Forbidden("this page is a household's")
+        raise Forbidden("this page is a household's", roles=[Role.PARENT])
     return session, person, f"/households/{person.household_id}"
 
 

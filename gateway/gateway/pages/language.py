@@ -53,7 +53,7 @@ async def in_language(request: web.Request, handler: Handler) -> web.StreamRespo
 @routes.post("/langue")
 async def choose(request: web.Request) -> web.Response:
     """« English », « Français » in the foot of every page: remembered here, and for the account of who is signed in."""
-    form = await checked_form(request)
+    form = await checked_form(request, needs_session=False)
     try:
         chosen = Language(str(form.get("langue", "")))
     except ValueError as error:

@@ -10,7 +10,7 @@ from aiohttp import web
 from pydantic import ValidationError
 
 from chassis.clock import today
-from chassis.http import path_month, path_uuid
+from chassis.http import path_month, path_uuid, read_form
 from contracts.api.bookings import BookingOutcome, BookingWish, ChangeHistory
 from contracts.api.enrolments import ChildList
 from contracts.api.months import CellState, Day, MonthView, Offer, PlaceOnOffer
@@ -151,7 +151,7 @@ async def save(request: web.Request) -> web.Response:
     try:
         form = await checked_form(request)
     except Forbidden:  # it was shown before this session began, or that one ended
-        if not changed(await request.post()):
+        if not changed(await read_form(request)):
             raise
         return see(await came_for(request))
     session, person, household = await household_of(request)

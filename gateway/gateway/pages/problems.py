@@ -8,15 +8,31 @@ from aiohttp.typedefs import Handler
 from chassis.http import Problem, problem_json
 from chassis.receiving import is_received
 from contracts.failures import Refusal, Unavailable
+from contracts.identity import Role
 from gateway.languages import N_, _
 from gateway.pages.coming_back import came_for, towards
-from gateway.pages.rendering import cookie_name, page, see
-from gateway.services import SERVICES, SignedOut, SignInUnfinished, Told
+from gateway.pages.rendering import FormOfAnotherSession, cookie_name, page, see
+from gateway.services import SERVICES, Broken, SignedOut, SignInUnfinished, Told
 from gateway.settings import SETTINGS
 
 SENTENCES = {
     "not_found": (N_("Page introuvable"), N_("Cette page n'existe pas, ou elle n'est pas à vous.")),
-    "forbidden": (N_("Ce n'est pas permis"), N_("Rechargez la page, puis recommencez.")),
+    "forbidden": (
+        N_("Votre compte ne le permet pas"),
+        N_("C'est réservé : {roles}. Adressez-vous à une personne qui en est chargée."),
+    ),
+    "foreign_form": (
+        N_("Ce formulaire ne vient pas du portail"),
+        N_("Rien n'a été enregistré. Ouvrez la page depuis le portail, puis recommencez."),
+    ),
+    "form_of_another_session": (
+        N_("Votre session a changé entre-temps"),
+        N_("Vous vous êtes reconnecté dans un autre onglet. Rien n'a été enregistré : reprenez cette page."),
+    ),
+    "body_too_slow": (
+        N_("L'envoi n'est pas arrivé à temps"),
+        N_("Rien n'a été enregistré. Vérifiez votre connexion à internet, puis recommencez."),
+    ),
     "invalid": (N_("Il manque quelque chose"), N_("Ce qui a été envoyé n'a pas pu être lu. Rien n'a été enregistré.")),
     "unreadable": (
         N_("Un caractère ne se lit pas"),
@@ -82,6 +98,17 @@ AWAY = {
     "notifier": N_("Les messages et les mails sont momentanément indisponibles"),
 }
 """By the service that is."""
+ROLES = {
+    Role.PARENT: N_("aux familles"),
+    Role.CLERK: N_("à l'accueil de la mairie"),
+    Role.TILL_KEEPER: N_("à la régie"),
+    Role.ADMINISTRATOR: N_("aux administrateurs"),
+    Role.OPERATOR: N_("à l'exploitation du portail"),
+}
+"""To whom something is reserved."""
+SOMEBODY_ELSE = N_("à d'autres que vous")
+AGAIN = {FormOfAnotherSession.code}
+"""What can be tried again from the page, which then is another."""
 BY_STATUS = {403: "forbidden", 404: "not_found", 413: "body_too_large", 422: "invalid", 429: "too_many"}
 DEFECT = (
     N_("Quelque chose n'a pas marché"),
@@ -102,10 +129,12 @@ async def problem(request: web.Request, problem: Problem) -> web.StreamResponse:
 async def problem_page(request: web.Request, problem: Problem) -> web.StreamResponse:
     """A page that says what happened and what to do, with the right status."""
     named = SENTENCES.get(problem.code) or SENTENCES.get(BY_STATUS.get(problem.status, ""))
-    title, text = named or (SENTENCES["unavailable"] if problem.status == 503 else DEFECT)
+    is_away = problem.status == HTTPStatus.SERVICE_UNAVAILABLE and problem.code != Broken.code
+    title, text = named or (SENTENCES["unavailable"] if is_away else DEFECT)
     if problem.code == Unavailable.code:
         title = AWAY.get(str(problem.facts.get("service")), title)
     activities = ", ".join(map(str, problem.facts.get("activities", [])))
+    roles = ", ".join(_(ROLES[each]) for each in ROLES if each in problem.facts.get("roles", [])) or _(SOMEBODY_ELSE)
     known = request.app[SERVICES].kept(request.cookies.get(cookie_name(request.app[SETTINGS]), ""), "planning")
     response = page(
         request,
@@ -113,8 +142,8 @@ async def problem_page(request: web.Request, problem: Problem) -> web.StreamResp
         known.identity if known else None,
         status=problem.status,
         title=_(title),
-        text=_(text, activities=activities),
-        again=await _again(request) if problem.status == HTTPStatus.SERVICE_UNAVAILABLE else None,
+        text=_(text, activities=activities, roles=roles),
+        again=await _again(request) if problem.status == 503 or problem.code in AGAIN else None,
     )
     response.headers.update(problem.headers())
     return response

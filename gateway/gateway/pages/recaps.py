@@ -10,7 +10,7 @@ from aiohttp import web
 from contracts.api.bookings import BookingOutcome, LineOutcome, LineRefusal
 from contracts.api.tariffs import Price, PriceList
 from contracts.failures import Forbidden, Unavailable
-from contracts.identity import Identity
+from contracts.identity import Identity, Role
 from gateway.pages.planning_words import why
 from gateway.pages.rendering import page, signed_in
 from gateway.services import SERVICES, Told
@@ -23,7 +23,7 @@ async def household_of(request: web.Request) -> tuple[str, Identity, str]:
     """The session, who it is, and the path of its household; ``Forbidden`` for who has none."""
     session, person = await signed_in(request)
     if person.household_id is None:
-        raise Forbidden("this page is a household's")
+        raise Forbidden("this page is a household's", roles=[Role.PARENT])
     return session, person, f"/households/{person.household_id}"
 
 

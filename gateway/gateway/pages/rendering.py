@@ -13,7 +13,8 @@ from markdown_it import MarkdownIt
 from markupsafe import Markup
 
 from chassis.client_networks import client_network
-from contracts.failures import Forbidden
+from chassis.http import read_form
+from contracts.failures import Conflict, Forbidden
 from contracts.identity import Identity
 from contracts.model import Language
 from gateway import languages
@@ -133,17 +134,44 @@ def _signed(request: web.Request, nonce: str) -> str:
     return nonce + hmac.new(secret, f"{nonce}{session}".encode(), hashlib.sha256).hexdigest()
 
 
-async def checked_form(request: web.Request) -> Any:
-    """The form, if it comes from one of our pages; else ``Forbidden``."""
-    origin = request.headers.get("Origin")
-    form = await request.post()
-    given = form.get("form_token", "")
-    nonce = given[: 2 * NONCE_BYTES] if isinstance(given, str) else ""
-    is_ours = isinstance(given, str) and hmac.compare_digest(given.encode(), _signed(request, nonce).encode())
-    if not is_ours or (origin not in {None, request.app[SETTINGS].public_url}):
-        raise Forbidden("this form does not come from the portal")
+class ForeignForm(Forbidden):
+    """The form comes from a page of somebody else, or from none."""
+
+    code = "foreign_form"
+
+
+class FormOfAnotherSession(Conflict):
+    """The page is of a session that another has taken the place of meanwhile, in another tab."""
+
+    code = "form_of_another_session"
+
+
+async def checked_form(request: web.Request, *, needs_session: bool = True) -> Any:
+    """The form, if it comes from one of our pages; else ``ForeignForm``.
+
+    Where the session has changed since the page was shown, nothing is done in the name of the one that is there now:
+    ``SignedOut`` without any, else ``FormOfAnotherSession``. A form that ``needs_session`` no more than the sign-in's
+    is good all the same when the browser says that it comes from a page of ours (``Origin``, which no page can set).
+    """
+    origin, ours = request.headers.get("Origin"), request.app[SETTINGS].public_url
+    form = await read_form(request)
+    given = str(form.get("form_token", ""))
+    nonce = given[: 2 * NONCE_BYTES]
+    if origin not in {None, ours}:
+        raise ForeignForm("this form does not come from the portal")
+    is_of_session = hmac.compare_digest(given.encode(), _signed(request, nonce).encode())
+    if not is_of_session and (needs_session or origin != ours):
+        if not _was_signed(given):
+            raise ForeignForm("this form does not come from the portal")
+        session_of(request)
+        raise FormOfAnotherSession("the session has changed since the page was shown")
     request.app[SERVICES].use_form_key(nonce)
     return form
+
+
+def _was_signed(given: str) -> bool:
+    """Whether this looks like what our pages carry; of which session it was cannot be told any more."""
+    return re.fullmatch(rf"[0-9a-f]{{{2 * NONCE_BYTES + 64}}}", given) is not None
 
 
 def page(

@@ -5,7 +5,7 @@ import contextlib
 from aiohttp import web
 from pydantic import SecretStr, ValidationError
 
-from chassis.http import in_line
+from chassis.places import in_line
 from contracts.api.auth import SignIn
 from contracts.api.notifier import Announcement
 from contracts.failures import Unavailable
@@ -13,6 +13,7 @@ from gateway.languages import N_, _, ngettext
 from gateway.pages.coming_back import own_path
 from gateway.pages.language import in_language_of
 from gateway.pages.rendering import (
+    FormOfAnotherSession,
     checked_form,
     client_address,
     cookie_name,
@@ -23,15 +24,20 @@ from gateway.pages.rendering import (
     page,
     see,
     session_of,
+    signed_in,
 )
 from gateway.pages.ticks import query
 from gateway.services import SERVICES, SignedOut, Told
 from gateway.settings import SETTINGS
 
-WRONG = N_("Ces deux codes ne vont pas ensemble. Vérifiez-les, puis recommencez.")
+WRONG = N_("Identifiant ou code secret incorrect. Vérifiez-les, puis recommencez.")
+OLD_PAGE = N_("Cette page était ouverte depuis longtemps. Retapez votre code secret.")
 CHANGED = N_("Votre nouveau code secret est enregistré. Connectez-vous.")
 OVER = N_("Votre session est terminée. Reconnectez-vous pour continuer.")
 KEPT = N_("Votre session est terminée. Reconnectez-vous : vos coches vous attendent, elles ne sont pas enregistrées.")
+
+WRONG_CODES = {"wrong_codes", "invalid", "unreadable"}
+"""What auth answers to codes that are not right, or that nobody can have; anything else says nothing of them."""
 
 routes = web.RouteTableDef()
 
@@ -39,6 +45,10 @@ routes = web.RouteTableDef()
 @routes.get("/connexion")
 async def sign_in_page(request: web.Request) -> web.Response:
     back = own_path(request.query.get("vers", ""))
+    if cookie_name(request.app[SETTINGS]) in request.cookies:
+        with contextlib.suppress(SignedOut, Unavailable):  # nobody is, or it cannot be told: then one may sign in
+            await signed_in(request)
+            return see(back)
     over = KEPT if query(()) in back else OVER
     notice = over if "fin" in request.query else CHANGED if "nouveau" in request.query else ""
     return await _form(request, notice=notice, back=back)
@@ -68,7 +78,10 @@ async def _form(
 @in_line
 async def sign_in(request: web.Request) -> web.Response:
     """The two codes; one sentence for every way of being wrong."""
-    form = await checked_form(request)
+    try:
+        form = await checked_form(request, needs_session=False)
+    except (FormOfAnotherSession, SignedOut):
+        return await _form(request, status=409, wrong=_(OLD_PAGE), back=own_path(request.query.get("vers", "")))
     identifier, secret = str(form.get("identifier", "")), str(form.get("secret", ""))
     device, back = device_of(request), own_path(str(form.get("vers", "")))
     try:
@@ -83,11 +96,23 @@ async def sign_in(request: web.Request) -> web.Response:
     except ValidationError:
         return await _form(request, status=401, wrong=_(WRONG), back=back)
     except Told as told:
-        if told.status == 429:
+        if told.told_code == "sign_in_locked":
             return await _form(request, status=429, wrong=locked(told), identifier=identifier, back=back)
+        if told.told_code not in WRONG_CODES:
+            raise
         return await _form(request, status=401, wrong=_(WRONG), identifier=identifier, back=back)
+    await _end_former(request)
     response = keep_device(request, keep_session(request, see(back), opened.session), device)
     return await in_language_of(request, response, opened)
+
+
+async def _end_former(request: web.Request) -> None:
+    """End the session that this browser had: nobody would see it any more, whoever copied it could use it."""
+    former = request.cookies.get(cookie_name(request.app[SETTINGS]), "")
+    try:
+        await request.app[SERVICES].sign_out(former)
+    except (ValidationError, Unavailable, Told):
+        return  # it was none, or auth is gone since: then its own time ends it
 
 
 def locked(told: Told) -> str:
@@ -103,7 +128,7 @@ def locked(told: Told) -> str:
 @routes.post("/deconnexion")
 async def sign_out(request: web.Request) -> web.Response:
     """End the session on the server, then in the browser."""
-    await checked_form(request)
+    await checked_form(request, needs_session=False)
     with contextlib.suppress(SignedOut):
         await request.app[SERVICES].sign_out(session_of(request))
     response = see("/connexion")

@@ -6,7 +6,7 @@ from datetime import date
 from aiohttp import web
 
 from contracts.failures import Forbidden
-from contracts.identity import Identity, Permission
+from contracts.identity import Identity, Permission, roles_with
 from gateway.pages.rendering import signed_in
 
 _EUROS = re.compile(r"([0-9]{1,7})(?:[.,]([0-9]{1,2}))?€?")
@@ -16,7 +16,7 @@ async def staff(request: web.Request, permission: Permission) -> tuple[str, Iden
     """The session and who it is, if the person may do this."""
     session, person = await signed_in(request)
     if not person.may(permission):
-        raise Forbidden("this page is for others of the town hall")
+        raise Forbidden("this page is for others of the town hall", roles=roles_with(permission))
     return session, person
 
 

@@ -49,7 +49,9 @@ async def till(request: web.Request) -> web.Response:
         last = typed_day(request.query.get("au")) or last
         path = f"/journal?first={first}&last={last}"
         journal = await services.call(session, "billing", path, Journal)
-    except (ValueError, Told):
+    except (ValueError, Told) as error:
+        if isinstance(error, Told) and error.told_code not in {"invalid", "wrong_period"}:
+            raise
         wrong = "Cette période ne se lit pas : elle dure un an au plus. Voici le mois en cours."
         first, last = today().replace(day=1), today()
         journal = await services.call(session, "billing", f"/journal?first={first}&last={last}", Journal)

@@ -4,7 +4,7 @@ from aiohttp import web
 
 from contracts.api.payment_gateway import PaymentList
 from contracts.failures import Forbidden, Unavailable
-from contracts.identity import Permission
+from contracts.identity import STAFF, Permission
 from gateway.pages.payment_words import STATES
 from gateway.pages.rendering import page, signed_in
 from gateway.services import SERVICES
@@ -16,7 +16,7 @@ routes = web.RouteTableDef()
 async def town_hall(request: web.Request) -> web.Response:
     session, person = await signed_in(request)
     if not person.is_staff:
-        raise Forbidden("this page is the town hall's")
+        raise Forbidden("this page is the town hall's", roles=STAFF)
     payments, missing = None, []
     try:
         if person.may(Permission.READ_PAYMENTS):

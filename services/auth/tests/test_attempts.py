@@ -122,9 +122,16 @@ async def test_a_known_browser_has_a_limit_too_which_a_new_secret_begins_anew(to
     assert (await town.sign_in("camille.d", "quatre pommes vertes")).status == 201
 
 
-async def mistype(town: Any, times: int, address: str, device: str = "new") -> list[int]:
-    """Somebody else each time, whom nobody knows."""
-    return [(await town.sign_in(f"guess-{n}-{address}", WRONG, address, f"{device}-{n}")).status for n in range(times)]
+async def mistype(town: Any, times: int, address: str) -> list[int]:
+    """Somebody else each time, whom nobody knows; from ``address``, or from the one that ``{n:x}`` makes of it."""
+    statuses = list[int]()
+    for start in range(0, times, 25):
+        many = (
+            town.sign_in(f"guess-{n}", WRONG, address.format(n=n), f"new-{n}")
+            for n in range(start, min(times, start + 25))
+        )
+        statuses += [each.status for each in await asyncio.gather(*many)]
+    return statuses
 
 
 async def test_an_address_is_slowed_by_a_rate_and_each_waits_no_longer_than_the_one_before(town: Any) -> None:
@@ -134,7 +141,7 @@ async def test_an_address_is_slowed_by_a_rate_and_each_waits_no_longer_than_the_
         refused = await town.sign_in("camille.d", RIGHT, "203.0.113.9", "a new phone")
         assert refused.status == 429
         assert int(refused.headers["Retry-After"]) <= OF_ADDRESS.interval.total_seconds() + 1
-        await later(town, 1.01)
+        await later(town, 0.51)
         assert (await town.sign_in("somebody", WRONG, "203.0.113.9", "x")).status == 401
     assert (await town.sign_in("camille.d", RIGHT, "192.0.2.77", "another new phone")).status == 201
 
@@ -158,18 +165,18 @@ async def test_who_mistypes_and_then_succeeds_gives_the_address_everything_back(
 
 
 @pytest.mark.parametrize(
-    ("addresses", "is_one"),
+    ("addresses", "last", "is_one"),
     [
-        ([f"2001:db8:7:9::{n:x}" for n in range(OF_ADDRESS.attempts)], True),
-        ([f"2001:db8:7:{n:x}::1" for n in range(OF_ADDRESS.attempts)], False),
-        ([f"::ffff:203.0.113.{n}" for n in range(OF_ADDRESS.attempts)], False),
+        ("2001:db8:7:9::{n:x}", "2001:db8:7:9:aaaa::1", True),
+        ("2001:db8:7:{n:x}::1", "2001:db8:7:ffff::1", False),
+        ("::ffff:203.0.113.9", "203.0.113.9", True),
     ],
 )
-async def test_an_ipv6_network_of_64_bits_counts_as_one_address(town: Any, addresses: list[str], is_one: bool) -> None:
+async def test_an_ipv6_network_of_64_bits_counts_as_one_address(
+    town: Any, addresses: str, last: str, *, is_one: bool
+) -> None:
     await town.has_household()
-    for number, address in enumerate(addresses):
-        assert (await town.sign_in(f"guess-{number}", WRONG, address, "x")).status == 401
-    last = addresses[0][:-1] + "f"
+    assert set(await mistype(town, OF_ADDRESS.attempts, addresses)) == {401}
     assert ((await town.sign_in("camille.d", RIGHT, last, "a new phone")).status == 429) is is_one
 
 

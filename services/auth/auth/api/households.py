@@ -68,7 +68,7 @@ async def post_household(request: web.Request) -> web.Response:
     person = require(request, Permission.WRITE_HOUSEHOLDS)
     wish = await read_body(request, HouseholdWish)
     if any(each.identifier or each.secret for each in wish.guardians) and Role.ADMINISTRATOR not in person.roles:
-        raise Forbidden("only an administrator may choose access codes")
+        raise Forbidden("only an administrator may choose access codes", roles=[Role.ADMINISTRATOR])
     codes = [await _codes(request, guardian) for guardian in wish.guardians]
     digest = hashlib.sha256(await request.read()).digest()
     async with request.app[DATABASE].transaction() as tx:

@@ -18,7 +18,8 @@ from auth.store import accounts, sessions
 from chassis import outbox
 from chassis.clock import now
 from chassis.database import DATABASE, Transaction
-from chassis.http import in_line, json_response, polled, public, read_body
+from chassis.http import json_response, polled, public, read_body
+from chassis.places import in_line
 from contracts.api.auth import SessionKey, SessionState, SignedIn, SignIn, Stage, Token, TokenWish
 from contracts.events.auth import NewDeviceUsed, SessionEnded
 from contracts.failures import Invalid

@@ -50,7 +50,7 @@ def channel_of(request: web.Request, person: Identity) -> Channel:
     if request.headers.get("X-Channel") != Channel.IMPORT:
         return Channel.TOWN_HALL
     if Role.ADMINISTRATOR not in person.roles:
-        raise Forbidden("only an administrator may import")
+        raise Forbidden("only an administrator may import", roles=[Role.ADMINISTRATOR])
     return Channel.IMPORT
 
 
