@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable, Iterator
 from uuid import UUID
 
@@ -14,11 +14,14 @@ from contracts.events import LIVE, Event
 from contracts.events.auth import SessionEnded
 from contracts.events.billing import RunProgressed
 from contracts.events.payment import PaymentConfirmed, PaymentExpired, PaymentHeld, PaymentRefused
-from contracts.failures import Unavailable
+from contracts.failures import TooMany, Unavailable
+from gateway.pages.rendering import session_of
 from gateway.services import SERVICES, SignedOut, Told
 from gateway.settings import SETTINGS
 
 KEEP_ALIVE_SECONDS = 15
+STREAMS_OF_SESSION_MAX = 10
+"""A page has one; a browser opens six connections to a host, and somebody may have two browsers."""
 
 
 class Hub:
@@ -26,7 +29,21 @@ class Hub:
 
     def __init__(self) -> None:
         self._waiting: dict[UUID, set[asyncio.Event]] = defaultdict(set)
+        self._streams = Counter[str]()
         self.is_closing = False
+
+    @contextlib.contextmanager
+    def stream_of(self, session: str) -> Iterator[None]:
+        """Count a stream of the session while it is open; ``TooMany`` when it has enough."""
+        if self._streams[session] >= STREAMS_OF_SESSION_MAX:
+            raise TooMany("this session has many pages waiting already", retry_after_seconds=KEEP_ALIVE_SECONDS)
+        self._streams[session] += 1
+        try:
+            yield
+        finally:
+            self._streams[session] -= 1
+            if not self._streams[session]:
+                del self._streams[session]
 
     @contextlib.contextmanager
     def waits_for(self, *subjects: UUID) -> Iterator[asyncio.Event]:
@@ -86,7 +103,7 @@ async def stream(
     ``ask`` says what to tell, once each, and whether more may come.
     """
     hub, told = request.app[HUB], None
-    with hub.waits_for(*subjects) as heard:
+    with hub.stream_of(session_of(request)), hub.waits_for(*subjects) as heard:
         status, goes_on = await ask()
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store"})
         await response.prepare(request)
