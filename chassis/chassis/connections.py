@@ -24,7 +24,8 @@ HEAD_SECONDS_MAX = 10
 WRITE_SECONDS_MAX = 60
 """How long a client may read nothing of what it asked for."""
 IDLE_SECONDS_MAX = 75
-"""Longer than a proxy in front keeps an unused connection, or it would ask on one that is being closed."""
+IDLE_SECONDS_MAX_OF_PROXY = 3_630
+"""A proxy closes what it does not use by itself, after an hour at most: closed here, it might just be asking on it."""
 LINGERING_SECONDS = 2
 UNFINISHED_OF_ADDRESS_MAX = 200
 """Heads that an address may be in the middle of. A browser takes some tenths of a second for one: 200 at a time are
@@ -113,7 +114,7 @@ class Connections:
     """All connections of a program. ``by_address`` where clients connect themselves, with no proxy between."""
 
     def __init__(self, most: int, *, by_address: bool) -> None:
-        self._most, self._by_address = most, by_address
+        self._most, self.by_address = most, by_address
         self._all: set[Connection] = set()
         self._unfinished: dict[Connection, float] = {}
         self._of: defaultdict[str, dict[Connection, None]] = defaultdict(dict)
@@ -142,7 +143,7 @@ class Connections:
         at, of_network = asyncio.get_running_loop().time(), self._of[connection.network]
         self._unfinished[connection] = at
         of_network[connection] = None
-        if self._by_address and len(of_network) > UNFINISHED_OF_ADDRESS_MAX:
+        if self.by_address and len(of_network) > UNFINISHED_OF_ADDRESS_MAX:
             oldest = next(iter(of_network))
             if at - self._unfinished[oldest] >= GIVES_WAY_AFTER_SECONDS:
                 oldest.abort()

@@ -15,6 +15,8 @@ import yaml
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
+from chassis import connections
+from gateway.pages import families
 from local_stack.ports import claim_any
 from payment_gateway.settings import LyraAccount, PayboxAccount, StripeAccount
 
@@ -260,3 +262,12 @@ async def test_the_images_health_check_tells_a_program_that_is_ready(status: int
         port = server.port if status else claim_any()
         process = await asyncio.create_subprocess_exec(sys.executable, *arguments, env={"HTTP_PORT": str(port)})
         assert (await process.wait() == 0) is is_well
+
+
+def test_the_proxy_holds_clients_to_times_and_takes_the_families_file() -> None:
+    text = (ROOT / "deploy/compose/Caddyfile").read_text(encoding="utf-8")
+    given = dict(re.findall(r"^\s*(read_header|read_body|idle|max_header_size|max_size|keepalive) (\S+)$", text, re.M))
+    assert given.keys() == {"read_header", "read_body", "idle", "max_header_size", "max_size", "keepalive"}
+    assert given["read_header"] == f"{connections.HEAD_SECONDS_MAX}s"
+    assert int(given["max_size"].removesuffix("MB")) * 1_000_000 > families.FILE_BYTES_MAX
+    assert int(given["keepalive"].removesuffix("m")) * 60 < connections.IDLE_SECONDS_MAX
