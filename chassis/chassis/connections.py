@@ -110,6 +110,11 @@ ANSWERED_BY = {"Server": "preau"}
 """Not which library, and which version of it."""
 
 
+async def answered_by(_request: web.Request, response: web.StreamResponse) -> None:
+    """Have every answer of an application name us: for ``on_response_prepare``."""
+    response.headers.update(ANSWERED_BY)
+
+
 class Connections:
     """All connections of a program. ``by_address`` where clients connect themselves, with no proxy between."""
 

@@ -17,7 +17,7 @@ from multidict import MultiDictProxy
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from chassis import health, tracing
-from chassis.connections import ANSWERED_BY, Connection
+from chassis.connections import Connection, answered_by
 from chassis.database import TablesChanged
 from chassis.draining import DRAIN, Drain
 from chassis.logs import bind_correlation_id
@@ -115,7 +115,7 @@ def application(
             *(_received(settings, network_of), places(settings), _again),
         ],
     )
-    app.on_response_prepare.append(_answered_by)
+    app.on_response_prepare.append(answered_by)
     app[health.NAME] = name
     app[health.CHECKS] = {}
     app[DRAIN] = Drain(settings.drain_seconds)
@@ -180,10 +180,6 @@ def _request_context(*, is_edge: bool) -> Callable[..., Awaitable[web.StreamResp
         return response
 
     return middleware
-
-
-async def _answered_by(_request: web.Request, response: web.StreamResponse) -> None:
-    response.headers.update(ANSWERED_BY)
 
 
 @web.middleware

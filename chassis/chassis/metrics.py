@@ -1,6 +1,7 @@
 """Figures for Prometheus, on a port of their own that the public never reaches (``METRICS_PORT``)."""
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator, Iterator, Sequence
 
 import structlog
@@ -12,6 +13,7 @@ from prometheus_client.registry import Collector
 
 from chassis.broker import AWAY as BROKER_AWAY
 from chassis.broker import BROKER, parked_name, waiting
+from chassis.connections import Connections, Site, answered_by
 from chassis.database import DATABASE, Database
 from chassis.settings import EdgeSettings
 from chassis.vitals import PARKED, Figure, measure
@@ -28,6 +30,8 @@ HEARD = Counter("preau_events_heard", "Events that a listener was given, by what
 JOB_FAILURES = Counter("preau_job_failures", "Times that a job failed and will try again", ["job"])
 
 LOOK_SECONDS = 5
+
+SCRAPES_MAX = 64
 
 log = structlog.get_logger()
 
@@ -68,9 +72,11 @@ def use_metrics(app: web.Application, settings: EdgeSettings, figures: Sequence[
     async def run(_app: web.Application) -> AsyncIterator[None]:
         aside = web.Application()
         aside.router.add_get("/metrics", metrics)
+        aside.on_response_prepare.append(answered_by)
         runner = web.AppRunner(aside, access_log=None)
         await runner.setup()
-        await web.TCPSite(runner, settings.http_host, port).start()
+        listening, table = socket.create_server((settings.http_host, port)), Connections(SCRAPES_MAX, by_address=False)
+        await Site(runner, listening, table, backlog=SCRAPES_MAX).start()
         yield
         await runner.cleanup()
 

@@ -12,6 +12,7 @@ import aiohttp
 import pytest
 
 from local_stack import demo
+from local_stack.stack import PROGRAMS
 
 SOCKETS = 2_000
 HEAD = "POST /connexion HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/x-www-form-urlencoded\r\n"
@@ -70,6 +71,33 @@ async def test_slow_senders_from_one_address_keep_nobody_waiting(stack: Any, rec
     )
     of_nobody = {name: status for name, status in answers.items() if status != 200}
     assert of_nobody == {f"webhook {turn}": 404 for turn in range(3)}, "payment-gateway knows no such payment"
+
+
+NO_REQUESTS = (
+    b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n",
+    b"GET /\xff?\xfe HTTP/1.1\r\nHost: x\r\n\r\n",
+    b"GET / HTTP/1.1\r\nHost: x\r\nCookie: \xe9\r\n\r\n",
+    b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n",
+)
+
+
+async def test_what_is_no_request_gets_a_short_answer_from_every_program(stack: Any, record_property: Any) -> None:
+    wrong, asked = list[str](), 0
+    for name in PROGRAMS:
+        address = urlsplit(stack.gateway_url if name == "gateway" else stack.url(name))
+        before = stack.programs[name].log.read_text(encoding="utf-8").count('"level": "error"')
+        for sent in NO_REQUESTS:
+            reader, writer = await asyncio.open_connection(address.hostname, address.port)
+            writer.write(sent)
+            head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").lower()
+            writer.close()
+            asked += 1
+            if " 400 " not in head or "server: preau" not in head or "aiohttp" in head:
+                wrong.append(f"{name}: {sent[:20]!r}: {head}")
+        if stack.programs[name].log.read_text(encoding="utf-8").count('"level": "error"') != before:
+            wrong.append(f"{name}: an error in its log")
+    record_property("looked at", f"{asked} bytes that are no request, {len(PROGRAMS)} programs")
+    assert wrong == []
 
 
 async def _status(http: aiohttp.ClientSession, url: str, **sent: Any) -> int:
