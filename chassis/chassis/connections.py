@@ -32,8 +32,8 @@ UNFINISHED_OF_ADDRESS_MAX = 200
 some thousand people who use the portal in the same minute behind one address."""
 GIVES_WAY_AFTER_SECONDS = 2
 SWEEP_SECONDS = 1
-FILES_ASIDE = 512
-"""Open files that are left to everything but connections."""
+FILES_ASIDE = 2_048
+"""Open files that are left to everything but clients: the gateway's connections to the services, above all."""
 
 log = structlog.get_logger()
 
@@ -180,12 +180,16 @@ class Connections:
 
 
 def raise_file_limit(most: int) -> int:
-    """Allow this process as many open files as it may have; how many connections then fit, ``most`` at most."""
-    _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    with contextlib.suppress(ValueError, OSError):  # where the hard limit is none, the kernel has one of its own
-        resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, most + FILES_ASIDE) if hard > 0 else hard, hard))
-    soft, _hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return max(64, min(most, soft - FILES_ASIDE)) if soft > 0 else most
+    """Allow this process the open files that ``most`` connections need; how many connections then fit."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY:
+        return most
+    wanted = most + FILES_ASIDE if hard == resource.RLIM_INFINITY else min(hard, most + FILES_ASIDE)
+    if wanted > soft:
+        with contextlib.suppress(ValueError, OSError):  # the kernel's own limit is lower: what is allowed is enough
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+            soft = wanted
+    return min(most, max(soft - FILES_ASIDE, soft // 2))
 
 
 class Site(web.SockSite):

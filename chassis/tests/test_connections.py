@@ -1,6 +1,7 @@
 """Whoever is slow holds a connection and nothing else, and what is no request is answered in short."""
 
 import asyncio
+import resource
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
@@ -252,7 +253,15 @@ async def test_what_is_no_request_is_answered_in_short_without_a_traceback(
 
 
 def test_a_process_may_open_as_many_files_as_its_connections_need() -> None:
-    assert raise_file_limit(100) == 100
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(1_024, before[1]), before[1]))
+        fits = raise_file_limit(1_500)
+        assert fits == min(1_500, max(before[1] - connections.FILES_ASIDE, before[1] // 2))
+        assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] >= fits
+        assert raise_file_limit(100) == 100
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
 
 
 @pytest.mark.parametrize(
