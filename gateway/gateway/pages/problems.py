@@ -19,7 +19,7 @@ SENTENCES = {
     "not_found": (N_("Page introuvable"), N_("Cette page n'existe pas, ou elle n'est pas à vous.")),
     "forbidden": (
         N_("Votre compte ne le permet pas"),
-        N_("C'est réservé : {roles}. Adressez-vous à une personne qui en est chargée."),
+        N_("C'est réservé {roles}. Adressez-vous à une personne qui en est chargée."),
     ),
     "foreign_form": (
         N_("Ce formulaire ne vient pas du portail"),
