@@ -9,7 +9,7 @@ LOCKS := deploy/requirements
 RUNNING := .venv/.running
 READY := .venv/.development
 
-.PHONY: help machine run reset bench bench-growth chaos test lint types house domain lock env clean composed restore-drill upgrade-drill sbom screenshots guide asyncapi openapi configuration alerts dashboards transitions access security dependencies load
+.PHONY: help machine run reset bench bench-growth chaos test lint types house domain lock env clean composed restore-drill upgrade-drill sbom screenshots guide asyncapi openapi configuration alerts dashboards transitions access security dependencies load mutants
 
 help:  ## what can be done here
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -117,6 +117,9 @@ bench-growth: $(READY)  ## the key figures for towns of 1,000 to 200,000 househo
 
 load: $(READY)  ## an opening, an evening of invoices and a normal day, against a whole portal (in full: PARENTS=2500 MINUTES=15)
 	@$(BIN)/python tests/load/days
+
+mutants: $(READY)  ## change the rules one small thing at a time: which change does no test notice? (MODULES="tariffs ledger")
+	@$(BIN)/python tests/mutants $(MODULES)
 
 clean:  ## forget the virtual environment and every cache
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis

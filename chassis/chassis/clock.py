@@ -11,6 +11,12 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
+def day_of(at: datetime) -> date:
+    """The day in Europe/Paris of an instant; the year of a number is that of this day."""
+    assert at.tzinfo is not None, "an instant is aware"
+    return at.astimezone(PARIS).date()
+
+
 def today() -> date:
     """The current day in Europe/Paris."""
-    return datetime.now(PARIS).date()
+    return day_of(now())

@@ -13,7 +13,7 @@ from chassis.clock import now
 from chassis.database import DATABASE, Transaction
 from chassis.inbox import Later
 from chassis.testing import Probe, eventually
-from contracts.events.auth import SessionEnded
+from contracts.events.auth import HouseholdChanged, SessionEnded
 from contracts.failures import NotFound
 
 
@@ -169,3 +169,28 @@ async def test_an_event_nobody_listens_to_is_kept_aside(rig: Any, probe: Probe) 
     found = await eventually(lambda: take(probe.channel, UNROUTED, 1))
     assert found[0].message.message_id == "lonely"
     await found[0].acknowledge()
+
+
+async def test_only_what_the_broker_confirmed_is_published_and_the_rest_leaves_later(rig: Any, probe: Probe) -> None:
+    await rig.becomes_ready()
+    await probe.channel.exchange_delete(EVENTS_EXCHANGE)
+    events = await probe.channel.declare_exchange(EVENTS_EXCHANGE, "topic", durable=True)  # nothing is kept aside
+    lonely = HouseholdChanged(
+        household_id=uuid4(), version=1, reference="F001", name="Exemple", address=(), active=True, children=()
+    )
+    first, last = ended(), ended()
+    async with rig.app[DATABASE].transaction() as tx:
+        await outbox.add(tx, first, lonely, last)
+    await (await probe.channel.get_queue("rig.take-note")).bind(events, SessionEnded.type)
+    assert set(await rig.waits_for(2)) == {first.session_id, last.session_id}
+
+    async def the_lonely_one_waits() -> bool:
+        async with rig.app[DATABASE].reading() as look:
+            found = await look.fetch("SELECT type FROM outbox WHERE published_at IS NULL")
+        return [row["type"] for row in found] == [lonely.type]
+
+    await eventually(the_lonely_one_waits)
+    elsewhere = await probe.channel.declare_queue(exclusive=True, auto_delete=True)
+    await elsewhere.bind(events, lonely.type)
+    await eventually(rig.is_published)
+    assert (await elsewhere.get(timeout=10)).routing_key == lonely.type

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from itertools import groupby
 from typing import Any
 from uuid import UUID, uuid4
@@ -18,7 +18,7 @@ from billing.store import checkouts, invoices, reminders, runs, tariffs, usages
 from billing.store.chain import add_to_chain
 from billing.store.pdfs import invoices_without_pdf, kept_pdf
 from chassis import outbox
-from chassis.clock import PARIS, now, today
+from chassis.clock import PARIS, day_of, now
 from chassis.database import DATABASE, Database, Transaction
 from chassis.jobs import Jobs
 from contracts.api.billing import CheckoutStatus, Invoice, InvoiceLine, InvoiceStatus, InvoiceSummary
@@ -122,11 +122,12 @@ async def _publish(tx: Transaction, settings: Settings, run: Any, due: Sequence[
     """Number, keep, link, book and tell these invoices: all of it together, or none."""
     if not due:
         return
-    at, on = now(), today()
+    at = now()
+    on = day_of(at)
     names = await tariffs.names(tx, [each.household_id for each in due])
     numbers = await invoices.next_numbers(tx, "", on.year, len(due))
     published = [
-        (each, _invoice(each, run, settings, names[each.household_id], number))
+        (each, _invoice(each, run, settings, names[each.household_id], number, on))
         for each, number in zip(due, numbers, strict=True)
     ]
     await invoices.add_invoices(tx, run["run_id"], [(each.household_id, model) for each, model in published], at)
@@ -163,12 +164,12 @@ async def _book(tx: Transaction, published: Sequence[tuple[Draft, Invoice]], at:
     await invoices.add_ledger_transactions(tx, paid, at)
 
 
-def _invoice(each: Draft, run: Any, settings: Settings, household: Any, number: str) -> Invoice:
+def _invoice(each: Draft, run: Any, settings: Settings, household: Any, number: str, on: date) -> Invoice:
     summary = InvoiceSummary(
         invoice_id=uuid4(),
         number=number,
         month=run["month"],
-        published_on=today(),
+        published_on=on,
         due_on=run["due_on"],
         total_cents=each.total_cents,
         left_cents=each.total_cents,

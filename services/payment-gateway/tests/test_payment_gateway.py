@@ -1,6 +1,7 @@
 """payment-gateway over HTTP and RabbitMQ: a parent pays, the bank notifies, the clock asks."""
 
 import asyncio
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -9,11 +10,17 @@ import pytest
 from aiohttp.test_utils import TestClient, TestServer
 from pydantic import SecretStr, ValidationError
 
+from chassis.clock import now
+from chassis.database import opened
 from chassis.testing import Tokens, eventually
+from contracts.events.payment import Means
 from contracts.identity import Role
 from payment_gateway.app import accounts, build
 from payment_gateway.banks.checking import check
+from payment_gateway.banks.inquiry import hear
+from payment_gateway.domain.payments import Answer, Word
 from payment_gateway.settings import Settings
+from payment_gateway.store import payments
 from payment_gateway.store.vitals import VITALS
 
 AUDIENCE = "payment-gateway"
@@ -412,3 +419,24 @@ async def test_the_self_test_finds_a_wrong_password(till: Any) -> None:
         kind = stranger.name.partition("-")[0]
         assert await check(settings, stranger) == (["account"] if kind in {"lyra", "stripe"} else [])
         await stranger.stop()
+
+
+@pytest.mark.parametrize(("minutes", "later"), [(29, 0), (31, 1)])
+async def test_a_ticket_has_the_number_of_its_year_in_paris(till: Any, minutes: int, later: int) -> None:
+    payment_id = UUID((await till.begin())["payment_id"])
+    at = datetime(now().year, 12, 31, 22, 30, tzinfo=UTC) + timedelta(minutes=minutes)
+    async with opened(till.settings.database_url) as database, database.transaction() as tx:
+        attempt = await payments.attempt_for_update(tx, payment_id)
+        paid = Answer(
+            Word.PAID,
+            attempt.amount_cents,
+            attempt.account,
+            attempt.mode,
+            attempt.reference,
+            means=Means.CARD,
+            authorisation="000001",
+            at=at,
+        )
+        moved = await hear(tx, till.settings, attempt, paid, asked_at=at, at=at)
+        assert moved.ticket is not None
+        assert moved.ticket.number.startswith(f"T-{at.year + later}-")

@@ -224,6 +224,45 @@ async def test_a_deadline_that_passes_while_the_page_is_open_counts(town: Any) -
     assert datetime.fromisoformat(line["until"]) == over
 
 
+async def test_a_deadline_that_passes_while_somebody_else_holds_the_child_counts(town: Any) -> None:
+    (day, cell), *_ = await town.open_days()
+    assert cell["changeable"]
+    until = now() + timedelta(seconds=3)
+    notice = {"until": until.isoformat()}
+    await town.put(f"/activities/{town.activity}", town.every_day_activity(booking_notice=notice))
+    holding = await asyncpg.connect(owner_url(town.settings.database_url))
+    try:
+        held = holding.transaction()
+        await held.start()
+        await holding.execute("SELECT FROM household_child WHERE child_id = $1 FOR UPDATE", town.child)
+        asked = asyncio.create_task(town.asks((day, True)))
+
+        async def waits() -> bool:
+            query = "SELECT count(*) FROM pg_locks WHERE NOT granted AND transactionid = pg_current_xact_id()::xid"
+            return bool(await holding.fetchval(query))
+
+        await eventually(waits)
+        assert now() < until, "it was asked in time"
+
+        async def is_over() -> bool:
+            return now() > until
+
+        await eventually(is_over)
+        await held.rollback()
+    finally:
+        await holding.close()
+    assert (await asked)["lines"][0]["refusal"] == "past_deadline"
+
+
+async def test_two_households_that_choose_the_same_key_do_not_meet(town: Any) -> None:
+    (day, _), *_ = await town.open_days()
+    other, key = await town.neighbour(), uuid4().hex
+    for each in (town, other):
+        response = await each.book(each.wish((day, True)), each.parent(**{"Idempotency-Key": key}))
+        assert response.status == 200, await response.text()
+        assert (await each.cell(day))["state"] == "booked"
+
+
 async def test_the_sheet_of_a_day_is_marked_once_however_often_it_is_sent(town: Any) -> None:
     other = await town.neighbour()
     day = today()

@@ -14,7 +14,7 @@ from billing.store.chain import add_to_chain
 from billing.store.credit_notes import add_credit_note, credit_note
 from billing.store.pdfs import kept_pdf
 from chassis import outbox
-from chassis.clock import now, today
+from chassis.clock import day_of, now
 from chassis.database import DATABASE, Transaction
 from chassis.http import idempotency_key, json_response, path_uuid, read_body
 from chassis.idempotency import recall, remember
@@ -126,14 +126,15 @@ async def publish_credit_note(
     """
     total = sum(line.amount_cents for line in lines)
     found = await _creditable(tx, household_id, invoice_id, total)
-    (number,) = await invoices.next_numbers(tx, "A-", today().year, 1)
+    at = now()
+    (number,) = await invoices.next_numbers(tx, "A-", day_of(at).year, 1)
     note = CreditNote(
         summary=CreditNoteSummary(
             credit_note_id=uuid4(),
             number=number,
             invoice_id=invoice_id,
             invoice_number=found.summary.number,
-            published_on=today(),
+            published_on=day_of(at),
             total_cents=total,
             reason=reason,
         ),
@@ -143,7 +144,7 @@ async def publish_credit_note(
         household_address=found.household_address,
         lines=tuple(lines),
     )
-    await add_credit_note(tx, household_id, note, now(), by)
+    await add_credit_note(tx, household_id, note, at, by)
     await add_to_chain(tx, [(number, chain.digest(note))])
     await _book(tx, household_id, note, products, left_cents=found.summary.left_cents)
     return note

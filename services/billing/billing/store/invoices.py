@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from billing.domain.ledger import Entry
-from chassis.clock import PARIS
+from chassis.clock import day_of
 from chassis.database import Transaction
 from contracts.api.billing import Invoice, InvoiceLine, InvoiceStatus, InvoiceSummary, Issuer
 
@@ -132,7 +132,7 @@ async def add_ledger_transactions(
         "ON CONFLICT (key) DO NOTHING RETURNING key, transaction_id",
         [key for key, _, _ in movements],
         at,
-        day or at.astimezone(PARIS).date(),
+        day or day_of(at),
         note,
     )
     ids = {row["key"]: row["transaction_id"] for row in rows}

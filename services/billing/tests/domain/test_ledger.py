@@ -43,6 +43,17 @@ def test_credit_pays_what_it_can_and_never_more(total: int, credit: int) -> None
     assert used == min(total, credit)
 
 
+def test_a_cent_is_money_and_nothing_is_no_movement() -> None:
+    invoice_id = uuid4()
+    assert credit_used(invoice_id, 10_00, 0) == ()
+    assert [each.amount_cents for each in credit_used(invoice_id, 10_00, 1)] == [1, -1]
+    assert overpaid(invoice_id, 0) == ()
+    assert overpaid(invoice_id, 1) == ()
+    assert [each.amount_cents for each in overpaid(invoice_id, -1)] == [1, -1]
+    done = settle(1, [invoice_id], {invoice_id: 1}, means="cash", till="REGIE")
+    assert (done.settled, done.surplus_cents, len(done.entries)) == ((invoice_id,), 0, 2)
+
+
 class Books(RuleBasedStateMachine):
     """A household's account, told twice: by the ledger's entries, and by what anybody would note on paper."""
 

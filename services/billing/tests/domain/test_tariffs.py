@@ -74,6 +74,13 @@ def test_a_siblings_reduction_is_rounded_half_up(cents: int, percent: int, expec
     assert price(rule, None, 1).unit_price_cents == cents
 
 
+def test_each_child_has_the_reduction_of_its_own_rank_and_the_last_one_holds_for_all_who_follow() -> None:
+    rule = tariff(Flat(unit_price_cents=10_00), sibling_percents=(10, 20, 50))
+    assert [price(rule, None, rank).unit_price_cents for rank in range(1, 7)] == [10_00, 9_00, 8_00, 5_00, 5_00, 5_00]
+    none_for_the_second = tariff(Flat(unit_price_cents=10_00), sibling_percents=(0, 20))
+    assert [price(none_for_the_second, None, rank).unit_price_cents for rank in (2, 3)] == [10_00, 8_00]
+
+
 def test_half_a_cent_goes_up() -> None:
     assert [rounded(Decimal(each)) for each in ("0.5", "1.5", "2.5", "2.4999", "-0.5")] == [1, 2, 3, 2, -1]
 
@@ -125,7 +132,41 @@ def test_without_a_quotient_the_declared_price_holds_and_says_so() -> None:
     for known in (None, terms(None)):
         made = price(tariff(EFFORT), known, 1)
         assert (made.unit_price_cents, made.quotient_cents) == (650, None)
-        assert "QF non connu" in made.explanation
+        assert said(made.explanation) == "Cantine 2026 · QF non connu : tarif prévu dans ce cas"
+        assert [each.kind for each in made.reasons] == [ReasonKind.QUOTIENT_UNKNOWN]
+        assert made.quotient_from is None
+
+
+def test_a_price_keeps_the_quotient_that_made_it_and_none_that_did_not() -> None:
+    known = terms(845_00, since=date(2026, 9, 15))
+    by_effort, flat = price(tariff(EFFORT), known, 1), price(tariff(), known, 1)
+    assert (by_effort.quotient_cents, by_effort.quotient_from) == (845_00, date(2026, 9, 15))
+    assert (flat.quotient_cents, flat.quotient_from) == (None, None)
+
+
+def test_an_effort_that_is_just_the_floor_or_the_ceiling_is_neither() -> None:
+    rule = tariff(
+        Proportional(rate_percent=Decimal("0.5"), floor_cents=100, ceiling_cents=500, without_quotient_cents=500)
+    )
+    for quotient, cents in ((200_00, 100), (1_000_00, 500)):
+        made = price(rule, terms(quotient), 1)
+        assert made.unit_price_cents == cents
+        assert [each.kind for each in made.reasons] == [ReasonKind.QUOTIENT, ReasonKind.RATE]
+
+
+def test_a_rule_holds_from_its_first_day_to_its_last() -> None:
+    rule = tariff(valid_until=date(2026, 12, 31))
+    book, family = PriceBook([rule]), Household(HOUSEHOLD)
+    days = [date(2026, 8, 31), date(2026, 9, 1), date(2026, 12, 31), date(2027, 1, 1)]
+    assert [book.price(CANTEEN, day, family, CHILD) is not None for day in days] == [False, True, True, False]
+    assert book.activities == [CANTEEN]
+
+
+def test_a_child_that_is_not_known_yet_is_priced_as_the_eldest() -> None:
+    book = PriceBook([tariff(sibling_percents=(50,))])
+    made = book.price(CANTEEN, MONTH, Household(HOUSEHOLD, children=((CHILD, Child(rank=2)),)), uuid4())
+    assert made is not None
+    assert made.unit_price_cents == 425
 
 
 @given(st.lists(st.integers(0, 2_000_00), min_size=2, max_size=20), st.integers(1, 4))
@@ -161,8 +202,10 @@ def test_brackets_that_make_no_sense_are_refused(brackets: list[tuple[int | None
         ({}, {}, True),
         ({"school": "Prévert"}, {}, True),
         ({"school": "Prévert"}, {"school": "Ferry"}, False),
+        ({"school": "Prévert"}, {"school": "Prévert"}, True),
         ({"resident": True}, {"resident": False}, False),
         ({"resident": True}, {}, True),
+        ({"resident": False}, {"resident": False}, True),
         ({"valid_until": date(2026, 12, 31)}, {"valid_from": date(2027, 1, 1)}, False),
         ({"valid_until": date(2026, 12, 31)}, {"valid_from": date(2026, 12, 31)}, True),
         ({}, {"activity_id": UUID(int=9)}, False),

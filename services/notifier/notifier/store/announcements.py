@@ -5,7 +5,7 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from chassis.clock import PARIS
+from chassis.clock import day_of
 from chassis.database import Transaction
 from contracts.api.notifier import (
     Announcement,
@@ -140,7 +140,7 @@ async def audience(tx: Transaction, wish: AudienceWish, at: datetime) -> Audienc
 
 
 def _day(at: datetime) -> date:
-    return at.astimezone(PARIS).date()
+    return day_of(at)
 
 
 async def mail_some(tx: Transaction, at: datetime, limit: int) -> int:

@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from chassis.clock import PARIS
+from chassis.clock import day_of
 from chassis.database import Transaction
 from contracts.api.payment_gateway import PaymentStatus
 from contracts.events.billing import CheckoutOpened
@@ -227,7 +227,7 @@ async def move(
     if receipt is None:
         row = await tx.fetchrow(_MOVED, *given)
     else:
-        row = await tx.fetchrow(_CONFIRMED, *given, receipt.model_dump(mode="json"), at.astimezone(PARIS).year)
+        row = await tx.fetchrow(_CONFIRMED, *given, receipt.model_dump(mode="json"), day_of(at).year)
     return _attempt(row, moved.checkout)
 
 
