@@ -54,7 +54,7 @@ async def recalled(tx: Transaction, keys: Sequence[Key]) -> dict[Key, bytes]:
         [key.key for key in keys],
     )
     found = {(row["scope"], row["key"]): row for row in rows}
-    told = {key: _answer(found[key.scope, key.key], _digest(key.request)) for key in keys if key[:2] in found}
+    told = {key: _answer(found[key.scope, key.key], key.request) for key in keys if key[:2] in found}
     return {key: answer for key, answer in told.items() if answer is not None}
 
 
@@ -63,23 +63,31 @@ async def recall(tx: Transaction, scope: str, key: str, request: bytes) -> bytes
 
     ``scope`` keeps households and commands apart. Raises ``KeyReused`` when the key came with another request.
     """
-    digest = _digest(request)
     row = await tx.fetchrow(
         "INSERT INTO idempotency_key (scope, key, request) VALUES ($1, $2, $3) "
         "ON CONFLICT (scope, key) DO UPDATE SET key = excluded.key RETURNING request, answer",
         scope,
         key,
-        digest,
+        fingerprint(request),
     )
-    return _answer(row, digest)
+    return _answer(row, request)
 
 
-def _digest(request: bytes) -> bytes:
-    return hashlib.sha256(request).digest()
+def fingerprint(request: bytes) -> bytes:
+    """What is kept of a request for as long as its key: of JSON, whatever the order of its fields and its spaces.
+
+    So a client of another version, which writes the same request otherwise, is answered as before.
+    """
+    try:
+        said = json.dumps(json.loads(request), sort_keys=True, separators=(",", ":")).encode()
+    except (ValueError, RecursionError):
+        said = request
+    return hashlib.sha256(b"preau request 2\n" + said).digest()
 
 
-def _answer(row: Any, digest: bytes) -> bytes | None:
-    if row["request"] != digest:
+def _answer(row: Any, request: bytes) -> bytes | None:
+    as_before = hashlib.sha256(request).digest()  # what versions until December 2026 kept
+    if row["request"] not in {fingerprint(request), as_before}:
         raise KeyReused(REUSED)
     answer: bytes | None = row["answer"]
     return answer
@@ -100,7 +108,7 @@ async def keep(tx: Transaction, answers: Mapping[Key, bytes]) -> None:
         "SELECT * FROM unnest($1::text[], $2::text[], $3::bytea[], $4::bytea[]) ON CONFLICT DO NOTHING RETURNING key",
         [key.scope for key in answers],
         [key.key for key in answers],
-        [_digest(key.request) for key in answers],
+        [fingerprint(key.request) for key in answers],
         list(answers.values()),
     )
     if len(kept) < len(answers):

@@ -14,6 +14,7 @@ from chassis.http import application, json_response
 from chassis.idempotency import (
     Key,
     KeyReused,
+    fingerprint,
     forget,
     idempotent,
     keep,
@@ -169,3 +170,32 @@ async def test_an_answer_is_forgotten_after_a_day(
         await tx.execute("UPDATE idempotency_key SET answered_at = now() - interval '25 hours'")
     assert await forget(database) == 1
     assert await _press(client, "/things", "one-form") == (201, 2)
+
+
+@pytest.mark.parametrize(
+    ("request_bytes", "digest"),
+    [
+        (b'{"b": "\xc3\xa9", "a": [1, null]}', "1ccf395732b61b695f32a5086a7f70edff2d19abf880897df382d6884b0e1480"),
+        (b"no JSON", "dd21d11780cb448e6bcaccc6c01f694928edfe98bef599b24a53407a70f13303"),
+    ],
+)
+def test_the_fingerprint_of_a_request_is_what_it_always_was(request_bytes: bytes, digest: str) -> None:
+    """They are kept for weeks: whoever changes the form refuses what was rightly sent again."""
+    assert fingerprint(request_bytes).hex() == digest
+
+
+async def test_the_same_request_written_otherwise_is_answered_as_before_and_another_is_refused(
+    database: Database,
+) -> None:
+    async with database.transaction() as tx:
+        assert await recall(tx, "scope", "key", b'{"amount_cents":425,"means":"cash"}') is None
+        await remember(tx, "scope", "key", b"answer")
+    async with database.transaction() as tx:
+        assert await recall(tx, "scope", "key", b'{"means": "cash", "amount_cents": 425}') == b"answer"
+        for another in (b'{"means": "cash", "amount_cents": 426}', b'{"amount_cents": 425}', b"425", b""):
+            with pytest.raises(KeyReused):
+                await recall(tx, "scope", "key", another)
+        # As the version before kept it: the digest of the bytes.
+        before = b'{"amount_cents":425,"means":"card"}'
+        await tx.execute("UPDATE idempotency_key SET request = sha256($1)", before)
+        assert await recall(tx, "scope", "key", before) == b"answer"
