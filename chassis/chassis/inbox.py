@@ -6,13 +6,14 @@ What cannot be done now comes back after a growing delay; what cannot be done at
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from typing import Any, TypeVar
 
 import structlog
 from aiohttp import web
 from pydantic import ValidationError
 
-from chassis import tracing
+from chassis import retention, tracing
 from chassis.broker import AWAY as BROKER_AWAY
 from chassis.broker import BROKER, Broker, Delivery, Message, QueueWish, home_name, parked_name, publish, rung_name
 from chassis.clock import now
@@ -20,6 +21,7 @@ from chassis.database import DATABASE, Database, Transaction
 from chassis.envelope import Envelope
 from chassis.logs import bind_correlation_id
 from chassis.metrics import HEARD
+from chassis.retention import Retention
 from chassis.settings import ServiceSettings
 from chassis.tasks import end, keep_running
 from contracts.events import Event
@@ -36,6 +38,7 @@ ATTEMPT = "preau-attempt"
 REASON = "preau-reason"
 LISTENER = "preau-listener"
 PARKED_AT = "preau-parked-at"
+HEARD_EVENTS = Retention("inbox", "received_at")
 
 Handle = Callable[[Any, Transaction], Coroutine[Any, Any, None]]
 Listens = TypeVar("Listens", bound=Handle)
@@ -235,8 +238,7 @@ async def _trim_hourly(database: Database, kept_days: int) -> None:
 
 async def trim(database: Database, kept_days: int) -> None:
     """Forget which events were heard longer ago than any is said again."""
-    async with database.transaction() as tx:
-        await tx.execute("DELETE FROM inbox WHERE received_at < now() - make_interval(days => $1)", kept_days)
+    await retention.forget(database, HEARD_EVENTS, now() - timedelta(days=kept_days))
 
 
 async def _is_new(tx: Transaction, listener: str, envelope: Envelope) -> bool:

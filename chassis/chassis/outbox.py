@@ -8,21 +8,23 @@ import contextlib
 import json
 import sys
 from collections.abc import AsyncIterator, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 import asyncpg
 import structlog
 from aiohttp import web
 
-from chassis import tracing
+from chassis import retention, tracing
 from chassis.broker import AWAY, BROKER, Exchange, Message, publish
 from chassis.broker_accounts import EVENTS_EXCHANGE
+from chassis.clock import now
 from chassis.database import DATABASE, Database, Part, Transaction, opened, store
 from chassis.envelope import Envelope
 from chassis.health import NAME
 from chassis.logs import correlation_id
 from chassis.metrics import PUBLISHED
+from chassis.retention import Retention
 from chassis.settings import ServiceSettings
 from chassis.tasks import end, keep_running
 from contracts.events import Event
@@ -35,6 +37,8 @@ PACE_SECONDS = 0.02
 """Batches begin no closer together: an event alone leaves at once, of a stream some leave together."""
 STANDBY_SECONDS = 1.0
 """How long a replica leaves the events to the one that it saw publishing, which hears of each as well."""
+PUBLISHED_EVENTS = Retention("outbox", "published_at")
+ANSWERED_KEYS = Retention("idempotency_key", "answered_at")
 LOCK = 7_267_305_101  # one relay publishes at a time: facts of a subject leave in order, unless one is not confirmed
 
 log = structlog.get_logger()
@@ -126,9 +130,9 @@ async def _trim_hourly(database: Database, kept_days: int) -> None:
 
 async def trim(database: Database, kept_days: int) -> None:
     """Forget what was published, and what was answered to a key, longer ago."""
-    async with database.transaction() as tx:
-        await tx.execute("DELETE FROM outbox WHERE published_at < now() - make_interval(days => $1)", kept_days)
-        await tx.execute("DELETE FROM idempotency_key WHERE answered_at < now() - make_interval(days => $1)", kept_days)
+    before = now() - timedelta(days=kept_days)
+    for each in (PUBLISHED_EVENTS, ANSWERED_KEYS):
+        await retention.forget(database, each, before)
 
 
 async def say_again(database_url: str, words: list[str]) -> int:

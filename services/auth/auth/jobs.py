@@ -15,14 +15,24 @@ from auth.domain.imports import compare
 from auth.domain.sign_in import LINKS_AN_HOUR_MAX
 from auth.settings import SETTINGS, Settings
 from auth.store import accounts, changes, imports, registry
-from chassis import outbox
+from chassis import outbox, retention
 from chassis.clock import now
 from chassis.database import DATABASE, Database, Transaction
 from chassis.jobs import Jobs
+from chassis.retention import Retention
 from contracts.api.auth import ImportReport, ImportStatus
 from contracts.events.auth import ResetRequested
 
 HOUR = timedelta(hours=1)
+RETENTIONS = (
+    Retention("session", "coalesce(ended_at, last_used_at)"),
+    Retention("device", "last_used_at"),
+    Retention("link", "expires_at"),
+    Retention("sign_in_guard", "last_at"),
+    Retention("attempt_limit", "counted_at"),
+    Retention("security_fact", "at"),
+    Retention("family_import", "made_at", "status NOT IN ('reading', 'applying')"),
+)
 EVENTS_AT_ONCE = 2_000
 CODES_AT_ONCE = 500
 
@@ -65,16 +75,15 @@ async def _send_reset(tx: Transaction, account: accounts.Account, address: str, 
 @jobs.every(seconds=3600)
 async def forget(app: web.Application) -> None:
     """Retention: what is older than the settings say is deleted."""
-    settings, at = app[SETTINGS], now()
-    async with app[DATABASE].transaction() as tx:
-        gone = await accounts.forget(
-            tx,
-            sessions_before=at - timedelta(days=settings.sessions_kept_days),
-            attempts_before=at - 2 * OF_ACCOUNT.forgotten_after,
-            devices_before=at - timedelta(days=settings.devices_kept_days),
-            facts_before=at - timedelta(days=settings.facts_kept_days),
-            imports_before=at - timedelta(days=settings.imports_kept_days),
-        )
+    settings = app[SETTINGS]
+    kept = {
+        **dict.fromkeys(("session", "link", "sign_in_guard"), timedelta(days=settings.sessions_kept_days)),
+        "attempt_limit": 2 * OF_ACCOUNT.forgotten_after,
+        "device": timedelta(days=settings.devices_kept_days),
+        "security_fact": timedelta(days=settings.facts_kept_days),
+        "family_import": timedelta(days=settings.imports_kept_days),
+    }
+    gone = sum([await retention.forget(app[DATABASE], each, now() - kept[each.table]) for each in RETENTIONS])
     if gone:
         log.info("forgotten", rows=gone)
 

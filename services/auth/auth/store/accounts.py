@@ -340,25 +340,3 @@ async def add_fact(tx: Transaction, fact: str, account_id: UUID | None, address:
         address,
         by,
     )
-
-
-async def forget(
-    tx: Transaction,
-    *,
-    sessions_before: datetime,
-    attempts_before: datetime,
-    devices_before: datetime,
-    facts_before: datetime,
-    imports_before: datetime,
-) -> int:
-    """Retention: how many rows went."""
-    statements = (
-        ("DELETE FROM session WHERE coalesce(ended_at, last_used_at) < $1", sessions_before),
-        ("DELETE FROM device WHERE last_used_at < $1", devices_before),
-        ("DELETE FROM link WHERE expires_at < $1", sessions_before),
-        ("DELETE FROM sign_in_guard WHERE last_at < $1", sessions_before),
-        ("DELETE FROM attempt_limit WHERE counted_at < $1", attempts_before),
-        ("DELETE FROM security_fact WHERE at < $1", facts_before),
-        ("DELETE FROM family_import WHERE made_at < $1 AND status NOT IN ('reading', 'applying')", imports_before),
-    )
-    return sum([int((await tx.execute(statement, before)).split()[-1]) for statement, before in statements])
