@@ -149,16 +149,21 @@ async def begin(stack: Stack, due: Sequence[Due]) -> None:
     )
     await connection.executemany(
         "INSERT INTO payment (payment_id, checkout_id, household_id, payer_id, payer_email, bank, account, mode, "
-        "reference, amount_cents, status, bank_reference, payer_url, created_at, changed_at, look_up_at, day, number) "
-        "VALUES ($1, $2, $3, $4, 'a@b.fr', $5, $6, 'test', $7, $8, 'pending', $9, 'x', now(), now(), "
-        "now() + interval '1 day', $10, $11)",
+        "reference, amount_cents, status, created_at, changed_at, look_up_at, day, number) VALUES ($1, $2, $3, $4, "
+        "'a@b.fr', $5, $6, 'test', $7, $8, 'created', now(), now(), now() + interval '1 day', $9, $10)",
         [
             (
                 *(each.payment_id, checkout.checkout_id, each.household_id, each.payer_id, BANK, BANK_ACCOUNT),
-                *(each.reference, each.cents, each.bank_reference, each.day, each.number),
+                *(each.reference, each.cents, each.day, each.number),
             )
             for each, checkout in zip(due, checkouts, strict=True)
         ],
+    )
+    await connection.executemany(
+        "WITH told AS (INSERT INTO payment_move (payment_id, from_status, to_status, said_by, reason, at) "
+        "VALUES ($1, 'created', 'pending', 'bank', 'opened', now())) "
+        "UPDATE payment SET status = 'pending', bank_reference = $2, payer_url = 'x' WHERE payment_id = $1",
+        [(each.payment_id, each.bank_reference) for each in due],
     )
     await connection.close()
     connection = await asyncpg.connect(stack.databases["billing"])
