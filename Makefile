@@ -112,8 +112,9 @@ chaos: $(READY)  ## thousands of parents while everything breaks, then what must
 bench: $(READY)  ## every figure, each beside its floor, in one table; kept in build/figures
 	@$(BIN)/python tests/load/bench.py
 
-bench-growth: $(READY)  ## the key figures for towns of 1,000 to 200,000 households
+bench-growth: $(READY)  ## the key figures for towns of 1,000 to 200,000 households, and of billing after ten years
 	@$(BIN)/python tests/load/bench.py growth
+	@$(BIN)/python tests/load/ten_years.py
 
 load: $(READY)  ## an opening, an evening of invoices and a normal day, against a whole portal (in full: PARENTS=2500 MINUTES=15)
 	@$(BIN)/python tests/load/days

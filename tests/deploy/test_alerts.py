@@ -47,6 +47,8 @@ CASES = {
     "PreauSigningKeyAgeSeconds": turns("signing_key_age_seconds", 400 * 86_400, 400 * 86_400 + 60, 60),
     "PreauPlacesMiscounted": turns("places_miscounted", 0, 1, 0),
     "PreauLedgerImbalanceCents": turns("ledger_imbalance_cents", 0, 1, 0),
+    "PreauLedgerWrongBalances": turns("ledger_wrong_balances", 0, 1, 0),
+    "PreauLedgerCheckLateSeconds": turns("ledger_check_late_seconds", 7_200, 7_260, 10),
     "PreauCheckoutsOverdue": turns("checkouts_overdue", 0, 1, 60),
     "PreauInvoiceRunSilentSeconds": turns("invoice_run_silent_seconds", 86_400, 86_460, 10),
     "PreauPaymentUnconfirmedOldestSeconds": turns("payment_unconfirmed_oldest_seconds", 4 * 3600, 4 * 3600 + 60, 15),

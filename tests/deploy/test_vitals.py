@@ -142,7 +142,9 @@ async def test_the_doctor_says_that_nobody_listens_and_what_a_program_says_of_it
 
 
 async def test_the_doctor_looks_at_the_gateway_too(amqp_url: str, settings: ServiceSettings, capsys: Any) -> None:
-    await set_up(service_of("auth"), settings, owner_url=owner_url(settings.database_url))
+    auth = service_of("auth")
+    made = Service("auth", ServiceSettings, auth.build, auth.migrations)
+    await set_up(made, settings, owner_url=owner_url(settings.database_url))
     status, text = await said_by_doctor(service_of("gateway"), settings, capsys)
     assert (status, text) == (0, "gateway: well, 2 looked at\n")
 

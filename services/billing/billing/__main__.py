@@ -9,7 +9,7 @@ from uuid import UUID
 from billing.api.runs import begin_run
 from billing.app import build
 from billing.domain.residence import told
-from billing.jobs import work_off_runs
+from billing.jobs import prepare, work_off_runs
 from billing.listeners import listeners
 from billing.settings import MIGRATIONS, NAME, Settings
 from billing.store import runs, tariffs
@@ -45,14 +45,14 @@ async def publish(settings: Settings, arguments: list[str]) -> int:
 
 
 async def verify(settings: Settings, arguments: list[str]) -> int:
-    """Prove that published documents say what was published, that no number is missing and that the ledger balances."""
+    """Prove that published documents and the ledger say what they said, that no number is missing, that all adds up."""
     argparse.ArgumentParser(prog="python -m billing verify", description=verify.__doc__).parse_args(arguments)
     async with opened(settings.database_url) as database:
         proof = await prove(database)
     for each in proof.wrong:
         sys.stdout.write(f"{each}\n")
     sys.stdout.write(f"{proof.documents} documents, {proof.movements} movements, {len(proof.wrong)} wrong\n")
-    sys.stdout.write(f"last hash {proof.last_hash or '-'}\n")
+    sys.stdout.write(f"last hash {proof.last_hash or '-'}, of the ledger {proof.last_ledger_hash or '-'}\n")
     return 1 if proof.wrong else 0
 
 
@@ -122,7 +122,9 @@ COMMANDS: dict[str, OwnCommand] = {
     "rebuild": rebuild,
     "republish": republish,
 }
-SERVICE = Service(NAME, Settings, build, MIGRATIONS, listeners, vitals=VITALS, figures=FIGURES, commands=COMMANDS)
+SERVICE = Service(
+    NAME, Settings, build, MIGRATIONS, listeners, vitals=VITALS, figures=FIGURES, commands=COMMANDS, prepare=prepare
+)
 
 if __name__ == "__main__":
     main(SERVICE)

@@ -9,17 +9,17 @@ from uuid import UUID, uuid4
 
 from aiohttp import web
 
-from billing.domain import chain, ledger
+from billing.domain import ledger
 from billing.domain.invoicing import Draft, draft, unusual
 from billing.domain.reminders import is_due
 from billing.domain.tariffs import PriceBook
 from billing.settings import SETTINGS, Settings
-from billing.store import checkouts, invoices, reminders, runs, tariffs, usages
+from billing.store import balances, checkouts, invoices, reminders, runs, tariffs, usages
 from billing.store.chain import add_to_chain
 from billing.store.pdfs import invoices_without_pdf, kept_pdf
 from chassis import outbox
 from chassis.clock import PARIS, day_of, now
-from chassis.database import DATABASE, Database, Transaction
+from chassis.database import DATABASE, Database, Transaction, opened
 from chassis.jobs import Jobs
 from contracts.api.billing import CheckoutStatus, Invoice, InvoiceLine, InvoiceStatus, InvoiceSummary
 from contracts.api.reminders import OverdueInvoice
@@ -131,7 +131,7 @@ async def _publish(tx: Transaction, settings: Settings, run: Any, due: Sequence[
         for each, number in zip(due, numbers, strict=True)
     ]
     await invoices.add_invoices(tx, run["run_id"], [(each.household_id, model) for each, model in published], at)
-    await add_to_chain(tx, [(model.summary.number, chain.digest(model)) for _, model in published])
+    await add_to_chain(tx, [model.summary.number for _, model in published])
     days = [
         (usage, worth.on(model.summary.invoice_id) if worth else None)
         for each, model in published
@@ -218,6 +218,19 @@ async def release_overdue_checkouts(app: web.Application) -> None:
         for checkout_id in await checkouts.overdue(tx, before):
             await invoices.lock_invoices(tx, await checkouts.invoice_ids(tx, checkout_id))
             await checkouts.close(tx, checkout_id, CheckoutStatus.RELEASED)
+
+
+@jobs.every(seconds=60)
+async def check_ledger(app: web.Application) -> None:
+    """Go through the whole ledger once an hour, at one replica, and keep what was found for the vitals."""
+    if await balances.claim_check(app[DATABASE]):
+        await balances.keep(app[DATABASE], await balances.check(app[DATABASE]))
+
+
+async def prepare(settings: Settings) -> None:
+    """Fill in what the database keeps of the ledger by itself, for what was written before it did."""
+    async with opened(settings.database_url) as database:
+        await balances.fill(database)
 
 
 @jobs.every(seconds=600)

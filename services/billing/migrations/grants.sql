@@ -15,7 +15,13 @@ GRANT SELECT, INSERT, UPDATE (last) ON document_counter TO :running_role;
 GRANT SELECT, INSERT, UPDATE (invoice_id) ON invoice TO :running_role;  -- UPDATE: to lock it; a trigger refuses any
 GRANT SELECT, INSERT ON invoice_line, credit_note, credit_note_line, document_chain, document_pdf TO :running_role;
 GRANT SELECT, INSERT ON receipt TO :running_role;
-GRANT SELECT, INSERT ON ledger_transaction, ledger_entry TO :running_role;
+GRANT SELECT, INSERT (key, at, day, note) ON ledger_transaction TO :running_role;
+GRANT SELECT, INSERT (transaction_id, account, household_id, invoice_id, product, means, till, amount_cents)
+    ON ledger_entry TO :running_role;
+-- What the database keeps of it by itself; only what was there before these tables is filled in by `migrate`.
+GRANT SELECT ON ledger_chain, invoice_balance, invoice_pdf_due TO :running_role;
+GRANT EXECUTE ON FUNCTION link_older(bigint, integer), fill_balances(uuid, integer) TO :running_role;
+GRANT SELECT, UPDATE (found, checked_at, claimed_at) ON ledger_check TO :running_role;
 -- Checkouts, reminders.
 GRANT SELECT, INSERT, UPDATE (status) ON checkout TO :running_role;
 GRANT SELECT, INSERT, UPDATE (open) ON checkout_invoice TO :running_role;

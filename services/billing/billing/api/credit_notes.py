@@ -5,7 +5,7 @@ from uuid import UUID, uuid4
 
 from aiohttp import web
 
-from billing.domain import chain, ledger
+from billing.domain import ledger
 from billing.domain.failures import MoreThanInvoiced, NoSuchInvoice, NothingToCredit
 from billing.domain.invoicing import credit_lines, creditable, shares, waived
 from billing.settings import SETTINGS
@@ -145,7 +145,7 @@ async def publish_credit_note(
         lines=tuple(lines),
     )
     await add_credit_note(tx, household_id, note, at, by)
-    await add_to_chain(tx, [(number, chain.digest(note))])
+    await add_to_chain(tx, [number])
     await _book(tx, household_id, note, products, left_cents=found.summary.left_cents)
     return note
 

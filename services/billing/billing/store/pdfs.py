@@ -39,8 +39,8 @@ async def save_pdf(tx: Transaction, number: str, content: bytes) -> bytes:
 async def invoices_without_pdf(tx: Transaction, limit: int) -> list[tuple[UUID, UUID]]:
     """Households and invoices whose PDF is still to be made."""
     rows = await tx.fetch(
-        "SELECT household_id, invoice_id FROM invoice i WHERE NOT EXISTS "
-        "(SELECT FROM document_pdf p WHERE p.number = i.number) ORDER BY published_at, number LIMIT $1",
+        "SELECT i.household_id, i.invoice_id FROM invoice_pdf_due d JOIN invoice i USING (invoice_id) WHERE NOT EXISTS "
+        "(SELECT FROM document_pdf p WHERE p.number = d.number) ORDER BY d.published_at, d.number LIMIT $1",
         limit,
     )
     return [(row["household_id"], row["invoice_id"]) for row in rows]

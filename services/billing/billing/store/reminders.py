@@ -27,16 +27,15 @@ async def overdue(
 ) -> list[OverdueInvoice]:
     """The invoices past their day that still ask for money, oldest first; all of the town's, or those named."""
     rows = await tx.fetch(
-        "SELECT i.invoice_id, i.household_id, i.household_name, i.number, i.month, i.due_on, e.left_cents, "
+        "SELECT i.invoice_id, i.household_id, i.household_name, i.number, i.month, i.due_on, b.left_cents, "
         "ARRAY(SELECT r.reminded_on FROM reminder r WHERE r.invoice_id = i.invoice_id ORDER BY r.step) AS reminded_on, "
         "EXISTS (SELECT FROM checkout_invoice ci JOIN payment_hold h USING (checkout_id) "
         "WHERE ci.invoice_id = i.invoice_id AND NOT h.ended) AS is_held, "
         "EXISTS (SELECT FROM checkout_invoice ci WHERE ci.invoice_id = i.invoice_id AND ci.open) AS is_being_paid, "
         "(SELECT p.reason FROM reminder_pause p WHERE p.invoice_id = i.invoice_id "
         "ORDER BY p.pause_id DESC LIMIT 1) AS pause_reason "
-        "FROM invoice i JOIN (SELECT invoice_id, sum(amount_cents)::bigint AS left_cents FROM ledger_entry "
-        "WHERE invoice_id IS NOT NULL AND ($2::uuid[] IS NULL OR invoice_id = ANY($2)) GROUP BY invoice_id "
-        "HAVING sum(amount_cents) > 0) e USING (invoice_id) WHERE i.due_on < $1 ORDER BY i.due_on, i.number",
+        "FROM invoice_balance b JOIN invoice i USING (invoice_id) WHERE b.left_cents > 0 "
+        "AND ($2::uuid[] IS NULL OR b.invoice_id = ANY($2)) AND i.due_on < $1 ORDER BY i.due_on, i.number",
         today,
         list(invoice_ids) if invoice_ids is not None else None,
     )

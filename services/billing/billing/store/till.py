@@ -46,14 +46,13 @@ async def accounts(tx: Transaction, search: str) -> list[Account]:
     """Households whose name or reference contains what is searched, those that owe first."""
     pattern = "%" + search.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
     rows = await tx.fetch(
-        "SELECT h.household_id, h.name, h.reference, "
-        "coalesce(sum(e.amount_cents) FILTER (WHERE e.account = 'receivable'), 0)::bigint AS due_cents, "
-        "coalesce(-sum(e.amount_cents) FILTER (WHERE e.account = 'credit'), 0)::bigint AS credit_cents "
-        "FROM household h LEFT JOIN ledger_entry e USING (household_id) "
-        "WHERE h.name ILIKE $1 OR h.reference ILIKE $1 "
-        "GROUP BY h.household_id "
-        "ORDER BY coalesce(sum(e.amount_cents) FILTER (WHERE e.account = 'receivable'), 0) > 0 DESC, h.reference "
-        "LIMIT $2",
+        "WITH due AS (SELECT i.household_id, sum(b.left_cents) AS cents FROM invoice_balance b "
+        "JOIN invoice i USING (invoice_id) WHERE b.left_cents > 0 GROUP BY i.household_id), shown AS ("
+        "SELECT h.household_id, h.name, h.reference, coalesce(due.cents, 0)::bigint AS due_cents "
+        "FROM household h LEFT JOIN due USING (household_id) WHERE h.name ILIKE $1 OR h.reference ILIKE $1 "
+        "ORDER BY due.cents IS NOT NULL DESC, h.reference LIMIT $2) "
+        "SELECT *, coalesce((SELECT -sum(e.amount_cents) FROM ledger_entry e WHERE e.household_id = shown.household_id "
+        "AND e.account = 'credit'), 0)::bigint AS credit_cents FROM shown ORDER BY due_cents > 0 DESC, reference",
         pattern,
         ACCOUNTS_SHOWN_MAX,
     )

@@ -6,11 +6,26 @@ VITALS = (
     Vital(
         name="ledger_imbalance_cents",
         says="cents by which the ledger's transactions do not balance",
-        query="SELECT coalesce(sum(abs(off)), 0) FROM (SELECT sum(amount_cents) AS off FROM ledger_entry "
-        "GROUP BY transaction_id HAVING sum(amount_cents) <> 0) it",
+        query="SELECT found FROM ledger_check WHERE name = 'imbalance_cents'",
         most=0,
         minutes=0,
         remedy="The database refuses this: somebody worked around it. Stop billing, run `verify`, restore or correct.",
+    ),
+    Vital(
+        name="ledger_wrong_balances",
+        says="invoices of which something else is kept as left to pay than the ledger says",
+        query="SELECT found FROM ledger_check WHERE name = 'wrong_balances'",
+        most=0,
+        minutes=0,
+        remedy="The database keeps them by itself: somebody worked around it. Run `verify`, restore or correct.",
+    ),
+    Vital(
+        name="ledger_check_late_seconds",
+        says="how late the hourly check of the whole ledger is",
+        query="SELECT greatest(0, extract(epoch FROM now() - min(checked_at)) - 3600) FROM ledger_check",
+        most=7_200,
+        minutes=10,
+        remedy="The job `check_ledger` runs each hour: look for its failure in billing's log.",
     ),
     Vital(
         name="checkouts_overdue",
@@ -35,7 +50,7 @@ FIGURES = (
     Figure(
         name="owed_cents",
         says="what all households owe",
-        query="SELECT coalesce(sum(amount_cents), 0) FROM ledger_entry WHERE account = 'receivable'",
+        query="SELECT coalesce(sum(left_cents), 0) FROM invoice_balance WHERE left_cents > 0",
     ),
     Figure(
         name="collected_today_cents",
