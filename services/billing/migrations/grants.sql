@@ -2,6 +2,7 @@
 -- What others tell.
 GRANT SELECT, INSERT, UPDATE ON household, child TO :running_role;
 GRANT SELECT, INSERT, UPDATE, DELETE ON usage TO :running_role;
+GRANT SELECT, INSERT, DELETE ON usage_before_rebuild TO :running_role;
 GRANT SELECT, INSERT, UPDATE (ended) ON payment_hold TO :running_role;
 -- What prices are made of. What is known of a household is never rewritten, a newer row holds.
 GRANT SELECT, INSERT, UPDATE, DELETE ON tariff TO :running_role;

@@ -9,13 +9,13 @@ from contracts.events import Event
 from contracts.events.planning import AttendanceRecorded, BookingsChanged
 
 _NEWER = (
-    "SELECT count(*) FROM known k WHERE k.version > (SELECT coalesce(max(u.version), 0) FROM usage u "
+    "SELECT count(*) FROM usage_before_rebuild k WHERE k.version > (SELECT coalesce(max(u.version), 0) FROM usage u "
     "WHERE u.household_id = k.household_id AND u.child_id = k.child_id) "
     "OR k.attendance_version > (SELECT coalesce(max(u.attendance_version), 0) FROM usage u "
     "WHERE u.child_id = k.child_id AND u.activity_id = k.activity_id AND u.day = k.day AND u.presence IS NOT NULL)"
 )
 _DIFFERENT = (
-    "SELECT count(*) FROM known k FULL JOIN usage u USING (household_id, child_id, activity_id, day) "
+    "SELECT count(*) FROM usage_before_rebuild k FULL JOIN usage u USING (household_id, child_id, activity_id, day) "
     "WHERE k.basis IS DISTINCT FROM u.basis OR coalesce(k.version, 0) <> coalesce(u.version, 0) "
     "OR coalesce(k.attendance_version, 0) <> coalesce(u.attendance_version, 0)"
 )
@@ -40,7 +40,7 @@ async def rebuild_usage(tx: Transaction, events: Iterable[Event]) -> Rebuilt:
     """
     await tx.execute("LOCK TABLE usage IN EXCLUSIVE MODE")
     await tx.execute(
-        "CREATE TEMPORARY TABLE known ON COMMIT DROP AS "
+        "INSERT INTO usage_before_rebuild "
         "SELECT household_id, child_id, activity_id, day, basis, version, attendance_version FROM usage"
     )
     await tx.execute(
@@ -53,12 +53,14 @@ async def rebuild_usage(tx: Transaction, events: Iterable[Event]) -> Rebuilt:
     await tx.execute(
         "DELETE FROM usage WHERE version = 0 AND presence IS NULL AND seen_as IS NULL AND invoice_id IS NULL"
     )
-    return Rebuilt(
+    rebuilt = Rebuilt(
         events=count,
         days=await tx.fetchval("SELECT count(*) FROM usage WHERE version > 0 OR presence IS NOT NULL"),
         different=await tx.fetchval(_DIFFERENT),
         newer=await tx.fetchval(_NEWER),
     )
+    await tx.execute("DELETE FROM usage_before_rebuild")
+    return rebuilt
 
 
 async def _hear(tx: Transaction, event: Event) -> None:
