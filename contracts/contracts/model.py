@@ -1,13 +1,21 @@
 """The ground every contract stands on: strict, frozen values that cross a boundary as JSON."""
 
 import re
-from datetime import date
+import unicodedata
+from datetime import UTC, date, datetime
 from enum import StrEnum
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
+_DAY_TEXT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _MONTH_TEXT = re.compile(r"[0-9]{4}-[0-9]{2}(-[0-9]{2})?")
+_INSTANT_TEXT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}")
+
+DAY_MIN, DAY_MAX = date(1900, 1, 1), date(2199, 12, 31)
+"""The days that mean something here, births included. A year outside them is a slip of the keyboard, and arithmetic on
+days in between never leaves the calendar."""
+_INSTANT_MIN, _INSTANT_MAX = (datetime(each.year, each.month, each.day, tzinfo=UTC) for each in (DAY_MIN, DAY_MAX))
 
 
 class Contract(BaseModel):
@@ -23,6 +31,45 @@ class Language(StrEnum):
     EN = "en"
 
 
+def _day_text(value: Any) -> date:
+    """A text is ``2026-12-01`` and nothing else: what pydantic would also read as Unix seconds (``0``) is no day."""
+    if isinstance(value, str) and _DAY_TEXT.fullmatch(value):
+        return date.fromisoformat(value)
+    if isinstance(value, date) and not isinstance(value, datetime):
+        return value
+    raise ValueError("a day is written YYYY-MM-DD")
+
+
+def _in_range(value: date) -> date:
+    if not DAY_MIN <= value <= DAY_MAX:
+        raise ValueError(f"a day is between {DAY_MIN} and {DAY_MAX}")
+    return value
+
+
+def _instant_text(value: Any) -> datetime:
+    """A text is a date and a time; a number is no instant."""
+    if isinstance(value, str) and _INSTANT_TEXT.match(value):
+        return datetime.fromisoformat(value)
+    if isinstance(value, datetime):
+        return value
+    raise ValueError("an instant is written YYYY-MM-DDTHH:MM:SS with its offset")
+
+
+def _instant_in_range(value: datetime) -> datetime:
+    if (
+        not datetime.combine(DAY_MIN, datetime.min.time(), UTC)
+        < value
+        < datetime.combine(DAY_MAX, datetime.max.time(), UTC)
+    ):
+        raise ValueError(f"an instant is between {DAY_MIN} and {DAY_MAX}")
+    return value
+
+
+def parse_day(text: str) -> date:
+    """``2026-12-01`` as a day, as ``Day`` reads it; ``ValueError`` for anything else."""
+    return _in_range(_day_text(text))
+
+
 def _first_of_month(value: date) -> date:
     if value.day != 1:
         raise ValueError("a month is given by its first day")
@@ -32,7 +79,7 @@ def _first_of_month(value: date) -> date:
 def _month_text(value: Any) -> Any:
     """A text is ``2026-12``, or a whole day; what pydantic would also read as an instant (``0``) is no month."""
     if not isinstance(value, str):
-        return value
+        return _day_text(value)
     if not _MONTH_TEXT.fullmatch(value):
         raise ValueError("a month is written YYYY-MM")
     return date.fromisoformat(f"{value}-01"[:10])
@@ -43,14 +90,40 @@ Cents = Annotated[int, Field(strict=True, ge=-100_000_000_00, le=100_000_000_00)
 
 PositiveCents = Annotated[int, Field(strict=True, gt=0, le=100_000_000_00)]
 
-Month = Annotated[date, BeforeValidator(_month_text), AfterValidator(_first_of_month)]
+Day = Annotated[date, BeforeValidator(_day_text), AfterValidator(_in_range)]
+"""A day of the calendar within ``DAY_MIN`` and ``DAY_MAX``, written ``2026-12-01``."""
+
+Month = Annotated[date, BeforeValidator(_month_text), AfterValidator(_in_range), AfterValidator(_first_of_month)]
 """A calendar month, as its first day; ``2026-12`` is read as ``2026-12-01``."""
 
-Instant = AwareDatetime
+Instant = Annotated[AwareDatetime, BeforeValidator(_instant_text), AfterValidator(_instant_in_range)]
 """An instant with its offset; stored and sent in UTC."""
 
 Label = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
 """One line that a person reads."""
+
+
+def normalize_text(text: str) -> str:
+    """Text in the one form in which it is stored and compared: NFC, without white space around it.
+
+    A macOS keyboard or file sends « é » as two characters; to whoever reads it, it is the same name.
+    """
+    return unicodedata.normalize("NFC", text).strip()
+
+
+def _one_line(value: str) -> str:
+    if any(unicodedata.category(sign) in {"Cc", "Zl", "Zp", "Cs"} for sign in value):
+        raise ValueError("a line holds no line break and no control character")
+    return value
+
+
+Line = Annotated[
+    str,
+    BeforeValidator(lambda value: normalize_text(value) if isinstance(value, str) else value),
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=200),
+    AfterValidator(_one_line),
+]
+"""A ``Label`` as it comes in: in the stored form (NFC), without line breaks or control characters."""
 
 Reference = Annotated[
     str, StringConstraints(strip_whitespace=True, min_length=1, max_length=40, pattern=r"^[\w./ -]+$")

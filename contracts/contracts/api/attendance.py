@@ -1,13 +1,12 @@
 """planning: the sheet of a day, and what is marked on it."""
 
-from datetime import date
 from typing import Self
 from uuid import UUID
 
 from pydantic import Field, model_validator
 
 from contracts.events.planning import Presence
-from contracts.model import Contract, Label
+from contracts.model import Contract, Day, Label
 
 
 class AttendanceRow(Contract):
@@ -32,7 +31,7 @@ class AttendanceSheet(Contract):
 
     activity_id: UUID
     activity_label: Label
-    day: date
+    day: Day
     closed: Label | None
     schools: tuple[Label, ...]
     rows: tuple[AttendanceRow, ...]

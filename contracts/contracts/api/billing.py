@@ -8,7 +8,7 @@ from uuid import UUID
 from pydantic import Field, StringConstraints, model_validator
 
 from contracts.events.billing import RunStatus
-from contracts.model import Cents, Contract, Instant, Label, Month, PositiveCents, Reference
+from contracts.model import Cents, Contract, Day, Instant, Label, Month, PositiveCents, Reference
 
 Explanation = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=400)]
 """Which rule made a price, from which quotient, with which reductions; in French, for parents and auditors."""
@@ -21,7 +21,7 @@ class InvoiceRunWish(Contract):
     """
 
     month: Month
-    due_on: date
+    due_on: Day
     straight: bool = False
 
 
@@ -59,7 +59,7 @@ class InvoiceRun(Contract):
 
     run_id: UUID
     month: Month
-    due_on: date
+    due_on: Day
     status: RunStatus
     created_at: Instant
     households: int
@@ -90,8 +90,8 @@ class InvoiceSummary(Contract):
     invoice_id: UUID
     number: Reference
     month: Month
-    published_on: date
-    due_on: date
+    published_on: Day
+    due_on: Day
     total_cents: PositiveCents
     left_cents: int = Field(ge=0)
     status: InvoiceStatus
@@ -106,7 +106,7 @@ class CreditNoteSummary(Contract):
     number: Reference
     invoice_id: UUID
     invoice_number: Reference
-    published_on: date
+    published_on: Day
     total_cents: PositiveCents
     reason: Label
 
@@ -173,7 +173,7 @@ class DayKey(Contract):
 
     child_id: UUID
     activity_id: UUID
-    day: date
+    day: Day
 
 
 class InvoicedDay(DayKey):
@@ -245,7 +245,7 @@ class Certificate(Contract):
     child_name: Label
     birth_date: date | None
     year: int
-    issued_on: date
+    issued_on: Day
     lines: tuple[CertificateLine, ...]
 
     @property

@@ -1,6 +1,5 @@
 """planning: wishes to change days, one by one or by a rule, what came of them, and their history."""
 
-from datetime import date
 from enum import StrEnum
 from typing import Self
 from uuid import UUID
@@ -10,14 +9,14 @@ from pydantic import Field, model_validator
 from contracts.api.calendar import Weekday
 from contracts.api.enrolments import ChildView
 from contracts.events.planning import Channel
-from contracts.model import Contract, Instant, Label, SeenVersion, Version
+from contracts.model import Contract, Day, Instant, Label, SeenVersion, Version
 
 
 class BookingLine(Contract):
     """One wish: this activity, this day, booked or not; ``or_wait``: on the waiting list if the day is full."""
 
     activity_id: UUID
-    day: date
+    day: Day
     booked: bool
     or_wait: bool = False
 
@@ -57,7 +56,7 @@ class LineOutcome(Contract):
 
     activity_id: UUID
     activity_label: Label
-    day: date
+    day: Day
     wished: bool
     booked: bool
     refusal: LineRefusal | None = None
@@ -117,11 +116,11 @@ class PlanWish(Contract):
     """
 
     children: tuple[PlanChild, ...] = Field(min_length=1, max_length=20)
-    first_day: date
-    last_day: date
+    first_day: Day
+    last_day: Day
     week: tuple[WeekSlot, ...] = Field(default=(), max_length=200)
-    like_first_day: date | None = None
-    like_last_day: date | None = None
+    like_first_day: Day | None = None
+    like_last_day: Day | None = None
     like_child_id: UUID | None = None
     or_wait: bool = False
     together: bool = False
@@ -155,7 +154,7 @@ class Change(Contract):
 
     channel: Channel
     changed_at: Instant
-    day: date
+    day: Day
     booked: bool
     waiting: bool = False
 

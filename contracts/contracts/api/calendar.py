@@ -1,13 +1,13 @@
 """planning: what a child can be booked for, and the days that are."""
 
-from datetime import date, time
+from datetime import time
 from enum import StrEnum
 from typing import Annotated, Self
 from uuid import UUID
 
 from pydantic import Field, model_validator
 
-from contracts.model import Contract, Instant, Label
+from contracts.model import Contract, Day, Instant, Label
 
 Weekday = Annotated[int, Field(ge=1, le=7)]
 """ISO weekday, Monday is 1."""
@@ -80,14 +80,14 @@ class ActivityWish(Contract):
     label: Label
     period: PeriodKind
     weekdays: frozenset[Weekday] = Field(min_length=1)
-    first_day: date
-    last_day: date
+    first_day: Day
+    last_day: Day
     booking_notice: Notice
     cancelling_notice: Notice
     capacity: Places | None = None
     school_capacities: dict[Label, Places] = Field(default={}, max_length=100)
     position: int = Field(default=0, ge=0, le=1000)
-    days: frozenset[date] = Field(default=frozenset(), max_length=400)
+    days: frozenset[Day] = Field(default=frozenset(), max_length=400)
     schools: frozenset[Label] = Field(default=frozenset(), max_length=100)
     opens_at: Instant | None = None
     siblings_first: bool = False
@@ -118,7 +118,7 @@ class ActivityList(Contract):
 class ActivityDay(Contract):
     """A day an activity is about, why it is closed, and until when it can be booked and cancelled."""
 
-    day: date
+    day: Day
     closed: Label | None
     book_until: Instant
     cancel_until: Instant
@@ -131,7 +131,7 @@ class ActivityCalendar(Contract):
     """
 
     days: tuple[ActivityDay, ...]
-    known_until: date | None
+    known_until: Day | None
 
 
 class SchoolDayWish(Contract):
@@ -144,7 +144,7 @@ class SchoolDayWish(Contract):
 class ClosureWish(Contract):
     """``POST /closures``: a day nobody can book; for one activity and one school, or for all when none is named."""
 
-    day: date
+    day: Day
     reason: Label
     activity_id: UUID | None = None
     school: Label | None = None

@@ -1,6 +1,5 @@
 """planning: the children of a household, and what each is enrolled in."""
 
-from datetime import date
 from typing import Self
 from uuid import UUID
 
@@ -8,7 +7,7 @@ from pydantic import Field, model_validator
 
 from contracts.events.auth import Custody
 from contracts.events.planning import Channel
-from contracts.model import Contract, Instant, Label, SeenVersion, Version
+from contracts.model import Contract, Day, Instant, Label, SeenVersion, Version
 
 
 class EnrolmentWish(Contract):
@@ -20,8 +19,8 @@ class EnrolmentWish(Contract):
     ``cancel_bookings``.
     """
 
-    first_day: date
-    last_day: date
+    first_day: Day
+    last_day: Day
     seen_version: SeenVersion | None = None
     cancel_bookings: bool = False
 
@@ -56,8 +55,8 @@ class Enrolment(Contract):
 
     activity_id: UUID
     activity_label: Label
-    first_day: date
-    last_day: date
+    first_day: Day
+    last_day: Day
     version: Version
     channel: Channel | None = None
     changed_at: Instant | None = None
@@ -72,8 +71,8 @@ class EnrolmentChoice(Contract):
 
     activity_id: UUID
     label: Label
-    first_day: date
-    last_day: date
+    first_day: Day
+    last_day: Day
     version: SeenVersion
 
 

@@ -1,13 +1,12 @@
 """planning: a child's days as they stand, and places that wait for an answer."""
 
-from datetime import date
 from enum import StrEnum
 from uuid import UUID
 
 from pydantic import Field
 
 from contracts.api.enrolments import ChildView
-from contracts.model import Contract, Instant, Label, Month, SeenVersion
+from contracts.model import Contract, Day, Instant, Label, Month, SeenVersion
 
 
 class CellState(StrEnum):
@@ -42,7 +41,7 @@ class Cell(Contract):
 class Day(Contract):
     """A row of the month; only days with at least one cell are given. ``note`` names a holiday or school holidays."""
 
-    day: date
+    day: Day
     note: Label | None
     cells: tuple[Cell, ...]
 
@@ -59,7 +58,7 @@ class PlaceOnOffer(Contract):
 
     activity_id: UUID
     activity_label: Label
-    day: date
+    day: Day
     until: Instant
 
 
@@ -86,14 +85,14 @@ class OfferAnswer(Contract):
 
     child_id: UUID
     activity_id: UUID
-    day: date
+    day: Day
     seen_version: SeenVersion
 
 
 class NextDay(Contract):
     """A day to come on which a child is booked, and for what."""
 
-    day: date
+    day: Day
     activities: tuple[Label, ...]
 
 

@@ -1,13 +1,12 @@
 """payment-gateway: attempts at the bank, what became of them, and what the till keeper decides."""
 
-from datetime import date
 from enum import StrEnum
 from typing import Annotated
 from uuid import UUID
 
 from pydantic import Field, StringConstraints
 
-from contracts.model import Contract, Instant, Label, PositiveCents, Reference
+from contracts.model import Contract, Day, Instant, Label, PositiveCents, Reference
 
 
 class PaymentStatus(StrEnum):
@@ -121,7 +120,7 @@ class RemittedLine(Contract):
 
     source: StatementSource = StatementSource.BANK
     kind: RemittanceKind
-    day: date
+    day: Day
     amount_cents: PositiveCents
     file_name: Label
     line: int

@@ -1,6 +1,5 @@
 """billing: reminders of invoices past their day, and which invoices nobody is reminded of."""
 
-from datetime import date
 from enum import StrEnum
 from itertools import pairwise
 from typing import Annotated, Self
@@ -8,7 +7,7 @@ from uuid import UUID
 
 from pydantic import Field, model_validator
 
-from contracts.model import Contract, Instant, Label, PositiveCents, Reference
+from contracts.model import Contract, Day, Instant, Label, PositiveCents, Reference
 
 STEPS_MAX = 3
 
@@ -43,11 +42,11 @@ class OverdueInvoice(Contract):
     household_id: UUID
     household_name: Label
     number: Reference
-    month: date
-    due_on: date
+    month: Day
+    due_on: Day
     left_cents: PositiveCents
-    reminded_on: tuple[date, ...]
-    next_on: date | None
+    reminded_on: tuple[Day, ...]
+    next_on: Day | None
     waits: Waits | None
     pause_reason: Label | None
 

@@ -1,11 +1,10 @@
 """payment-gateway: what the bank says it remitted, beside what was confirmed here."""
 
-from datetime import date
 from enum import StrEnum
 from uuid import UUID
 
 from contracts.api.payment_gateway import Sentence, StatementSource
-from contracts.model import Contract, Instant, Label, Reference
+from contracts.model import Contract, Day, Instant, Label, Reference
 
 
 class Remittance(Contract):
@@ -23,8 +22,8 @@ class Remittance(Contract):
     lines: int
     new_lines: int
     unmatched: int
-    first_day: date | None
-    last_day: date | None
+    first_day: Day | None
+    last_day: Day | None
     taken_cents: int
     returned_cents: int
     imported_by: str
@@ -52,7 +51,7 @@ class RemittanceDifference(Contract):
     source: StatementSource
     kind: DifferenceKind
     bank: Reference
-    day: date
+    day: Day
     payment_id: UUID | None
     reference: str
     ours_cents: int

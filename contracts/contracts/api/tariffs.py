@@ -3,7 +3,6 @@
 A quotient is the family quotient (QF) in cents: ``84_500`` is a quotient of 845.
 """
 
-from datetime import date
 from decimal import Decimal
 from enum import StrEnum
 from itertools import pairwise
@@ -13,7 +12,7 @@ from uuid import UUID
 from pydantic import Field, StringConstraints, model_validator
 
 from contracts.api.billing import Explanation
-from contracts.model import Contract, Label
+from contracts.model import Contract, Day, Label
 
 UnitCents = Annotated[int, Field(strict=True, ge=0, le=1_000_00)]
 QuotientCents = Annotated[int, Field(strict=True, ge=0, le=1_000_000_00)]
@@ -117,7 +116,7 @@ class PriceReason(Contract):
     cents: int | None = None
     percent: Decimal | None = None
     rank: int | None = None
-    since: date | None = None
+    since: Day | None = None
 
 
 class Price(Contract):
@@ -133,7 +132,7 @@ class Price(Contract):
     explanation: Explanation
     tariff_id: UUID | None = None
     quotient_cents: int | None = None
-    quotient_from: date | None = None
+    quotient_from: Day | None = None
     attendance: AttendanceRules | None = None
 
 
@@ -156,8 +155,8 @@ class TariffWish(Contract):
     activity_label: Label
     school: Label | None = None
     resident: bool | None = None
-    valid_from: date
-    valid_until: date | None = None
+    valid_from: Day
+    valid_until: Day | None = None
     formula: Formula
     sibling_percents: tuple[Percent, ...] = Field(default=(), max_length=6)
     childcare: bool = False
@@ -186,7 +185,7 @@ class QuoteDay(Contract):
     """A day somebody thinks of booking."""
 
     activity_id: UUID
-    day: date
+    day: Day
 
 
 class QuoteWish(Contract):
@@ -219,7 +218,7 @@ class TermsWish(Contract):
 class Terms(TermsWish):
     """What is known of a household from a day on."""
 
-    valid_from: date
+    valid_from: Day
 
 
 class Repricing(Contract):

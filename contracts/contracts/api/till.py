@@ -1,13 +1,12 @@
 """billing: what the till keeper takes in at the counter, and the journal of what came in."""
 
-from datetime import date
 from enum import StrEnum
 from typing import Annotated
 from uuid import UUID
 
 from pydantic import Field, StringConstraints
 
-from contracts.model import Cents, Contract, Instant, Label, PositiveCents, Reference
+from contracts.model import Cents, Contract, Day, Instant, Label, PositiveCents, Reference
 
 Search = Annotated[str, StringConstraints(strip_whitespace=True, max_length=100)]
 
@@ -29,7 +28,7 @@ class ReceiptWish(Contract):
 
     means: CounterMeans
     amount_cents: PositiveCents
-    received_on: date
+    received_on: Day
     reference: Label | None = None
     invoice_ids: tuple[UUID, ...] = Field(default=(), max_length=50)
     keep_surplus: bool = False
@@ -44,7 +43,7 @@ class Receipt(Contract):
     means: CounterMeans
     amount_cents: PositiveCents
     surplus_cents: int = Field(ge=0)
-    received_on: date
+    received_on: Day
     reference: Label | None
     recorded_at: Instant
 
@@ -76,7 +75,7 @@ class AccountList(Contract):
 class Takings(Contract):
     """What came in on a day by one means."""
 
-    day: date
+    day: Day
     means: Label
     count: int
     amount_cents: Cents
@@ -86,7 +85,7 @@ class Taking(Contract):
     """One movement of money. Negative when money was given back."""
 
     at: Instant
-    day: date
+    day: Day
     means: Label
     key: Label
     number: Label | None
@@ -98,8 +97,8 @@ class Taking(Contract):
 class Journal(Contract):
     """``GET /journal?first=…&last=…``: the receipts of a period by day and means, and each of them."""
 
-    first: date
-    last: date
+    first: Day
+    last: Day
     takings: tuple[Takings, ...]
     entries: tuple[Taking, ...]
     total_cents: Cents

@@ -7,7 +7,7 @@ from uuid import UUID
 from pydantic import Field, model_validator
 
 from contracts.events.event import Event
-from contracts.model import Contract, Instant, Label, Language, Reference, Version
+from contracts.model import Contract, Day, Instant, Label, Language, Reference, Version
 
 
 class Custody(StrEnum):
@@ -21,8 +21,8 @@ class Custody(StrEnum):
 class Span(Contract):
     """Days from the first to the last, both included."""
 
-    first_day: date
-    last_day: date
+    first_day: Day
+    last_day: Day
 
     @model_validator(mode="after")
     def _is_in_order(self) -> "Span":

@@ -1,6 +1,5 @@
 """What billing says: what may be paid, what was published, what is settled."""
 
-from datetime import date
 from enum import StrEnum
 from typing import Literal
 from uuid import UUID
@@ -8,7 +7,7 @@ from uuid import UUID
 from pydantic import Field, PositiveInt
 
 from contracts.events.event import Event
-from contracts.model import Contract, Instant, Label, Month, PositiveCents, Reference, Version
+from contracts.model import Contract, Day, Instant, Label, Month, PositiveCents, Reference, Version
 
 
 class RunStatus(StrEnum):
@@ -88,7 +87,7 @@ class InvoicePublished(Event):
     number: Reference
     month: Month
     total_cents: PositiveCents
-    due_on: date
+    due_on: Day
     published_at: Instant
 
     @property
@@ -106,7 +105,7 @@ class InvoiceReminded(Event):
     number: Reference
     month: Month
     left_cents: PositiveCents
-    due_on: date
+    due_on: Day
     step: PositiveInt
     reminded_at: Instant
 
@@ -170,7 +169,7 @@ class InvoiceSettled(Event):
 class ResidenceFrom(Contract):
     """From that day on the household lives in the town, or elsewhere."""
 
-    first_day: date
+    first_day: Day
     resident: bool
 
 

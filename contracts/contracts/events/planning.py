@@ -1,12 +1,11 @@
 """What planning says: which days a child is booked, which places were granted, who really came."""
 
-from datetime import date
 from enum import StrEnum
 from uuid import UUID
 
 from contracts.events.auth import Span
 from contracts.events.event import Event
-from contracts.model import Contract, Instant, Label, Version
+from contracts.model import Contract, Day, Instant, Label, Version
 
 
 class Channel(StrEnum):
@@ -33,7 +32,7 @@ class BookedDay(Contract):
 
     activity_id: UUID
     activity_label: Label
-    day: date
+    day: Day
     booked: bool
 
 
@@ -74,8 +73,8 @@ class EnrolmentChanged(Event):
     child_id: UUID
     activity_id: UUID
     activity_label: Label
-    first_day: date
-    last_day: date
+    first_day: Day
+    last_day: Day
     version: Version
 
     @property
@@ -94,7 +93,7 @@ class PlaceGranted(Event):
     version: Version
     activity_id: UUID
     activity_label: Label
-    day: date
+    day: Day
     granted_at: Instant
     cancel_until: Instant
 
@@ -115,7 +114,7 @@ class PlaceOffered(Event):
     child_first_name: Label
     activity_id: UUID
     activity_label: Label
-    day: date
+    day: Day
     position: int
     offered_at: Instant
     offered_until: Instant
@@ -137,7 +136,7 @@ class OfferLapsed(Event):
     child_first_name: Label
     activity_id: UUID
     activity_label: Label
-    day: date
+    day: Day
     position: int
     offered_until: Instant
     lapsed_at: Instant
@@ -160,7 +159,7 @@ class AttendanceRecorded(Event):
     child_first_name: Label
     activity_id: UUID
     activity_label: Label
-    day: date
+    day: Day
     presence: Presence
     late_pickup: bool
     booked: bool
