@@ -26,7 +26,7 @@ from chassis.places import places
 from chassis.receiving import NetworkOf, Receiving, bytes_max_of
 from chassis.settings import EdgeSettings
 from contracts import failures
-from contracts.model import Month
+from contracts.model import DAY_MAX, DAY_MIN, Month, parse_day
 
 Model = TypeVar("Model", bound=BaseModel)
 Door = TypeVar("Door", bound=Callable[..., Awaitable[web.StreamResponse]])
@@ -46,7 +46,7 @@ GONE = 499
 _SAFE_ID = re.compile(r"^[A-Za-z0-9._-]{8,64}$")
 KEY_HEADER = "Idempotency-Key"
 _SAFE_KEY = re.compile(r"^[\x21-\x7e]{1,100}$")
-_YEAR = re.compile(r"[12][0-9]{3}")
+_YEAR = re.compile(r"[0-9]{4}")
 _MONTH: TypeAdapter[date] = TypeAdapter(Month)
 _PROBLEM: TypeAdapter[dict[str, Any]] = TypeAdapter(dict[str, Any])
 
@@ -364,10 +364,18 @@ def path_month(request: web.Request, name: str = "month") -> date:
         raise failures.NotFound("no such month") from None
 
 
+def query_day(request: web.Request, name: str, otherwise: date) -> date:
+    """A parameter such as ``2026-12-01`` as that day; ``otherwise`` without it, ``Invalid`` for anything else."""
+    try:
+        return parse_day(request.query[name]) if name in request.query else otherwise
+    except ValueError as error:
+        raise failures.Invalid("a day cannot be read", errors=[{"field": name, "message": str(error)}]) from None
+
+
 def path_year(request: web.Request, name: str = "year") -> int:
     """A part of the path such as ``2026`` as that year; nothing else, since it may become part of another path."""
     text = request.match_info[name]
-    if not _YEAR.fullmatch(text):
+    if not _YEAR.fullmatch(text) or not DAY_MIN.year <= int(text) <= DAY_MAX.year:
         raise failures.NotFound("no such year")
     return int(text)
 
@@ -375,7 +383,7 @@ def path_year(request: web.Request, name: str = "year") -> int:
 def path_day(request: web.Request, name: str = "day") -> date:
     """A part of the path such as ``2026-12-01`` as that day."""
     try:
-        return date.fromisoformat(request.match_info[name])
+        return parse_day(request.match_info[name])
     except ValueError:
         raise failures.NotFound("no such day") from None
 

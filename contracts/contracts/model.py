@@ -125,6 +125,9 @@ Line = Annotated[
 ]
 """A ``Label`` as it comes in: in the stored form (NFC), without line breaks or control characters."""
 
+FullName = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=401)]
+"""A first and a last name, each a ``Label``, with a space between them."""
+
 Reference = Annotated[
     str, StringConstraints(strip_whitespace=True, min_length=1, max_length=40, pattern=r"^[\w./ -]+$")
 ]

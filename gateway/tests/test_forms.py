@@ -10,6 +10,7 @@ from pydantic import SecretStr
 
 from chassis.http import problem_of
 from contracts.failures import Refusal
+from gateway.forms import line
 from gateway.pages.rendering import FormToken, checked_form, cookie_name
 from gateway.services import SERVICES, Services
 from gateway.settings import SETTINGS, Settings
@@ -24,7 +25,7 @@ async def _form(request: web.Request) -> web.Response:
 
 async def _take(request: web.Request) -> web.Response:
     try:
-        form = await checked_form(request)
+        form = await checked_form(request, {"field": line("Champ")})
     except Refusal as refusal:
         return web.Response(status=problem_of(refusal).status)
     return web.Response(text=str(form["field"]))

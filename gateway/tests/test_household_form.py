@@ -4,9 +4,12 @@ from datetime import date
 from uuid import uuid4
 
 import pytest
+from multidict import MultiDict
 
 from contracts.api.auth import GuardianView, HouseholdList, HouseholdView
 from contracts.events.auth import HouseholdChild, Span
+from gateway import forms
+from gateway.forms import Sent
 from gateway.pages import household_form
 
 GUARDIAN = GuardianView(guardian_id=uuid4(), first_name="Ana", last_name="Neuve", email=None, identifier="ana1")
@@ -29,14 +32,15 @@ VIEW = HouseholdView(
 )
 
 
-def sent(**changed: str) -> dict[str, str]:
+def sent(view: HouseholdView = VIEW, **changed: str) -> Sent:
     """The form of the household as a browser sends it back, some fields typed anew."""
-    form = household_form.shown(VIEW)
+    form = household_form.shown(view)
     fields = {"version": form.version, "name": form.name, "address": form.address.replace("\n", "\r\n")}
     fields["locale"] = form.locale
     for letter, rows in (("g", form.guardians), ("c", form.children)):
         fields |= {f"{letter}{n}_{name}": value for n, row in enumerate(rows) for name, value in row.items()}
-    return {**fields, **changed}
+    ticks = {name: value for name, value in {**fields, **changed}.items() if value or not name.endswith("_gone")}
+    return forms.read(household_form.FIELDS, MultiDict(ticks))
 
 
 def test_a_form_sent_back_untouched_wishes_what_is_there() -> None:
@@ -55,16 +59,21 @@ def test_a_form_sent_back_untouched_wishes_what_is_there() -> None:
         ("name", ""),
         ("address", "\n\n"),
         ("address", "\n".join("123456")),
-        ("locale", ""),
-        ("locale", "de"),
         ("g0_email", "ana@"),
         ("g0_gone", "1"),
         ("g1_first_name", "Paul"),
         ("c0_birth_date", ""),
-        ("c0_school", "x" * 201),
+        ("c0_birth_date", "0015-03-02"),
+        ("c0_birth_date", "1606780800"),
+        ("c0_birth_date", "2199-01-01"),
+        ("c0_school", ""),
         ("c0_days", "pendant les vacances"),
         ("c0_days", "du 31/02/2027 au 03/03/2027"),
         ("c0_days", "du 09/03/2027 au 03/03/2027"),
+        ("c0_days", "du 19/12/2026 au 26/12/26"),
+        ("c0_days", "du 19/12/2026 au 26/12/2026 et le 2/1/2027"),
+        ("c0_days", "du 19/12/2026\nau 26/12/2026"),
+        ("c0_days", "du 19/12/2026 au 26/12/9999"),
     ],
 )
 def test_what_is_typed_wrong_is_named_and_kept(field: str, text: str) -> None:
@@ -72,6 +81,7 @@ def test_what_is_typed_wrong_is_named_and_kept(field: str, text: str) -> None:
     assert household_form.wish(form) is None
     assert len(form.wrong) == 1
     assert {*form.wrong} <= {field, "g0_first_name", "g1_last_name"}
+    assert "26/12/26" not in text or "26/12/26" in form.wrong[field]
 
 
 def test_custody_is_typed_by_day_or_by_first_and_last_day() -> None:
@@ -100,3 +110,27 @@ def test_what_somebody_else_changed_is_told_beside_what_was_typed() -> None:
         ("Nom : Famille Neuve-Roux", "Nom : Famille Neuve"),
         ("Ana Neuve · sans email", "Ana Neuve · ana@example.org"),
     ]
+
+
+def test_a_household_of_forty_children_comes_back_whole_and_nobody_is_removed() -> None:
+    children = tuple(CHILD.model_copy(update={"child_id": uuid4(), "first_name": f"Léa {n}"}) for n in range(40))
+    view = VIEW.model_copy(update={"children": children})
+    wish = household_form.wish(household_form.read(sent(view, c39_first_name="Zoé", c20_gone="1")))
+    assert wish is not None
+    kept = [each.child_id for each in (*children[:20], *children[21:])]
+    assert [each.child_id for each in wish.children] == kept
+    assert wish.removed == {children[20].child_id}
+    assert wish.children[-1].first_name == "Zoé"
+
+
+def test_a_row_in_which_only_an_address_was_typed_is_not_dropped() -> None:
+    form = household_form.read(sent(g1_email="paul@example.org"))
+    assert household_form.wish(form) is None
+    assert list(form.wrong) == ["g1_first_name", "g1_last_name"]
+
+
+def test_a_guardian_of_the_same_name_is_somebody_new() -> None:
+    form = household_form.read(sent(g1_first_name="Ana", g1_last_name="Neuve", g1_email="fille@example.org"))
+    wish = household_form.wish(form)
+    assert wish is not None
+    assert [each.guardian_id for each in wish.guardians] == [GUARDIAN.guardian_id, None]

@@ -1,6 +1,5 @@
 """auth: sign-in, tokens, one's own account, and the registry of households."""
 
-from datetime import date
 from enum import StrEnum
 from typing import Annotated
 from uuid import UUID
@@ -9,7 +8,11 @@ from pydantic import Field, SecretStr, StringConstraints
 
 from contracts.events.auth import Custody, HouseholdChild, Span
 from contracts.identity import Identity, Role
-from contracts.model import Contract, Instant, Label, Language, Reference, Version
+from contracts.model import Contract, Day, FullName, Instant, Label, Language, Line, Reference, Version
+from contracts.spans import SPANS_MAX
+
+ADDRESS_LINES_MAX, GUARDIANS_MAX, CHILDREN_MAX = 5, 8, 40
+"""What a household has at most, whichever way it comes in: by a page, a file or the API."""
 
 Key = Annotated[str, StringConstraints(min_length=20, max_length=200)]
 """A session or the token of a link: opaque."""
@@ -195,8 +198,8 @@ class RecoveryCodes(Contract):
 class GuardianWish(Contract):
     """A guardian to be written down. Codes are drawn when none are given; only an administrator may give them."""
 
-    first_name: Label
-    last_name: Label
+    first_name: Line
+    last_name: Line
     email: str | None = Field(default=None, max_length=254)
     identifier: Identifier | None = None
     secret: SecretStr | None = Field(default=None, min_length=8, max_length=200)
@@ -206,47 +209,49 @@ class ChildWish(Contract):
     """A child to be written down; ``child_id`` names one that another household has already."""
 
     child_id: UUID | None = None
-    first_name: Label
-    last_name: Label
-    birth_date: date
-    school: Label
-    class_name: Label
+    first_name: Line
+    last_name: Line
+    birth_date: Day
+    school: Line
+    class_name: Line
     custody: Custody = Custody.FREE
-    custody_days: tuple[Span, ...] = Field(default=(), max_length=60)
+    custody_days: tuple[Span, ...] = Field(default=(), max_length=SPANS_MAX)
 
 
 class HouseholdWish(Contract):
     """``POST /households``: a household, its guardians and its children; the reference is its idempotency key."""
 
     reference: Reference
-    name: Label
-    address: tuple[Label, ...] = Field(min_length=1, max_length=5)
+    name: Line
+    address: tuple[Line, ...] = Field(min_length=1, max_length=ADDRESS_LINES_MAX)
     locale: Language = Language.FR
-    guardians: tuple[GuardianWish, ...] = Field(min_length=1, max_length=8)
-    children: tuple[ChildWish, ...] = Field(default=(), max_length=20)
+    guardians: tuple[GuardianWish, ...] = Field(min_length=1, max_length=GUARDIANS_MAX)
+    children: tuple[ChildWish, ...] = Field(default=(), max_length=CHILDREN_MAX)
 
 
 class GuardianUpdate(Contract):
     """A guardian as it must be; without ``guardian_id`` one who is new."""
 
     guardian_id: UUID | None = None
-    first_name: Label
-    last_name: Label
+    first_name: Line
+    last_name: Line
     email: str | None = Field(default=None, max_length=254)
 
 
 class HouseholdUpdate(Contract):
     """``PUT /households/{household_id}``: the household as it must be; ``seen_version`` is what the change was made on.
 
-    Who is not named any more is gone: a guardian's account is closed, a child is no longer this household's.
+    Who is in ``removed`` is gone: a guardian's account is closed, a child is no longer this household's. Whoever else
+    the household has must be named: nobody is removed by being left out.
     """
 
     seen_version: Version
-    name: Label
-    address: tuple[Label, ...] = Field(min_length=1, max_length=5)
+    name: Line
+    address: tuple[Line, ...] = Field(min_length=1, max_length=ADDRESS_LINES_MAX)
     locale: Language
-    guardians: tuple[GuardianUpdate, ...] = Field(min_length=1, max_length=8)
-    children: tuple[ChildWish, ...] = Field(default=(), max_length=20)
+    guardians: tuple[GuardianUpdate, ...] = Field(min_length=1, max_length=GUARDIANS_MAX)
+    children: tuple[ChildWish, ...] = Field(default=(), max_length=CHILDREN_MAX)
+    removed: frozenset[UUID] = Field(default=frozenset(), max_length=GUARDIANS_MAX + CHILDREN_MAX)
 
 
 class GuardianView(Contract):
@@ -312,7 +317,7 @@ class Letter(Contract):
     town: Label
     portal: str
     reference: Reference
-    name: Label
+    name: FullName
     address: tuple[Label, ...]
     locale: Language = Language.FR
     identifier: str

@@ -8,7 +8,7 @@ from uuid import UUID
 from pydantic import Field, StringConstraints, model_validator
 
 from contracts.events.billing import RunStatus
-from contracts.model import Cents, Contract, Day, Instant, Label, Month, PositiveCents, Reference
+from contracts.model import Cents, Contract, Day, FullName, Instant, Label, Month, PositiveCents, Reference
 
 Explanation = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=400)]
 """Which rule made a price, from which quotient, with which reductions; in French, for parents and auditors."""
@@ -242,7 +242,7 @@ class Certificate(Contract):
     household_name: Label
     household_reference: Reference
     household_address: tuple[Label, ...]
-    child_name: Label
+    child_name: FullName
     birth_date: date | None
     year: int
     issued_on: Day

@@ -6,7 +6,8 @@ from uuid import UUID
 from pydantic import Field
 
 from contracts.api.enrolments import ChildView
-from contracts.model import Contract, Day, Instant, Label, Month, SeenVersion
+from contracts.model import Contract, Instant, Label, Month, SeenVersion
+from contracts.model import Day as CalendarDay
 
 
 class CellState(StrEnum):
@@ -41,7 +42,7 @@ class Cell(Contract):
 class Day(Contract):
     """A row of the month; only days with at least one cell are given. ``note`` names a holiday or school holidays."""
 
-    day: Day
+    day: CalendarDay
     note: Label | None
     cells: tuple[Cell, ...]
 
@@ -58,7 +59,7 @@ class PlaceOnOffer(Contract):
 
     activity_id: UUID
     activity_label: Label
-    day: Day
+    day: CalendarDay
     until: Instant
 
 
@@ -85,14 +86,14 @@ class OfferAnswer(Contract):
 
     child_id: UUID
     activity_id: UUID
-    day: Day
+    day: CalendarDay
     seen_version: SeenVersion
 
 
 class NextDay(Contract):
     """A day to come on which a child is booked, and for what."""
 
-    day: Day
+    day: CalendarDay
     activities: tuple[Label, ...]
 
 

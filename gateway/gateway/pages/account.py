@@ -1,7 +1,5 @@
 """P11 « Mon compte »: one's address, secret, open sessions, one-time codes, and all one's data."""
 
-from uuid import UUID
-
 import segno
 from aiohttp import web
 from pydantic import SecretStr
@@ -18,9 +16,10 @@ from contracts.api.auth import (
     SignedIn,
 )
 from contracts.api.feeds import FeedView
-from contracts.failures import Forbidden, NotFound
+from contracts.failures import Forbidden
 from contracts.identity import Identity, Role
 from contracts.user_agents import browser_and_system
+from gateway.forms import EMAIL_MAX, Sent, an_id, hidden, line, secret
 from gateway.languages import N_, _
 from gateway.pages.first_time import sentence
 from gateway.pages.rendering import checked_form, keep_session, page, see, signed_in
@@ -68,8 +67,19 @@ async def _show(
     return page(request, "my_account.html", person, status=422 if wrong else 200, **values)
 
 
-def _typed(form: dict[str, object], name: str) -> SecretStr:
-    return SecretStr(str(form.get(name, ""))[:200])
+CURRENT = {"current": secret(N_("Votre code secret actuel"))}
+NEW_SECRET = {**CURRENT, "secret": secret(N_("Nouveau code secret"))}
+NEW_EMAIL = {**CURRENT, "email": line(N_("Adresse email"), length_max=EMAIL_MAX)}
+A_SESSION = {"session_id": an_id(N_("Session"))}
+FIRST_CODE = {
+    "code": line(N_("Code"), length_max=40),
+    "telephone_key": hidden("telephone_key", length_max=64),
+    "telephone_uri": hidden("telephone_uri"),
+}
+
+
+def _typed(form: Sent, name: str) -> SecretStr:
+    return SecretStr(form.get(name))
 
 
 @routes.get("/compte")
@@ -80,7 +90,7 @@ async def account(request: web.Request) -> web.Response:
 
 @routes.post("/compte/code-secret")
 async def change_secret(request: web.Request) -> web.Response:
-    form = await checked_form(request)
+    form = await checked_form(request, NEW_SECRET)
     session, person = await signed_in(request)
     wish = SecretChange(current=_typed(form, "current"), secret=_typed(form, "secret"))
     try:
@@ -93,9 +103,9 @@ async def change_secret(request: web.Request) -> web.Response:
 
 @routes.post("/compte/email")
 async def change_email(request: web.Request) -> web.Response:
-    form = await checked_form(request)
+    form = await checked_form(request, NEW_EMAIL)
     session, person = await signed_in(request)
-    email = str(form.get("email", ""))[:254]
+    email = form.get("email")
     wish = EmailChange(current=_typed(form, "current"), email=email)
     try:
         await request.app[SERVICES].call(session, "auth", "/account/email", Email, method="PUT", body=wish)
@@ -107,13 +117,10 @@ async def change_email(request: web.Request) -> web.Response:
 @routes.post("/compte/sessions")
 async def close_sessions(request: web.Request) -> web.Response:
     """Close the session that the form names, or all the others."""
-    form = await checked_form(request)
+    form = await checked_form(request, A_SESSION)
     session, _person = await signed_in(request)
-    named = str(form.get("session_id", ""))
-    try:
-        path = f"/account/sessions/{UUID(named)}" if named else "/account/sessions"
-    except ValueError as error:
-        raise NotFound("no such session") from error
+    named = form.get("session_id")
+    path = f"/account/sessions/{named}" if named else "/account/sessions"
     await request.app[SERVICES].tell(session, "auth", path, method="DELETE")
     return see(f"/compte?fait={'session' if named else 'sessions'}")
 
@@ -121,7 +128,7 @@ async def close_sessions(request: web.Request) -> web.Response:
 @routes.post("/compte/codes-uniques")
 async def begin_codes(request: web.Request) -> web.Response:
     """The key for the telephone, as a picture and as text."""
-    form = await checked_form(request)
+    form = await checked_form(request, CURRENT)
     session, person = await signed_in(request)
     wish = CurrentSecret(current=_typed(form, "current"))
     try:
@@ -141,21 +148,21 @@ def _telephone(request: web.Request, person: Identity, key: OneTimeCodeKey, wron
 @routes.post("/compte/codes-uniques/premier")
 async def confirm_codes(request: web.Request) -> web.Response:
     """The telephone's first code; the recovery codes are shown once."""
-    form = await checked_form(request)
+    form = await checked_form(request, FIRST_CODE)
     session, person = await signed_in(request)
-    wish = OneTimeCode(code=SecretStr(str(form.get("code", ""))[:40]))
+    wish = OneTimeCode(code=_typed(form, "code"))
     try:
         services = request.app[SERVICES]
         made = await services.call(session, "auth", "/account/one-time-codes", RecoveryCodes, method="PUT", body=wish)
     except Told as told:
-        key = OneTimeCodeKey(key=str(form.get("telephone_key", ""))[:64], uri=str(form.get("telephone_uri", ""))[:400])
+        key = OneTimeCodeKey(key=form.get("telephone_key"), uri=form.get("telephone_uri"))
         return _telephone(request, person, key, wrong=sentence(told))
     return page(request, "telephone.html", person, key=None, picture="", wrong="", codes=made.codes)
 
 
 @routes.post("/compte/codes-uniques/fin")
 async def end_codes(request: web.Request) -> web.Response:
-    form = await checked_form(request)
+    form = await checked_form(request, CURRENT)
     session, person = await signed_in(request)
     try:
         wish = CurrentSecret(current=_typed(form, "current"))

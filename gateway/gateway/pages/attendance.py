@@ -1,6 +1,5 @@
 """/mairie/pointage: the sheet of a day, for a tablet or on paper."""
 
-from datetime import date
 from uuid import UUID
 
 from aiohttp import web
@@ -13,6 +12,8 @@ from contracts.api.calendar import ActivityList
 from contracts.events.planning import Presence
 from contracts.failures import Invalid
 from contracts.identity import Permission
+from contracts.model import parse_day
+from gateway.forms import Sent, an_id, hidden, line, one_of, tick
 from gateway.pages.rendering import checked_form, page, see
 from gateway.pages.staff import staff
 from gateway.services import SERVICES
@@ -23,6 +24,17 @@ PRESENCES = {
     Presence.JUSTIFIED: "justifié",
     Presence.EXTRA: "présent quand même",
 }
+SHEET = {
+    "activite": an_id("Activité", always=True),
+    "jour": hidden("Jour"),
+    "ecole": line("École"),
+    "row": hidden("Enfants affichés", many=True),
+    "mark|*": one_of("Présence", *PRESENCES),
+    "late|*": tick("Départ en retard"),
+    "extra": hidden("Enfant sans réservation"),
+    "others": tick("Tous les autres présents"),
+}
+
 routes = web.RouteTableDef()
 
 
@@ -33,7 +45,7 @@ async def sheet(request: web.Request) -> web.Response:
     services = request.app[SERVICES]
     activities = (await services.call(session, "planning", "/activities", ActivityList)).activities
     try:
-        day = date.fromisoformat(request.query.get("jour") or str(today()))
+        day = parse_day(request.query.get("jour") or str(today()))
         wanted = UUID(request.query["activite"]) if "activite" in request.query else None
     except ValueError as error:
         raise Invalid("the day or the activity cannot be read", errors=[]) from error
@@ -60,22 +72,23 @@ async def sheet(request: web.Request) -> web.Response:
 @routes.post("/mairie/pointage")
 async def mark(request: web.Request) -> web.Response:
     """Keep the marks of a sheet; sent twice, they are kept once."""
-    form = await checked_form(request)
+    form = await checked_form(request, SHEET)
     session, _person = await staff(request, Permission.BOOK_FOR_HOUSEHOLDS)
-    query = {name: str(form.get(name, "")) for name in ("activite", "jour", "ecole")}
+    query = {name: form.get(name) for name in ("activite", "jour", "ecole")}
     try:
-        path = f"/activities/{UUID(query['activite'])}/attendance/{date.fromisoformat(query['jour'])}"
-        others = Presence.PRESENT if form.get("others") == "1" else ""
+        path = f"/activities/{UUID(query['activite'])}/attendance/{parse_day(query['jour'])}"
+        others = Presence.PRESENT if form.ticked("others") else ""
+        _only_shown(form)
         marks = []
-        for row in form.getall("row", []):
-            household_id, _, child_id = str(row).partition("|")
+        for row in form.getall("row"):
+            household_id, _, child_id = row.partition("|")
             is_late = f"late|{row}" in form
             if presence := form.get(f"mark|{row}", Presence.PRESENT if is_late else others):
                 mark = AttendanceMark(
                     household_id=household_id, child_id=child_id, presence=presence, late_pickup=is_late
                 )
                 marks.append(mark)
-        if extra := str(form.get("extra", "")):
+        if extra := form.get("extra"):
             household_id, _, child_id = extra.partition("|")
             marks.append(AttendanceMark(household_id=household_id, child_id=child_id, presence=Presence.EXTRA))
         wish = AttendanceMarks(marks=tuple(marks)) if marks else None
@@ -85,3 +98,10 @@ async def mark(request: web.Request) -> web.Response:
         services = request.app[SERVICES]
         await services.call(session, "planning", path, AttendanceSheet, method="PUT", body=wish)
     return see(str(URL("/mairie/pointage").with_query({**query, "fait": "1"})))
+
+
+def _only_shown(form: Sent) -> None:
+    """A mark is that of a child whom the sheet showed."""
+    shown = set(form.getall("row"))
+    if any(sign and row not in shown for name in form for _, sign, row in (name.partition("|"),)):
+        raise ValueError("a child is marked who was not shown")

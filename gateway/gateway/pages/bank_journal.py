@@ -1,7 +1,6 @@
 """/mairie/paiements/journal and /rapprochement: every word of the banks, and their remittances beside ours."""
 
 import re
-from datetime import date
 from urllib.parse import urlencode
 
 from aiohttp import web
@@ -11,6 +10,8 @@ from chassis.receiving import body_limit
 from contracts.api.payment_gateway import Journal, StatementSource, Verdict
 from contracts.api.remittances import Remittance, RemittanceNote, RemittanceReport
 from contracts.identity import Permission
+from contracts.model import parse_day
+from gateway.forms import file, hidden, line
 from gateway.pages import payment_words as words
 from gateway.pages.rendering import checked_form, page, see
 from gateway.pages.staff import staff
@@ -27,6 +28,9 @@ REFUSALS = {
     "no_such_difference": "Cet écart a déjà une explication, ou il a changé : voici la liste d'aujourd'hui.",
 }
 NO_REASON = "Dites en quelques mots d'où vient cet écart. Rien n'a été enregistré."
+
+STATEMENT = {"file": file("Fichier"), "bank": line("Compte"), "source": line("Relevé")}
+GAP = {"difference": hidden("Écart"), "reason": line("Motif", length_max=500, always=True)}
 
 routes = web.RouteTableDef()
 
@@ -59,7 +63,7 @@ async def journal(request: web.Request) -> web.Response:
 
 def _day(typed: str) -> tuple[str, str]:
     try:
-        return (date.fromisoformat(typed).isoformat() if typed else ""), ""
+        return (parse_day(typed).isoformat() if typed else ""), ""
     except ValueError:
         return "", "Ce jour ne peut pas être lu : la recherche se fait sur tous les jours."
 
@@ -103,12 +107,12 @@ async def send(request: web.Request) -> web.Response:
     """« Envoyer le relevé »: taken in whole, or refused with what is wrong, line by line."""
     session, _person = await staff(request, Permission.READ_PAYMENTS)
     try:
-        form = await checked_form(request.clone(client_max_size=FILE_BYTES_MAX))
+        form = await checked_form(request.clone(client_max_size=FILE_BYTES_MAX), STATEMENT)
     except web.HTTPRequestEntityTooLarge:
         return await _remittances(request, refused=REFUSALS["body_too_large"])
-    sent, bank, source = form.get("file"), str(form.get("bank", "")), str(form.get("source", ""))
-    content = sent.file.read() if isinstance(sent, web.FileField) else b""
-    if not isinstance(sent, web.FileField) or not content or not (ACCOUNT.fullmatch(bank) and source in SOURCES):
+    sent, bank, source = form.file("file"), form.get("bank"), form.get("source")
+    content = sent.file.read() if sent else b""
+    if sent is None or not content or not (ACCOUNT.fullmatch(bank) and source in SOURCES):
         return await _remittances(request, refused=NO_FILE)
     path, services = f"/remittances/{bank}?source={source}", request.app[SERVICES]
     try:
@@ -124,10 +128,10 @@ async def send(request: web.Request) -> web.Response:
 @routes.post("/mairie/paiements/rapprochement/ecart")
 async def explain(request: web.Request) -> web.Response:
     """« Classer »: say what a difference was."""
-    form = await checked_form(request)
+    form = await checked_form(request, GAP)
     session, _person = await staff(request, Permission.READ_PAYMENTS)
     try:
-        wish = RemittanceNote(difference=str(form.get("difference", "")), reason=str(form.get("reason", "")))
+        wish = RemittanceNote(difference=form.get("difference"), reason=form.get("reason"))
     except ValidationError:
         return await _remittances(request, refused=NO_REASON)
     try:

@@ -1,7 +1,5 @@
 """/mairie/paiements: what wants the till keeper, a day's receipts, a payment's file, and the decision."""
 
-from datetime import date
-
 from aiohttp import web
 from pydantic import ValidationError
 
@@ -9,6 +7,8 @@ from chassis.clock import today
 from chassis.http import path_uuid
 from contracts.api.payment_gateway import Payment, PaymentFile, PaymentList, TillCommand, TillDecision, TillReport
 from contracts.identity import Permission
+from contracts.model import parse_day
+from gateway.forms import NOTHING, line, one_of
 from gateway.pages import payment_words as words
 from gateway.pages.payments import mails_of
 from gateway.pages.rendering import checked_form, page, see
@@ -27,6 +27,13 @@ REFUSALS = {
     "no_account": "Le compte bancaire de ce paiement n'est plus configuré.",
 }
 
+DECISION = {
+    "command": one_of("Décision", *TillCommand),
+    "reason": line("Motif", length_max=500, always=True),
+    "evidence": line("Preuve", length_max=500, always=True),
+    "amount": line("Montant"),
+}
+
 routes = web.RouteTableDef()
 
 
@@ -35,7 +42,7 @@ async def till(request: web.Request) -> web.Response:
     """The list of exceptions, a day's receipts account by account, the latest payments."""
     session, person = await staff(request, Permission.READ_PAYMENTS)
     try:
-        day = date.fromisoformat(request.query.get("jour", ""))
+        day = parse_day(request.query.get("jour", ""))
     except ValueError:
         day = today()
     services = request.app[SERVICES]
@@ -94,7 +101,7 @@ async def _file(
 @routes.post("/mairie/paiements/{payment_id}/banque")
 async def ask_again(request: web.Request) -> web.Response:
     """« Réinterroger la banque »."""
-    await checked_form(request)
+    await checked_form(request, NOTHING)
     session, _person = await staff(request, Permission.READ_PAYMENTS)
     path = f"/payments/{path_uuid(request, 'payment_id')}"
     try:
@@ -109,18 +116,18 @@ async def ask_again(request: web.Request) -> web.Response:
 @routes.post("/mairie/paiements/{payment_id}/decision")
 async def decide(request: web.Request) -> web.Response:
     """A decision with its reason and proof; what was typed is kept when it is refused."""
-    form = await checked_form(request)
+    form = await checked_form(request, DECISION)
     session, _person = await staff(request, Permission.READ_PAYMENTS)
-    typed = {name: str(form.get(name, "")) for name in ("command", "reason", "evidence", "amount")}
+    typed = {name: form.get(name) for name in ("command", "reason", "evidence", "amount")}
     try:
-        amount = typed["amount"].strip() if typed["command"] in WITH_AMOUNT else ""
+        amount = typed["amount"] if typed["command"] in WITH_AMOUNT else ""
         cents = typed_cents(amount) if amount else None
         wish = TillDecision(
             command=typed["command"], reason=typed["reason"], evidence=typed["evidence"], amount_cents=cents
         )
     except (ValueError, ValidationError):
         return await _file(request, refused=REFUSALS["invalid"], typed=typed)
-    path, key = f"/payments/{path_uuid(request, 'payment_id')}/decisions", str(form.get("key", ""))
+    path, key = f"/payments/{path_uuid(request, 'payment_id')}/decisions", form.get("key")
     try:
         services = request.app[SERVICES]
         await services.call(session, "payment-gateway", path, Payment, method="POST", body=wish, key=key)

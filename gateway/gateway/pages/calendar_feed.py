@@ -7,6 +7,7 @@ from aiohttp import web
 
 from contracts.api.feeds import FeedKey
 from contracts.failures import NotFound
+from gateway.forms import NOTHING
 from gateway.pages.rendering import checked_form, page, see, signed_in
 from gateway.services import SERVICES
 from gateway.settings import SETTINGS
@@ -19,7 +20,7 @@ routes = web.RouteTableDef()
 @routes.post("/compte/calendrier")
 async def make(request: web.Request) -> web.Response:
     """A new address, shown once."""
-    await checked_form(request)
+    await checked_form(request, NOTHING)
     session, person = await signed_in(request)
     made = await request.app[SERVICES].call(session, "planning", "/feed", FeedKey, method="PUT")
     address = f"{request.app[SETTINGS].public_url}/calendrier/{made.key}"
@@ -28,7 +29,7 @@ async def make(request: web.Request) -> web.Response:
 
 @routes.post("/compte/calendrier/fin")
 async def revoke(request: web.Request) -> web.Response:
-    await checked_form(request)
+    await checked_form(request, NOTHING)
     session, _ = await signed_in(request)
     await request.app[SERVICES].tell(session, "planning", "/feed", method="DELETE")
     return see("/compte?fait=calendrier")

@@ -9,6 +9,7 @@ from chassis.http import path_uuid
 from contracts.api.billing import CreditNote, CreditNoteWish, DayKey, Invoice, InvoicedDay, InvoicedDays
 from contracts.failures import Invalid
 from contracts.identity import Identity, Permission
+from gateway.forms import an_id, hidden, line
 from gateway.pages.rendering import checked_form, page, see
 from gateway.pages.staff import staff
 from gateway.services import SERVICES, Told
@@ -16,6 +17,12 @@ from gateway.services import SERVICES, Told
 WRONG = {
     "nothing_to_credit": "Un de ces jours vient d'être rendu ou corrigé : voici ceux qui restent.",
     "more_than_invoiced": "Cette facture a déjà été corrigée : ces jours font plus que ce qu'il en reste.",
+}
+
+DAYS = {
+    "facture": an_id("Facture", always=True),
+    "jour": hidden("Jours", many=True),
+    "reason": line("Motif", always=True),
 }
 
 routes = web.RouteTableDef()
@@ -73,11 +80,11 @@ async def _days(
 @routes.post("/mairie/encaissements/{household_id}/jours")
 async def give_back(request: web.Request) -> web.Response:
     """Publish a credit note of the chosen days, once for a form."""
-    form = await checked_form(request)
+    form = await checked_form(request, DAYS)
     who = await staff(request, Permission.PUBLISH_INVOICES)
     household_id, invoice_id = path_uuid(request, "household_id"), _invoice_id(form.get("facture"))
-    typed = tuple(str(each) for each in form.getall("jour", []))
-    reason = str(form.get("reason", "")).strip()
+    typed = tuple(form.getall("jour"))
+    reason = form.get("reason")
     try:
         parts = [each.split("|") for each in typed]
         keys = tuple(DayKey(child_id=child, activity_id=activity, day=day) for child, activity, day in parts)
@@ -85,7 +92,7 @@ async def give_back(request: web.Request) -> web.Response:
     except ValueError:
         wrong = "Choisissez au moins un jour, et donnez le motif."
         return await _days(request, who, invoice_id, wrong=wrong, chosen=typed, reason=reason)
-    path, key = f"/households/{household_id}/invoices/{invoice_id}/credit-notes", str(form.get("key", ""))
+    path, key = f"/households/{household_id}/invoices/{invoice_id}/credit-notes", form.get("key")
     try:
         await request.app[SERVICES].call(who[0], "billing", path, CreditNote, method="POST", body=wish, key=key)
     except Told as told:

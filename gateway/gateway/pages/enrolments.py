@@ -1,5 +1,6 @@
 """What the children of a household are enrolled in: read for its page, and the form that changes it."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
@@ -8,6 +9,7 @@ from uuid import UUID
 from aiohttp import web
 
 from contracts.api.enrolments import ChildEnrolments, EnrolmentBook, EnrolmentWish
+from gateway.forms import Sent, an_id, hidden, line, tick
 from gateway.languages import short_day
 from gateway.pages.staff import typed_day
 from gateway.services import SERVICES, Told, or_none
@@ -18,6 +20,15 @@ OTHER_SCHOOLS = "Cette activité n'est pas pour les élèves de son école."
 NO_ACTIVITY = "Choisissez l'activité."
 NO_DAY = "Donnez {which} jour, par exemple 01/09/2026."
 NOT_IN_ORDER = "Le dernier jour ({last}) vient avant le premier ({first})."
+
+VERSION = re.compile(r"[0-9]{1,15}")
+ENROLMENT = {
+    "child_id": an_id("Enfant", always=True),
+    "activity": hidden("Activité"),
+    "first_day": line("Du", always=True),
+    "last_day": line("Jusqu'au", always=True),
+    "cancel_bookings": tick("Enregistrer et annuler"),
+}
 
 
 @dataclass
@@ -46,12 +57,11 @@ async def book(request: web.Request, session: str, household_id: UUID) -> dict[U
     return None if found is None else {each.child.child_id: each for each in found.children}
 
 
-def read(sent: Mapping[str, object]) -> Typed:
+def read(sent: Sent) -> Typed:
     """The form as it came back; an activity comes with the version of the enrolment that was shown."""
-    activity_id, _, version = str(sent.get("activity", ""))[:60].partition("|")
-    texts = {name: str(sent.get(name, "")).strip()[:20] for name in ("first_day", "last_day")}
-    child_id, cancels = str(sent.get("child_id", ""))[:40], sent.get("cancel_bookings") == "1"
-    return Typed(child_id, activity_id, version, texts["first_day"], texts["last_day"], cancels)
+    activity_id, _, version = sent.get("activity").partition("|")
+    days, cancels = (sent.get("first_day"), sent.get("last_day")), sent.ticked("cancel_bookings")
+    return Typed(sent.get("child_id"), activity_id, version, *days, cancels)
 
 
 def wish(typed: Typed, known: Mapping[UUID, ChildEnrolments]) -> EnrolmentWish | None:
@@ -60,7 +70,7 @@ def wish(typed: Typed, known: Mapping[UUID, ChildEnrolments]) -> EnrolmentWish |
     if child is None:
         typed.wrong["activity"] = NOT_KNOWN_YET
         return None
-    if not typed.activity_id or not typed.version.isdecimal():
+    if not typed.activity_id or not VERSION.fullmatch(typed.version):
         typed.wrong["activity"] = NO_ACTIVITY
         return None
     ends = {str(each.activity_id): each.last_day for each in child.choices}

@@ -9,6 +9,7 @@ from chassis.receiving import body_limit
 from contracts.api.auth import HouseholdList, ImportApply, ImportStatus, ImportView, LettersWish
 from contracts.failures import NotFound
 from contracts.identity import Identity, Permission
+from gateway.forms import an_id, file, tick
 from gateway.pages.rendering import checked_form, page, see
 from gateway.pages.staff import staff
 from gateway.services import SERVICES, Told
@@ -18,6 +19,10 @@ LETTERS_AT_ONCE = 200
 FILE_BYTES_MAX = 16_777_216
 NO_FILE = "Choisissez un fichier."
 DONE = {"efface": "Le foyer est effacé. Ses documents comptables restent."}
+
+LETTERS = {"household_id": an_id("Foyer")}
+FILE = {"file": file("Fichier")}
+IMPORT = {"close_missing": tick("Fermer les foyers absents du fichier")}
 
 routes = web.RouteTableDef()
 
@@ -41,7 +46,7 @@ async def families(request: web.Request) -> web.Response:
 
 
 @routes.get("/mairie/familles/fichier")
-async def file(request: web.Request) -> web.Response:
+async def families_file(request: web.Request) -> web.Response:
     """The registry as the file that can be imported."""
     session, _ = await staff(request, Permission.READ_HOUSEHOLDS)
     disposition, raw = await request.app[SERVICES].file(session, "auth", "/households.csv")
@@ -52,13 +57,9 @@ async def file(request: web.Request) -> web.Response:
 @routes.post("/mairie/familles/lettres")
 async def letters(request: web.Request) -> web.Response:
     """New codes, as letters to print: of one household, or of the next that never had any."""
-    form = await checked_form(request)
+    form = await checked_form(request, LETTERS)
     session, person = await staff(request, Permission.READ_HOUSEHOLDS)
-    named = str(form.get("household_id", ""))
-    try:
-        wish = LettersWish(household_id=UUID(named) if named else None, limit=LETTERS_AT_ONCE)
-    except ValueError as error:
-        raise NotFound("no such household") from error
+    wish = LettersWish(household_id=form.get("household_id") or None, limit=LETTERS_AT_ONCE)
     try:
         services = request.app[SERVICES]
         disposition, pdf = await services.file(session, "auth", "/letters", method="POST", body=wish)
@@ -75,10 +76,10 @@ async def letters(request: web.Request) -> web.Response:
 async def send_file(request: web.Request) -> web.Response:
     """Have a file read; the next page shows what it would change."""
     session, person = await staff(request, Permission.READ_HOUSEHOLDS)
-    form = await checked_form(request.clone(client_max_size=FILE_BYTES_MAX))
-    sent = form.get("file")
-    content = sent.file.read() if isinstance(sent, web.FileField) else b""
-    if not content or not isinstance(sent, web.FileField):
+    form = await checked_form(request.clone(client_max_size=FILE_BYTES_MAX), FILE)
+    sent = form.file("file")
+    content = sent.file.read() if sent else b""
+    if sent is None or not content:
         return await _show(request, session, person, wrong=NO_FILE, status=422)
     view = await request.app[SERVICES].send(session, "auth", "/imports", ImportView, content, sent.filename)
     return see(f"/mairie/familles/import/{view.import_id}")
@@ -97,9 +98,9 @@ async def dry_run(request: web.Request) -> web.Response:
 @routes.post("/mairie/familles/import/{import_id}")
 async def apply(request: web.Request) -> web.Response:
     """Do what was shown; pressed twice, it is done once."""
-    form = await checked_form(request)
+    form = await checked_form(request, IMPORT)
     session, _ = await staff(request, Permission.READ_HOUSEHOLDS)
-    path, wish = f"/imports/{_import_id(request)}", ImportApply(close_missing="close_missing" in form)
+    path, wish = f"/imports/{_import_id(request)}", ImportApply(close_missing=form.ticked("close_missing"))
     await request.app[SERVICES].call(session, "auth", f"{path}/apply", ImportView, method="POST", body=wish)
     return see(f"/mairie/familles/import/{_import_id(request)}")
 

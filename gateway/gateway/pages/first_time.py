@@ -18,6 +18,7 @@ from contracts.api.auth import (
     SignedIn,
     Stage,
 )
+from gateway.forms import EMAIL_MAX, PATH_MAX, hidden, line, secret
 from gateway.languages import N_, _
 from gateway.pages.coming_back import own_path
 from gateway.pages.language import in_language_of
@@ -49,6 +50,12 @@ CODE_WRONG = N_("Ce code n'est pas le bon, ou il a déjà servi. Attendez le sui
 SENT_OFTEN = N_("Plusieurs messages sont déjà partis. Regardez aussi dans vos courriers indésirables.")
 ASKED_OFTEN = N_("Trop de demandes viennent d'ici. Attendez quelques minutes, puis recommencez.")
 LINK_OVER = N_("Ce lien a déjà servi, ou il est trop ancien. Demandez-en un autre.")
+
+EMAIL = {"email": line(N_("Adresse email"), length_max=EMAIL_MAX)}
+CHOICE = {**EMAIL, "secret": secret(N_("Nouveau code secret")), "username": hidden("username")}
+CODE = {"code": line(N_("Code"), length_max=40), "vers": hidden("vers", length_max=PATH_MAX)}
+TOKEN = {"token": hidden("token")}
+NEW_SECRET = {**TOKEN, "secret": secret(N_("Nouveau code secret"))}
 
 routes = web.RouteTableDef()
 
@@ -120,12 +127,12 @@ async def first_time(request: web.Request) -> web.Response:
 
 @routes.post("/premiere-connexion")
 async def choose_secret(request: web.Request) -> web.Response:
-    form = await checked_form(request)
+    form = await checked_form(request, CHOICE)
     session, state = await _state(request)
     if state.stage is not Stage.CHOOSE_SECRET:
         return see("/premiere-connexion")
-    email = str(form.get("email", ""))[:254]
-    secret = SecretStr(str(form.get("secret", ""))[:200])
+    email = form.get("email")
+    secret = SecretStr(form.get("secret"))
     try:
         wish = FirstSecret(session=session, secret=secret, email=email)
         opened = await request.app[SERVICES].open("/sessions/first-secret", wish, SignedIn)
@@ -136,11 +143,11 @@ async def choose_secret(request: web.Request) -> web.Response:
 
 @routes.post("/premiere-connexion/email")
 async def send_again(request: web.Request) -> web.Response:
-    form = await checked_form(request)
+    form = await checked_form(request, EMAIL)
     session, state = await _state(request)
     if state.stage is not Stage.CONFIRM_EMAIL:
         return see("/premiere-connexion")
-    email = str(form.get("email", ""))[:254]
+    email = form.get("email")
     try:
         await request.app[SERVICES].open("/sessions/email", FirstEmail(session=session, email=email), Email)
     except Told as told:
@@ -150,11 +157,11 @@ async def send_again(request: web.Request) -> web.Response:
 
 @routes.post("/premiere-connexion/code")
 async def give_code(request: web.Request) -> web.Response:
-    form = await checked_form(request)
+    form = await checked_form(request, CODE)
     session, state = await _state(request)
     if state.stage is not Stage.ONE_TIME_CODE:
         return see("/premiere-connexion")
-    code, back = SecretStr(str(form.get("code", ""))[:40]), str(form.get("vers", ""))
+    code, back = SecretStr(form.get("code")), form.get("vers")
     wish = CodeGiven(session=session, code=code, client_address=client_address(request)[:64])
     try:
         opened = await request.app[SERVICES].open("/sessions/one-time-code", wish, SignedIn)
@@ -171,9 +178,9 @@ async def confirmation(request: web.Request) -> web.Response:
 
 @routes.post("/email/confirmation")
 async def confirm(request: web.Request) -> web.Response:
-    form = await checked_form(request, needs_session=False)
+    form = await checked_form(request, TOKEN, needs_session=False)
     try:
-        wish = EmailConfirmation(token=str(form.get("token", "")))
+        wish = EmailConfirmation(token=form.get("token"))
         done = await request.app[SERVICES].open("/emails/confirmed", wish, Email)
     except (ValidationError, Told) as refusal:
         if isinstance(refusal, Told) and refusal.told_code != "link_over":
@@ -190,8 +197,8 @@ async def forgotten(request: web.Request) -> web.Response:
 @routes.post("/codes-oublies")
 async def ask_link(request: web.Request) -> web.Response:
     """Always the same answer, whoever has the address."""
-    form = await checked_form(request, needs_session=False)
-    email = str(form.get("email", "")).strip()[:254]
+    form = await checked_form(request, EMAIL, needs_session=False)
+    email = form.get("email")
     if "@" not in email:
         return page(request, "forgotten.html", status=422, sent=False, wrong=_(EMAIL_WRONG), email=email)
     wish = ResetWish(email=email, client_address=client_address(request)[:64])
@@ -213,9 +220,9 @@ async def new_secret(request: web.Request) -> web.Response:
 
 @routes.post("/codes-oublies/nouveau")
 async def save_new_secret(request: web.Request) -> web.Response:
-    form = await checked_form(request, needs_session=False)
-    token = str(form.get("token", ""))
-    body = {"token": token, "secret": str(form.get("secret", ""))[:200]}
+    form = await checked_form(request, NEW_SECRET, needs_session=False)
+    token = form.get("token")
+    body = {"token": token, "secret": form.get("secret")}
     try:
         ResetUse.model_validate(body)
         await request.app[SERVICES].raw("auth", "POST", "/resets/used", json=body)

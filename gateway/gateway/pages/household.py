@@ -10,6 +10,7 @@ from contracts.api.auth import Erasure, HouseholdList, HouseholdUpdate, Househol
 from contracts.api.enrolments import Enrolment
 from contracts.api.tariffs import HouseholdTerms
 from contracts.identity import Identity, Permission
+from gateway.forms import line
 from gateway.pages import enrolments, household_form
 from gateway.pages.household_form import Form
 from gateway.pages.rendering import checked_form, page, see
@@ -23,7 +24,10 @@ DONE = {
     "annulees": "Les dates de l'inscription sont enregistrées, les réservations en dehors sont annulées.",
 }
 NOT_ITS_REFERENCE = "Ce n'est pas la référence de ce foyer. Rien n'a été effacé."
-EMAIL_WRONG = "Une adresse email n'existe pas telle qu'elle est écrite."
+EMAIL_WRONG = "Responsable {number} : cette adresse email n'existe pas telle qu'elle est écrite."
+
+EMAIL_OWNED = "Responsable {number} : cette adresse est confirmée, seule la personne peut la changer."
+ERASURE = {"reference": line("Référence du foyer", length_max=40, always=True)}
 
 routes = web.RouteTableDef()
 
@@ -75,7 +79,7 @@ async def household(request: web.Request) -> web.Response:
 @routes.post("/mairie/familles/{household_id}")
 async def change(request: web.Request) -> web.Response:
     """Make the household as typed; when somebody changed it meanwhile, both are shown and nothing is overwritten."""
-    sent = await checked_form(request)
+    sent = await checked_form(request, household_form.FIELDS)
     session, person = await staff(request, Permission.WRITE_HOUSEHOLDS)
     form = household_form.read(sent)
     for number, row in enumerate(form.children):
@@ -97,11 +101,14 @@ async def _save(
         services, path = request.app[SERVICES], f"/households/{household_id}"
         saved = await services.call(session, "auth", path, HouseholdView, method="PUT", body=wish)
     except Told as told:
-        if told.told_code not in {"household_moved", "email_wrong"}:
+        if told.told_code not in {"household_moved", "email_wrong", "email_owned"}:
             raise
         view = await _view(request, session)
-        if told.told_code == "email_wrong":
-            form.wrong["g0_email"] = EMAIL_WRONG
+        if told.told_code != "household_moved":
+            rows = [number for number, row in enumerate(form.guardians) if not row["gone"]]
+            number = rows[told.facts["guardian"]]
+            sentence = EMAIL_WRONG if told.told_code == "email_wrong" else EMAIL_OWNED
+            form.wrong[f"g{number}_email"] = sentence.format(number=number + 1)
             return await _show(request, session, person, view, form=form, status=422)
         form.version, moved = str(view.version), household_form.differences(view, form)
         return await _show(request, session, person, view, form=form, status=409, moved=moved)
@@ -111,7 +118,7 @@ async def _save(
 @routes.post("/mairie/familles/{household_id}/inscriptions")
 async def enrol(request: web.Request) -> web.Response:
     """Enrol a child, change the dates or end it; when days are booked outside them, say how many first."""
-    sent = await checked_form(request)
+    sent = await checked_form(request, enrolments.ENROLMENT)
     session, person = await staff(request, Permission.WRITE_HOUSEHOLDS)
     view, typed = await _view(request, session), enrolments.read(sent)
     wish = enrolments.wish(typed, await enrolments.book(request, session, view.household_id) or {})
@@ -140,10 +147,10 @@ async def data(request: web.Request) -> web.Response:
 @routes.post("/mairie/familles/{household_id}/effacement")
 async def erase(request: web.Request) -> web.Response:
     """Forget the household, its reference typed once more."""
-    sent = await checked_form(request)
+    sent = await checked_form(request, ERASURE)
     session, person = await staff(request, Permission.ERASE_HOUSEHOLDS)
     view = await _view(request, session)
-    typed = str(sent.get("reference", "")).strip()
+    typed = sent.get("reference")
     if typed != view.reference:
         return await _show(request, session, person, view, status=422, not_erased=NOT_ITS_REFERENCE)
     path = f"/households/{view.household_id}/erase"

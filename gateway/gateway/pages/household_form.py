@@ -1,16 +1,26 @@
 """The form of one household: as it was typed, what is wrong with it, and what it wishes."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date
 from uuid import UUID
 
-from contracts.api.auth import ChildWish, GuardianUpdate, HouseholdList, HouseholdUpdate, HouseholdView
+from chassis.clock import today
+from contracts.api.auth import (
+    ADDRESS_LINES_MAX,
+    CHILDREN_MAX,
+    GUARDIANS_MAX,
+    ChildWish,
+    GuardianUpdate,
+    HouseholdList,
+    HouseholdUpdate,
+    HouseholdView,
+)
 from contracts.events.auth import Custody, Span
-from contracts.model import Language
+from contracts.model import Language, parse_day
+from contracts.spans import SPANS_MAX, parse_span, written_day, written_span
+from gateway.forms import EMAIL_MAX, LINE_MAX, an_id, line, lines, one_of, tick
 
-GUARDIANS_MAX, CHILDREN_MAX, LINES_MAX, LABEL_MAX = 8, 20, 5, 200
 CUSTODIES = {
     Custody.FREE: "Tous les jours",
     Custody.EVEN_WEEKS: "Semaines paires",
@@ -19,7 +29,29 @@ CUSTODIES = {
 LANGUAGES: dict[str, str] = {Language.FR: "Français", Language.EN: "Anglais"}
 GUARDIAN = ("id", "first_name", "last_name", "email", "gone")
 CHILD = ("id", "first_name", "last_name", "birth_date", "school", "class_name", "custody", "days", "other", "gone")
-_DAY = re.compile(r"\b(\d{1,2})/(\d{1,2})/(\d{4})\b")
+CHOSEN = {"custody", "gone"}
+"""Fields that say something in a row where nothing was typed."""
+FIELDS = {
+    "name": line("Nom du foyer", always=True),
+    "address": lines("Adresse", length_max=ADDRESS_LINES_MAX * (LINE_MAX + 1), always=True),
+    "locale": one_of("Langue", *Language, always=True),
+    "g#_id": an_id("Responsable"),
+    "g#_first_name": line("Responsable : prénom"),
+    "g#_last_name": line("Responsable : nom"),
+    "g#_email": line("Responsable : email", length_max=EMAIL_MAX),
+    "g#_gone": tick("Retirer le responsable"),
+    "c#_id": an_id("Enfant"),
+    "c#_first_name": line("Enfant : prénom"),
+    "c#_last_name": line("Enfant : nom"),
+    "c#_birth_date": line("Enfant : naissance"),
+    "c#_school": line("Enfant : école"),
+    "c#_class_name": line("Enfant : classe"),
+    "c#_custody": one_of("Jours de ce foyer", *Custody),
+    "c#_days": lines("Garde par dates", length_max=SPANS_MAX * 40),
+    "c#_other": line("Référence de l'autre foyer", length_max=40),
+    "c#_gone": tick("Retirer l'enfant"),
+}
+_ROW = re.compile(r"([gc])([0-9]{1,3})_([a-z_]+)")
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 
 Row = dict[str, str]
@@ -40,7 +72,7 @@ class Form:
     def rows(self, kind: str, fields: Sequence[str], count_max: int) -> list[tuple[int, Row]]:
         """The rows to show: those that are there, and an empty one to add somebody."""
         rows = list(getattr(self, kind))
-        if len(rows) < count_max and (not rows or any(rows[-1][name] for name in ("id", "first_name", "last_name"))):
+        if len(rows) < count_max and (not rows or any(rows[-1].values())):
             rows.append(dict.fromkeys(fields, ""))
         return list(enumerate(rows))
 
@@ -83,55 +115,57 @@ def shown(view: HouseholdView) -> Form:
     return Form(str(view.version), view.name, "\n".join(view.address), view.locale.value, guardians, children)
 
 
-def read(sent: Mapping[str, object]) -> Form:
-    """The form as it came back."""
+def read(sent: Mapping[str, str]) -> Form:
+    """The form as it came back: each row that it has, however many there are."""
+    found: dict[str, dict[int, Row]] = {"g": {}, "c": {}}
+    for name in sent:
+        if row := _ROW.fullmatch(name):
+            found[row[1]].setdefault(int(row[2]), {})[row[3]] = sent[name]
 
-    def rows(kind: str, fields: Sequence[str], count_max: int) -> list[Row]:
-        found = [
-            {name: str(sent.get(f"{kind}{n}_{name}", "")).strip()[:2000] for name in fields} for n in range(count_max)
-        ]
-        return [row for row in found if row["id"] or row["first_name"] or row["last_name"]]
+    def rows(kind: str, fields: Sequence[str]) -> list[Row]:
+        every = [{name: row.get(name, "") for name in fields} for _, row in sorted(found[kind].items())]
+        return [row for row in every if any(text for name, text in row.items() if name not in CHOSEN)]
 
     return Form(
-        version=str(sent.get("version", "")),
-        name=str(sent.get("name", "")).strip(),
-        address=str(sent.get("address", "")).replace("\r", "").strip(),
-        locale=str(sent.get("locale", "")),
-        guardians=rows("g", GUARDIAN, GUARDIANS_MAX),
-        children=rows("c", CHILD, CHILDREN_MAX),
+        version=sent["version"],
+        name=sent["name"],
+        address=sent["address"],
+        locale=sent["locale"],
+        guardians=rows("g", GUARDIAN),
+        children=rows("c", CHILD),
     )
 
 
 def span_text(span: Span) -> str:
     """« du 19/12/2026 au 26/12/2026 », or one day."""
-    if span.first_day == span.last_day:
-        return f"le {span.first_day:%d/%m/%Y}"
-    return f"du {span.first_day:%d/%m/%Y} au {span.last_day:%d/%m/%Y}"
+    return f"le {written_day(span.first_day)}" if span.first_day == span.last_day else written_span(span)
 
 
 def spans(text: str) -> tuple[Span, ...]:
-    """A day or a first and a last day on each line; ``ValueError`` for anything else."""
+    """A day or a first and a last day on each line; ``ValueError`` with the line that is anything else."""
     found = []
-    for line in filter(None, (each.strip() for each in text.splitlines())):
-        days = [date(int(year), int(month), int(day)) for day, month, year in _DAY.findall(line)]
-        if not 1 <= len(days) <= 2:
-            raise ValueError("one day or two on a line")
-        found.append(Span(first_day=days[0], last_day=days[-1]))
+    for each in filter(None, (each.strip() for each in text.split("\n"))):
+        try:
+            found.append(parse_span(each))
+        except ValueError:
+            raise ValueError(each) from None
     return tuple(found)
 
 
 def wish(form: Form) -> HouseholdUpdate | None:
     """What the form wishes; None when something of it is wrong, which ``form.wrong`` then says by field."""
-    address = tuple(filter(None, (line.strip() for line in form.address.splitlines())))
+    address = tuple(filter(None, (each.strip() for each in form.address.split("\n"))))
     _want(form, "name", form.name, "Il manque le nom du foyer.")
-    if not 1 <= len(address) <= LINES_MAX or any(len(line) > LABEL_MAX for line in address):
+    if not 1 <= len(address) <= ADDRESS_LINES_MAX or any(len(each) > LINE_MAX for each in address):
         form.wrong["address"] = "L'adresse tient sur une à cinq lignes."
-    if form.locale not in set(Language):
-        form.wrong["locale"] = "Choisissez la langue du foyer."
     guardians = [each for row, each in enumerate(form.guardians) if _guardian_is_right(form, row, each)]
     if not guardians and not any(name.startswith("g") for name in form.wrong):
         form.wrong["g0_first_name"] = "Un foyer a au moins un responsable."
+    if len(guardians) > GUARDIANS_MAX:
+        form.wrong["guardians"] = f"Un foyer a {GUARDIANS_MAX} responsables au plus."
     children = [each for row, each in enumerate(form.children) if _child_is_right(form, row, each)]
+    if len(children) > CHILDREN_MAX:
+        form.wrong["children"] = f"Un foyer a {CHILDREN_MAX} enfants au plus."
     if form.wrong:
         return None
     return HouseholdUpdate(
@@ -149,7 +183,12 @@ def wish(form: Form) -> HouseholdUpdate | None:
             for each in guardians
         ),
         children=tuple(_child_wish(each) for each in children),
+        removed=frozenset(_ids(each for each in (*form.guardians, *form.children) if each["gone"])),
     )
+
+
+def _ids(rows: Iterable[Row]) -> list[UUID]:
+    return [UUID(each["id"]) for each in rows if each["id"]]
 
 
 def _child_wish(row: Row) -> ChildWish:
@@ -157,7 +196,7 @@ def _child_wish(row: Row) -> ChildWish:
         child_id=UUID(row["id"]) if row["id"] else None,
         first_name=row["first_name"],
         last_name=row["last_name"],
-        birth_date=date.fromisoformat(row["birth_date"]),
+        birth_date=parse_day(row["birth_date"]),
         school=row["school"],
         class_name=row["class_name"],
         custody=Custody(row["custody"] or Custody.FREE),
@@ -166,7 +205,7 @@ def _child_wish(row: Row) -> ChildWish:
 
 
 def _want(form: Form, name: str, text: str, message: str) -> None:
-    if not 0 < len(text) <= LABEL_MAX:
+    if not 0 < len(text) <= LINE_MAX:
         form.wrong[name] = message
 
 
@@ -190,15 +229,19 @@ def _child_is_right(form: Form, number: int, row: Row) -> bool:
     for name, what in names.items():
         _want(form, f"c{number}_{name}", row[name], f"{who} : il manque {what}.")
     try:
-        date.fromisoformat(row["birth_date"])
+        is_born = parse_day(row["birth_date"]) <= today()
     except ValueError:
-        form.wrong[f"c{number}_birth_date"] = f"{who} : il manque la date de naissance."
+        is_born = False
+    if not is_born:
+        wrong = "ne se comprend pas, ou est à venir" if row["birth_date"] else "manque"
+        form.wrong[f"c{number}_birth_date"] = f"{who} : la date de naissance {wrong}."
     try:
-        spans(row["days"])
-    except ValueError:
-        form.wrong[f"c{number}_days"] = (
-            f"{who} : les jours de garde s'écrivent « du 19/12/2026 au 26/12/2026 », un par ligne."
-        )
+        is_short = len(spans(row["days"])) <= SPANS_MAX
+        wrong = "" if is_short else f"{SPANS_MAX} périodes au plus."
+    except ValueError as error:
+        wrong = f"« {error} » ne se comprend pas. Une période s'écrit « du 19/12/2026 au 26/12/2026 », une par ligne."
+    if wrong:
+        form.wrong[f"c{number}_days"] = f"{who}, garde par dates : {wrong}"
     return True
 
 

@@ -13,9 +13,19 @@ from contracts.api.billing import Invoice, InvoiceList
 from contracts.api.notifier import Preferences, PreferencesView
 from contracts.failures import Forbidden, Invalid
 from contracts.identity import Role
-from gateway.languages import written
+from contracts.model import Language
+from gateway.forms import one_of, tick
+from gateway.languages import N_, written
 from gateway.pages.rendering import checked_form, chosen_language, keep_language, page, see, signed_in
 from gateway.services import SERVICES, or_none
+
+PREFERENCES = {
+    "invoice_published": tick(N_("Mise en ligne de mes factures")),
+    "reminders": tick(N_("Rappels")),
+    "booking_recap": tick(N_("Modifications du planning")),
+    "announcements": tick(N_("Messages de la mairie")),
+    "language": one_of(N_("Langue"), "", *Language, always=True),
+}
 
 routes = web.RouteTableDef()
 
@@ -44,15 +54,15 @@ async def invoices(request: web.Request) -> web.Response:
 @routes.post("/factures/avertissement")
 async def save_preferences(request: web.Request) -> web.Response:
     """« Être averti par mail de la mise en ligne de mes factures »."""
-    form = await checked_form(request)
+    form = await checked_form(request, PREFERENCES)
     session, _person, _household = await household_of(request)
     try:
         wish = Preferences(
-            invoice_published="invoice_published" in form,
-            reminders="reminders" in form,
-            booking_recap="booking_recap" in form,
-            announcements="announcements" in form,
-            language=str(form.get("language", "")) or None,
+            invoice_published=form.ticked("invoice_published"),
+            reminders=form.ticked("reminders"),
+            booking_recap=form.ticked("booking_recap"),
+            announcements=form.ticked("announcements"),
+            language=form.get("language") or None,
         )
     except ValidationError as error:
         raise Invalid("no such language", errors=[]) from error

@@ -5,8 +5,10 @@ from aiohttp.typedefs import Handler
 
 from contracts.api.auth import SignedIn, Stage
 from contracts.api.notifier import Preferences, PreferencesView
-from contracts.failures import Invalid, Unavailable
+from contracts.failures import Unavailable
 from contracts.model import Language
+from gateway.forms import PATH_MAX, hidden, one_of
+from gateway.languages import N_
 from gateway.pages.coming_back import own_path
 from gateway.pages.rendering import (
     checked_form,
@@ -19,6 +21,11 @@ from gateway.pages.rendering import (
 )
 from gateway.services import SERVICES, SignedOut, SignInUnfinished, Told, or_none
 from gateway.settings import SETTINGS
+
+CHOICE = {
+    "langue": one_of(N_("Langue"), *Language, always=True),
+    "retour": hidden("retour", length_max=PATH_MAX),
+}
 
 routes = web.RouteTableDef()
 
@@ -53,12 +60,9 @@ async def in_language(request: web.Request, handler: Handler) -> web.StreamRespo
 @routes.post("/langue")
 async def choose(request: web.Request) -> web.Response:
     """« English », « Français » in the foot of every page: remembered here, and for the account of who is signed in."""
-    form = await checked_form(request, needs_session=False)
-    try:
-        chosen = Language(str(form.get("langue", "")))
-    except ValueError as error:
-        raise Invalid("no such language", errors=[]) from error
-    response = see(own_path(str(form.get("retour", ""))))
+    form = await checked_form(request, CHOICE, needs_session=False)
+    chosen = Language(form["langue"])
+    response = see(own_path(form.get("retour")))
     keep_language(request, response, chosen, of_account=await _saved(request, chosen))
     return response
 

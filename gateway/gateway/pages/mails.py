@@ -7,6 +7,7 @@ from chassis.http import path_uuid
 from contracts.api.notifier import MailLog, MailStatus, Unsubscription
 from contracts.failures import NotFound
 from contracts.identity import Permission
+from gateway.forms import NOTHING
 from gateway.languages import N_
 from gateway.pages.rendering import checked_form, page, see
 from gateway.pages.staff import staff
@@ -75,7 +76,7 @@ async def log(request: web.Request) -> web.Response:
 @routes.post("/mairie/courrier/{mail_id}")
 async def send_again(request: web.Request) -> web.Response:
     """« Renvoyer »: to the address known now."""
-    await checked_form(request)
+    await checked_form(request, NOTHING)
     session, _person = await staff(request, Permission.READ_MAILS)
     await request.app[SERVICES].tell(session, "notifier", f"/mails/{path_uuid(request, 'mail_id')}/again")
     return see("/mairie/courrier?fait=1")

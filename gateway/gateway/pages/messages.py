@@ -1,15 +1,12 @@
 """The town hall's messages to families: written, looked at, planned, ended."""
 
-from datetime import datetime
-from typing import Any
 from urllib.parse import urlencode
 
 from aiohttp import web
-from pydantic import ValidationError
 
-from chassis.clock import PARIS
 from contracts.api.notifier import AnnouncementArchive, AnnouncementState, AnnouncementWish, Audience, AudienceWish
 from contracts.identity import Permission
+from gateway.forms import NOTHING, Sent, line, lines, said, tick
 from gateway.pages.rendering import checked_form, page, see
 from gateway.pages.staff import staff
 from gateway.services import SERVICES, Told
@@ -22,6 +19,15 @@ STATES = {
 BLANK = {"markdown": "", "starts_at": "", "ends_at": "", "audience": "", "by_mail": ""}
 WRONG = "Vérifiez le texte et les dates : la fin vient après le début. Rien n'a été enregistré."
 
+MESSAGE = {
+    "markdown": lines("Message", length_max=10_000, always=True),
+    "starts_at": line("Du", always=True),
+    "ends_at": line("Au", always=True),
+    "audience": line("Pour qui", always=True),
+    "by_mail": tick("Aussi par mail"),
+    "preview": tick("Aperçu"),
+}
+
 routes = web.RouteTableDef()
 
 
@@ -31,15 +37,21 @@ async def messages(request: web.Request) -> web.Response:
 
 
 async def _show(
-    request: web.Request, typed: dict[str, str], *, status: int = 200, wrong: str = "", done: bool = False
+    request: web.Request,
+    typed: dict[str, str],
+    *,
+    status: int = 200,
+    wrong: str = "",
+    done: bool = False,
+    audience: dict[str, str] | None = None,
 ) -> web.Response:
     """The form with what was typed, its preview, and every message there was."""
     session, person = await staff(request, Permission.WRITE_ANNOUNCEMENTS)
     services = request.app[SERVICES]
     archive = await services.call(session, "notifier", "/announcements", AnnouncementArchive)
     counted = None
-    if typed["markdown"] and not wrong:
-        query = urlencode(_audience(typed["audience"]))
+    if typed["markdown"] and audience is not None:
+        query = urlencode(audience)
         counted = await services.call(session, "notifier", f"/announcements/audience?{query}", Audience)
     return page(
         request,
@@ -58,15 +70,16 @@ async def _show(
 @routes.post("/mairie/messages")
 async def save(request: web.Request) -> web.Response:
     """« Aperçu » shows the message and keeps what was typed; « Enregistrer » saves it."""
-    form = await checked_form(request)
+    form = await checked_form(request, MESSAGE)
     session, _person = await staff(request, Permission.WRITE_ANNOUNCEMENTS)
-    typed = {name: str(form.get(name, "")) for name in BLANK}
-    if "preview" in form:
-        return await _show(request, typed)
+    typed = {name: form.get(name) for name in BLANK}
     try:
-        wish = _wish(typed)
-    except (ValueError, ValidationError):
-        return await _show(request, typed, status=422, wrong=WRONG)
+        audience = _audience(form)
+        if form.ticked("preview"):
+            return await _show(request, typed, audience=audience)
+        wish = _wish(form, audience)
+    except ValueError as error:
+        return await _show(request, typed, status=422, wrong=said(error, WRONG))
     services = request.app[SERVICES]
     try:
         await services.call(session, "notifier", "/announcements", AnnouncementArchive, method="POST", body=wish)
@@ -77,31 +90,29 @@ async def save(request: web.Request) -> web.Response:
     return see("/mairie/messages?fait=1")
 
 
-def _wish(typed: dict[str, str]) -> AnnouncementWish:
+def _wish(form: Sent, audience: dict[str, str]) -> AnnouncementWish:
     return AnnouncementWish(
-        markdown=typed["markdown"],
-        starts_at=_instant(typed["starts_at"]),
-        ends_at=_instant(typed["ends_at"]),
-        by_mail=bool(typed["by_mail"]),
-        **_audience(typed["audience"]),
+        markdown=form.get("markdown"),
+        starts_at=form.instant("starts_at"),
+        ends_at=form.instant("ends_at"),
+        by_mail=form.ticked("by_mail"),
+        **audience,
     )
 
 
-def _audience(chosen: str) -> dict[str, Any]:
-    """``school:…``, ``activity_id:…`` or nothing for all, as the list has them."""
+def _audience(form: Sent) -> dict[str, str]:
+    """``school:…``, ``activity_id:…`` or nothing for all, as the list has them; what is not understood is not all."""
+    chosen = form.get("audience")
     name, _, value = chosen.partition(":")
-    return {name: value} if name in AudienceWish.model_fields and value else {}
-
-
-def _instant(text: str) -> datetime | None:
-    """A local time of a form, « 2026-12-01T18:00 », as an instant."""
-    return datetime.fromisoformat(text).replace(tzinfo=PARIS) if text else None
+    if chosen and not (name in AudienceWish.model_fields and value):
+        raise form.wrong("audience", "« {field} » : choisissez dans la liste.")
+    return {name: value} if chosen else {}
 
 
 @routes.post("/mairie/messages/{announcement_id:[0-9]+}/fin")
 async def end(request: web.Request) -> web.Response:
     """« Ne plus afficher »."""
-    await checked_form(request)
+    await checked_form(request, NOTHING)
     session, _person = await staff(request, Permission.WRITE_ANNOUNCEMENTS)
     path = f"/announcements/{request.match_info['announcement_id']}/end"
     await request.app[SERVICES].tell(session, "notifier", path)

@@ -14,7 +14,8 @@ from contracts.api.billing import Checkout, CheckoutWish
 from contracts.api.notifier import PaymentMail, PaymentMails
 from contracts.api.payment_gateway import PayerForm, Payment, PaymentList, PaymentStatus, PaymentTimeline, PaymentWish
 from contracts.failures import Invalid, Unavailable
-from gateway.languages import _, euros, written
+from gateway.forms import NOTHING, an_id, line
+from gateway.languages import N_, _, euros, written
 from gateway.live import stream
 from gateway.pages.invoices import household_of, recap_page
 from gateway.pages.payment_words import is_told_whole, steps
@@ -27,6 +28,8 @@ READY_TRIES = 25
 READY_PAUSE_SECONDS = 0.2
 STORY_ENDS_WITHIN = timedelta(minutes=1)
 
+PAYMENT = {"facture": an_id(N_("Factures"), many=True, always=True), "amount": line(N_("Montant"))}
+
 routes = web.RouteTableDef()
 
 
@@ -36,10 +39,10 @@ async def pay(request: web.Request) -> web.Response:
 
     An invoice that another payment holds is told with that payment: never paid together with what was not chosen.
     """
-    form = await checked_form(request)
+    form = await checked_form(request, PAYMENT)
     session, _person, household = await household_of(request)
     services = request.app[SERVICES]
-    wanted, typed = form.getall("facture", []), str(form.get("amount", "")).strip()
+    wanted, typed = form.getall("facture"), form.get("amount")
     try:
         amount = typed_cents(typed) if typed else None
     except ValueError:
@@ -51,7 +54,7 @@ async def pay(request: web.Request) -> web.Response:
     except ValueError as error:
         raise Invalid("the form cannot be read", errors=[]) from error
     try:
-        path, key = f"{household}/checkouts", str(form.get("key", ""))
+        path, key = f"{household}/checkouts", form.get("key")
         checkout = await services.call(session, "billing", path, Checkout, method="POST", body=wish, key=key)
     except Told as told:
         if told.told_code == "part_refused":
@@ -180,7 +183,7 @@ async def live(request: web.Request) -> web.StreamResponse:
 
 @routes.post("/paiements/{payment_id}/annulation")
 async def abandon(request: web.Request) -> web.Response:
-    await checked_form(request)
+    await checked_form(request, NOTHING)
     session, _person, _household = await household_of(request)
     payment_id = path_uuid(request, "payment_id")
     path = f"/payments/{payment_id}/abandon"

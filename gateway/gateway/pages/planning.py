@@ -20,7 +20,7 @@ from gateway.pages.planning_words import CHANNELS, cell_words, known
 from gateway.pages.price_words import by_attendance, made_by
 from gateway.pages.recaps import household_of, price_list, recap
 from gateway.pages.rendering import checked_form, page, see
-from gateway.pages.ticks import changed, name, wished
+from gateway.pages.ticks import MONTH, changed, name, wished
 from gateway.services import SERVICES
 
 routes = web.RouteTableDef()
@@ -149,7 +149,7 @@ async def save(request: web.Request) -> web.Response:
     From a page of another session nothing is saved: the month is shown, with the same days ticked.
     """
     try:
-        form = await checked_form(request)
+        form = await checked_form(request, MONTH)
     except Forbidden:  # it was shown before this session began, or that one ended
         if not changed(await read_form(request)):
             raise
@@ -160,7 +160,7 @@ async def save(request: web.Request) -> web.Response:
     if not lines:
         return recap(request, person, child_id, first, ())
     try:
-        wish = BookingWish(child_id=child_id, seen_version=str(form.get("version", "")), lines=lines)
+        wish = BookingWish(child_id=child_id, seen_version=form.get("version"), lines=lines)
     except ValidationError as error:
         raise Invalid("the form cannot be read", errors=[]) from error
     outcome = await request.app[SERVICES].call(
@@ -170,6 +170,6 @@ async def save(request: web.Request) -> web.Response:
         BookingOutcome,
         method="POST",
         body=wish,
-        key=str(form.get("key", "")),
+        key=form.get("key"),
     )
     return recap(request, person, child_id, first, (outcome,))

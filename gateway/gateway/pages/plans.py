@@ -11,10 +11,24 @@ from chassis.clock import today
 from chassis.http import path_month, path_uuid
 from contracts.api.bookings import BookingOutcome, LineRefusal, PlanChild, PlanOutcome, PlanWish, UndoWish, WeekSlot
 from contracts.failures import Invalid
+from gateway.forms import NOTHING, Sent, an_id, hidden, line, one_of, read, tick
+from gateway.languages import N_
 from gateway.pages.planning_words import why
 from gateway.pages.recaps import by_activity, household_of, price_list, recap
 from gateway.pages.rendering import checked_form, page
 from gateway.services import SERVICES
+
+PLAN = {
+    "comme": line(N_("Modèle"), length_max=40),
+    "jour": hidden(N_("Jours de la semaine"), many=True),
+    "sens": one_of(N_("Réserver ou annuler"), "1", "0"),
+    "du": line(N_("Du"), length_max=10),
+    "au": line(N_("Au"), length_max=10),
+    "aussi": an_id(N_("Autres enfants"), many=True),
+    "ensemble": tick(N_("Ensemble")),
+    "vu": hidden("vu", many=True),
+    "attente": tick(N_("Liste d'attente")),
+}
 
 routes = web.RouteTableDef()
 
@@ -24,7 +38,8 @@ async def preview(request: web.Request) -> web.Response:
     """What a rule would change, and what it could not; nothing is saved yet."""
     session, person, household = await household_of(request)
     child_id, first = path_uuid(request, "child_id"), path_month(request)
-    plan = _plan(request.query, child_id, first, preview=True)
+    sent = read(PLAN, request.query)
+    plan = _plan(sent, child_id, first, preview=True)
     path, services = f"{household}/plans", request.app[SERVICES]
     shown = await services.call(session, "planning", path, PlanOutcome, method="POST", body=plan) if plan else None
     prices = await price_list(request, session, household)
@@ -52,7 +67,7 @@ async def preview(request: web.Request) -> web.Response:
         count=count,
         has_full=not (plan and plan.together)
         and any(line.refusal is LineRefusal.FULL for outcome in outcomes for line in outcome.lines),
-        fields=_fields(request.query),
+        fields=_fields(sent),
         why=why,
     )
 
@@ -60,13 +75,13 @@ async def preview(request: web.Request) -> web.Response:
 @routes.post("/planning/{child_id}/{month}/remplir")
 async def fill(request: web.Request) -> web.Response:
     """Do what was previewed; an edit made since is told, not overwritten."""
-    form = await checked_form(request)
+    form = await checked_form(request, PLAN)
     session, person, household = await household_of(request)
     child_id, first = path_uuid(request, "child_id"), path_month(request)
     plan = _plan(form, child_id, first, preview=False)
     if plan is None:
         return recap(request, person, child_id, first, ())
-    key, path = str(form.get("key", "")), f"{household}/plans"
+    key, path = form.get("key"), f"{household}/plans"
     services = request.app[SERVICES]
     done = await services.call(session, "planning", path, PlanOutcome, method="POST", body=plan, key=key)
     return recap(request, person, child_id, first, done.outcomes)
@@ -75,30 +90,30 @@ async def fill(request: web.Request) -> web.Response:
 @routes.post("/planning/{child_id}/{month}/annuler")
 async def undo(request: web.Request) -> web.Response:
     """Take the change of a recap back, as far as deadlines allow."""
-    form = await checked_form(request)
+    form = await checked_form(request, NOTHING)
     session, person, household = await household_of(request)
     child_id, first = path_uuid(request, "child_id"), path_month(request)
     try:
-        wish = UndoWish(child_id=child_id, version=str(form.get("version", "")))
+        wish = UndoWish(child_id=child_id, version=form.get("version"))
     except ValidationError as error:
         raise Invalid("the form cannot be read", errors=[]) from error
-    key, path, services = str(form.get("key", "")), f"{household}/undo", request.app[SERVICES]
+    key, path, services = form.get("key"), f"{household}/undo", request.app[SERVICES]
     outcome = await services.call(session, "planning", path, BookingOutcome, method="POST", body=wish, key=key)
     return recap(request, person, child_id, first, (outcome,))
 
 
-def _plan(form: Any, child_id: UUID, first: date, *, preview: bool) -> PlanWish | None:
+def _plan(form: Sent, child_id: UUID, first: date, *, preview: bool) -> PlanWish | None:
     """The rule of the form; None when no weekday was chosen.
 
     ``comme`` is the week before this one, the month before the shown one, or a child; without it, ``jour`` holds
     ``activity|weekday`` and ``sens`` says booked (1) or not (0).
     """
     try:
-        children = [child_id, *(UUID(str(each)) for each in form.getall("aussi", []))]
-        pairs = [str(each).partition("|") for each in form.getall("vu", [])]
+        children = [child_id, *(UUID(each) for each in form.getall("aussi"))]
+        pairs = [each.partition("|") for each in form.getall("vu")]
         seen = {UUID(child): int(version) for child, _, version in pairs}
-        first_day = date.fromisoformat(str(form.get("du") or first))
-        last_day = date.fromisoformat(str(form.get("au") or _month_end(first)))
+        first_day = form.day("du") or first
+        last_day = form.day("au") or _month_end(first)
         rule = _rule(form, first)
         if rule is None:
             return None
@@ -106,8 +121,8 @@ def _plan(form: Any, child_id: UUID, first: date, *, preview: bool) -> PlanWish 
             children=tuple(PlanChild(child_id=each, seen_version=seen.get(each)) for each in dict.fromkeys(children)),
             first_day=max(first_day, today()),
             last_day=max(last_day, today()),
-            or_wait=form.get("attente") == "1",
-            together=form.get("ensemble") == "1",
+            or_wait=form.ticked("attente"),
+            together=form.ticked("ensemble"),
             preview=preview,
             **rule,
         )
@@ -115,12 +130,12 @@ def _plan(form: Any, child_id: UUID, first: date, *, preview: bool) -> PlanWish 
         raise Invalid("the days cannot be read", errors=[]) from error
 
 
-def _rule(form: Any, first: date) -> dict[str, Any] | None:
-    match str(form.get("comme", "")):
+def _rule(form: Sent, first: date) -> dict[str, Any] | None:
+    match form.get("comme"):
         case "":
             booked = form.get("sens", "1") == "1"
-            pairs = [str(each).split("|") for each in form.getall("jour", [])]
-            week = tuple(WeekSlot(activity_id=UUID(pair[0]), weekday=int(pair[-1]), booked=booked) for pair in pairs)
+            pairs = [each.split("|") for each in form.getall("jour")]
+            week = tuple(WeekSlot(activity_id=UUID(of), weekday=int(day), booked=booked) for of, day in pairs)
             return {"week": week} if week else None
         case "semaine":
             monday = today() - timedelta(days=today().weekday() + 7)
@@ -132,12 +147,13 @@ def _rule(form: Any, first: date) -> dict[str, Any] | None:
             return {"like_child_id": UUID(child)}
 
 
-def _fields(form: Any) -> list[tuple[str, str]]:
+def _fields(form: Sent) -> list[tuple[str, str]]:
     """The form's fields, to be sent again by the page that confirms."""
     return [
-        (name, str(value))
-        for name, value in form.items()
+        (name, value)
+        for name in form
         if name in {"comme", "jour", "sens", "du", "au", "aussi", "ensemble"}
+        for value in form.getall(name)
     ]
 
 

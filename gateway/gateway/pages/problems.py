@@ -9,6 +9,7 @@ from chassis.http import Problem, problem_json
 from chassis.receiving import is_received
 from contracts.failures import Refusal, Unavailable
 from contracts.identity import Role
+from gateway.forms import FormRefused, sentences
 from gateway.languages import N_, _
 from gateway.pages.coming_back import came_for, towards
 from gateway.pages.rendering import FormOfAnotherSession, cookie_name, page, see
@@ -34,6 +35,7 @@ SENTENCES = {
         N_("Rien n'a été enregistré. Vérifiez votre connexion à internet, puis recommencez."),
     ),
     "invalid": (N_("Il manque quelque chose"), N_("Ce qui a été envoyé n'a pas pu être lu. Rien n'a été enregistré.")),
+    FormRefused.code: (N_("Ce formulaire n'a pas été compris"), N_("Rien n'a été enregistré. {fields}")),
     "unreadable": (
         N_("Un caractère ne se lit pas"),
         N_("Retapez le texte au lieu de le coller. Rien n'a été enregistré."),
@@ -87,6 +89,10 @@ SENTENCES = {
     "link_over": (N_("Ce lien ne sert plus"), N_("Il a déjà servi, ou il est trop ancien. Demandez-en un autre.")),
     "codes_on_already": (N_("Ces codes sont déjà en service"), N_("Mettez-les d'abord hors service.")),
     "household_moved": (N_("Ce foyer a changé"), N_("Quelqu'un l'a modifié entre-temps. Rechargez la page.")),
+    "left_out": (
+        N_("Ce formulaire n'était pas entier"),
+        N_("Il y manquait quelqu'un du foyer. Rien n'a été enregistré : rechargez la page."),
+    ),
     "import_not_ready": (N_("Ce fichier n'est pas prêt"), N_("Il est en cours de lecture, ou il a été refusé.")),
     "no_ticket": (N_("Pas encore de ticket"), N_("Le ticket existe dès que la banque a confirmé le paiement.")),
 }
@@ -135,6 +141,7 @@ async def problem_page(request: web.Request, problem: Problem) -> web.StreamResp
         title = AWAY.get(str(problem.facts.get("service")), title)
     activities = ", ".join(map(str, problem.facts.get("activities", [])))
     roles = ", ".join(_(ROLES[each]) for each in ROLES if each in problem.facts.get("roles", [])) or _(SOMEBODY_ELSE)
+    fields = sentences(problem.facts["errors"]) if problem.code == FormRefused.code else ""
     known = request.app[SERVICES].kept(request.cookies.get(cookie_name(request.app[SETTINGS]), ""), "planning")
     response = page(
         request,
@@ -142,7 +149,7 @@ async def problem_page(request: web.Request, problem: Problem) -> web.StreamResp
         known.identity if known else None,
         status=problem.status,
         title=_(title),
-        text=_(text, activities=activities, roles=roles),
+        text=_(text, activities=activities, roles=roles, fields=fields),
         again=await _again(request) if problem.status == 503 or problem.code in AGAIN else None,
     )
     response.headers.update(problem.headers())

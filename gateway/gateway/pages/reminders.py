@@ -6,6 +6,7 @@ from pydantic import ValidationError
 from chassis.http import path_uuid
 from contracts.api.reminders import STEPS_MAX, ReminderList, ReminderPause, ReminderRule, Waits
 from contracts.identity import Permission
+from gateway.forms import NOTHING, line, said, tick
 from gateway.pages.rendering import checked_form, page, see
 from gateway.pages.staff import staff
 from gateway.services import SERVICES
@@ -18,6 +19,13 @@ WAITS = {
     Waits.UNDER_REVIEW: "paiement vérifié par la régie",
     Waits.PAUSED: "rappels suspendus",
 }
+
+DAYS_MAX = 180
+RULE = {
+    **{name: line(f"Rappel {number}", length_max=10, always=True) for number, name in enumerate(NAMES, 1)},
+    "preview": tick("Voir l'effet"),
+}
+PAUSE = {"reason": line("Motif", always=True)}
 
 routes = web.RouteTableDef()
 
@@ -52,14 +60,15 @@ async def _show(
 @routes.post("/mairie/relances")
 async def save(request: web.Request) -> web.Response:
     """« Voir l'effet » shows what a rule would do today; « Enregistrer » saves it."""
-    form = await checked_form(request)
+    form = await checked_form(request, RULE)
     session, _person = await staff(request, Permission.COLLECT_MONEY)
-    typed = {name: str(form.get(name, ""))[:10] for name in NAMES}
+    typed = {name: form.get(name) for name in NAMES}
     try:
-        rule = ReminderRule(days=tuple(int(each) for each in typed.values() if each.strip()))
-    except (ValueError, ValidationError):
-        return await _show(request, typed=typed, wrong=WRONG_DAYS)
-    if "preview" in form:
+        days = [form.whole(name, 1, DAYS_MAX) for name in NAMES]
+        rule = ReminderRule(days=tuple(each for each in days if each is not None))
+    except ValueError as error:
+        return await _show(request, typed=typed, wrong=said(error, WRONG_DAYS))
+    if form.ticked("preview"):
         return await _show(request, typed=typed, tried=rule)
     await request.app[SERVICES].call(session, "billing", "/reminders/rule", ReminderList, method="PUT", body=rule)
     return see("/mairie/relances?fait=1")
@@ -68,10 +77,10 @@ async def save(request: web.Request) -> web.Response:
 @routes.post("/mairie/relances/{invoice_id}/pause")
 async def pause(request: web.Request) -> web.Response:
     """« Ne plus rappeler », with a reason."""
-    form = await checked_form(request)
+    form = await checked_form(request, PAUSE)
     session, _person = await staff(request, Permission.COLLECT_MONEY)
     try:
-        wish = ReminderPause(reason=str(form.get("reason", "")))
+        wish = ReminderPause(reason=form.get("reason"))
     except ValidationError:
         return await _show(request, wrong=WRONG_REASON)
     await request.app[SERVICES].tell(session, "billing", f"/reminders/{_invoice(request)}/pause", body=wish)
@@ -81,7 +90,7 @@ async def pause(request: web.Request) -> web.Response:
 @routes.post("/mairie/relances/{invoice_id}/reprise")
 async def resume(request: web.Request) -> web.Response:
     """« Rappeler de nouveau »."""
-    await checked_form(request)
+    await checked_form(request, NOTHING)
     session, _person = await staff(request, Permission.COLLECT_MONEY)
     await request.app[SERVICES].tell(session, "billing", f"/reminders/{_invoice(request)}/resume")
     return see("/mairie/relances")

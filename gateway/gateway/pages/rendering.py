@@ -19,6 +19,7 @@ from contracts.identity import Identity
 from contracts.model import Language
 from gateway import languages
 from gateway.assets import asset_url
+from gateway.forms import Fields, Sent, read
 from gateway.services import SERVICES, SignedOut
 from gateway.settings import SETTINGS, Settings
 from gateway.town import FACE
@@ -146,8 +147,8 @@ class FormOfAnotherSession(Conflict):
     code = "form_of_another_session"
 
 
-async def checked_form(request: web.Request, *, needs_session: bool = True) -> Any:
-    """The form, if it comes from one of our pages; else ``ForeignForm``.
+async def checked_form(request: web.Request, fields: Fields, *, needs_session: bool = True) -> Sent:
+    """The form, if it comes from one of our pages, else ``ForeignForm``; read by its fields, else ``FormRefused``.
 
     Where the session has changed since the page was shown, nothing is done in the name of the one that is there now:
     ``SignedOut`` without any, else ``FormOfAnotherSession``. A form that ``needs_session`` no more than the sign-in's
@@ -166,7 +167,7 @@ async def checked_form(request: web.Request, *, needs_session: bool = True) -> A
         session_of(request)
         raise FormOfAnotherSession("the session has changed since the page was shown")
     request.app[SERVICES].use_form_key(nonce)
-    return form
+    return read(fields, form)
 
 
 def _was_signed(given: str) -> bool:

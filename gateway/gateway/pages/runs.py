@@ -1,6 +1,6 @@
 """/mairie/factures: the monthly run, prepared, looked at, published or given up."""
 
-from datetime import date, timedelta
+from datetime import timedelta
 from uuid import uuid4
 
 from aiohttp import web
@@ -11,6 +11,7 @@ from chassis.places import streaming
 from contracts.api.billing import AnomalyKind, InvoicePreview, InvoiceRun, InvoiceRunWish, RunList
 from contracts.events.billing import RunStatus
 from contracts.identity import Permission
+from gateway.forms import NOTHING, line, said
 from gateway.live import stream
 from gateway.pages.rendering import checked_form, page, see
 from gateway.pages.staff import staff
@@ -32,6 +33,8 @@ ANOMALIES = {
     AnomalyKind.UNUSUAL_AMOUNT: "Montant inhabituel",
     AnomalyKind.OWES_NOTHING: "Rien à facturer",
 }
+
+RUN = {"month": line("Mois", always=True), "due_on": line("Date limite de règlement", always=True)}
 
 routes = web.RouteTableDef()
 
@@ -65,16 +68,17 @@ async def _runs(request: web.Request, *, wrong: str = "", typed: dict[str, str] 
 @routes.post("/mairie/factures")
 async def begin(request: web.Request) -> web.Response:
     """Prepare a month; a second press leads to the same run."""
-    form = await checked_form(request)
+    form = await checked_form(request, RUN)
     session, _person = await staff(request, Permission.PUBLISH_INVOICES)
-    typed = {name: str(form.get(name, "")) for name in ("month", "due_on")}
+    typed = {name: form.get(name) for name in ("month", "due_on")}
     try:
-        wish = InvoiceRunWish(month=typed["month"], due_on=date.fromisoformat(typed["due_on"]))
-    except ValueError:
-        return await _runs(request, wrong="Donnez le mois et la date limite de règlement.", typed=typed)
+        wish = InvoiceRunWish(month=typed["month"], due_on=form.day("due_on"))
+    except ValueError as error:
+        wrong = said(error, "Donnez le mois et la date limite de règlement.")
+        return await _runs(request, wrong=wrong, typed=typed)
     if wish.due_on < today():
         return await _runs(request, wrong="La date limite de règlement est déjà passée.", typed=typed)
-    key = str(form.get("key", "")) or uuid4().hex
+    key = form.get("key") or uuid4().hex
     try:
         run = await request.app[SERVICES].call(
             session, "billing", "/invoice-runs", InvoiceRun, method="POST", body=wish, key=key
@@ -126,7 +130,7 @@ def progress(run: InvoiceRun) -> str:
 
 
 async def _say(request: web.Request, word: str) -> web.Response:
-    await checked_form(request)
+    await checked_form(request, NOTHING)
     session, _person = await staff(request, Permission.PUBLISH_INVOICES)
     path = f"/invoice-runs/{path_uuid(request, 'run_id')}"
     await request.app[SERVICES].call(session, "billing", f"{path}/{word}", InvoiceRun, method="POST")

@@ -9,6 +9,7 @@ from chassis.places import in_line
 from contracts.api.auth import SignIn
 from contracts.api.notifier import Announcement
 from contracts.failures import Unavailable
+from gateway.forms import NOTHING, PATH_MAX, hidden, line, secret
 from gateway.languages import N_, _, ngettext
 from gateway.pages.coming_back import own_path
 from gateway.pages.language import in_language_of
@@ -38,6 +39,11 @@ KEPT = N_("Votre session est terminée. Reconnectez-vous : vos coches vous atten
 
 WRONG_CODES = {"wrong_codes", "invalid", "unreadable"}
 """What auth answers to codes that are not right, or that nobody can have; anything else says nothing of them."""
+CODES = {
+    "identifier": line(N_("Identifiant")),
+    "secret": secret(N_("Code secret")),
+    "vers": hidden("vers", length_max=PATH_MAX),
+}
 
 routes = web.RouteTableDef()
 
@@ -79,15 +85,14 @@ async def _form(
 async def sign_in(request: web.Request) -> web.Response:
     """The two codes; one sentence for every way of being wrong."""
     try:
-        form = await checked_form(request, needs_session=False)
+        form = await checked_form(request, CODES, needs_session=False)
     except (FormOfAnotherSession, SignedOut):
         return await _form(request, status=409, wrong=_(OLD_PAGE), back=own_path(request.query.get("vers", "")))
-    identifier, secret = str(form.get("identifier", "")), str(form.get("secret", ""))
-    device, back = device_of(request), own_path(str(form.get("vers", "")))
+    identifier, device, back = form.get("identifier"), device_of(request), own_path(form.get("vers"))
     try:
         wish = SignIn(
             identifier=identifier,
-            secret=SecretStr(secret),
+            secret=SecretStr(form.get("secret")),
             client_address=client_address(request)[:64],
             user_agent=request.headers.get("User-Agent", "")[:400],
             device=SecretStr(device),
@@ -128,7 +133,7 @@ def locked(told: Told) -> str:
 @routes.post("/deconnexion")
 async def sign_out(request: web.Request) -> web.Response:
     """End the session on the server, then in the browser."""
-    await checked_form(request, needs_session=False)
+    await checked_form(request, NOTHING, needs_session=False)
     with contextlib.suppress(SignedOut):
         await request.app[SERVICES].sign_out(session_of(request))
     response = see("/connexion")

@@ -1,8 +1,9 @@
 """/mairie/tarifs: the rules that make prices."""
 
+import re
 from collections.abc import Callable
 from datetime import date
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any, TypeVar
 from uuid import UUID, uuid4
 
@@ -24,9 +25,10 @@ from contracts.api.tariffs import (
 )
 from contracts.failures import Unavailable
 from contracts.identity import Permission
+from gateway.forms import NOTHING, an_id, line, lines, one_of, said, tick
 from gateway.languages import short_day
 from gateway.pages.rendering import checked_form, page, see
-from gateway.pages.staff import staff, typed_cents, typed_day
+from gateway.pages.staff import staff, typed_cents, typed_whole
 from gateway.services import SERVICES, Told
 
 RESIDENCES = {"": None, "yes": True, "no": False}
@@ -37,6 +39,27 @@ FIELDS = (
 )  # fmt: skip
 USUAL = {"kind": "flat", "justified": "0", "unjustified": "100", "free_absences": "0", "extra": "0", "late_pickup": "0"}
 
+RATE = re.compile(r"[0-9]{1,3}(?:[.,][0-9]{1,6})?")
+BOXES = {"childcare": tick("Garde d'enfant"), "tariff_id": an_id("Tarif", always=True)}
+CHOICES = {
+    "kind": one_of("Calcul du prix", "flat", "brackets", "proportional", always=True),
+    "by_attendance": one_of("Ce qui est facturé", "", "1", always=True),
+    "resident": one_of("Pour qui", *RESIDENCES, always=True),
+}
+NAMED = {
+    "label": "Nom du tarif", "activity": "Activité", "school": "École", "valid_from": "Premier jour",
+    "valid_until": "Dernier jour", "unit_price": "Prix", "rate": "Taux", "floor": "Plancher", "ceiling": "Plafond",
+    "without_quotient": "Prix quand le QF n'est pas connu", "siblings": "Réduction des frères et sœurs",
+    "justified": "Absence justifiée", "unjustified": "Absence non justifiée", "extra": "Supplément sans réservation",
+    "free_absences": "Absences gratuites", "late_pickup": "Supplément départ en retard",
+}  # fmt: skip
+TARIFF = {
+    **{name: line(label, length_max=300, always=True) for name, label in NAMED.items()},
+    **CHOICES,
+    **BOXES,
+    "brackets": lines("Tranches", length_max=2_000, always=True),
+}
+TARIFF_END = {"valid_until": line("Dernier jour", always=True)}
 WRONG_FORMULA = "Vérifiez le calcul du prix : montants positifs, tranches croissantes, plancher sous le plafond."
 WRONG_RULES = "Vérifiez les règles de pointage : pourcentages jusqu'à 100, ou 200 sans justification."
 
@@ -81,9 +104,9 @@ async def _tariffs(request: web.Request, *, wrong: str = "", typed: dict[str, st
 @routes.post("/mairie/tarifs")
 async def save(request: web.Request) -> web.Response:
     """Keep a rule; what cannot be read or overlaps is told, and what was typed stays."""
-    form = await checked_form(request)
+    form = await checked_form(request, TARIFF)
     session, _person = await staff(request, Permission.WRITE_TARIFFS)
-    typed = {name: str(form.get(name, "")).strip() for name in FIELDS}
+    typed = {name: form.get(name) for name in FIELDS}
     try:
         wish, tariff_id = _wish(typed), UUID(typed["tariff_id"])
     except Unclear as unclear:
@@ -131,7 +154,7 @@ def _wish(typed: dict[str, str]) -> TariffWish:
         school=typed["school"] or None,
         resident=RESIDENCES.get(typed["resident"]),
         valid_from=typed["valid_from"],
-        valid_until=typed_day(typed["valid_until"]),
+        valid_until=typed["valid_until"] or None,
         formula=_sensible(_formula, typed, WRONG_FORMULA),
         sibling_percents=tuple(_percents(typed["siblings"])),
         childcare=bool(typed["childcare"]),
@@ -159,7 +182,7 @@ def _attendance(typed: dict[str, str]) -> AttendanceRules:
 
 def _number(text: str, what: str) -> int:
     try:
-        return int(text.removesuffix("%").strip())
+        return typed_whole(text.removesuffix("%").strip())
     except ValueError:
         raise Unclear(f"{what} est un nombre entier, comme 50.") from None
 
@@ -171,12 +194,11 @@ def _formula(typed: dict[str, str]) -> Formula:
             without_quotient_cents=_amount(typed["without_quotient"], "du prix quand le QF n'est pas connu"),
         )
     if typed["kind"] == "proportional":
-        try:
-            rate = Decimal(typed["rate"].replace(",", ".").removesuffix("%").strip())
-        except InvalidOperation:
-            raise Unclear("Le taux d'effort s'écrit comme 0,4375.") from None
+        rate = typed["rate"].removesuffix("%").strip()
+        if not RATE.fullmatch(rate):
+            raise Unclear("Le taux d'effort s'écrit comme 0,4375.")
         return Proportional(
-            rate_percent=rate,
+            rate_percent=Decimal(rate.replace(",", ".")),
             floor_cents=_amount(typed["floor"], "du plancher"),
             ceiling_cents=_amount(typed["ceiling"], "du plafond"),
             without_quotient_cents=_amount(typed["without_quotient"], "du prix quand le QF n'est pas connu"),
@@ -194,17 +216,17 @@ def _amount(text: str, what: str) -> int:
 def _brackets(text: str) -> list[Bracket]:
     """One bracket a line: ``700 = 2,65``, and the price of the last one alone."""
     found = []
-    for line in filter(None, (each.strip() for each in text.splitlines())):
-        bound, sign, price = line.rpartition("=")
-        up_to = _amount(bound, f"de la tranche « {line[:30]} »") if sign and bound.strip() else None
-        found.append(Bracket(up_to_cents=up_to, unit_price_cents=_amount(price, f"de la tranche « {line[:30]} »")))
+    for each in filter(None, (each.strip() for each in text.splitlines())):
+        bound, sign, price = each.rpartition("=")
+        up_to = _amount(bound, f"de la tranche « {each[:30]} »") if sign else None
+        found.append(Bracket(up_to_cents=up_to, unit_price_cents=_amount(price, f"de la tranche « {each[:30]} »")))
     return found
 
 
 def _percents(text: str) -> list[int]:
     """``10, 20`` as the reductions of the second child, the third, and so on."""
     try:
-        return [int(each.strip().removesuffix("%")) for each in text.split(",") if each.strip()]
+        return [typed_whole(each.strip().removesuffix("%").strip()) for each in text.split(",")] if text else []
     except ValueError:
         raise Unclear("Les réductions s'écrivent comme 10, 20.") from None
 
@@ -212,17 +234,18 @@ def _percents(text: str) -> list[int]:
 @routes.post("/mairie/tarifs/{tariff_id}/fin")
 async def end(request: web.Request) -> web.Response:
     """End a rule on a day."""
-    form = await checked_form(request)
+    form = await checked_form(request, TARIFF_END)
     session, _person = await staff(request, Permission.WRITE_TARIFFS)
     tariff_id, services = path_uuid(request, "tariff_id"), request.app[SERVICES]
     found = (await services.call(session, "billing", "/tariffs", TariffList)).tariffs
     tariff = next((each for each in found if each.tariff_id == tariff_id), None)
     try:
-        until = typed_day(form.get("valid_until"))
+        until = form.day("valid_until")
         kept = tariff.model_dump(exclude={"tariff_id"}) if tariff else {}
         wish = TariffWish.model_validate({**kept, "valid_until": until})
-    except ValueError:
-        return await _tariffs(request, wrong="Le dernier jour d'un tarif suit son premier jour.")
+    except ValueError as error:
+        wrong = said(error, "Le dernier jour d'un tarif suit son premier jour.")
+        return await _tariffs(request, wrong=wrong)
     await services.call(session, "billing", f"/tariffs/{tariff_id}", Tariff, method="PUT", body=wish)
     return see("/mairie/tarifs?enregistre=1")
 
@@ -230,7 +253,7 @@ async def end(request: web.Request) -> web.Response:
 @routes.post("/mairie/tarifs/{tariff_id}/suppression")
 async def remove(request: web.Request) -> web.Response:
     """Forget a rule that never made an invoice."""
-    await checked_form(request)
+    await checked_form(request, NOTHING)
     session, _person = await staff(request, Permission.WRITE_TARIFFS)
     path = f"/tariffs/{path_uuid(request, 'tariff_id')}"
     try:

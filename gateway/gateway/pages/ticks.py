@@ -6,26 +6,43 @@ from datetime import date
 from typing import Any
 from uuid import UUID
 
+from multidict import MultiMapping
+
 from contracts.api.bookings import BookingLine
 from contracts.failures import Invalid
+from contracts.model import parse_day
+from gateway.forms import Sent, hidden
+from gateway.languages import N_
 
 TICKS_MAX = 400
+MONTH = {
+    "shown": hidden(N_("Jours affichés"), many=True),
+    "booked": hidden(N_("Jours cochés"), many=True),
+}
+"""The fields of a form of a month."""
 NAMED_BY = 8
+BITS = {"0", "1"}
 DAY = re.compile(r"[0-9]{1,2}")
 
 
-def changed(form: Any) -> tuple[BookingLine, ...]:
+Form = Sent | MultiMapping[Any]
+"""One that was read; or, when nobody is signed in any more, what was sent, of which nothing is saved."""
+
+
+def changed(form: Form) -> tuple[BookingLine, ...]:
     """The cells whose tick differs from what the page showed: ``activity|day|ticked or not|full or not``."""
-    ticked = set(form.getall("booked", []))
+    ticked = set(form.getall("booked", ()))
     lines = []
     try:
-        for shown in form.getall("shown", []):
+        for shown in form.getall("shown", ()):
             activity_id, day, was, full = str(shown).split("|")
+            if was not in BITS or full not in BITS:
+                raise ValueError("a cell was ticked or not, full or not")  # noqa: TRY301
             cell = f"{activity_id}|{day}"
             if (cell in ticked) != (was == "1"):
                 line = BookingLine(
                     activity_id=UUID(activity_id),
-                    day=date.fromisoformat(day),
+                    day=parse_day(day),
                     booked=cell in ticked,
                     or_wait=full == "1",
                 )

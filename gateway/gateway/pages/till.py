@@ -1,6 +1,6 @@
 """/mairie/encaissements: a household's account at the counter, and the journal of receipts."""
 
-from datetime import date, timedelta
+from datetime import timedelta
 from urllib.parse import quote
 from uuid import UUID
 
@@ -13,6 +13,8 @@ from contracts.api.tariffs import HouseholdTerms, TermsWish
 from contracts.api.till import AccountList, Journal, Receipt, ReceiptWish, RefundWish
 from contracts.failures import Invalid
 from contracts.identity import Permission
+from contracts.model import parse_day
+from gateway.forms import an_id, line, one_of, said, tick
 from gateway.languages import euros, written
 from gateway.pages.rendering import checked_form, page, see
 from gateway.pages.staff import staff, typed_cents, typed_day
@@ -30,6 +32,29 @@ ELSEWHERE = ("kind", "refund", "refund_reference", "quotient", "valid_from", "in
 """What is typed in the other forms of an account's page."""
 
 WRONG_AMOUNT = "Le montant s'écrit comme 42,50."
+RECEIPT = {
+    "amount": line("Montant reçu", always=True),
+    "means": one_of("Moyen", *COUNTER, always=True),
+    "received_on": line("Reçu le", always=True),
+    "reference": line("Référence", always=True),
+    "keep_surplus": tick("Garder le surplus"),
+}
+REFUND = {
+    "amount": line("Montant rendu", always=True),
+    "means": one_of("Moyen", *COUNTER, always=True),
+    "reference": line("Référence", always=True),
+}
+TERMS = {
+    "quotient": line("QF", always=True),
+    "valid_from": line("Depuis le", always=True),
+    "resident": tick("Habite la commune"),
+}
+CREDIT = {
+    "invoice": an_id("Facture", always=True),
+    "amount": line("Montant de l'avoir"),
+    "reason": line("Motif"),
+    "repricing": tick("Recalculer"),
+}
 
 routes = web.RouteTableDef()
 
@@ -73,7 +98,7 @@ async def till(request: web.Request) -> web.Response:
 async def accounting(request: web.Request) -> web.Response:
     session, _person = await staff(request, Permission.READ_PAYMENTS)
     try:
-        first, last = (date.fromisoformat(request.query.get(name, "")) for name in ("du", "au"))
+        first, last = (parse_day(request.query.get(name, "")) for name in ("du", "au"))
     except ValueError:
         raise Invalid("the period cannot be read", errors=[]) from None
     path = f"/exports/accounting?first={first}&last={last}"
@@ -126,21 +151,22 @@ def _to(household_id: UUID, done: str) -> web.Response:
 @routes.post("/mairie/encaissements/{household_id}")
 async def take(request: web.Request) -> web.Response:
     """Take money in; more than is due is asked about before it is kept."""
-    form = await checked_form(request)
+    form = await checked_form(request, RECEIPT)
     session, _person = await staff(request, Permission.COLLECT_MONEY)
     household_id = path_uuid(request, "household_id")
-    typed = {name: str(form.get(name, "")) for name in ("amount", "means", "received_on", "reference")}
+    typed = {name: form.get(name) for name in ("amount", "means", "received_on", "reference")}
     try:
         wish = ReceiptWish(
             means=typed["means"],
             amount_cents=typed_cents(typed["amount"]),
-            received_on=typed["received_on"],
-            reference=typed["reference"].strip() or None,
-            keep_surplus="keep_surplus" in form,
+            received_on=form.day("received_on"),
+            reference=typed["reference"] or None,
+            keep_surplus=form.ticked("keep_surplus"),
         )
-    except ValueError:
-        return await _account(request, wrong=f"Donnez le montant, le moyen et le jour. {WRONG_AMOUNT}", typed=typed)
-    path, key = f"/households/{household_id}/receipts", str(form.get("key", ""))
+    except ValueError as error:
+        wrong = said(error, f"Donnez le montant, le moyen et le jour. {WRONG_AMOUNT}")
+        return await _account(request, wrong=wrong, typed=typed)
+    path, key = f"/households/{household_id}/receipts", form.get("key")
     try:
         await request.app[SERVICES].call(session, "billing", path, Receipt, method="POST", body=wish, key=key)
     except Told as told:
@@ -158,21 +184,21 @@ async def take(request: web.Request) -> web.Response:
 @routes.post("/mairie/encaissements/{household_id}/remboursement")
 async def refund(request: web.Request) -> web.Response:
     """Give a credit back."""
-    form = await checked_form(request)
+    form = await checked_form(request, REFUND)
     session, _person = await staff(request, Permission.COLLECT_MONEY)
     household_id = path_uuid(request, "household_id")
-    text = {"refund": str(form.get("amount", "")), "refund_reference": str(form.get("reference", ""))}
+    text = {"refund": form.get("amount"), "refund_reference": form.get("reference")}
     typed = {"kind": "refund", **text}
     try:
         wish = RefundWish(
-            means=str(form.get("means", "")),
+            means=form.get("means"),
             amount_cents=typed_cents(text["refund"]),
             reference=text["refund_reference"],
         )
     except ValueError:
         wrong = f"Donnez le montant et la référence du remboursement. {WRONG_AMOUNT}"
         return await _account(request, wrong=wrong, typed=typed)
-    path, key = f"/households/{household_id}/refunds", str(form.get("key", ""))
+    path, key = f"/households/{household_id}/refunds", form.get("key")
     try:
         await request.app[SERVICES].call(session, "billing", path, RefundWish, method="POST", body=wish, key=key)
     except Told as told:
@@ -186,16 +212,16 @@ async def refund(request: web.Request) -> web.Response:
 @routes.post("/mairie/encaissements/{household_id}/quotient")
 async def keep_terms(request: web.Request) -> web.Response:
     """Keep a quotient and a residence from a day on."""
-    form = await checked_form(request)
+    form = await checked_form(request, TERMS)
     session, _person = await staff(request, Permission.WRITE_TARIFFS)
-    household_id, text = path_uuid(request, "household_id"), str(form.get("quotient", "")).strip()
+    household_id, text = path_uuid(request, "household_id"), form.get("quotient")
+    wrong = "Le QF s'écrit comme 845 ou 845,50, avec le jour où il commence."
     try:
-        wish = TermsWish(quotient_cents=typed_cents(text) if text else None, resident="resident" in form)
-        day = typed_day(form.get("valid_from"))
-    except ValueError:
-        day = None
+        wish = TermsWish(quotient_cents=typed_cents(text) if text else None, resident=form.ticked("resident"))
+        day = form.day("valid_from")
+    except ValueError as error:
+        day, wrong = None, said(error, wrong)
     if day is None:
-        wrong = "Le QF s'écrit comme 845 ou 845,50, avec le jour où il commence."
         return await _account(request, wrong=wrong, typed={"quotient": text})
     path = f"/households/{household_id}/terms/{day}"
     await request.app[SERVICES].call(session, "billing", path, HouseholdTerms, method="PUT", body=wish)
@@ -205,12 +231,12 @@ async def keep_terms(request: web.Request) -> web.Response:
 @routes.post("/mairie/encaissements/{household_id}/avoir")
 async def credit(request: web.Request) -> web.Response:
     """Credit an invoice: with an amount for a reason, or with what a late quotient makes cheaper."""
-    form = await checked_form(request)
+    form = await checked_form(request, CREDIT)
     session, _person = await staff(request, Permission.PUBLISH_INVOICES)
-    household_id, key = path_uuid(request, "household_id"), str(form.get("key", ""))
-    text = {name: str(form.get(name, "")) for name in ("invoice", "amount", "reason")}
+    household_id, key = path_uuid(request, "household_id"), form.get("key")
+    text = {name: form.get(name) for name in ("invoice", "amount", "reason")}
     typed = {"kind": "credit", "invoice": text["invoice"], "credit": text["amount"], "reason": text["reason"]}
-    is_repricing, wish = "repricing" in form, None
+    is_repricing, wish = form.ticked("repricing"), None
     try:
         path = f"/households/{household_id}/invoices/{UUID(text['invoice'])}"
         if not is_repricing:

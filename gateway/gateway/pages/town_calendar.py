@@ -1,5 +1,6 @@
 """/mairie/calendrier: activities and their rules, seen as a calendar before they are saved; closures; decrees."""
 
+import re
 from collections import defaultdict
 from collections.abc import Mapping
 from datetime import date, datetime
@@ -28,6 +29,7 @@ from contracts.api.calendar import (
 )
 from contracts.failures import NotFound
 from contracts.identity import Identity, Permission
+from gateway.forms import Fields, FieldWrong, Sent, an_id, line, lines, one_of, said, tick
 from gateway.languages import deadline, short_day
 from gateway.pages.rendering import checked_form, page, see
 from gateway.pages.staff import staff
@@ -62,6 +64,49 @@ FIELDS = {
     "cancelling_notice": "le délai pour annuler",
 }
 BOOK, CANCEL = "book", "cancel"
+PLACES = re.compile(r"[0-9]{1,5}")
+TIME = re.compile(r"(?:[01][0-9]|2[0-3]):[0-5][0-9]")
+
+
+def notice_fields(which: str, label: str) -> Fields:
+    """The fields of a deadline: one form of three is in force, the others are kept on the page."""
+    return {
+        f"{which}_kind": one_of(f"{label} : règle", "days", "weekday", "until", always=True),
+        f"{which}_days": line(f"{label} : nombre de jours", always=True),
+        f"{which}_counting": one_of(f"{label} : comptés en", *COUNTINGS, always=True),
+        f"{which}_weekday": one_of(f"{label} : jour", *"1234567", always=True),
+        f"{which}_at": line(f"{label} : heure", always=True),
+        f"{which}_until": line(f"{label} : jusqu'au", always=True),
+    }
+
+
+CLOSURE = {
+    "day": line("Jour", always=True),
+    "activity_id": an_id("Activité"),
+    "school": line("École"),
+    "reason": line("Motif", always=True),
+    "cancel_bookings": tick("Fermer et annuler"),
+}
+DECREE = {"decree_day": line("Jour du décret", always=True), "holiday": line("Nom du congé")}
+ACTIVITY = {
+    "label": line("Nom", always=True),
+    "period": one_of("Période", *PERIODS, always=True),
+    "weekdays": one_of("Jours de la semaine", *"1234567", many=True),
+    "first_day": line("Du", always=True),
+    "last_day": line("Au", always=True),
+    "days": lines("Jours choisis", length_max=6_000, always=True),
+    "schools": lines("Écoles", length_max=21_000, always=True),
+    "capacity": line("Places par jour", always=True),
+    "school_capacities": lines("Places par école", length_max=22_000, always=True),
+    "position": line("Place dans la liste"),
+    "residents_first": tick("Habitants d'abord"),
+    "siblings_first": tick("Frères et sœurs d'abord"),
+    "offer_hours": line("Heures de proposition", always=True),
+    "opens_at": line("Ouverture des réservations", always=True),
+    "action": one_of("Bouton", "save", "preview"),
+    **notice_fields(BOOK, "Réserver"),
+    **notice_fields(CANCEL, "Annuler"),
+}
 
 routes = web.RouteTableDef()
 
@@ -105,19 +150,19 @@ async def calendar(request: web.Request) -> web.Response:
 @routes.post("/mairie/calendrier/fermetures")
 async def close_day(request: web.Request) -> web.Response:
     """Close a day; when it is booked, say how many first, then close and cancel in one step."""
-    form = await checked_form(request)
+    form = await checked_form(request, CLOSURE)
     session, person = await staff(request, Permission.WRITE_CALENDAR)
-    typed = {name: str(form.get(name, "")).strip() for name in ("day", "activity_id", "school", "reason")}
+    typed = {name: form.get(name) for name in ("day", "activity_id", "school", "reason")}
     try:
         wish = ClosureWish(
-            day=typed["day"],
+            day=form.day("day"),
             reason=typed["reason"],
             activity_id=typed["activity_id"] or None,
             school=typed["school"] or None,
-            cancel_bookings=form.get("cancel_bookings") == "1",
+            cancel_bookings=form.ticked("cancel_bookings"),
         )
-    except ValidationError:
-        wrong = "Donnez un jour et un motif."
+    except ValueError as error:
+        wrong = said(error, "Donnez un jour et un motif.")
         return await _show(request, session, person, status=422, typed=typed, wrong=wrong)
     services = request.app[SERVICES]
     try:
@@ -135,13 +180,15 @@ async def close_day(request: web.Request) -> web.Response:
 @routes.post("/mairie/calendrier/decrets")
 async def keep_decree(request: web.Request) -> web.Response:
     """A day that a decree made a holiday or a day of school."""
-    form = await checked_form(request)
+    form = await checked_form(request, DECREE)
     session, person = await staff(request, Permission.WRITE_CALENDAR)
     try:
-        day = date.fromisoformat(str(form.get("decree_day", "")))
-        wish = SchoolDayWish(holiday=str(form.get("holiday", "")).strip() or None)
-    except ValueError:
-        return await _show(request, session, person, status=422, wrong="Donnez le jour du décret.")
+        day, wrong = form.day("decree_day"), "Donnez le jour du décret."
+    except FieldWrong as error:
+        day, wrong = None, str(error)
+    if day is None:
+        return await _show(request, session, person, status=422, wrong=wrong)
+    wish = SchoolDayWish(holiday=form.get("holiday") or None)
     path = f"/school-days/{day}"
     try:
         await request.app[SERVICES].call(session, "planning", path, SchoolDayWish, method="PUT", body=wish)
@@ -166,16 +213,16 @@ async def activity(request: web.Request) -> web.Response:
 @routes.post("/mairie/calendrier/activites/{activity_id}")
 async def save_activity(request: web.Request) -> web.Response:
     """Show the calendar that the form comes to; save it only when asked to from there."""
-    form = await checked_form(request)
+    form = await checked_form(request, ACTIVITY)
     session, person = await staff(request, Permission.WRITE_CALENDAR)
-    typed: dict[str, Any] = {**form, "weekdays": set(form.getall("weekdays", []))}
+    typed: dict[str, Any] = {**form, "weekdays": set(form.getall("weekdays"))}
     try:
         wish = _wish(form)
     except ValidationError as error:
         wrong = {FIELDS.get(str(part), "") for each in error.errors() for part in each["loc"][:1]} - {""}
         return _form(request, person, typed, status=422, wrong=wrong or {"les dates"})
-    except _Unreadable as error:
-        return _form(request, person, typed, status=422, wrong={error.field})
+    except FieldWrong as error:
+        return _form(request, person, typed, status=422, wrong={str(error)})
     services, path = request.app[SERVICES], f"/activities/{path_uuid(request, 'activity_id')}"
     if form.get("action") == "save":
         try:
@@ -221,71 +268,62 @@ def _months(days: tuple[ActivityDay, ...]) -> dict[date, list[ActivityDay]]:
     return dict(found)
 
 
-class _Unreadable(Exception):  # noqa: N818 - an answer
-    """A field of the form that is no date, number or time."""
-
-    def __init__(self, field: str) -> None:
-        super().__init__(field)
-        self.field = field
-
-
-def _wish(form: Any) -> ActivityWish:
-    def text(name: str) -> str:
-        return str(form.get(name, "")).strip()
-
-    def lines(name: str) -> list[str]:
-        return [line.strip() for line in text(name).splitlines() if line.strip()]
-
-    try:
-        opens_at = datetime.fromisoformat(text("opens_at")).replace(tzinfo=PARIS) if text("opens_at") else None
-    except ValueError as error:
-        raise _Unreadable(FIELDS["opens_at"]) from error
+def _wish(form: Sent) -> ActivityWish:
+    if form.get("days") and form.get("period") != PeriodKind.EXPLICIT:
+        raise form.wrong("days", "« {field} » : videz ce champ, ou prenez la période « Jours choisis un par un ».")
     return ActivityWish.model_validate(
         {
-            "label": text("label"),
-            "period": text("period"),
-            "weekdays": [str(each) for each in form.getall("weekdays", [])],
-            "first_day": text("first_day"),
-            "last_day": text("last_day"),
-            "days": lines("days") if text("period") == PeriodKind.EXPLICIT else [],
-            "schools": lines("schools"),
-            "capacity": text("capacity") or None,
-            "school_capacities": _by_school(lines("school_capacities")),
-            "position": text("position") or 0,
-            "opens_at": opens_at,
-            "siblings_first": form.get("siblings_first") == "1",
-            "residents_first": form.get("residents_first") == "1",
-            "offer_hours": text("offer_hours") or None,
+            "label": form.get("label"),
+            "period": form.get("period"),
+            "weekdays": form.getall("weekdays"),
+            "first_day": form.day("first_day"),
+            "last_day": form.day("last_day"),
+            "days": _once(form, "days", form.lines("days")),
+            "schools": _once(form, "schools", form.lines("schools")),
+            "capacity": form.whole("capacity", 0, 10_000),
+            "school_capacities": _by_school(form),
+            "position": form.whole("position", 0, 1_000) or 0,
+            "opens_at": form.instant("opens_at"),
+            "siblings_first": form.ticked("siblings_first"),
+            "residents_first": form.ticked("residents_first"),
+            "offer_hours": form.whole("offer_hours", 1, 168),
             "booking_notice": _notice(form, BOOK),
             "cancelling_notice": _notice(form, CANCEL),
         }
     )
 
 
-def _by_school(lines: list[str]) -> dict[str, str]:
+def _once(form: Sent, name: str, found: list[str]) -> list[str]:
+    if len(set(found)) < len(found):
+        raise form.wrong(name, "« {field} » : la même ligne est là deux fois.")
+    return found
+
+
+def _by_school(form: Sent) -> dict[str, int]:
     """« École du Bourg : 80 », a school a line."""
-    pairs = [
-        (school.strip(), places.strip()) for school, colon, places in (line.rpartition(":") for line in lines) if colon
-    ]
-    if len(pairs) < len(lines):
-        raise _Unreadable(FIELDS["school_capacities"])
-    return dict(pairs)
+    parts = [line.rpartition(":") for line in form.lines("school_capacities")]
+    if not all(school.strip() and PLACES.fullmatch(places.strip()) for school, _, places in parts):
+        raise form.wrong("school_capacities", "« {field} » : chaque ligne s'écrit « École du Bourg : 80 ».")
+    _once(form, "school_capacities", [school.strip() for school, _, _ in parts])
+    return {school.strip(): int(places) for school, _, places in parts}
 
 
-def _notice(form: Any, which: str) -> dict[str, Any]:
-    def text(name: str) -> str:
-        return str(form.get(f"{which}_{name}", "")).strip()
-
-    match text("kind"):
+def _notice(form: Sent, which: str) -> dict[str, Any]:
+    match form.get(f"{which}_kind"):
         case "weekday":
-            return {"weekday_before": text("weekday"), "at": text("at")}
+            return {"weekday_before": form.get(f"{which}_weekday"), "at": _time(form, which)}
         case "until":
-            try:
-                return {"until": datetime.fromisoformat(text("until")).replace(tzinfo=PARIS)}
-            except ValueError as error:
-                raise _Unreadable(FIELDS["booking_notice" if which == BOOK else "cancelling_notice"]) from error
+            return {"until": form.instant(f"{which}_until")}
         case _:
-            return {"days_before": text("days"), "counting": text("counting"), "at": text("at")}
+            days = form.whole(f"{which}_days", 0, 60) or 0
+            return {"days_before": days, "counting": form.get(f"{which}_counting"), "at": _time(form, which)}
+
+
+def _time(form: Sent, which: str) -> str:
+    text = form.get(f"{which}_at")
+    if not TIME.fullmatch(text):
+        raise form.wrong(f"{which}_at", "« {field} » : une heure s'écrit 18:00.")
+    return text
 
 
 def _typed(found: ActivityView) -> dict[str, Any]:

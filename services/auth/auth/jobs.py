@@ -3,8 +3,10 @@
 import asyncio
 import secrets
 from datetime import timedelta
+from typing import Any
 from uuid import uuid4
 
+import asyncpg
 import structlog
 from aiohttp import web
 
@@ -16,11 +18,11 @@ from auth.domain.sign_in import LINKS_AN_HOUR_MAX
 from auth.settings import SETTINGS, Settings
 from auth.store import accounts, changes, imports, registry
 from chassis import outbox, retention
-from chassis.clock import now
-from chassis.database import DATABASE, Database, Transaction
+from chassis.clock import now, today
+from chassis.database import DATABASE, Database, TablesChanged, Transaction
 from chassis.jobs import Jobs
 from chassis.retention import Retention
-from contracts.api.auth import ImportReport, ImportStatus
+from contracts.api.auth import FileError, ImportReport, ImportStatus
 from contracts.events.auth import ResetRequested
 
 HOUR = timedelta(hours=1)
@@ -35,6 +37,10 @@ RETENTIONS = (
 )
 EVENTS_AT_ONCE = 2_000
 CODES_AT_ONCE = 500
+ATTEMPTS_MAX = 2
+FAILED_TWICE = (
+    "la lecture de ce fichier a échoué deux fois ; vérifiez qu'il vient du tableur des familles, puis renvoyez-le"
+)
 
 log = structlog.get_logger()
 jobs = Jobs()
@@ -113,34 +119,54 @@ async def work_on_imports(app: web.Application) -> None:
 
 
 async def one_import(database: Database) -> bool:
-    """Read or apply the oldest file that waits, all or nothing; False when none does."""
+    """Read or apply the oldest file that waits, all or nothing; False when none does.
+
+    A file that ended two workers, or failed twice by what it holds, is refused instead of ending a third.
+    """
     async with database.transaction() as tx:
         row = await imports.next_waiting(tx)
         if row is None:
             return False
-        import_id = row["import_id"]
-        file = await asyncio.to_thread(families_file.read, row["content"])
-        if file.errors:
-            await imports.was_read(tx, import_id, ImportStatus.REFUSED, ImportReport(errors=file.errors), None)
+        if row["attempts"] >= ATTEMPTS_MAX:
+            log.error("a file of families is refused, it failed too often", import_id=str(row["import_id"]))
+            report = ImportReport(errors=(FileError(line=1, column="", message=FAILED_TWICE),))
+            await imports.was_read(tx, row["import_id"], ImportStatus.REFUSED, report, None)
             return True
-        await registry.lock(tx)
-        known, children = await registry.load(tx), await registry.numbered_children(tx)
-        found = await asyncio.to_thread(compare, known, children, file, uuid4)
-        if found.report.errors:
-            await imports.was_read(tx, import_id, ImportStatus.REFUSED, found.report, None)
-            return True
-        if row["status"] == ImportStatus.READING or found.digest != row["diff_digest"]:
-            # What would be applied is not what was shown: it is shown again instead.
-            await imports.was_read(tx, import_id, ImportStatus.READ, found.report, found.digest)
-            return True
-
-        async def progress(done: int) -> None:
+        async with database.transaction() as aside:
+            await imports.count_attempt(aside, row["import_id"])
+        try:
+            await _work_on(database, tx, row)
+        except (OSError, TimeoutError, asyncpg.PostgresConnectionError, TablesChanged):
             async with database.transaction() as aside:
-                await imports.set_progress(aside, import_id, done, len(found.plans))
-
-        gone = found.gone if row["close_missing"] else ()
-        events = await changes.make(tx, found.plans, gone, now(), progress)
-        for start in range(0, len(events), EVENTS_AT_ONCE):
-            await outbox.add(tx, *events[start : start + EVENTS_AT_ONCE])
-        await imports.was_applied(tx, import_id, found.report, now())
+                await imports.forget_attempt(aside, row["import_id"])
+            raise
     return True
+
+
+async def _work_on(database: Database, tx: Transaction, row: Any) -> None:
+    import_id = row["import_id"]
+    file = await asyncio.to_thread(families_file.read, row["content"])
+    if file.errors:
+        await imports.was_read(tx, import_id, ImportStatus.REFUSED, ImportReport(errors=file.errors), None)
+        return
+    await registry.lock(tx)
+    known, children = await registry.load(tx), await registry.numbered_children(tx)
+    erased = await registry.erased_references(tx, [each.reference for each in file.households])
+    found = await asyncio.to_thread(compare, known, children, file, uuid4, today=today(), erased=erased)
+    if found.report.errors:
+        await imports.was_read(tx, import_id, ImportStatus.REFUSED, found.report, None)
+        return
+    if row["status"] == ImportStatus.READING or found.digest != row["diff_digest"]:
+        # What would be applied is not what was shown: it is shown again instead.
+        await imports.was_read(tx, import_id, ImportStatus.READ, found.report, found.digest)
+        return
+
+    async def progress(done: int) -> None:
+        async with database.transaction() as aside:
+            await imports.set_progress(aside, import_id, done, len(found.plans))
+
+    gone = found.gone if row["close_missing"] else ()
+    events = await changes.make(tx, found.plans, gone, now(), progress)
+    for start in range(0, len(events), EVENTS_AT_ONCE):
+        await outbox.add(tx, *events[start : start + EVENTS_AT_ONCE])
+    await imports.was_applied(tx, import_id, found.report, now())

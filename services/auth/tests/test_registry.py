@@ -8,7 +8,7 @@ from uuid import uuid4
 import pytest
 
 from auth.__main__ import create_staff, export_families, import_families, republish
-from auth.jobs import one_import
+from auth.jobs import FAILED_TWICE, one_import
 from chassis.database import DATABASE
 from chassis.testing import eventually
 from local_stack.packages import pdf_tools
@@ -241,8 +241,50 @@ async def test_an_import_whose_worker_died_in_the_middle_is_whole_or_not_there(t
             pass
     assert await town.sql("SELECT count(*) FROM household") == 0
     await town.sql("DROP TRIGGER die ON account")
+    await town.sql("UPDATE family_import SET attempts = 0")
     assert (await done(town, shown["import_id"], headers))["status"] == "applied"
     assert await town.sql("SELECT count(*) FROM household") == 3
+
+
+async def test_a_file_that_ends_its_worker_twice_is_refused_with_the_reason(town: Any) -> None:
+    headers = await town.staff()
+    shown = await read(town, FILE, headers)
+    await town.sql(
+        "CREATE FUNCTION die() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'pulled plug'; END $$"
+    )
+    await town.sql("CREATE TRIGGER die BEFORE INSERT ON account FOR EACH ROW EXECUTE FUNCTION die()")
+    assert (await town.post(f"/imports/{shown['import_id']}/apply", {}, headers)).status == 202
+    view = await done(town, shown["import_id"], headers)
+    assert (view["status"], view["report"]["errors"][0]["message"]) == ("refused", FAILED_TWICE)
+    assert await town.sql("SELECT attempts FROM family_import") == 0
+    assert await town.sql("SELECT count(*) FROM household") == 0
+
+
+async def test_a_file_with_the_reference_of_an_erased_household_is_refused_by_line(town: Any) -> None:
+    made, headers = await town.has_household(), await town.staff()
+    erased = await town.post(f"/households/{made['household_id']}/erase", {"reference": "F-0001"}, headers)
+    assert erased.status == 204
+    view = await read(town, FILE.replace("A1;", "F-0001;"), headers)
+    assert (view["status"], [each["line"] for each in view["report"]["errors"]]) == ("refused", [2])
+    assert "effacé" in view["report"]["errors"][0]["message"]
+
+
+async def test_a_second_guardian_of_one_name_is_added_and_nobody_is_overwritten(town: Any) -> None:
+    made, headers = await town.has_household(), await town.staff()
+    (guardian,) = made["guardians"]
+    kept = {name: guardian[name] for name in ("guardian_id", "first_name", "last_name", "email")}
+    namesake = {"first_name": guardian["first_name"], "last_name": guardian["last_name"], "email": "fils@example.org"}
+    wish = {
+        **{name: made[name] for name in ("name", "address", "locale", "children")},
+        **{"seen_version": 1, "guardians": [kept, namesake]},
+    }
+    answer = await town.client.put(f"/households/{made['household_id']}", json=wish, headers=headers)
+    assert answer.status == 200, await answer.text()
+    now = (await answer.json())["guardians"]
+    assert [each["email"] for each in now] == [guardian["email"], "fils@example.org"]
+    assert now[0]["guardian_id"] == guardian["guardian_id"]
+    exported = await (await town.client.get("/households.csv", headers=headers)).read()
+    assert counts(await read(town, exported, headers)) == (0, 0, 0, 1)
 
 
 async def test_export_and_import_are_each_other_by_command_too(
@@ -272,7 +314,12 @@ async def test_staff_change_a_household_as_they_saw_it_or_not_at_all(town: Any) 
         "address": ["8 rue Neuve"],
         "locale": "en",
         "guardians": [
-            {"guardian_id": guardian["guardian_id"], "first_name": "Camille", "last_name": "Durand", "email": "x@y.fr"},
+            {
+                "guardian_id": guardian["guardian_id"],
+                "first_name": "Camille",
+                "last_name": "Durand",
+                "email": guardian["email"],
+            },
             {"first_name": "Noa", "last_name": "Dupont"},
         ],
         "children": [{**child, "custody_days": [{"first_day": "2026-09-01", "last_day": "2026-09-14"}]}],
@@ -293,12 +340,21 @@ async def test_staff_change_a_household_as_they_saw_it_or_not_at_all(town: Any) 
     assert view["children"][0]["custody_days"][0]["last_day"] == "2026-09-14"
     assert (await town.client.put(path, json=wish, headers=headers)).status == 409
     same = {**wish, "seen_version": 2, "guardians": view["guardians"][:1]}
-    same["guardians"] = [{k: g[k] for k in ("guardian_id", "first_name", "last_name")} for g in view["guardians"]]
+    same["guardians"] = [
+        {k: g[k] for k in ("guardian_id", "first_name", "last_name", "email")} for g in view["guardians"]
+    ]
     unchanged = await (await town.client.put(path, json=same, headers=headers)).json()
     assert unchanged["version"] == 2
     stranger = {**same, "guardians": [{"guardian_id": str(uuid4()), "first_name": "A", "last_name": "B"}]}
     assert (await town.client.put(path, json=stranger, headers=headers)).status == 422
+    for email in ("somebody@example.org", None):
+        other = {**same, "guardians": [{**same["guardians"][0], "email": email}, *same["guardians"][1:]]}
+        answer = await town.client.put(path, json=other, headers=headers)
+        assert (answer.status, (await answer.json())["code"]) == (422, "email_owned")
     left = {**same, "guardians": same["guardians"][1:]}
+    answer = await town.client.put(path, json=left, headers=headers)
+    assert (answer.status, (await answer.json())["code"]) == (422, "left_out")
+    left["removed"] = [guardian["guardian_id"]]
     assert (await town.client.put(path, json=left, headers=headers)).status == 200
     assert (await town.sign_in("camille.d", "un-bon-secret")).status == 401
 

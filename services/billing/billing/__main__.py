@@ -3,7 +3,6 @@
 import argparse
 import sys
 from collections.abc import Iterable
-from datetime import date
 from uuid import UUID
 
 from billing.api.runs import begin_run
@@ -21,6 +20,7 @@ from chassis.command import OwnCommand, Service, main
 from chassis.database import Database, Transaction, opened
 from chassis.replay import read
 from contracts.api.billing import InvoiceRunWish
+from contracts.model import parse_day
 
 OPERATOR = UUID(int=0)
 BATCH = 500
@@ -30,7 +30,7 @@ async def publish(settings: Settings, arguments: list[str]) -> int:
     """Publish a month's invoices from the command line; what is invoiced already stays as it is."""
     parser = argparse.ArgumentParser(prog="python -m billing publish-month", description=publish.__doc__)
     parser.add_argument("month", help="such as 2026-12")
-    parser.add_argument("--due", required=True, type=date.fromisoformat)
+    parser.add_argument("--due", required=True, type=parse_day)
     given = parser.parse_args(arguments)
     wish = InvoiceRunWish(month=given.month, due_on=given.due, straight=True)
     async with opened(settings.database_url) as database:

@@ -11,7 +11,15 @@ from auth.api.secrets import HASHER
 from auth.domain import access_codes
 from auth.domain.addresses import checked_email
 from auth.domain.chosen_secrets import PUBLISHED
-from auth.domain.failures import HouseholdMoved, IdentifierTaken, ReferenceTaken, SecretRefused
+from auth.domain.failures import (
+    EmailOwned,
+    EmailWrong,
+    HouseholdMoved,
+    IdentifierTaken,
+    LeftOut,
+    ReferenceTaken,
+    SecretRefused,
+)
 from auth.domain.registry import Child, Guardian, Household, Place, plan
 from auth.domain.sign_in import SetUp
 from auth.settings import SETTINGS
@@ -24,6 +32,7 @@ from chassis.identity import household_in_path, require
 from contracts.api.auth import (
     AccessCodes,
     ChildWish,
+    GuardianUpdate,
     GuardianWish,
     HouseholdCreated,
     HouseholdList,
@@ -148,7 +157,8 @@ async def put_household(request: web.Request) -> web.Response:
         if view.version != wish.seen_version:
             raise HouseholdMoved("the household was changed meanwhile", version=view.version)
         shared = await _known_children(tx, wish.children)
-        made = plan(known, _wanted(known, wish, shared), await registry.numbered_children(tx), uuid4, shared)
+        wanted, numbered = _wanted(known, wish, shared), await registry.numbered_children(tx)
+        made = plan(known, wanted, numbered, uuid4, shared, by_name=False)
         if made:
             await outbox.add(tx, *await changes.make(tx, [made], [], now()))
             fact = f"household {known.reference} changed"
@@ -158,10 +168,13 @@ async def put_household(request: web.Request) -> web.Response:
 
 
 def _wanted(known: Household, wish: HouseholdUpdate, shared: dict[UUID, Child]) -> Household:
-    own = {each.guardian_id for each in known.guardians}
-    strangers = [each for each in wish.guardians if each.guardian_id and each.guardian_id not in own]
-    if strangers:
+    own = {each.guardian_id: each for each in known.guardians}
+    named = [each.guardian_id for each in wish.guardians if each.guardian_id]
+    if len(set(named)) < len(named) or not set(named) <= set(own):
         raise Invalid("a guardian named here is not of this household", errors=[{"field": "guardians", "message": ""}])
+    there = {*own, *(each.child.child_id for each in known.places)}
+    if there - set(named) - {each.child_id for each in wish.children} - wish.removed:
+        raise LeftOut("somebody of the household is neither named nor removed", errors=[])
     places = []
     for each in wish.children:
         same = shared.get(each.child_id) if each.child_id else None
@@ -175,8 +188,19 @@ def _wanted(known: Household, wish: HouseholdUpdate, shared: dict[UUID, Child]) 
             each.child_id,
         )
         places.append(Place(child, each.custody, each.custody_days))
-    guardians = tuple(
-        Guardian(g.first_name, g.last_name, checked_email(g.email) if g.email else None, g.guardian_id)
-        for g in wish.guardians
-    )
+    guardians = tuple(_guardian(number, each, own) for number, each in enumerate(wish.guardians))
     return Household(known.reference, wish.name, wish.address, guardians, tuple(places), locale=wish.locale)
+
+
+def _guardian(number: int, wish: GuardianUpdate, own: dict[UUID | None, Guardian]) -> Guardian:
+    """A guardian as typed; ``EmailWrong`` and ``EmailOwned`` say whose address is refused."""
+    try:
+        email = checked_email(wish.email) if wish.email else None
+    except EmailWrong as wrong:
+        raise EmailWrong(wrong.detail, **wrong.facts, guardian=number) from None
+    same = own.get(wish.guardian_id) if wish.guardian_id else None
+    if same and same.owns_email and email != same.email:
+        raise EmailOwned(
+            "only its owner changes this address", errors=[{"field": "email", "message": ""}], guardian=number
+        )
+    return Guardian(wish.first_name, wish.last_name, email, wish.guardian_id)

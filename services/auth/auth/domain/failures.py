@@ -75,6 +75,18 @@ class EmailWrong(Invalid):
     code = "email_wrong"
 
 
+class EmailOwned(Invalid):
+    """The address was confirmed by its owner, who alone changes it; ``guardian`` is the place in the request."""
+
+    code = "email_owned"
+
+
+class LeftOut(Invalid):
+    """The request neither names nor removes somebody whom the household has."""
+
+    code = "left_out"
+
+
 class HouseholdMoved(Conflict):
     """The household was changed since it was read; ``version`` is the one that is there."""
 

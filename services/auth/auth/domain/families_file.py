@@ -1,37 +1,57 @@
 """The file of families: CSV, one line a child (or a household without one), with French headers.
 
-UTF-8 or Windows-1252, ``;`` or ``,``. What cannot be read is said by line and column, all of it at once.
+UTF-8 or Windows-1252, ``;`` or ``,``. What cannot be read is said by line and column, all of it at once; the line is
+the one where the row began. What ``write`` writes, ``read`` reads as the same households, whatever they hold.
+
+Nothing is taken in whole before its size is known to be that of a file of families: lines, columns and the lines of one
+row have their limits, so that a file of 16 MiB of separators is refused after its first line.
 """
 
+import codecs
 import csv
 import io
 import re
+import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from datetime import date, datetime
+from datetime import date
 
 from auth.domain.addresses import checked_email
 from auth.domain.failures import EmailWrong
 from auth.domain.registry import CUSTODY, LANGUAGES, Child, Guardian, Household, Place, custody_text, plain
-from contracts.api.auth import FileError
+from contracts.api.auth import ADDRESS_LINES_MAX, CHILDREN_MAX, GUARDIANS_MAX, FileError
 from contracts.events.auth import Custody, Span
-from contracts.model import Language
+from contracts.model import Language, normalize_text, parse_day
+from contracts.spans import SPANS_MAX, parse_span, parse_written_day, written_day
 
-LINES_MAX = 60_000
+LINES_MAX, LINE_CHARACTERS_MAX, LINES_OF_A_ROW_MAX = 60_000, 16_000, 8
 ERRORS_MAX = 200
-CELL_MAX = 200
-REFERENCE = re.compile(r"^[\w./ -]{1,40}$")
-GUARDIANS_MAX = 4
-HOUSEHOLD = ("Foyer", "Nom du foyer", "Adresse", "Complément", "Code postal", "Commune", "Langue")
-GUARDIANS = tuple(f"Responsable {n} {what}" for n in range(1, GUARDIANS_MAX + 1) for what in ("nom", "prénom", "email"))
-CHILD = ("N° enfant", "Nom enfant", "Prénom enfant", "Naissance", "École", "Classe", "Garde")
-COLUMNS = (*HOUSEHOLD, *GUARDIANS, *CHILD)
+CELL_MAX, CELLS_MAX = 200, 200
+SEVERAL_LINES, CUSTODY_COLUMN = "Complément", "Garde"
+LONGER = {SEVERAL_LINES: ADDRESS_LINES_MAX * (CELL_MAX + 1), CUSTODY_COLUMN: (SPANS_MAX + 1) * 40}
+"""The characters of the cells that may have more than ``CELL_MAX``."""
+REFERENCE = re.compile(r"[\w./ -]{1,40}")
+GUARDIANS_WRITTEN_MIN = 4
+HOUSEHOLD = ("Foyer", "Nom du foyer", "Adresse", SEVERAL_LINES, "Code postal", "Commune", "Langue")
+CHILD = ("N° enfant", "Nom enfant", "Prénom enfant", "Naissance", "École", "Classe", CUSTODY_COLUMN)
+
+
+def columns(guardians: int) -> tuple[str, ...]:
+    """The columns of a file whose households have as many guardians at most."""
+    each = [f"Responsable {number} {what}" for number in range(1, guardians + 1) for what in ("nom", "prénom", "email")]
+    return (*HOUSEHOLD, *each, *CHILD)
+
+
+COLUMNS = columns(GUARDIANS_MAX)
 REQUIRED = ("Foyer", "Nom du foyer", "Adresse", "Responsable 1 nom", "Responsable 1 prénom", *CHILD[1:6])
 _BY_NAME = {plain(name): name for name in COLUMNS}
 _CUSTODY = {plain(text): custody for custody, text in CUSTODY.items()}
 _LANGUAGE = {plain(said): each for each, text in LANGUAGES.items() for said in (text, each)}
-_SPAN = re.compile(r"(\d{1,2}/\d{1,2}/\d{4})\s*(?:au|-|–)\s*(\d{1,2}/\d{1,2}/\d{4})")
-_FORMULA = ("=", "+", "-", "@", "\t")
+_POSTAL_CODE = re.compile(r"[0-9]{5}")
+_TOWN = re.compile(r"([0-9]{5}) (\S.*)")
+_UNREADABLE = {"Cc", "Cs", "Zl", "Zp"}
+_FORMULA = re.compile(r"'*[=+\-@\t]")
+_QUOTED = re.compile(r"'+[=+\-@\t]")
 
 
 @dataclass(frozen=True)
@@ -56,33 +76,77 @@ def read(content: bytes) -> FamiliesFile:
     """Read a whole file; the households are those of the lines that could be read."""
     errors: list[FileError] = []
     families = _Families(errors)
+    rows = _Rows(content)
     try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        text = content.decode("cp1252", errors="replace")
-    if "\0" in text:
-        text = ""
-        errors.append(FileError(line=1, column="", message="ce n'est pas un fichier CSV en UTF-8 ou Windows-1252"))
-    try:
-        for line, cells in _lines(text):
+        for line, cells in rows.cells():
             families.take(line, cells)
+            if len(errors) >= ERRORS_MAX:
+                break
     except _Wrong as wrong:
-        if not errors:
-            errors.append(FileError(line=1, column=wrong.column, message=wrong.message))
-    except csv.Error as error:
-        errors.append(FileError(line=1, column="", message=f"ce n'est pas un fichier CSV : {error}"))
+        errors.append(FileError(line=rows.line, column=wrong.column, message=wrong.message))
+    except csv.Error:
+        message = "un guillemet y est de trop, ou il en manque un : à l'intérieur d'une cellule il s'écrit deux fois"
+        errors.append(FileError(line=rows.line, column="", message=message))
     if not families.households and not errors:
         errors.append(FileError(line=1, column="", message="le fichier ne contient aucun foyer"))
     lines = {reference: line for reference, (line, _household) in families.households.items()}
     return FamiliesFile(families.all(), tuple(errors[:ERRORS_MAX]), lines)
 
 
-def _lines(text: str) -> Iterator[tuple[int, dict[str, str]]]:
-    """The lines with something in them: their number and their cells by column."""
-    first = text.partition("\n")[0]
-    delimiter = ";" if first.count(";") >= first.count(",") else ","
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
-    names = [_BY_NAME.get(plain(title), title.strip()) for title in next(reader, [])]
+class _Rows:
+    """The rows of a file, read from its bytes a line at a time; ``line`` is where the row being read began."""
+
+    def __init__(self, content: bytes) -> None:
+        self._content = content
+        self.line = 1
+        self._lines = 0
+
+    def cells(self) -> Iterator[tuple[int, dict[str, str]]]:
+        """The rows with something in them: their number and their cells by column."""
+        if b"\0" in self._content:
+            raise _Wrong("", "ce n'est pas un fichier CSV en UTF-8 ou Windows-1252")
+        text = io.TextIOWrapper(io.BytesIO(self._content), _encoding(self._content), errors="replace", newline="")
+        first = text.readline(LINE_CHARACTERS_MAX + 1)
+        text.seek(0)
+        delimiter = ";" if first.count(";") >= first.count(",") else ","
+        reader = csv.reader(self._physical(text), delimiter=delimiter, strict=True)
+        names = _names(next(reader, []))
+        self.line = self._lines + 1
+        for cells in reader:
+            line, self.line = self.line, self._lines + 1
+            if any(cell.strip() for cell in cells):
+                found = dict(zip(names, map(_cell, cells), strict=False))
+                yield line, found | _too_many(names, cells)
+
+    def _physical(self, text: io.TextIOWrapper) -> Iterator[str]:
+        """The lines of the file, as many and as long as a file of families may have."""
+        while line := text.readline(LINE_CHARACTERS_MAX + 1):
+            self._lines += 1
+            if len(line) > LINE_CHARACTERS_MAX:
+                raise _Wrong("", f"cette ligne a plus de {LINE_CHARACTERS_MAX} caractères")
+            if self._lines > LINES_MAX:
+                raise _Wrong("", f"le fichier a plus de {LINES_MAX} lignes")
+            if self._lines - self.line >= LINES_OF_A_ROW_MAX:
+                raise _Wrong("", "un guillemet ouvert sur cette ligne n'est pas fermé")
+            yield line
+
+
+def _encoding(content: bytes) -> str:
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    try:
+        for start in range(0, len(content), 65_536):
+            decoder.decode(content[start : start + 65_536])
+        decoder.decode(b"", final=True)
+    except UnicodeDecodeError:
+        return "cp1252"
+    return "utf-8-sig"
+
+
+def _names(titles: list[str]) -> list[str]:
+    """The columns that the header names, each known and there once."""
+    if len(titles) > CELLS_MAX:
+        raise _Wrong("", f"le fichier a plus de {CELLS_MAX} colonnes")
+    names = [_BY_NAME.get(plain(title), title.strip()) for title in titles]
     while names and not names[-1]:
         names.pop()  # a spreadsheet may end every line with a separator
     for name in names:
@@ -92,11 +156,7 @@ def _lines(text: str) -> Iterator[tuple[int, dict[str, str]]]:
     for name in REQUIRED:
         if name not in names:
             raise _Wrong(name, "cette colonne manque")
-    for cells in reader:
-        if reader.line_num > LINES_MAX:
-            raise _Wrong("", f"le fichier a plus de {LINES_MAX} lignes")
-        if any(cell.strip() for cell in cells):
-            yield reader.line_num, dict(zip(names, map(_cell, cells), strict=False)) | _too_many(names, cells)
+    return names
 
 
 def _too_many(names: list[str], cells: list[str]) -> dict[str, str]:
@@ -104,8 +164,9 @@ def _too_many(names: list[str], cells: list[str]) -> dict[str, str]:
 
 
 def _cell(text: str) -> str:
-    bare = text.strip()
-    return bare[1:] if bare.startswith("'") and bare[1:].startswith(_FORMULA) else bare
+    """What a cell says: composed, without the quote that keeps a spreadsheet from running it."""
+    bare = normalize_text(text.replace("\r\n", "\n").replace("\r", "\n"))
+    return bare[1:] if _QUOTED.match(bare) else bare
 
 
 class _Families:
@@ -149,9 +210,10 @@ class _Families:
             its_line, described = self._children.setdefault(child.reference, (line, child))
             if described != child:
                 raise _Wrong("N° enfant", f"cet enfant est décrit autrement à la ligne {its_line}")
-        for other in known.places:
-            if (plain(other.child.name), other.child.birth_date) == (plain(child.name), child.birth_date):
-                raise _Wrong("Nom enfant", "cet enfant est déjà dans le foyer")
+        if child.reference and any(each.child.reference == child.reference for each in known.places):
+            raise _Wrong("N° enfant", "cet enfant est déjà dans le foyer")
+        if len(known.places) >= CHILDREN_MAX:
+            raise _Wrong("Nom enfant", f"un foyer a {CHILDREN_MAX} enfants au plus")
         self.households[reference] = first_line, replace(known, places=(*known.places, place))
 
 
@@ -159,33 +221,38 @@ def _text(cells: dict[str, str], column: str, *, wanted: bool = True) -> str:
     value = cells.get(column, "")
     if not value and wanted:
         raise _Wrong(column, "cette cellule est vide")
-    if len(value) > CELL_MAX:
-        raise _Wrong(column, f"plus de {CELL_MAX} caractères")
-    if any(ord(sign) < 32 and sign != "\n" for sign in value) or "\ufffd" in value:
+    length_max = LONGER.get(column, CELL_MAX)
+    if len(value) > length_max:
+        raise _Wrong(column, f"plus de {length_max} caractères")
+    if "\n" in value and column != SEVERAL_LINES:
+        raise _Wrong(column, f"un retour à la ligne n'est permis que dans « {SEVERAL_LINES} » ; un guillemet de trop ?")
+    if any(unicodedata.category(sign) in _UNREADABLE and sign != "\n" for sign in value) or "\ufffd" in value:
         raise _Wrong(column, "cette cellule contient un caractère illisible")
     return value
 
 
 def _reference(cells: dict[str, str], column: str, *, wanted: bool = True) -> str:
     value = _text(cells, column, wanted=wanted)
-    if value and not REFERENCE.match(value):
+    if value and not REFERENCE.fullmatch(value):
         raise _Wrong(column, "40 caractères au plus : lettres, chiffres, point, tiret, barre")
     return value
 
 
 def _household(cells: dict[str, str]) -> Household:
-    more = [part.strip() for part in _text(cells, "Complément", wanted=False).split("\n")]
-    town = f"{_text(cells, 'Code postal', wanted=False)} {_text(cells, 'Commune', wanted=False)}".strip()
+    more = [part.strip() for part in _text(cells, SEVERAL_LINES, wanted=False).split("\n")]
+    code = _text(cells, "Code postal", wanted=False)
+    if code and not _POSTAL_CODE.fullmatch(code):
+        message = "un code postal a cinq chiffres (un tableur ôte les zéros du début) ; ailleurs qu'en France, "
+        raise _Wrong("Code postal", f"{message}écrivez-le avec la commune dans « {SEVERAL_LINES} »")
+    town = f"{code} {_text(cells, 'Commune', wanted=False)}".strip()
     address = tuple(part for part in (_text(cells, "Adresse"), *more, town) if part)
-    if len(address) > 5:
-        raise _Wrong("Complément", "l'adresse a plus de cinq lignes")
+    if len(address) > ADDRESS_LINES_MAX or any(len(each) > CELL_MAX for each in address):
+        raise _Wrong(SEVERAL_LINES, f"l'adresse a cinq lignes au plus, de {CELL_MAX} caractères")
     guardians = []
     for number in range(1, GUARDIANS_MAX + 1):
         nom, prenom, email = (f"Responsable {number} {what}" for what in ("nom", "prénom", "email"))
         if number == 1 or cells.get(nom) or cells.get(prenom) or cells.get(email):
             guardians.append(Guardian(_text(cells, prenom), _text(cells, nom), _email(cells, email)))
-    if len({plain(each.name) for each in guardians}) < len(guardians):
-        raise _Wrong("Responsable 2 nom", "deux responsables du foyer ont le même nom")
     reference, name = _reference(cells, "Foyer"), _text(cells, "Nom du foyer")
     return Household(reference, name, address, tuple(guardians), locale=_language(cells))
 
@@ -222,55 +289,56 @@ def _place(cells: dict[str, str]) -> Place | None:
 
 
 def _day(text: str, column: str) -> date:
-    for shape in ("%d/%m/%Y", "%Y-%m-%d"):
+    for shape in (parse_written_day, parse_day):
         try:
-            return datetime.strptime(text, shape).date()  # noqa: DTZ007 - a day of the calendar, nowhere in time
+            return shape(text)
         except ValueError:
             continue
-    raise _Wrong(column, "une date s'écrit JJ/MM/AAAA")
+    raise _Wrong(column, "une date s'écrit JJ/MM/AAAA, entre 1900 et 2199")
 
 
 def _custody(text: str) -> tuple[Custody, tuple[Span, ...]]:
-    first, *more = text.split("|")
-    custody = _CUSTODY.get(plain(first) or "libre")
-    if custody is not None and not more:
-        return custody, ()
-    spans = [(_day(first, "Garde"), _day(last, "Garde")) for first, last in _SPAN.findall(text)]
-    if not spans or any(last < first for first, last in spans):
-        raise _Wrong("Garde", "libre, semaines paires, semaines impaires, et « du 01/09/2026 au 15/09/2026 | … »")
-    return custody or Custody.FREE, tuple(Span(first_day=first, last_day=last) for first, last in spans)
+    """« semaines paires », the days, or both: each part between bars is understood, or the cell is refused."""
+    first, *more = (each.strip() for each in text.split("|"))
+    custody = _CUSTODY.get(plain(first)) if first else Custody.FREE
+    parts = more if custody is not None else [first, *more]
+    if len(parts) > SPANS_MAX:
+        raise _Wrong(CUSTODY_COLUMN, f"{SPANS_MAX} périodes au plus")
+    days = []
+    for part in parts:
+        try:
+            days.append(parse_span(part))
+        except ValueError:
+            known = "libre, semaines paires, semaines impaires, et « du 01/09/2026 au 15/09/2026 | … »"
+            raise _Wrong(CUSTODY_COLUMN, f"« {part[:60]} » ne se comprend pas ; se comprennent : {known}") from None
+    return custody or Custody.FREE, tuple(days)
 
 
 def write(households: Iterable[Household]) -> bytes:
     """The same file, for a spreadsheet: UTF-8 with its mark, ``;``, nothing that a spreadsheet would run."""
-    out = io.StringIO(newline="")
+    every, out = list(households), io.StringIO(newline="")
+    guardians = max((len(each.guardians) for each in every), default=0)
+    count = max(guardians, GUARDIANS_WRITTEN_MIN)
     writer = csv.writer(out, delimiter=";")
-    writer.writerow(COLUMNS)
-    for household in households:
+    writer.writerow(columns(count))
+    for household in every:
         for place in household.places or (None,):
-            writer.writerow([f"'{cell}" if cell.startswith(_FORMULA) else cell for cell in _row(household, place)])
+            cells = _row(household, place, count)
+            writer.writerow([f"'{cell}" if _FORMULA.match(cell) else cell for cell in cells])
     return out.getvalue().encode("utf-8-sig")
 
 
-def _row(household: Household, place: Place | None) -> list[str]:
+def _row(household: Household, place: Place | None, guardians: int) -> list[str]:
     street, *more = household.address
-    town = re.match(r"^(\d{5}) (.+)$", more[-1]) if more else None
+    town = _TOWN.fullmatch(more[-1]) if more else None
     rest = more[:-1] if town else more
     cells = [household.reference, household.name, street, "\n".join(rest), *(town.groups() if town else ("", ""))]
     cells.append(LANGUAGES[household.locale] if household.locale else "")
-    for number in range(GUARDIANS_MAX):
+    for number in range(guardians):
         each = household.guardians[number] if number < len(household.guardians) else None
         cells += [each.last_name, each.first_name, each.email or ""] if each else ["", "", ""]
     if place is None:
         return cells + [""] * len(CHILD)
-    child = place.child
-    return [
-        *cells,
-        child.reference or "",
-        child.last_name,
-        child.first_name,
-        f"{child.birth_date:%d/%m/%Y}",
-        child.school,
-        child.class_name,
-        custody_text(place),
-    ]
+    child, birth = place.child, written_day(place.child.birth_date)
+    own = [child.reference or "", child.last_name, child.first_name, birth, child.school, child.class_name]
+    return [*cells, *own, custody_text(place)]

@@ -1,14 +1,18 @@
 """A file of families beside the registry: what it adds, changes, and lacks."""
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import date
 
 from auth.domain.families_file import ERRORS_MAX, FamiliesFile
 from auth.domain.registry import Child, Household, NewId, Plan, plain, plan
 from contracts.api.auth import Difference, FileError, ImportReport
+from contracts.spans import written_day
 
 DIFFERENCES_MAX = 500
+ERASED = "ce foyer a été effacé à la demande de la famille ; un nouveau foyer a une autre référence"
 
 
 @dataclass(frozen=True)
@@ -22,11 +26,27 @@ class Comparison:
 
 
 def compare(
-    known: Mapping[str, Household], children: Mapping[str, Child], file: FamiliesFile, new_id: NewId
+    known: Mapping[str, Household],
+    children: Mapping[str, Child],
+    file: FamiliesFile,
+    new_id: NewId,
+    *,
+    today: date,
+    erased: Container[str] = (),
 ) -> Comparison:
-    """The file against the registry. A child that is new in two households of the file is one child."""
+    """The file against the registry, in which the references of ``erased`` households serve no more.
+
+    A child that is new in two households of the file is one child.
+    """
     numbered, wanted = dict(children), file.households
-    errors = [error for household in wanted for error in _strangers(household, children, file.lines)]
+    errors = [
+        FileError(line=file.lines[each.reference], column="Foyer", message=ERASED)
+        for each in wanted
+        if each.reference in erased
+    ]
+    for household in wanted:
+        errors += _strangers(household, children, file.lines)
+        errors += _impossible(household, known.get(household.reference), file.lines[household.reference], today)
     plans = []
     for household in wanted:
         made = plan(known.get(household.reference), household, numbered, new_id)
@@ -55,12 +75,27 @@ def compare(
     return Comparison(tuple(plans), gone, report, digest.digest())
 
 
+def _impossible(household: Household, known: Household | None, line: int, today: date) -> Iterator[FileError]:
+    """Children who are not born yet, or twice in the household though they are not there."""
+    there = Counter(_person(each.child) for each in known.places) if known else Counter()
+    for person, count in Counter(_person(each.child) for each in household.places).items():
+        if count > max(1, there[person]):
+            yield FileError(line=line, column="Nom enfant", message=f"« {person[0]} » est {count} fois dans le foyer")
+        if person[1] > today:
+            message = f"« {person[0]} » naîtrait le {written_day(person[1])}"
+            yield FileError(line=line, column="Naissance", message=message)
+
+
+def _person(child: Child) -> tuple[str, date]:
+    return plain(child.name), child.birth_date
+
+
 def _strangers(household: Household, children: Mapping[str, Child], lines: Mapping[str, int]) -> Iterator[FileError]:
     """Numbers that belong to somebody else: a slip here would show a family another one's child."""
     for place in household.places:
         same = children.get(place.child.reference) if place.child.reference else None
         if same and plain(same.name) != plain(place.child.name) and same.birth_date != place.child.birth_date:
-            message = f"le n° {same.reference} est celui de {same.name}, né(e) le {same.birth_date:%d/%m/%Y}"
+            message = f"le n° {same.reference} est celui de {same.name}, né(e) le {written_day(same.birth_date)}"
             yield FileError(line=lines[household.reference], column="N° enfant", message=message)
 
 

@@ -1,21 +1,26 @@
 """The registry of families: households as they are and as they must be, and what lies between the two.
 
-A guardian is recognised by name within the household: somebody with another name is another person and never gets the
-account of the one before. A child is recognised by the town hall's number, else by name and birth date within the
-household. An address that its owner has confirmed is the owner's: neither a file nor the town hall changes it.
+A page names people by their ids. A file has none: there a guardian is recognised by name within the household, so that
+somebody with another name is another person and never gets the account of the one before; a child by the town hall's
+number, else by name and birth date within the household. Each person there is recognised once: two guardians, or two
+children born on a day, may have the same name. An address that its owner has confirmed is the owner's: neither a file
+nor the town hall changes it.
 """
 
 import unicodedata
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from types import MappingProxyType
+from typing import TypeVar
 from uuid import UUID
 
 from contracts.events.auth import Custody, Span
 from contracts.model import Language
+from contracts.spans import written_day, written_span
 
 NewId = Callable[[], UUID]
+Person = TypeVar("Person")
 CUSTODY = {Custody.FREE: "libre", Custody.EVEN_WEEKS: "semaines paires", Custody.ODD_WEEKS: "semaines impaires"}
 LANGUAGES = {Language.FR: "français", Language.EN: "anglais"}
 
@@ -101,14 +106,17 @@ def plan(
     children: Mapping[str, Child],
     new_id: NewId,
     others: Mapping[UUID, Child] = MappingProxyType({}),
+    *,
+    by_name: bool = True,
 ) -> Plan | None:
     """What makes ``known`` into ``wanted``; None when nothing does.
 
-    ``children`` are all those with a number, ``others`` those of other households that are named by id.
+    ``children`` are all those with a number, ``others`` those of other households that are named by id. Whoever has no
+    id is recognised ``by_name``, or else is new.
     """
     base = known or replace(wanted, guardians=(), places=(), household_id=new_id())
-    guardians = _guardians(base, wanted, new_id)
-    places, added, changed = _places(base, wanted, children, others, new_id)
+    guardians = _guardians(base, wanted, new_id, by_name=by_name)
+    places, added, changed = _places(base, wanted, children, others, new_id, by_name=by_name)
     kept = {each.guardian_id for each in guardians}
     before = {each.guardian_id: each for each in base.guardians}
     after = replace(
@@ -133,12 +141,18 @@ def plan(
     )
 
 
-def _guardians(base: Household, wanted: Household, new_id: NewId) -> tuple[Guardian, ...]:
-    by_id = {each.guardian_id: each for each in base.guardians}
-    by_name = {plain(each.name): each for each in base.guardians}
+def _guardians(base: Household, wanted: Household, new_id: NewId, *, by_name: bool) -> tuple[Guardian, ...]:
+    if not by_name:
+        by_id = {each.guardian_id: each for each in base.guardians}
+        known = [by_id.get(each.guardian_id) if each.guardian_id else None for each in wanted.guardians]
+        return tuple(
+            replace(each, guardian_id=same.guardian_id, owns_email=same.owns_email)
+            if same
+            else replace(each, guardian_id=new_id())
+            for each, same in zip(wanted.guardians, known, strict=True)
+        )
     found = []
-    for each in wanted.guardians:
-        same = by_id.get(each.guardian_id) if each.guardian_id else by_name.get(plain(each.name))
+    for each, same in zip(wanted.guardians, _same_guardians(base, wanted), strict=True):
         if same is None:
             found.append(replace(each, guardian_id=new_id()))
             continue
@@ -147,23 +161,58 @@ def _guardians(base: Household, wanted: Household, new_id: NewId) -> tuple[Guard
     return tuple(found)
 
 
+def _same_guardians(base: Household, wanted: Household) -> list[Guardian | None]:
+    return recognised(base.guardians, wanted.guardians, _GUARDIAN_KEYS)
+
+
+_GUARDIAN_KEYS: tuple[Callable[[Guardian], object], ...] = (
+    lambda each: (each.first_name, each.last_name, each.email),
+    lambda each: (each.first_name, each.last_name),
+    lambda each: (plain(each.name), each.email),
+    lambda each: plain(each.name),
+)
+_CHILD_KEYS: tuple[Callable[[Child], object], ...] = (
+    lambda each: replace(each, child_id=None),
+    lambda each: (each.first_name, each.last_name, each.birth_date),
+    lambda each: (plain(each.name), each.birth_date),
+)
+
+
+def recognised(
+    known: Sequence[Person], wanted: Sequence[Person], keys: Sequence[Callable[[Person], object]]
+) -> list[Person | None]:
+    """Who of ``known`` each of ``wanted`` is: by the strictest key first, in order, and each of them once."""
+    found: list[Person | None] = [None] * len(wanted)
+    left = list(known)
+    for key in keys:
+        for number, each in enumerate(wanted):
+            if found[number] is None:
+                found[number] = next((one for one in left if key(one) == key(each)), None)
+                left = [one for one in left if one is not found[number]]
+    return found
+
+
 def _places(
     base: Household,
     wanted: Household,
     children: Mapping[str, Child],
     others: Mapping[UUID, Child],
     new_id: NewId,
+    *,
+    by_name: bool,
 ) -> tuple[tuple[Place, ...], tuple[Child, ...], tuple[Child, ...]]:
     """The places with ids, the children that are new, and those that changed."""
     by_id: dict[UUID | None, Child] = dict(others.items())
     by_id.update((each.child.child_id, each.child) for each in base.places)
-    by_name = {(plain(each.child.name), each.child.birth_date): each.child for each in base.places}
+    named = [children.get(each.child.reference or "") or by_id.get(each.child.child_id) for each in wanted.places]
+    taken = {each.child_id for each in named if each}
+    unnamed = [place.child for place, same in zip(wanted.places, named, strict=True) if same is None]
+    rest = [each.child for each in base.places if each.child.child_id not in taken]
+    by_their_name = iter(recognised(rest, unnamed, _CHILD_KEYS) if by_name else [None] * len(unnamed))
     places: list[Place] = []
     added, changed = [], []
-    for place in wanted.places:
-        child = place.child
-        same = children.get(child.reference) if child.reference else None
-        same = same or by_id.get(child.child_id) or by_name.get((plain(child.name), child.birth_date))
+    for place, numbered in zip(wanted.places, named, strict=True):
+        child, same = place.child, numbered or next(by_their_name)
         if same is None or same.child_id in {each.child.child_id for each in places}:
             child = replace(child, child_id=child.child_id or new_id(), reference=None if same else child.reference)
             added.append(child)
@@ -177,7 +226,7 @@ def _places(
 
 def custody_text(place: Place) -> str:
     """« semaines paires », the days, or both."""
-    spans = [f"du {each.first_day:%d/%m/%Y} au {each.last_day:%d/%m/%Y}" for each in place.custody_days]
+    spans = [written_span(each) for each in place.custody_days]
     is_said = place.custody is not Custody.FREE or not spans
     return " | ".join([CUSTODY[place.custody], *spans] if is_said else spans)
 
@@ -202,7 +251,7 @@ def _details(base: Household, after: Household, *, is_new: bool) -> list[str]:
 
 def _child_line(place: Place) -> str:
     child = place.child
-    return f"enfant : {child.name}, né(e) le {child.birth_date:%d/%m/%Y}, {child.school}, {child.class_name}"
+    return f"enfant : {child.name}, né(e) le {written_day(child.birth_date)}, {child.school}, {child.class_name}"
 
 
 def _guardian_lines(base: Household, after: Household) -> list[str]:
@@ -232,7 +281,7 @@ def _place_lines(base: Household, after: Household) -> list[str]:
         pairs = (
             ("nom", was.child.name, each.child.name),
             ("numéro", was.child.reference or "aucun", each.child.reference or "aucun"),
-            ("naissance", f"{was.child.birth_date:%d/%m/%Y}", f"{each.child.birth_date:%d/%m/%Y}"),
+            ("naissance", f"{written_day(was.child.birth_date)}", f"{written_day(each.child.birth_date)}"),
             ("école", was.child.school, each.child.school),
             ("classe", was.child.class_name, each.child.class_name),
             ("garde", custody_text(was), custody_text(each)),

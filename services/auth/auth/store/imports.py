@@ -59,9 +59,19 @@ async def next_waiting(tx: Transaction) -> Any | None:
     if not await tx.fetchval("SELECT pg_try_advisory_xact_lock(hashtext('auth.import'))"):
         return None
     return await tx.fetchrow(
-        "SELECT import_id, made_by, content, status, close_missing, diff_digest FROM family_import "
+        "SELECT import_id, content, status, close_missing, diff_digest, attempts FROM family_import "
         "WHERE status IN ('reading', 'applying') ORDER BY made_at LIMIT 1"
     )
+
+
+async def count_attempt(tx: Transaction, import_id: UUID) -> None:
+    """Outside the transaction that does the work, so that it stays counted when its worker dies."""
+    await tx.execute("UPDATE family_import SET attempts = attempts + 1 WHERE import_id = $1", import_id)
+
+
+async def forget_attempt(tx: Transaction, import_id: UUID) -> None:
+    """The file was not what stopped the work."""
+    await tx.execute("UPDATE family_import SET attempts = attempts - 1 WHERE import_id = $1", import_id)
 
 
 async def set_progress(tx: Transaction, import_id: UUID, done: int, total: int) -> None:
@@ -73,7 +83,7 @@ async def was_read(
     tx: Transaction, import_id: UUID, status: ImportStatus, report: ImportReport, digest: bytes | None
 ) -> None:
     await tx.execute(
-        "UPDATE family_import SET status = $2, report = $3, diff_digest = $4 WHERE import_id = $1",
+        "UPDATE family_import SET status = $2, report = $3, diff_digest = $4, attempts = 0 WHERE import_id = $1",
         import_id,
         status.value,
         report.model_dump(mode="json"),

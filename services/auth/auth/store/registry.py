@@ -106,6 +106,14 @@ async def load(tx: Transaction, ids: Sequence[UUID] | None = None) -> dict[str, 
     }
 
 
+async def erased_references(tx: Transaction, references: Sequence[str]) -> set[str]:
+    """Those of the references whose household was erased: what accounting keeps still bears them."""
+    rows = await tx.fetch(
+        "SELECT reference FROM household WHERE erased_at IS NOT NULL AND reference = ANY($1)", list(references)
+    )
+    return {row["reference"] for row in rows}
+
+
 async def numbered_children(tx: Transaction) -> dict[str, Child]:
     """The children with a number of the town hall's, by it."""
     return {row["reference"]: _child(row) for row in await tx.fetch("SELECT * FROM child WHERE reference IS NOT NULL")}

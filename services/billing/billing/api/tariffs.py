@@ -1,7 +1,6 @@
 """The rules that make prices, what they make of a household, and the credits that a late quotient opens."""
 
 from collections.abc import Sequence
-from datetime import date
 from uuid import UUID
 
 from aiohttp import web
@@ -21,7 +20,7 @@ from billing.store import invoices, tariffs, usages
 from chassis import outbox
 from chassis.clock import now, today
 from chassis.database import DATABASE, Transaction
-from chassis.http import idempotency_key, json_response, path_uuid, read_body
+from chassis.http import idempotency_key, json_response, path_day, path_uuid, query_day, read_body
 from chassis.idempotency import recall, remember
 from chassis.identity import household_in_path, require
 from contracts.api.billing import CreditNote
@@ -38,7 +37,7 @@ from contracts.api.tariffs import (
     Terms,
     TermsWish,
 )
-from contracts.failures import Invalid, NotFound
+from contracts.failures import Invalid
 from contracts.identity import Permission
 
 routes = web.RouteTableDef()
@@ -99,11 +98,11 @@ async def _prices(tx: Transaction, household_id: UUID) -> tuple[Household, Price
 async def get_prices(request: web.Request) -> web.Response:
     """What a day costs a child, by activity; activities without a price are left out."""
     household_id = household_in_path(request, Permission.READ_HOUSEHOLDS)
+    day = query_day(request, "day", today())
     try:
-        day = date.fromisoformat(request.query.get("day", str(today())))
         child_id = UUID(request.query["child_id"]) if "child_id" in request.query else None
     except ValueError:
-        raise Invalid("the child or the day cannot be read", errors=[]) from None
+        raise Invalid("the child cannot be read", errors=[{"field": "child_id", "message": "not a UUID"}]) from None
     async with request.app[DATABASE].transaction() as tx:
         household, book = await _prices(tx, household_id)
     if child_id is None:
@@ -180,10 +179,7 @@ async def put_terms(request: web.Request) -> web.Response:
     """Keep a household's quotient and residence from a day on; what it makes cheaper is proposed, not done."""
     person = require(request, Permission.WRITE_TARIFFS)
     household_id, wish = path_uuid(request, "household_id"), await read_body(request, TermsWish)
-    try:
-        day = date.fromisoformat(request.match_info["day"])
-    except ValueError:
-        raise NotFound("no such day") from None
+    day = path_day(request)
     async with request.app[DATABASE].transaction() as tx:
         if await tariffs.household(tx, household_id) is None:
             raise NoSuchHousehold("billing has not heard of this household")

@@ -23,6 +23,7 @@ from contracts.api.till import AccountList, Receipt, ReceiptWish, RefundWish
 from contracts.events.billing import CreditRefunded, InvoiceSettled
 from contracts.failures import Invalid
 from contracts.identity import Permission
+from contracts.model import parse_day
 
 RECEIVED_DAYS_MAX = 62
 JOURNAL_DAYS_MAX = 366
@@ -130,8 +131,8 @@ async def post_refund(request: web.Request) -> web.Response:
 def _period(request: web.Request, days_max: int) -> tuple[date, date]:
     """``first`` and ``last`` of the query, both included; the present month without them."""
     try:
-        first = date.fromisoformat(request.query.get("first", str(today().replace(day=1))))
-        last = date.fromisoformat(request.query.get("last", str(today())))
+        first = parse_day(request.query.get("first", str(today().replace(day=1))))
+        last = parse_day(request.query.get("last", str(today())))
     except ValueError:
         raise WrongPeriod("the days cannot be read", errors=[]) from None
     if not timedelta(0) <= last - first < timedelta(days=days_max):

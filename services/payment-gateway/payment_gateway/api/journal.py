@@ -11,6 +11,7 @@ from chassis.identity import require
 from contracts.api.payment_gateway import Journal, Verdict
 from contracts.failures import Invalid
 from contracts.identity import Permission
+from contracts.model import parse_day
 from payment_gateway.store import journal
 
 PAGE_MAX = 50
@@ -27,9 +28,9 @@ async def get_journal(request: web.Request) -> web.Response:
     query = request.query
     try:
         verdict = Verdict(query["verdict"]) if query.get("verdict") else None
-        begins, ends = paris_day(date.fromisoformat(query["day"])) if query.get("day") else (None, None)
+        begins, ends = paris_day(parse_day(query["day"])) if query.get("day") else (None, None)
         before = min(int(query.get("before", KEY_MAX)), KEY_MAX)
-    except (ValueError, OverflowError):
+    except ValueError:
         wrong = [{"field": "query", "message": "day is YYYY-MM-DD, verdict one of the verdicts, before a number"}]
         raise Invalid("the search cannot be read", errors=wrong) from None
     reference = query.get("reference", "").replace("\0", "").strip()[:REFERENCE_MAX]
@@ -41,5 +42,5 @@ async def get_journal(request: web.Request) -> web.Response:
 
 
 def paris_day(day: date) -> tuple[datetime, datetime]:
-    """When a day begins and ends here; ``OverflowError`` at the end of time."""
+    """When a day begins and ends here."""
     return datetime.combine(day, time(), PARIS), datetime.combine(day + timedelta(days=1), time(), PARIS)

@@ -1,13 +1,13 @@
 """The till keeper's doors: what wants a decision, the evidence, the decision; and a payment's story."""
 
-from datetime import date, timedelta
+from datetime import timedelta
 from uuid import uuid4
 
 from aiohttp import web
 
 from chassis.clock import now, today
 from chassis.database import DATABASE, Transaction
-from chassis.http import idempotency_key, json_response, read_body
+from chassis.http import idempotency_key, json_response, query_day, read_body
 from chassis.idempotency import recall, remember
 from chassis.identity import identity, require
 from contracts.api.payment_gateway import (
@@ -19,7 +19,6 @@ from contracts.api.payment_gateway import (
     TillDecision,
     TillReport,
 )
-from contracts.failures import Invalid
 from contracts.identity import Permission
 from payment_gateway.api import refunds
 from payment_gateway.api.journal import paris_day
@@ -41,11 +40,7 @@ routes = web.RouteTableDef()
 async def get_till(request: web.Request) -> web.Response:
     """What wants a person, and the receipts of a day, account by account."""
     require(request, Permission.READ_PAYMENTS)
-    try:
-        day = date.fromisoformat(request.query["day"]) if "day" in request.query else today()
-        begins, ends = paris_day(day)
-    except (ValueError, OverflowError):
-        raise Invalid("the day cannot be read", errors=[{"field": "day", "message": "want YYYY-MM-DD"}]) from None
+    begins, ends = paris_day(query_day(request, "day", today()))
     async with request.app[DATABASE].transaction() as tx:
         report = TillReport(
             exceptions=await till.exceptions(tx, LIST_MAX),
