@@ -44,7 +44,7 @@ DEVELOPERS_TEMPLATES = {"api"}
 STAFF_MODULES = {
     *("attendance", "bank_journal", "bank_payments", "credit_days", "enrolments", "families", "household"),
     *("household_form", "mails", "messages", "payment_words", "reminders", "runs", "staff", "tariffs", "till"),
-    *("town_calendar", "town_hall"),
+    *("activity_form", "town_calendar", "town_hall"),
 }
 """Theirs alone, or shared: then what parents read of them is said by ``_`` and seen in English in the browser."""
 PARENTS_TEMPLATES = sorted(

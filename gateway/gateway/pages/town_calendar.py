@@ -1,9 +1,8 @@
 """/mairie/calendrier: activities and their rules, seen as a calendar before they are saved; closures; decrees."""
 
-import re
 from collections import defaultdict
 from collections.abc import Mapping
-from datetime import date, datetime
+from datetime import date
 from http import HTTPStatus
 from typing import Any
 from uuid import uuid4
@@ -11,74 +10,28 @@ from uuid import uuid4
 from aiohttp import web
 from pydantic import ValidationError
 
-from chassis.clock import PARIS
 from chassis.http import path_uuid
 from contracts.api.calendar import (
     ActivityCalendar,
     ActivityDay,
     ActivityList,
     ActivityView,
-    ActivityWish,
     Closure,
     ClosureList,
     ClosureWish,
     Counting,
     Notice,
-    PeriodKind,
     SchoolDayWish,
 )
 from contracts.failures import NotFound
 from contracts.identity import Identity, Permission
-from gateway.forms import Fields, FieldWrong, Sent, an_id, line, lines, one_of, said, tick
+from gateway.forms import FieldWrong, an_id, line, said, tick
 from gateway.languages import deadline, short_day
+from gateway.pages import activity_form
+from gateway.pages.activity_form import COUNTINGS, FIELDS, PERIODS, WEEKDAYS
 from gateway.pages.rendering import checked_form, page, see
 from gateway.pages.staff import staff
 from gateway.services import SERVICES, Told
-
-WEEKDAYS = ("lundi", "mardi", "mercredi", "jeudi", "vendredi", "samedi", "dimanche")
-PERIODS = {
-    PeriodKind.SCHOOL_DAYS: "Jours d'école",
-    PeriodKind.WEDNESDAYS: "Mercredis d'école",
-    PeriodKind.SMALL_HOLIDAYS: "Petites vacances",
-    PeriodKind.SUMMER: "Vacances d'été",
-    PeriodKind.EXPLICIT: "Jours choisis un par un",
-}
-COUNTINGS = {
-    Counting.CALENDAR_DAYS: "jours",
-    Counting.WORKING_DAYS: "jours ouvrés",
-    Counting.SERVICE_DAYS: "jours de service",
-}
-FIELDS = {
-    "label": "le nom",
-    "period": "la période",
-    "weekdays": "les jours de la semaine",
-    "first_day": "le premier jour",
-    "last_day": "le dernier jour",
-    "days": "les jours choisis",
-    "schools": "les écoles",
-    "capacity": "le nombre de places",
-    "school_capacities": "les places par école (« École du Bourg : 80 »)",
-    "offer_hours": "la durée d'une proposition (1 à 168 heures)",
-    "opens_at": "l'ouverture des réservations",
-    "booking_notice": "le délai pour réserver",
-    "cancelling_notice": "le délai pour annuler",
-}
-BOOK, CANCEL = "book", "cancel"
-PLACES = re.compile(r"[0-9]{1,5}")
-TIME = re.compile(r"(?:[01][0-9]|2[0-3]):[0-5][0-9]")
-
-
-def notice_fields(which: str, label: str) -> Fields:
-    """The fields of a deadline: one form of three is in force, the others are kept on the page."""
-    return {
-        f"{which}_kind": one_of(f"{label} : règle", "days", "weekday", "until", always=True),
-        f"{which}_days": line(f"{label} : nombre de jours", always=True),
-        f"{which}_counting": one_of(f"{label} : comptés en", *COUNTINGS, always=True),
-        f"{which}_weekday": one_of(f"{label} : jour", *"1234567", always=True),
-        f"{which}_at": line(f"{label} : heure", always=True),
-        f"{which}_until": line(f"{label} : jusqu'au", always=True),
-    }
-
 
 CLOSURE = {
     "day": line("Jour", always=True),
@@ -88,26 +41,6 @@ CLOSURE = {
     "cancel_bookings": tick("Fermer et annuler"),
 }
 DECREE = {"decree_day": line("Jour du décret", always=True), "holiday": line("Nom du congé")}
-ACTIVITY = {
-    "label": line("Nom", always=True),
-    "period": one_of("Période", *PERIODS, always=True),
-    "weekdays": one_of("Jours de la semaine", *"1234567", many=True),
-    "first_day": line("Du", always=True),
-    "last_day": line("Au", always=True),
-    "days": lines("Jours choisis", length_max=6_000, always=True),
-    "schools": lines("Écoles", length_max=21_000, always=True),
-    "capacity": line("Places par jour", always=True),
-    "school_capacities": lines("Places par école", length_max=22_000, always=True),
-    "position": line("Place dans la liste"),
-    "residents_first": tick("Habitants d'abord"),
-    "siblings_first": tick("Frères et sœurs d'abord"),
-    "offer_hours": line("Heures de proposition", always=True),
-    "opens_at": line("Ouverture des réservations", always=True),
-    "action": one_of("Bouton", "save", "preview"),
-    **notice_fields(BOOK, "Réserver"),
-    **notice_fields(CANCEL, "Annuler"),
-}
-
 routes = web.RouteTableDef()
 
 
@@ -206,18 +139,22 @@ async def activity(request: web.Request) -> web.Response:
     found = next((each for each in known if each.activity_id == activity_id), None)
     if found is None and "nouvelle" not in request.query:
         raise NotFound("no such activity")
-    typed = _typed(found) if found else {"weekdays": {"1", "2", "4", "5"}, **_typed_notices(None, None)}
+    typed = (
+        activity_form.typed(found)
+        if found
+        else {"weekdays": {"1", "2", "4", "5"}, **activity_form.typed_notices(None, None)}
+    )
     return _form(request, person, typed)
 
 
 @routes.post("/mairie/calendrier/activites/{activity_id}")
 async def save_activity(request: web.Request) -> web.Response:
     """Show the calendar that the form comes to; save it only when asked to from there."""
-    form = await checked_form(request, ACTIVITY)
+    form = await checked_form(request, activity_form.ACTIVITY)
     session, person = await staff(request, Permission.WRITE_CALENDAR)
     typed: dict[str, Any] = {**form, "weekdays": set(form.getall("weekdays"))}
     try:
-        wish = _wish(form)
+        wish = activity_form.wish(form)
     except ValidationError as error:
         wrong = {FIELDS.get(str(part), "") for each in error.errors() for part in each["loc"][:1]} - {""}
         return _form(request, person, typed, status=422, wrong=wrong or {"les dates"})
@@ -266,101 +203,3 @@ def _months(days: tuple[ActivityDay, ...]) -> dict[date, list[ActivityDay]]:
     for each in days:
         found[each.day.replace(day=1)].append(each)
     return dict(found)
-
-
-def _wish(form: Sent) -> ActivityWish:
-    if form.get("days") and form.get("period") != PeriodKind.EXPLICIT:
-        raise form.wrong("days", "« {field} » : videz ce champ, ou prenez la période « Jours choisis un par un ».")
-    return ActivityWish.model_validate(
-        {
-            "label": form.get("label"),
-            "period": form.get("period"),
-            "weekdays": form.getall("weekdays"),
-            "first_day": form.day("first_day"),
-            "last_day": form.day("last_day"),
-            "days": _once(form, "days", form.lines("days")),
-            "schools": _once(form, "schools", form.lines("schools")),
-            "capacity": form.whole("capacity", 0, 10_000),
-            "school_capacities": _by_school(form),
-            "position": form.whole("position", 0, 1_000) or 0,
-            "opens_at": form.instant("opens_at"),
-            "siblings_first": form.ticked("siblings_first"),
-            "residents_first": form.ticked("residents_first"),
-            "offer_hours": form.whole("offer_hours", 1, 168),
-            "booking_notice": _notice(form, BOOK),
-            "cancelling_notice": _notice(form, CANCEL),
-        }
-    )
-
-
-def _once(form: Sent, name: str, found: list[str]) -> list[str]:
-    if len(set(found)) < len(found):
-        raise form.wrong(name, "« {field} » : la même ligne est là deux fois.")
-    return found
-
-
-def _by_school(form: Sent) -> dict[str, int]:
-    """« École du Bourg : 80 », a school a line."""
-    parts = [line.rpartition(":") for line in form.lines("school_capacities")]
-    if not all(school.strip() and PLACES.fullmatch(places.strip()) for school, _, places in parts):
-        raise form.wrong("school_capacities", "« {field} » : chaque ligne s'écrit « École du Bourg : 80 ».")
-    _once(form, "school_capacities", [school.strip() for school, _, _ in parts])
-    return {school.strip(): int(places) for school, _, places in parts}
-
-
-def _notice(form: Sent, which: str) -> dict[str, Any]:
-    match form.get(f"{which}_kind"):
-        case "weekday":
-            return {"weekday_before": form.get(f"{which}_weekday"), "at": _time(form, which)}
-        case "until":
-            return {"until": form.instant(f"{which}_until")}
-        case _:
-            days = form.whole(f"{which}_days", 0, 60) or 0
-            return {"days_before": days, "counting": form.get(f"{which}_counting"), "at": _time(form, which)}
-
-
-def _time(form: Sent, which: str) -> str:
-    text = form.get(f"{which}_at")
-    if not TIME.fullmatch(text):
-        raise form.wrong(f"{which}_at", "« {field} » : une heure s'écrit 18:00.")
-    return text
-
-
-def _typed(found: ActivityView) -> dict[str, Any]:
-    """An activity as its form's fields."""
-    return {
-        "label": found.label,
-        "period": found.period,
-        "weekdays": {str(each) for each in found.weekdays},
-        "first_day": str(found.first_day),
-        "last_day": str(found.last_day),
-        "days": "\n".join(str(each) for each in sorted(found.days)),
-        "schools": "\n".join(sorted(found.schools)),
-        "capacity": "" if found.capacity is None else str(found.capacity),
-        "school_capacities": "\n".join(f"{each} : {places}" for each, places in found.school_capacities.items()),
-        "position": str(found.position),
-        "opens_at": _local(found.opens_at),
-        "siblings_first": "1" if found.siblings_first else "",
-        "residents_first": "1" if found.residents_first else "",
-        "offer_hours": str(found.offer_hours or ""),
-        **_typed_notices(found.booking_notice, found.cancelling_notice),
-    }
-
-
-def _typed_notices(book: Notice | None, cancel: Notice | None) -> dict[str, str]:
-    typed: dict[str, str] = {}
-    for which, notice in ((BOOK, book), (CANCEL, cancel)):
-        kind = "until" if notice and notice.until else "weekday" if notice and notice.weekday_before else "days"
-        typed |= {
-            f"{which}_kind": kind,
-            f"{which}_days": str(notice.days_before if notice else 1),
-            f"{which}_counting": str(notice.counting if notice else Counting.CALENDAR_DAYS),
-            f"{which}_weekday": str(notice.weekday_before or 4) if notice else "4",
-            f"{which}_at": f"{notice.at:%H:%M}" if notice and notice.at else "18:00",
-            f"{which}_until": _local(notice.until) if notice else "",
-        }
-    return typed
-
-
-def _local(instant: datetime | None) -> str:
-    return f"{instant.astimezone(PARIS):%Y-%m-%dT%H:%M}" if instant else ""

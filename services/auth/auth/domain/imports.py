@@ -38,16 +38,8 @@ def compare(
 
     A child that is new in two households of the file is one child.
     """
-    numbered, wanted = dict(children), file.households
-    errors = [
-        FileError(line=file.lines[each.reference], column="Foyer", message=ERASED)
-        for each in wanted
-        if each.reference in erased
-    ]
-    for household in wanted:
-        errors += _strangers(household, children, file.lines)
-        errors += _impossible(household, known.get(household.reference), file.lines[household.reference], today)
-    plans = []
+    numbered, wanted, plans = dict(children), file.households, []
+    errors = [error for each in wanted for error in _wrong(each, known, children, file.lines, today, erased)]
     for household in wanted:
         made = plan(known.get(household.reference), household, numbered, new_id)
         if made:
@@ -73,6 +65,22 @@ def compare(
     for each in differences:
         digest.update(each.model_dump_json().encode())
     return Comparison(tuple(plans), gone, report, digest.digest())
+
+
+def _wrong(
+    household: Household,
+    known: Mapping[str, Household],
+    children: Mapping[str, Child],
+    lines: Mapping[str, int],
+    today: date,
+    erased: Container[str],
+) -> Iterator[FileError]:
+    """Why a household of the file cannot be: what the registry knows is against it."""
+    line = lines[household.reference]
+    if household.reference in erased:
+        yield FileError(line=line, column="Foyer", message=ERASED)
+    yield from _strangers(household, children, lines)
+    yield from _impossible(household, known.get(household.reference), line, today)
 
 
 def _impossible(household: Household, known: Household | None, line: int, today: date) -> Iterator[FileError]:
