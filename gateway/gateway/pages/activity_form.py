@@ -115,14 +115,21 @@ def _by_school(form: Sent) -> dict[str, int]:
 
 
 def _notice(form: Sent, which: str) -> dict[str, Any]:
-    match form.get(f"{which}_kind"):
+    """The form that is in force; what was typed in another one is understood as well, or the whole is refused."""
+    days, until = form.whole(f"{which}_days", 0, 60), form.instant(f"{which}_until")
+    kind = form.get(f"{which}_kind")
+    if until is not None and kind != "until":
+        raise form.wrong(
+            f"{which}_until", "« {field} » : videz ce champ, ou choisissez « une date pour toute la période »."
+        )
+    match kind:
         case "weekday":
             return {"weekday_before": form.get(f"{which}_weekday"), "at": _time(form, which)}
         case "until":
-            return {"until": form.instant(f"{which}_until")}
-        case _:
-            days = form.whole(f"{which}_days", 0, 60) or 0
-            return {"days_before": days, "counting": form.get(f"{which}_counting"), "at": _time(form, which)}
+            return {"until": until}
+    if days is None:
+        raise form.wrong(f"{which}_days", "« {field} » manque.")
+    return {"days_before": days, "counting": form.get(f"{which}_counting"), "at": _time(form, which)}
 
 
 def _time(form: Sent, which: str) -> str:

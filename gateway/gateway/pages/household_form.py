@@ -29,8 +29,8 @@ CUSTODIES = {
 LANGUAGES: dict[str, str] = {Language.FR: "Français", Language.EN: "Anglais"}
 GUARDIAN = ("id", "first_name", "last_name", "email", "gone")
 CHILD = ("id", "first_name", "last_name", "birth_date", "school", "class_name", "custody", "days", "other", "gone")
-CHOSEN = {"custody", "gone"}
-"""Fields that say something in a row where nothing was typed."""
+SAY_NOTHING = {"custody": ("", Custody.FREE.value)}
+"""What a field of a row has before anything was typed there."""
 FIELDS = {
     "name": line("Nom du foyer", always=True),
     "address": lines("Adresse", length_max=ADDRESS_LINES_MAX * (LINE_MAX + 1), always=True),
@@ -124,7 +124,7 @@ def read(sent: Mapping[str, str]) -> Form:
 
     def rows(kind: str, fields: Sequence[str]) -> list[Row]:
         every = [{name: row.get(name, "") for name in fields} for _, row in sorted(found[kind].items())]
-        return [row for row in every if any(text for name, text in row.items() if name not in CHOSEN)]
+        return [row for row in every if any(text not in SAY_NOTHING.get(name, ("",)) for name, text in row.items())]
 
     return Form(
         version=sent["version"],

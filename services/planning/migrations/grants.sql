@@ -4,7 +4,8 @@ GRANT SELECT, INSERT, UPDATE ON household, household_child, guardian, residence 
 GRANT SELECT, INSERT, DELETE ON residence_from TO :running_role;
 -- The town's year and its activities.
 GRANT SELECT, INSERT, UPDATE ON activity TO :running_role;
-GRANT SELECT, INSERT ON school_holiday, public_holiday, closure TO :running_role;
+GRANT SELECT, INSERT ON school_holiday, public_holiday TO :running_role;
+GRANT SELECT, INSERT, UPDATE (reason) ON closure TO :running_role;
 GRANT SELECT, INSERT, UPDATE (holiday) ON school_day TO :running_role;
 GRANT SELECT, UPDATE (version) ON calendar_version TO :running_role;
 -- Enrolments, bookings, places.

@@ -167,10 +167,10 @@ async def holidays_until(tx: Transaction) -> tuple[date, date]:
 
 
 async def add_closure(tx: Transaction, wish: ClosureWish) -> bool:
-    """Close a day; False when it was closed already, for the same activity and school."""
+    """Close a day; False when it was closed already, for the same activity and school: its reason is the new one."""
     inserted = await tx.fetchval(
         "INSERT INTO closure (day, activity_id, school, reason) VALUES ($1, $2, $3, $4) "
-        "ON CONFLICT DO NOTHING RETURNING true",
+        "ON CONFLICT (day, activity_id, school) DO UPDATE SET reason = EXCLUDED.reason RETURNING xmax = 0",
         wish.day,
         wish.activity_id,
         wish.school,
