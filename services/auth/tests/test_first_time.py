@@ -2,11 +2,13 @@
 
 import asyncio
 import hashlib
+import unicodedata
 from typing import Any
 from uuid import uuid4
 
 import pyotp
 import pytest
+from argon2 import PasswordHasher
 
 from auth.app import build
 from auth.jobs import key_recovery_codes
@@ -282,3 +284,34 @@ async def test_recovery_codes_are_kept_under_a_key_and_those_of_the_version_befo
     await key_recovery_codes(town.client.app)
     assert await town.sql("SELECT bool_and(is_keyed) FROM recovery_code")
     assert await stage_after("qz3m-k7mq") == "open"
+
+
+async def test_a_secret_chosen_on_one_keyboard_is_right_on_another(town: Any) -> None:
+    composed, decomposed = "forêt très éloignée", unicodedata.normalize("NFD", "forêt très éloignée")
+    codes = await town.has_letter()
+    session = await town.session(codes["identifier"], codes["secret"])
+    body = {"session": session, "secret": decomposed, "email": "nadia@école.fr"}
+    assert (await town.post("/sessions/first-secret", body)).status == 201
+    assert (await town.mailed("auth.email.given"))["email"] == "nadia@xn--cole-9oa.fr"
+    for typed in (composed, decomposed, "ｆorêt très éloignée"):
+        assert (await town.sign_in(codes["identifier"], typed)).status == 201
+    assert (await town.sign_in(codes["identifier"], "foret tres eloignee")).status == 401
+
+
+async def test_a_secret_that_was_hashed_as_it_was_typed_stays_right(town: Any) -> None:
+    codes, decomposed = await town.has_letter(), unicodedata.normalize("NFD", "forêt très éloignée")
+    before = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1).hash(decomposed)
+    change = "UPDATE account SET secret_hash = $2, set_up = 'done' WHERE identifier = $1"
+    await town.sql(change, codes["identifier"], before)
+    assert (await town.sign_in(codes["identifier"], decomposed)).status == 201
+
+
+async def test_an_address_that_no_mail_would_reach_is_refused_wherever_it_is_typed(town: Any) -> None:
+    codes = await town.has_letter()
+    session = await town.session(codes["identifier"], codes["secret"])
+    body = {"session": session, "secret": SECRET, "email": "nadia@example.org"}
+    wrong = {**body, "email": "é@example.org"}
+    assert await refused(await town.post("/sessions/first-secret", wrong)) == (422, "email_wrong")
+    opened = (await (await town.post("/sessions/first-secret", body)).json())["session"]
+    again = {"session": opened, "email": "nadía@example.org"}
+    assert await refused(await town.post("/sessions/email", again)) == (422, "email_wrong")

@@ -404,6 +404,24 @@ async def test_letters_carry_codes_that_work_and_are_made_once_a_guardian(town: 
     assert (await town.post("/letters", {}, headers)).status == 404
 
 
+async def test_a_letter_that_cannot_be_written_is_left_out_and_the_others_are_printed(
+    town: Any, tmp_path: Path
+) -> None:
+    long = {"first_name": "A" * 200, "last_name": "B" * 200}
+    await town.has_household(reference="F-1", guardians=[long], children=[])
+    await town.has_letter(reference="F-2")
+    await town.sql("UPDATE account SET letter_at = NULL WHERE set_up = 'letter'")
+    await town.sql("UPDATE household SET address = ARRAY['', '1 rue A'] WHERE reference = 'F-2'")
+    headers = await town.staff()
+    answer = await town.post("/letters", {}, headers)
+    assert answer.status == 200, await answer.text()
+    text = letter_text(await answer.read(), tmp_path).replace("\n", "")
+    assert "F-1" in text
+    assert "F-2" not in text
+    assert await town.sql("SELECT count(*) FROM account WHERE letter_at IS NULL AND set_up = 'letter'") == 1
+    assert await town.sql("SELECT count(*) FROM security_fact WHERE fact = 'letter impossible'") == 1
+
+
 async def test_a_new_letter_ends_what_the_old_codes_opened(town: Any) -> None:
     made = await town.has_household()
     session, headers = await town.session(), await town.staff()

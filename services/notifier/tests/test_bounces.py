@@ -186,7 +186,16 @@ async def test_a_new_address_is_written_to_at_once(post: Any) -> None:
     assert (await post.mails(2))[-1]["To"] == "other@example.org"
 
 
-@pytest.mark.parametrize(("action", "status"), [("failed", "5.2.2"), ("failed", "5.7.1"), ("delayed", "4.4.1")])
+ONE_MAIL_ALONE = [
+    ("failed", "5.2.2"),
+    ("failed", "5.7.1"),
+    ("failed", "5.0.0"),
+    ("failed", "5.1.8"),
+    ("delayed", "4.4.1"),
+]
+
+
+@pytest.mark.parametrize(("action", "status"), ONE_MAIL_ALONE)
 async def test_a_full_mailbox_or_a_policy_concerns_one_mail_alone(post: Any, action: str, status: str) -> None:
     mail = await sent_mail(post)
     assert await by_hook(post, report(mail["Message-ID"], action, status)) == 204
@@ -223,3 +232,17 @@ def test_whatever_bytes_are_read_without_harm() -> None:
 async def test_a_mailbox_wants_its_codes(post: Any) -> None:
     with pytest.raises(ValidationError, match="BOUNCE_IMAP_USERNAME"):
         Settings(**{**post.settings.model_dump(), "bounce_imap_host": "imap.example"})
+
+
+NOBODY_READS = ("5.1.1", "5.1.2", "5.1.3", "5.1.4", "5.1.6", "5.1.10", "5.2.1", "5.1.1 (bad destination mailbox)")
+CONCERNS_ONE_MAIL = (
+    *("5.0.0", "5.1.0", "5.1.5", "5.1.7", "5.1.8", "5.1.9", "5.1.11", "5.1.100", "5.2.0", "5.2.2", "5.2.3", "5.2.10"),
+    *("5.3.0", "5.4.4", "5.5.0", "5.6.1", "5.7.1", "5.7.26", "4.1.1", "2.1.1", "5.1", "", "nonsense 5.1.1"),
+)
+
+
+@pytest.mark.parametrize("status", [*NOBODY_READS, *CONCERNS_ONE_MAIL])
+def test_only_a_status_about_the_recipients_mailbox_says_that_nobody_reads_it(status: str) -> None:
+    found = read_bounce(report(f"<{uuid4()}@example.org>", status=status))
+    assert found is not None
+    assert found.is_of_the_address is (status in NOBODY_READS)

@@ -8,6 +8,7 @@ from auth.api.attempts import account_key, address_key
 from auth.api.secrets import HASHER
 from auth.api.sessions import end_all
 from auth.domain import chosen_secrets
+from auth.domain.addresses import typed_email
 from auth.domain.attempts import RESETS_OF_ADDRESS, RESETS_OF_DEVICE, Limit
 from auth.domain.failures import LinkOver
 from auth.domain.sign_in import SetUp
@@ -36,7 +37,7 @@ async def post_reset(request: web.Request) -> web.Response:
         key, limit = await _limit_of(tx, wish.client_address, request.headers.get(DEVICE_HEADER, ""))
         if wait := await attempts.count(tx, key, limit, at):
             raise TooMany("too many resets from here", retry_after_seconds=round(wait) + 1)
-        await accounts.add_reset_wish(tx, wish.email.strip(), wish.client_address, at)
+        await accounts.add_reset_wish(tx, typed_email(wish.email), wish.client_address, at)
     return web.Response(status=202)
 
 

@@ -13,6 +13,7 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
 from auth.domain.access_codes import typed
+from auth.domain.chosen_secrets import normalized
 from auth.settings import Settings
 
 LETTER = "letter$"
@@ -41,15 +42,18 @@ class Hasher:
         self._letter_key = hashlib.sha256(b"letter " + settings.auth_key_secret.get_secret_value().encode()).digest()
 
     async def hash(self, secret: str) -> str:
-        """The hash to store, its parameters inside."""
-        return await asyncio.get_running_loop().run_in_executor(self._threads, self._argon2.hash, secret)
+        """The hash to store, of the normalized secret, its parameters inside."""
+        return await asyncio.get_running_loop().run_in_executor(self._threads, self._argon2.hash, normalized(secret))
 
     def letter_hash(self, secret: str) -> str:
         """What is stored of a letter's code; at once, for its code is random."""
         return LETTER + hmac.new(self._letter_key, typed(secret).encode(), hashlib.sha256).hexdigest()
 
     async def verify(self, stored: str | None, secret: str) -> bool:
-        """Tell whether the secret is right; takes the same time for a letter's code and when nobody is known."""
+        """Tell whether the secret is right; takes the same time for a letter's code and when nobody is known.
+
+        One that was hashed before secrets were normalized is right as it was typed then.
+        """
         return await asyncio.get_running_loop().run_in_executor(self._threads, self._verify, stored, secret)
 
     def needs_rehash(self, stored: str) -> bool:
@@ -58,11 +62,16 @@ class Hasher:
 
     def _verify(self, stored: str | None, secret: str) -> bool:
         is_letter = stored is not None and stored.startswith(LETTER)
-        try:
-            self._argon2.verify(self._nobody if stored is None or is_letter else stored, secret)
-        except (VerificationError, InvalidHashError):
-            return is_letter and hmac.compare_digest(stored or "", self.letter_hash(secret))
+        hashed = self._nobody if stored is None or is_letter else stored
+        if not any(self._is_hash_of(hashed, each) for each in dict.fromkeys((normalized(secret), secret))):
+            return is_letter and hmac.compare_digest(stored or "", self.letter_hash(normalized(secret)))
         return stored is not None and not is_letter
+
+    def _is_hash_of(self, hashed: str, secret: str) -> bool:
+        try:
+            return self._argon2.verify(hashed, secret)
+        except (VerificationError, InvalidHashError):
+            return False
 
 
 HASHER = web.AppKey("hasher", Hasher)

@@ -30,6 +30,19 @@ COMMON = frozenset((Path(__file__).parent / "common_secrets.txt").read_text(enco
 """What everybody tries first, in French and in English, without digits and accents."""
 
 
+def normalized(secret: str) -> str:
+    """The secret as it is hashed, whichever keyboard it was typed on (NIST SP 800-63B-4, 3.1.1.2: NFKC).
+
+    « é » comes as one character from some, as two from macOS, and full-width letters are letters.
+    """
+    return unicodedata.normalize("NFKC", secret)
+
+
+def is_published(secret: str) -> bool:
+    """Whether everybody who reads the documentation knows the secret."""
+    return normalized(secret) in PUBLISHED
+
+
 def _plain(text: str) -> str:
     """Lower case, no accents, no disguise, letters and digits only."""
     unaccented = "".join(c for c in unicodedata.normalize("NFKD", text.lower()) if not unicodedata.combining(c))
@@ -71,6 +84,7 @@ def check(secret: str, personal: Iterable[str], town: Iterable[str]) -> None:
 
     ``personal`` are names and codes that it must not repeat, ``town`` the town's name and the portal's address.
     """
+    secret = normalized(secret)
     if len(secret) < LENGTH_MIN:
         raise SecretRefused("the secret is too short", reason="too_short", length_min=LENGTH_MIN)
     bare, plain = _bare(secret), _plain(secret)

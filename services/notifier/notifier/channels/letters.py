@@ -151,6 +151,16 @@ def _words(language: Language, *, is_html: bool) -> dict[str, Any]:
     }
 
 
+def in_ascii(address: str) -> str:
+    """The address with its domain in the form that every server takes; auth keeps none but those that were kept
+    before it did so."""
+    local, at, domain = address.rpartition("@")
+    try:
+        return f"{local}{at}{domain.encode('idna').decode()}"
+    except UnicodeError:
+        return address
+
+
 def write(mail: Mail, settings: Settings) -> EmailMessage:
     """The message. Its Message-ID is the mail's own, so that one sent twice by accident is recognised."""
     event = EVENTS[mail.kind].model_validate(_tamed(mail.event))
@@ -169,7 +179,7 @@ def write(mail: Mail, settings: Settings) -> EmailMessage:
     message = EmailMessage()
     message["Subject"] = one_line("".join(template.blocks["subject"](template.new_context(text_values))))
     message["From"] = Address(one_line(settings.town_name), addr_spec=settings.mail_from)
-    message["To"] = Address(addr_spec=mail.recipient)
+    message["To"] = Address(addr_spec=in_ascii(mail.recipient))
     message["Date"] = format_datetime(now())
     message["Message-ID"] = f"<{mail.mail_id}@{settings.mail_from.partition('@')[2]}>"
     message["Auto-Submitted"] = "auto-generated"

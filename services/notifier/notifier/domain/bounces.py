@@ -8,8 +8,15 @@ from hashlib import sha256
 from uuid import UUID
 
 MESSAGE_ID = re.compile(r"^(?:Message-ID:)?\s*<([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})@", re.I | re.M)
-NOBODY_THERE = ("5.0.0", "5.1.", "5.2.1")
-"""Statuses of an address that nobody reads (RFC 3463); a full mailbox or a policy concerns one mail alone."""
+NOBODY_THERE = frozenset({"5.1.1", "5.1.2", "5.1.3", "5.1.4", "5.1.6", "5.1.10", "5.2.1"})
+"""Statuses that say of the recipient's address that nobody reads it, each by its place in IANA's registry of enhanced
+status codes (RFC 3463; 5.1.10 is RFC 7505's): no such mailbox, no such domain, bad syntax, ambiguous, moved without a
+new address, a domain that takes no mail, a mailbox that is disabled.
+
+The rest concerns one mail, or us: 5.1.7 and 5.1.8 are the *sender's* address, 5.1.9 the way, 5.2.2 a full mailbox,
+5.7.x a policy, and 5.0.0 says nothing but no (« looks like spam »).
+"""
+STATUS = re.compile(r"[245]\.[0-9]{1,3}\.[0-9]{1,3}")
 TEXT_MAX = 500
 PARTS_MAX, LINES_MAX = 60, 40_000
 """Of a report: far more than a server sends back of our mails. Anybody can write to that mailbox, and parts within
@@ -32,7 +39,8 @@ class Bounce:
     @property
     def is_of_the_address(self) -> bool:
         """Whether no mail to this address will arrive."""
-        return self.is_final and self.status.startswith(NOBODY_THERE)
+        found = STATUS.match(self.status)  # a comment may follow
+        return self.is_final and found is not None and found[0] in NOBODY_THERE
 
 
 def read_bounce(raw: bytes) -> Bounce | None:
