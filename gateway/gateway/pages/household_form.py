@@ -239,7 +239,8 @@ def _child_is_right(form: Form, number: int, row: Row) -> bool:
         is_short = len(spans(row["days"])) <= SPANS_MAX
         wrong = "" if is_short else f"{SPANS_MAX} périodes au plus."
     except ValueError as error:
-        wrong = f"« {error} » ne se comprend pas. Une période s'écrit « du 19/12/2026 au 26/12/2026 », une par ligne."
+        example = "« du 19/12/2026 au 26/12/2026 », un par ligne."
+        wrong = f"« {error} » ne se comprend pas, les jours de garde s'écrivent {example}"
     if wrong:
         form.wrong[f"c{number}_days"] = f"{who}, garde par dates : {wrong}"
     return True
