@@ -30,6 +30,7 @@ from gateway.pages import (
     plans,
     reminders,
     runs,
+    schools,
     sign_in,
     tariffs,
     till,
@@ -54,7 +55,7 @@ def build(settings: Settings) -> web.Application:
     use_hub(app)
     for part in (
         *(language, sign_in, first_time, account, calendar_feed, home, guide, plans, planning, offers, invoices),
-        *(payments, town_hall, design, families, household, messages, mails, town_calendar, attendance),
+        *(payments, town_hall, design, families, schools, household, messages, mails, town_calendar, attendance),
         *(runs, tariffs, till, credit_days, reminders, bank_payments, bank_journal, webhooks, api_guide, assets, town),
     ):
         app.add_routes(part.routes)

@@ -37,14 +37,14 @@ STAFF_TEMPLATES = {
         "reminders",
         "remittances",
     ),
-    *("run", "runs", "staff_pages", "tariffs", "till", "town_hall"),
+    *("run", "runs", "schools", "staff_pages", "tariffs", "till", "town_hall"),
 }
 DEVELOPERS_TEMPLATES = {"api"}
 """English for everybody, as the code is."""
 STAFF_MODULES = {
     *("attendance", "bank_journal", "bank_payments", "credit_days", "enrolments", "families", "household"),
     *("household_form", "mails", "messages", "payment_words", "reminders", "runs", "staff", "tariffs", "till"),
-    *("activity_form", "town_calendar", "town_hall"),
+    *("activity_form", "schools", "town_calendar", "town_hall"),
 }
 """Theirs alone, or shared: then what parents read of them is said by ``_`` and seen in English in the browser."""
 PARENTS_TEMPLATES = sorted(

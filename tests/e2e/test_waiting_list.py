@@ -250,7 +250,7 @@ async def test_places_of_a_school_are_typed_line_by_line_and_hold_for_its_childr
     places = town.get_by_label("Dont, par école")
     await places.fill("Prévert sans nombre")
     await town.get_by_role("button", name="Voir le calendrier").click()
-    await expect(town.get_by_role("alert")).to_contain_text("les places par école")
+    await expect(town.get_by_role("alert")).to_contain_text("Places par école")
     await expect(places).to_have_value("Prévert sans nombre")
     await places.fill(f"{school} : 0")
     await town.get_by_role("button", name="Voir le calendrier").click()

@@ -343,9 +343,9 @@ class FileError(Contract):
 
 
 class Difference(Contract):
-    """One household and what the file changes there."""
+    """One household and what the file changes there; or a school and the classes that it adds to the list."""
 
-    kind: str = Field(pattern="^(added|changed|gone)$")
+    kind: str = Field(pattern="^(added|changed|gone|school)$")
     reference: str
     name: str
     details: tuple[str, ...] = ()

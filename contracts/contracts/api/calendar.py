@@ -7,7 +7,7 @@ from uuid import UUID
 
 from pydantic import Field, model_validator
 
-from contracts.model import Contract, Day, Instant, Label
+from contracts.model import Contract, Day, Instant, Label, Line
 
 Weekday = Annotated[int, Field(ge=1, le=7)]
 """ISO weekday, Monday is 1."""
@@ -145,16 +145,17 @@ class ClosureWish(Contract):
     """``POST /closures``: a day nobody can book; for one activity and one school, or for all when none is named."""
 
     day: Day
-    reason: Label
+    reason: Line
     activity_id: UUID | None = None
-    school: Label | None = None
+    school: Line | None = None
     cancel_bookings: bool = False
 
 
 class Closure(ClosureWish):
-    """A closure as it is, and how many bookings it cancelled."""
+    """A closure as it is, and how many bookings it cancelled; ``nobody_attends`` its school, as far as is known."""
 
     cancelled: int = Field(default=0, ge=0)
+    nobody_attends: bool = False
 
 
 class ClosureList(Contract):

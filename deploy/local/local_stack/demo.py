@@ -22,6 +22,8 @@ from local_stack.stack import Stack
 
 SECRET = "demo-2026-demo"  # noqa: S105 - printed on purpose: the demo town is for trying
 SPACE = uuid5(NAMESPACE_URL, "urn:preau:demo")
+SCHOOL = "École Jacques-Prévert"
+CLASSES = ["Petite section", "Moyenne section", "Grande section", "CP", "CE1", "CE2", "CM1", "CM2"]
 ACTIVITIES = (
     ("Périscolaire matin", "school_days", [1, 2, 4, 5]),
     (CANTEEN, "school_days", [1, 2, 4, 5]),
@@ -100,6 +102,7 @@ class Demo:
             return
         await self._activities()
         await self._tariffs()
+        await self._call("auth", "POST", "/schools", {"name": SCHOOL, "classes": CLASSES})
         for number, family in enumerate(FAMILIES, 1):
             await self._family(number, *family)
         await self._invoice()
@@ -163,7 +166,7 @@ class Demo:
                     "first_name": child,
                     "last_name": name,
                     "birth_date": str(date(2018 + order, 3, 10 + order)),
-                    "school": "École Jacques-Prévert",
+                    "school": SCHOOL,
                     "class_name": ("CE1", "CP", "Grande section")[order],
                     "custody": "even_weeks" if name == SHARED_FROM else "free",
                 }

@@ -6,7 +6,9 @@ from typing import Any
 
 from chassis.clock import PARIS
 from contracts.api.calendar import ActivityView, ActivityWish, Counting, Notice, PeriodKind
+from contracts.api.schools import SchoolView
 from gateway.forms import Fields, Sent, line, lines, one_of, tick
+from gateway.pages.schools import spelt
 
 WEEKDAYS = ("lundi", "mardi", "mercredi", "jeudi", "vendredi", "samedi", "dimanche")
 PERIODS = {
@@ -74,7 +76,7 @@ ACTIVITY = {
 }
 
 
-def wish(form: Sent) -> ActivityWish:
+def wish(form: Sent, known: tuple[SchoolView, ...]) -> ActivityWish:
     if form.get("days") and form.get("period") != PeriodKind.EXPLICIT:
         raise form.wrong("days", "« {field} » : videz ce champ, ou prenez la période « Jours choisis un par un ».")
     return ActivityWish.model_validate(
@@ -85,9 +87,9 @@ def wish(form: Sent) -> ActivityWish:
             "first_day": form.day("first_day"),
             "last_day": form.day("last_day"),
             "days": _once(form, "days", form.lines("days")),
-            "schools": _once(form, "schools", form.lines("schools")),
+            "schools": _once(form, "schools", [spelt(form, "schools", each, known) for each in form.lines("schools")]),
             "capacity": form.whole("capacity", 0, 10_000),
-            "school_capacities": _by_school(form),
+            "school_capacities": _by_school(form, known),
             "position": form.whole("position", 0, 1_000) or 0,
             "opens_at": form.instant("opens_at"),
             "siblings_first": form.ticked("siblings_first"),
@@ -105,13 +107,14 @@ def _once(form: Sent, name: str, found: list[str]) -> list[str]:
     return found
 
 
-def _by_school(form: Sent) -> dict[str, int]:
+def _by_school(form: Sent, known: tuple[SchoolView, ...]) -> dict[str, int]:
     """« École du Bourg : 80 », a school a line."""
     parts = [line.rpartition(":") for line in form.lines("school_capacities")]
     if not all(school.strip() and PLACES.fullmatch(places.strip()) for school, _, places in parts):
         raise form.wrong("school_capacities", "« {field} » : chaque ligne s'écrit « École du Bourg : 80 ».")
-    _once(form, "school_capacities", [school.strip() for school, _, _ in parts])
-    return {school.strip(): int(places) for school, _, places in parts}
+    names = [spelt(form, "school_capacities", school, known) for school, _, _ in parts]
+    _once(form, "school_capacities", names)
+    return {school: int(places) for school, (_, _, places) in zip(names, parts, strict=True)}
 
 
 def _notice(form: Sent, which: str) -> dict[str, Any]:

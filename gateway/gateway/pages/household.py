@@ -11,7 +11,7 @@ from contracts.api.enrolments import Enrolment
 from contracts.api.tariffs import HouseholdTerms
 from contracts.identity import Identity, Permission
 from gateway.forms import line
-from gateway.pages import enrolments, household_form
+from gateway.pages import enrolments, household_form, schools
 from gateway.pages.household_form import Form
 from gateway.pages.rendering import checked_form, page, see
 from gateway.pages.staff import staff
@@ -47,6 +47,7 @@ async def _show(
         "form": form or household_form.shown(view),
         "custodies": household_form.CUSTODIES,
         "languages": household_form.LANGUAGES,
+        "schools": await schools.listed(request, session),
         "may_write": person.may(Permission.WRITE_HOUSEHOLDS) and view.active,
         "may_erase": person.may(Permission.ERASE_HOUSEHOLDS),
         "may_collect": person.may(Permission.COLLECT_MONEY),
@@ -101,9 +102,12 @@ async def _save(
         services, path = request.app[SERVICES], f"/households/{household_id}"
         saved = await services.call(session, "auth", path, HouseholdView, method="PUT", body=wish)
     except Told as told:
-        if told.told_code not in {"household_moved", "email_wrong", "email_owned"}:
+        if told.told_code not in {"household_moved", "email_wrong", "email_owned", "school_unknown"}:
             raise
         view = await _view(request, session)
+        if told.told_code == "school_unknown":
+            household_form.unknown_school(form, told.facts)
+            return await _show(request, session, person, view, form=form, status=422)
         if told.told_code != "household_moved":
             rows = [number for number, row in enumerate(form.guardians) if not row["gone"]]
             number = rows[told.facts["guardian"]]

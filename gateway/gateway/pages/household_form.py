@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 from uuid import UUID
 
 from chassis.clock import today
@@ -261,6 +262,19 @@ def joined(form: Form, number: int, row: Row, found: HouseholdList) -> None:
     else:
         message = f"Enfant {number + 1} : le foyer {row['other']} n'a pas d'enfant de ce prénom né ce jour-là."
         form.wrong[f"c{number}_other"] = message
+
+
+def unknown_school(form: Form, facts: Mapping[str, Any]) -> None:
+    """Say at the child's field which school or class is not in the list, and what may be meant."""
+    rows = [number for number, row in enumerate(form.children) if not row["gone"]]
+    number = rows[facts["child"]]
+    near = f" Voulez-vous dire {' ou '.join(facts['near'])} ?" if facts["near"] else ""
+    if "class_name" in facts:
+        field, wrong = "class_name", f"la classe « {facts['class_name']} » n'est pas de « {facts['school']} »."
+    else:
+        field, wrong = "school", f"« {facts['school']} » n'est pas une école de la liste, ou n'accueille plus d'élèves."
+    hint = near or " La liste se change à la page « Écoles »."
+    form.wrong[f"c{number}_{field}"] = f"Enfant {number + 1} : {wrong}{hint}"
 
 
 def differences(now: HouseholdView, typed: Form) -> list[tuple[str, str]]:

@@ -25,8 +25,9 @@ from contracts.api.tariffs import (
 )
 from contracts.failures import Unavailable
 from contracts.identity import Permission
-from gateway.forms import NOTHING, an_id, line, lines, one_of, said, tick
+from gateway.forms import NOTHING, FieldWrong, an_id, line, lines, one_of, said, tick
 from gateway.languages import short_day
+from gateway.pages import schools
 from gateway.pages.rendering import checked_form, page, see
 from gateway.pages.staff import staff, typed_cents, typed_whole
 from gateway.services import SERVICES, Told
@@ -94,6 +95,7 @@ async def _tariffs(request: web.Request, *, wrong: str = "", typed: dict[str, st
         person,
         status=422 if wrong else 200,
         tariffs=found,
+        schools=await schools.listed(request, session),
         activities=sorted(labels.items(), key=lambda each: each[1]),
         typed={**dict.fromkeys(FIELDS, ""), **USUAL, "tariff_id": str(uuid4()), **(typed or {})},
         wrong=wrong,
@@ -108,7 +110,11 @@ async def save(request: web.Request) -> web.Response:
     session, _person = await staff(request, Permission.WRITE_TARIFFS)
     typed = {name: form.get(name) for name in FIELDS}
     try:
+        if typed["school"]:
+            typed["school"] = schools.spelt(form, "school", typed["school"], await schools.listed(request, session))
         wish, tariff_id = _wish(typed), UUID(typed["tariff_id"])
+    except FieldWrong as error:
+        return await _tariffs(request, wrong=str(error), typed=typed)
     except Unclear as unclear:
         return await _tariffs(request, wrong=str(unclear), typed=typed)
     except ValueError as error:

@@ -27,7 +27,7 @@ from contracts.failures import NotFound
 from contracts.identity import Identity, Permission
 from gateway.forms import FieldWrong, an_id, line, said, tick
 from gateway.languages import deadline, short_day
-from gateway.pages import activity_form
+from gateway.pages import activity_form, schools
 from gateway.pages.activity_form import COUNTINGS, FIELDS, PERIODS, WEEKDAYS
 from gateway.pages.rendering import checked_form, page, see
 from gateway.pages.staff import staff
@@ -69,6 +69,7 @@ async def _show(
     labels = {activity.activity_id: activity.label for activity in activities}
     shown: dict[str, Any] = {"done": "", "booked": None, "wrong": "", **values}
     shown["typed"] = defaultdict(str, values.get("typed", {}))
+    shown.update(schools=await schools.listed(request, session))
     shown.update(activities=activities, closures=closures, labels=labels, periods=PERIODS, rule=rule, new_id=uuid4())
     return page(request, "calendar.html", person, status=status, **shown)
 
@@ -86,12 +87,13 @@ async def close_day(request: web.Request) -> web.Response:
     form = await checked_form(request, CLOSURE)
     session, person = await staff(request, Permission.WRITE_CALENDAR)
     typed = {name: form.get(name) for name in ("day", "activity_id", "school", "reason")}
+    known = await schools.listed(request, session)
     try:
         wish = ClosureWish(
             day=form.day("day"),
             reason=typed["reason"],
             activity_id=typed["activity_id"] or None,
-            school=typed["school"] or None,
+            school=schools.spelt(form, "school", typed["school"], known) if typed["school"] else None,
             cancel_bookings=form.ticked("cancel_bookings"),
         )
     except ValueError as error:
@@ -107,7 +109,8 @@ async def close_day(request: web.Request) -> web.Response:
         return await _show(request, session, person, status=HTTPStatus.CONFLICT, typed=typed, booked=booked)
     count = closed.cancelled
     told_families = f" {count} réservation(s) annulée(s), les familles sont prévenues par email." if count else ""
-    return await _show(request, session, person, done=f"Le jour est fermé.{told_families}")
+    nobody = " Aucun enfant connu ne va dans cette école." if closed.nobody_attends else ""
+    return await _show(request, session, person, done=f"Le jour est fermé.{told_families}{nobody}")
 
 
 @routes.post("/mairie/calendrier/decrets")
@@ -154,7 +157,7 @@ async def save_activity(request: web.Request) -> web.Response:
     session, person = await staff(request, Permission.WRITE_CALENDAR)
     typed: dict[str, Any] = {**form, "weekdays": set(form.getall("weekdays"))}
     try:
-        wish = activity_form.wish(form)
+        wish = activity_form.wish(form, await schools.listed(request, session))
     except ValidationError as error:
         wrong = {FIELDS.get(str(part), "") for each in error.errors() for part in each["loc"][:1]} - {""}
         return _form(request, person, typed, status=422, wrong=wrong or {"les dates"})

@@ -33,7 +33,7 @@ from contracts.model import Label
 BATCH = 200
 STAFF_SECRET_MIN, STAFF_SECRET_MAX = 8, 200
 BY_COMMAND = UUID(int=0)
-SIGNS = {"added": "+", "changed": "~", "gone": "-"}
+SIGNS = {"added": "+", "changed": "~", "gone": "-", "school": "+"}
 
 
 async def create_staff(settings: Settings, arguments: list[str]) -> int:

@@ -13,10 +13,10 @@ from aiohttp import web
 from auth.domain import families_file
 from auth.domain.access_codes import recovery_hash
 from auth.domain.attempts import OF_ACCOUNT
-from auth.domain.imports import compare
+from auth.domain.imports import compare, spelt
 from auth.domain.sign_in import LINKS_AN_HOUR_MAX
 from auth.settings import SETTINGS, Settings
-from auth.store import accounts, changes, imports, registry
+from auth.store import accounts, changes, imports, registry, schools
 from chassis import outbox, retention
 from chassis.clock import now, today
 from chassis.database import DATABASE, Database, TablesChanged, Transaction
@@ -37,6 +37,7 @@ RETENTIONS = (
 )
 EVENTS_AT_ONCE = 2_000
 CODES_AT_ONCE = 500
+TOLD_AT_ONCE = 200
 ATTEMPTS_MAX = 2
 FAILED_TWICE = (
     "la lecture de ce fichier a échoué deux fois ; vérifiez qu'il vient du tableur des familles, puis renvoyez-le"
@@ -111,6 +112,17 @@ async def key_recovery_codes(app: web.Application) -> None:
             return
 
 
+@jobs.every(seconds=30, wake_on="household_to_tell")
+async def tell_households(app: web.Application) -> None:
+    """Tell the others of households that changed by the registry of schools, a few hundred in a transaction."""
+    while True:
+        async with app[DATABASE].transaction() as tx:
+            ids = await schools.to_tell(tx, TOLD_AT_ONCE)
+            if not ids:
+                return
+            await outbox.add(tx, *await changes.told(tx, ids))
+
+
 @jobs.every(seconds=5, wake_on="import_waiting")
 async def work_on_imports(app: web.Application) -> None:
     """Read and apply the files of families, one at a time; a file whose worker died is taken up again."""
@@ -152,7 +164,10 @@ async def _work_on(database: Database, tx: Transaction, row: Any) -> None:
     await registry.lock(tx)
     known, children = await registry.load(tx), await registry.numbered_children(tx)
     erased = await registry.erased_references(tx, [each.reference for each in file.households])
-    found = await asyncio.to_thread(compare, known, children, file, uuid4, today=today(), erased=erased)
+    file, unknown = spelt(file, await schools.load(tx))
+    found = await asyncio.to_thread(
+        compare, known, children, file, uuid4, today=today(), erased=erased, new_schools=unknown
+    )
     if found.report.errors:
         await imports.was_read(tx, import_id, ImportStatus.REFUSED, found.report, None)
         return
@@ -165,6 +180,8 @@ async def _work_on(database: Database, tx: Transaction, row: Any) -> None:
         async with database.transaction() as aside:
             await imports.set_progress(aside, import_id, done, len(found.plans))
 
+    for school, class_names in unknown.items():
+        await schools.register(tx, school, *class_names)
     gone = found.gone if row["close_missing"] else ()
     events = await changes.make(tx, found.plans, gone, now(), progress)
     for start in range(0, len(events), EVENTS_AT_ONCE):

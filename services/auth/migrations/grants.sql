@@ -3,6 +3,8 @@
 GRANT SELECT, INSERT, UPDATE ON household TO :running_role;
 GRANT SELECT, INSERT, UPDATE, DELETE ON child, household_child TO :running_role;
 GRANT SELECT, INSERT, UPDATE, DELETE ON family_import TO :running_role;
+GRANT SELECT, INSERT, UPDATE (name, name_key, closed, version) ON school TO :running_role;
+GRANT SELECT, INSERT ON school_class TO :running_role;
 -- Accounts, and what lets somebody in: none is ever deleted, those that are short-lived are.
 GRANT SELECT, INSERT, UPDATE ON account TO :running_role;
 GRANT SELECT, INSERT, DELETE, UPDATE (used_at, code_hash, is_keyed) ON recovery_code TO :running_role;

@@ -77,7 +77,8 @@ async def test_what_differs_is_said_in_words_and_reaches_every_household_of_a_sh
     lines = FILE.replace("CE1", "CE2").replace("Hélène", "Helene").splitlines()
     shown = await read(town, "\n".join([*lines[:2], lines[2].replace("Tom", "Thomas")]), headers)
     assert counts(shown) == (0, 1, 2, 0)
-    (changed, *gone) = shown["report"]["differences"]
+    (added, changed, *gone) = shown["report"]["differences"]
+    assert (added["kind"], added["details"]) == ("school", ["classe ajoutée : CE2"])
     assert "Léa, classe : CE1 → CE2" in changed["details"]
     assert "enfant ajouté" not in " ".join(changed["details"])
     assert [each["reference"] for each in gone] == ["B2", "C3"]
@@ -222,7 +223,7 @@ async def test_a_registry_that_moved_since_it_was_shown_is_shown_again_not_overw
     await town.sql("UPDATE household SET name = 'Famille Dupont-Petit' WHERE reference = 'A1'")
     again = await apply(town, shown, headers)
     assert again["status"] == "read"
-    assert "nom : Famille Dupont-Petit → Famille Dupont" in again["report"]["differences"][0]["details"]
+    assert "nom : Famille Dupont-Petit → Famille Dupont" in again["report"]["differences"][1]["details"]
     assert (await apply(town, again, headers))["status"] == "applied"
 
 
@@ -361,6 +362,7 @@ async def test_staff_change_a_household_as_they_saw_it_or_not_at_all(town: Any) 
 
 async def test_staff_join_another_households_child_and_both_households_hear_of_its_new_class(town: Any) -> None:
     first = await town.has_household()
+    await town.post("/schools", {"name": first["children"][0]["school"], "classes": ["CE2"]}, await town.staff())
     wanted = {"reference": "F-0009", "guardians": [{"first_name": "Ali", "last_name": "Petit"}], "children": []}
     second, headers = await town.has_household(**wanted), await town.staff()
     guardian = {k: second["guardians"][0][k] for k in ("guardian_id", "first_name", "last_name")}

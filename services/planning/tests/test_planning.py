@@ -328,3 +328,21 @@ async def test_a_replay_tells_again_what_was_told_and_publishes_nothing(town: An
     told = list(read(capsys.readouterr().out.splitlines()))
     assert [each.model_dump(mode="json") for each in told] == heard
     await town.probe.none("planning.bookings.changed", seconds=0.5)
+
+
+async def test_a_closure_of_a_school_holds_however_its_name_is_written(town: Any) -> None:
+    """And says when nobody goes there."""
+    (first, _), (second, _), *_ = await town.open_days()
+    await town.book(town.wish((first, True)))
+    path = f"/households/{town.household}/children"
+    (child,) = (await (await town.client.get(path, headers=town.parent())).json())["children"]
+    closure = {"day": str(first), "reason": "Fuite d'eau", "school": f" {child['school'].upper().replace('-', '  ')}"}
+    answer = await town.client.post("/closures", json=closure, headers=town.staff())
+    assert (answer.status, (await answer.json(content_type=None))["bookings"]) == (409, 1)
+    done = await town.client.post("/closures", json={**closure, "cancel_bookings": True}, headers=town.staff())
+    assert (await done.json())["nobody_attends"] is False
+    assert (await town.cell(first))["state"] == "closed"
+    elsewhere = {"day": str(second), "reason": "Travaux", "school": "École où personne ne va"}
+    told = await (await town.client.post("/closures", json=elsewhere, headers=town.staff())).json()
+    assert told["nobody_attends"] is True
+    assert (await town.cell(second))["state"] == "free"

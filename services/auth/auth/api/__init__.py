@@ -1,6 +1,6 @@
 """auth's doors."""
 
-from auth.api import account, families, first_time, households, letters, resets, sessions
+from auth.api import account, families, first_time, households, letters, resets, schools, sessions
 from auth.api.keys import OWN_KEYS, OwnKeys, use_own_keys
 from auth.api.secrets import HASHER, Hasher
 
@@ -12,6 +12,7 @@ ROUTES = (
     *households.routes,
     *letters.routes,
     *families.routes,
+    *schools.routes,
 )
 
 __all__ = ["HASHER", "OWN_KEYS", "ROUTES", "Hasher", "OwnKeys", "use_own_keys"]

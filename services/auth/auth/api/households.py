@@ -18,12 +18,14 @@ from auth.domain.failures import (
     IdentifierTaken,
     LeftOut,
     ReferenceTaken,
+    SchoolUnknown,
     SecretRefused,
 )
 from auth.domain.registry import Child, Guardian, Household, Place, plan
+from auth.domain.schools import Schools
 from auth.domain.sign_in import SetUp
 from auth.settings import SETTINGS
-from auth.store import accounts, changes, registry
+from auth.store import accounts, changes, registry, schools
 from chassis import outbox
 from chassis.clock import now
 from chassis.database import DATABASE, Transaction
@@ -88,7 +90,11 @@ async def post_household(request: web.Request) -> web.Response:
             (view,) = await registry.households(tx, [there[0]])
             return json_response(HouseholdCreated(household=view, access_codes=()))
         await _known_children(tx, wish.children)
-        household_id = await registry.add_household(tx, wish, digest)
+        for child in wish.children:
+            await schools.register(tx, child.school, child.class_name)
+        known = await schools.load(tx)
+        spelt = wish.model_copy(update={"children": tuple(_spelt(each, known) for each in wish.children)})
+        household_id = await registry.add_household(tx, spelt, digest)
         told = await _add_guardians(tx, household_id, wish, codes)
         (view,) = await registry.households(tx, [household_id])
         await outbox.add(tx, *await changes.told(tx, [household_id]))
@@ -157,6 +163,7 @@ async def put_household(request: web.Request) -> web.Response:
         if view.version != wish.seen_version:
             raise HouseholdMoved("the household was changed meanwhile", version=view.version)
         shared = await _known_children(tx, wish.children)
+        wish = _all_spelt(wish, known, await schools.load(tx))
         wanted, numbered = _wanted(known, wish, shared), await registry.numbered_children(tx)
         made = plan(known, wanted, numbered, uuid4, shared, by_name=False)
         if made:
@@ -165,6 +172,30 @@ async def put_household(request: web.Request) -> web.Response:
             await accounts.add_fact(tx, fact, None, "", person.subject_id)
             (view,) = await registry.households(tx, [household_id])
     return json_response(view)
+
+
+def _spelt(child: ChildWish, known: Schools) -> ChildWish:
+    """The child with its school and class as they are registered."""
+    school, class_name = known.spelt(child.school, child.class_name)
+    return child.model_copy(update={"school": school, "class_name": class_name})
+
+
+def _all_spelt(wish: HouseholdUpdate, household: Household, known: Schools) -> HouseholdUpdate:
+    """The children with registered schools and classes; ``SchoolUnknown`` says whose is not, or takes no more."""
+    before = {each.child.child_id: each.child.school for each in household.places}
+    children = []
+    for number, each in enumerate(wish.children):
+        try:
+            child = _spelt(each, known)
+        except SchoolUnknown as unknown:
+            raise SchoolUnknown(unknown.detail, **unknown.facts, child=number, errors=[]) from None
+        school = known.school(child.school)
+        if school and school.closed and before.get(each.child_id) != school.name:
+            raise SchoolUnknown(
+                "this school takes no more children", school=school.name, near=[], child=number, errors=[]
+            )
+        children.append(child)
+    return wish.model_copy(update={"children": tuple(children)})
 
 
 def _wanted(known: Household, wish: HouseholdUpdate, shared: dict[UUID, Child]) -> Household:

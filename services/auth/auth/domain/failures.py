@@ -97,3 +97,21 @@ class ImportNotReady(Conflict):
     """The file is being read, was refused, or was applied already."""
 
     code = "import_not_ready"
+
+
+class SchoolUnknown(Invalid):
+    """The school, or the class in it, is not registered; ``near`` are names that may be meant."""
+
+    code = "school_unknown"
+
+
+class SchoolMoved(Conflict):
+    """The school was changed since it was read; ``version`` is the one that is there."""
+
+    code = "school_moved"
+
+
+class SchoolNameTaken(Conflict):
+    """Another school has this name, however it is written."""
+
+    code = "school_name_taken"

@@ -18,10 +18,11 @@ from datetime import date
 
 from auth.domain.addresses import checked_email
 from auth.domain.failures import EmailWrong
-from auth.domain.registry import CUSTODY, LANGUAGES, Child, Guardian, Household, Place, custody_text, plain
+from auth.domain.registry import CUSTODY, LANGUAGES, Child, Guardian, Household, Place, custody_text
 from contracts.api.auth import ADDRESS_LINES_MAX, CHILDREN_MAX, GUARDIANS_MAX, FileError
 from contracts.events.auth import Custody, Span
 from contracts.model import Language, normalize_text, parse_day
+from contracts.names import name_key as plain
 from contracts.spans import SPANS_MAX, parse_span, parse_written_day, written_day
 
 LINES_MAX, LINE_CHARACTERS_MAX, LINES_OF_A_ROW_MAX = 60_000, 16_000, 8

@@ -2,13 +2,16 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Container, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Container, Iterator, Mapping
+from dataclasses import dataclass, replace
 from datetime import date
+from types import MappingProxyType
 
 from auth.domain.families_file import ERRORS_MAX, FamiliesFile
-from auth.domain.registry import Child, Household, NewId, Plan, plain, plan
+from auth.domain.registry import Child, Household, NewId, Plan, plan
+from auth.domain.schools import Schools
 from contracts.api.auth import Difference, FileError, ImportReport
+from contracts.names import name_key as plain
 from contracts.spans import written_day
 
 DIFFERENCES_MAX = 500
@@ -33,8 +36,10 @@ def compare(
     *,
     today: date,
     erased: Container[str] = (),
+    new_schools: Mapping[str, Collection[str]] = MappingProxyType({}),
 ) -> Comparison:
-    """The file against the registry, in which the references of ``erased`` households serve no more.
+    """The file against the registry, in which the references of ``erased`` households serve no more; it adds
+    ``new_schools``, and new classes, by school.
 
     A child that is new in two households of the file is one child.
     """
@@ -46,9 +51,12 @@ def compare(
             plans.append(made)
             fresh = (*made.added_children, *made.changed_children)
             numbered.update({child.reference: child for child in fresh if child.reference})
-    named = {household.reference for household in wanted}
-    gone = tuple(each for each in known.values() if each.active and each.reference not in named)
-    differences = [*(_difference(each) for each in plans), *(_gone(each) for each in gone)]
+    gone = tuple(each for each in known.values() if each.active and each.reference not in file.lines)
+    differences = [
+        *(_new_school(school, class_names) for school, class_names in new_schools.items()),
+        *(_difference(each) for each in plans),
+        *(_gone(each) for each in gone),
+    ]
     added = sum(each.is_new for each in plans)
     report = ImportReport(
         households=len(wanted),
@@ -59,7 +67,7 @@ def compare(
         gone=len(gone),
         same=len(wanted) - len(plans),
         differences=tuple(differences[:DIFFERENCES_MAX]),
-        errors=tuple(errors[:ERRORS_MAX]),
+        errors=tuple([*file.errors, *errors][:ERRORS_MAX]),
     )
     digest = hashlib.sha256()
     for each in differences:
@@ -105,6 +113,39 @@ def _strangers(household: Household, children: Mapping[str, Child], lines: Mappi
         if same and plain(same.name) != plain(place.child.name) and same.birth_date != place.child.birth_date:
             message = f"le n° {same.reference} est celui de {same.name}, né(e) le {written_day(same.birth_date)}"
             yield FileError(line=lines[household.reference], column="N° enfant", message=message)
+
+
+def spelt(file: FamiliesFile, known: Schools) -> tuple[FamiliesFile, dict[str, list[str]]]:
+    """The file with each school and class as it is registered, and those that it would add, classes by school.
+
+    A school that may be a slip of a registered one is an error that names it; a class that is not there is new.
+    """
+    errors, new = list(file.errors), dict[str, list[str]]()
+    names, households = dict[str, str](), []
+    for household in file.households:
+        places = []
+        for place in household.places:
+            found = known.school(place.child.school)
+            school = names.setdefault(plain(place.child.school), found.name if found else place.child.school)
+            near = [] if found or school in new else known.near(school)
+            if near:
+                message = f"« {school} » n'est pas dans la liste ; voulez-vous dire {' ou '.join(near)} ?"
+                errors.append(FileError(line=file.lines[household.reference], column="École", message=message))
+            of_class = names.setdefault(
+                f"{plain(school)}/{plain(place.child.class_name)}",
+                (found.classes if found else {}).get(plain(place.child.class_name), place.child.class_name),
+            )
+            if found is None or plain(of_class) not in found.classes:
+                added = new.setdefault(school, [])
+                added += [of_class] if of_class not in added else []
+            places.append(replace(place, child=replace(place.child, school=school, class_name=of_class)))
+        households.append(replace(household, places=tuple(places)))
+    return replace(file, households=tuple(households), errors=tuple(errors)), new
+
+
+def _new_school(school: str, class_names: Collection[str]) -> Difference:
+    details = tuple(f"classe ajoutée : {each}" for each in class_names)
+    return Difference(kind="school", reference="École", name=school, details=details)
 
 
 def _difference(made: Plan) -> Difference:

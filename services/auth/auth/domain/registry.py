@@ -7,7 +7,6 @@ children born on a day, may have the same name. An address that its owner has co
 nor the town hall changes it.
 """
 
-import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
@@ -17,6 +16,7 @@ from uuid import UUID
 
 from contracts.events.auth import Custody, Span
 from contracts.model import Language
+from contracts.names import name_key as plain
 from contracts.spans import written_day, written_span
 
 NewId = Callable[[], UUID]
@@ -92,12 +92,6 @@ class Plan:
     added_children: tuple[Child, ...] = ()
     changed_children: tuple[Child, ...] = ()
     details: tuple[str, ...] = field(default=())
-
-
-def plain(text: str) -> str:
-    """A name without accents, case and punctuation, to recognise somebody who was typed differently."""
-    unaccented = "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c))
-    return " ".join("".join(c if c.isalnum() else " " for c in unaccented.casefold()).split())
 
 
 def plan(

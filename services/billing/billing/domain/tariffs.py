@@ -13,6 +13,7 @@ from uuid import UUID
 
 from contracts.api.tariffs import Brackets, Price, PriceReason, Proportional, Tariff, Terms
 from contracts.api.tariffs import ReasonKind as K
+from contracts.names import name_key
 
 CENT = Decimal(1)
 
@@ -81,7 +82,7 @@ class PriceBook:
             if (
                 tariff.valid_from <= day
                 and (tariff.valid_until is None or day <= tariff.valid_until)
-                and tariff.school in {None, child.school}
+                and (tariff.school is None or _is_school(tariff.school, child.school))
                 and tariff.resident in {None, is_resident}
             ):
                 return tariff
@@ -189,13 +190,17 @@ def overlapping(wish: Tariff, others: Sequence[Tariff]) -> Tariff | None:
         if (
             other.tariff_id != wish.tariff_id
             and other.activity_id == wish.activity_id
-            and _meet(other.school, wish.school)
+            and (other.school is None or wish.school is None or _is_school(other.school, wish.school))
             and _meet(other.resident, wish.resident)
             and other.valid_from <= (wish.valid_until or date.max)
             and wish.valid_from <= (other.valid_until or date.max)
         ):
             return other
     return None
+
+
+def _is_school(one: str, other: str | None) -> bool:
+    return other is not None and name_key(one) == name_key(other)
 
 
 def _meet(one: object, other: object) -> bool:

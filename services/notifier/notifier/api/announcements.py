@@ -69,7 +69,8 @@ async def post_announcement(request: web.Request) -> web.Response:
     async with request.app[DATABASE].transaction() as tx:
         if not await announcements.add(tx, wish, person.subject_id, at):
             raise Invalid(
-                "nobody is enrolled in it", errors=[{"field": "activity_id", "message": "nobody is enrolled"}]
+                "nobody goes there",
+                errors=[{"field": "activity_id" if wish.activity_id else "school", "message": "nobody"}],
             )
         return json_response(await _archive(tx), status=201)
 

@@ -23,11 +23,13 @@ SHOWN_MAX = 10
 
 
 async def add(tx: Transaction, wish: AnnouncementWish, by: UUID, at: datetime) -> bool:
-    """A new message; wakes the job that mails it. False when nobody ever came to its activity."""
+    """A new message; wakes the job that mails it. False when nobody came to its activity, or goes to its school."""
     label = await tx.fetchval(
         "SELECT activity_label FROM enrolment WHERE activity_id = $1 ORDER BY version DESC LIMIT 1", wish.activity_id
     )
     if wish.activity_id and label is None:
+        return False
+    if wish.school and wish.school not in await schools(tx):
         return False
     await tx.execute(
         "INSERT INTO announcement (markdown, starts_at, ends_at, school, activity_id, activity_label, by_mail, "

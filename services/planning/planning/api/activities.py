@@ -109,12 +109,13 @@ async def post_closure(request: web.Request) -> web.Response:
         known = {activity.activity_id for activity in await calendars.activities(tx)}
         if wish.activity_id and wish.activity_id not in known:
             raise NoSuchActivity("no such activity")
-        gone = await bookings.attending(tx, wish.day, wish.activity_id, wish.school)
+        schools = await bookings.spellings(tx, wish.school) if wish.school else None
+        gone = await bookings.attending(tx, wish.day, wish.activity_id, schools)
         booked = sum(not each.waits for each in gone)
         if booked and not wish.cancel_bookings:
             raise DayHasBookings("the day is booked", bookings=booked)
         is_new = await calendars.add_closure(tx, wish)
         zone, by = request.app[SETTINGS].school_zone, person.subject_id
         await places.free(tx, zone, gone, channel=Channel.AUTOMATIC, by=by, at=now(), reason=wish.reason)
-    answer = Closure(**wish.model_dump(), cancelled=booked)
+    answer = Closure(**wish.model_dump(), cancelled=booked, nobody_attends=schools == [])
     return json_response(answer, status=201 if is_new else 200)

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 from contracts.api.calendar import ActivityDay, ActivityView, Counting, Notice, PeriodKind
 from contracts.events.auth import Custody
+from contracts.names import name_key
 
 PARIS = ZoneInfo("Europe/Paris")
 UTC = ZoneInfo("UTC")
@@ -21,7 +22,7 @@ GAP_DAYS_MAX = 200
 """How far a service day looks for the one before it; a summer and more."""
 
 Closures = Mapping[tuple[date, UUID | None, str | None], str]
-"""Reasons by day, activity and school; None is all of them."""
+"""Reasons by day, activity and the key of a school's name; None is all of them."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,8 @@ class Calendar:
 
     def closed_because(self, activity_id: UUID, day: date, school: str | None = None) -> str | None:
         """Why nobody of ``school`` can book that day: a public holiday or a closure; None when it is open."""
-        keys = ((day, activity_id, school), (day, activity_id, None), (day, None, school), (day, None, None))
+        of = name_key(school) if school else None
+        keys = ((day, activity_id, of), (day, activity_id, None), (day, None, of), (day, None, None))
         return self.public_holidays.get(day) or next((self.closures[key] for key in keys if key in self.closures), None)
 
     def note(self, day: date) -> str | None:

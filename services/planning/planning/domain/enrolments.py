@@ -6,6 +6,7 @@ from uuid import UUID
 
 from contracts.api.calendar import ActivityView
 from contracts.api.enrolments import ChildView, Enrolment, EnrolmentChoice, EnrolmentWish
+from contracts.names import name_key
 from planning.domain.failures import EnrolmentMoved, NotForTheSchool
 
 
@@ -20,7 +21,7 @@ def check(child: ChildView, activity: ActivityView, now: Enrolment | None, wish:
 
 
 def _is_for(child: ChildView, activity: ActivityView) -> bool:
-    return not activity.schools or child.school in activity.schools
+    return not activity.schools or name_key(child.school) in map(name_key, activity.schools)
 
 
 def choices(

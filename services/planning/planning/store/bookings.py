@@ -1,11 +1,12 @@
 """Bookings and the places they take."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import date
 from uuid import UUID
 
 from chassis.database import Part, Transaction
 from contracts.events.planning import BookingsChanged
+from contracts.names import name_key
 from planning.domain.situation import Slot
 from planning.store.households import DayLeft
 
@@ -76,18 +77,26 @@ def changes(*events: BookingsChanged) -> Part:
     )
 
 
-async def attending(tx: Transaction, day: date, activity_id: UUID | None, school: str | None) -> list[DayLeft]:
+async def spellings(tx: Transaction, school: str) -> list[str]:
+    """The school as children have it, however it is written there; none when nobody goes to it."""
+    rows = await tx.fetch("SELECT DISTINCT school FROM household_child WHERE present")
+    return [row["school"] for row in rows if name_key(row["school"]) == name_key(school)]
+
+
+async def attending(
+    tx: Transaction, day: date, activity_id: UUID | None, schools: Sequence[str] | None
+) -> list[DayLeft]:
     """Who is booked on a day or waits for it, in the order in which children are locked; whoever left included."""
     rows = await tx.fetch(
         "SELECT b.*, c.first_name, a.label FROM ("
         "SELECT household_id, child_id, activity_id, day, false AS waits FROM booking WHERE day = $1 AND booked "
         "UNION ALL SELECT household_id, child_id, activity_id, day, true FROM waiting WHERE day = $1) b "
         "JOIN household_child c USING (household_id, child_id) JOIN activity a USING (activity_id) "
-        "WHERE ($2::uuid IS NULL OR activity_id = $2) AND ($3::text IS NULL OR c.school = $3) "
+        "WHERE ($2::uuid IS NULL OR activity_id = $2) AND ($3::text[] IS NULL OR c.school = ANY($3)) "
         "ORDER BY child_id, household_id, activity_id",
         day,
         activity_id,
-        school,
+        None if schools is None else list(schools),
     )
     return [DayLeft.of(row) for row in rows]
 

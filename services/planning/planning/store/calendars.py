@@ -8,6 +8,7 @@ from uuid import UUID
 
 from chassis.database import Transaction
 from contracts.api.calendar import ActivityView, ActivityWish, Closure, ClosureWish, SchoolDayWish
+from contracts.names import name_key
 from planning.domain.calendar import Calendar
 
 KEPT_MAX = 4
@@ -123,7 +124,7 @@ async def _read(tx: Transaction, zone: str) -> Calendar:
     return Calendar(
         {row["day"]: row["label"] for row in school},
         {row["day"]: row["label"] for row in public},
-        {(row["day"], row["activity_id"], row["school"]): row["reason"] for row in closed},
+        {(row["day"], row["activity_id"], _key(row["school"])): row["reason"] for row in closed},
         await tx.fetchval("SELECT max(day) FROM school_holiday WHERE zone = $1", zone),
     )
 
@@ -164,6 +165,10 @@ async def holidays_until(tx: Transaction) -> tuple[date, date]:
     )
     assert row is not None, "a row of aggregates is always there"
     return row["school"] or date.min, row["public"] or date.min
+
+
+def _key(school: str | None) -> str | None:
+    return None if school is None else name_key(school)
 
 
 async def add_closure(tx: Transaction, wish: ClosureWish) -> bool:
