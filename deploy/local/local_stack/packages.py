@@ -13,6 +13,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -173,10 +174,13 @@ def _administrator() -> list[str] | None:
 def _apt_install(prefix: list[str], names: list[str]) -> None:
     """Fetch first, which may be interrupted; then unpack and configure, which must not be."""
     install = ["install", "-y", "-q", "--no-install-recommends"]
-    _run(prefix, [*APT, "update", "-q"])
-    _run(prefix, [*APT, *install, "--download-only", *names])
-    with _signals_wait():
-        _run(prefix, ["sh", "-ec", INSTALL, "sh", *APT, *install, "--no-download", *names], group=0)
+    with tempfile.TemporaryDirectory(prefix="preau-apt-", ignore_cleanup_errors=True) as folder:
+        Path(folder).chmod(0o1777)  # apt works as a user of its own; interrupted, it leaves files here
+        apt = ["env", f"TMPDIR={folder}", *APT]
+        _run(prefix, [*apt, "update", "-q"])
+        _run(prefix, [*apt, *install, "--download-only", *names])
+        with _signals_wait():
+            _run(prefix, ["sh", "-ec", INSTALL, "sh", *apt, *install, "--no-download", *names], group=0)
 
 
 def _run(prefix: list[str], command: list[str], *, group: int | None = None) -> None:
