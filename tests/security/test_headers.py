@@ -94,6 +94,27 @@ REFUSED: list[tuple[str, str, dict[str, Any]]] = [
 """404, another host, unreadable, away, too long: each by a way of its own."""
 
 
+METHODS = ("HEAD", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND", "ANYTHING")
+
+
+async def test_no_method_breaks_a_route(gateway_alone: Any, somewhere: Any) -> None:
+    """A method that a route does not have is 405; a bank's webhook and a stream of events have no HEAD either."""
+    client = await gateway_alone(public_url=PORTAL)
+    routes = {each.resource.canonical: each.resource for each in client.app.router.routes() if each.resource}
+    taken = {
+        path: {each.method for each in client.app.router.routes() if each.resource is routes[path]} for path in routes
+    }
+    found = []
+    for path in sorted(routes):
+        for method in METHODS:
+            async with client.request(method, somewhere(path), allow_redirects=False) as answer:
+                is_wrong = answer.status == 500 or (method not in taken[path] and answer.status < 400)
+                has_no_head = path.startswith("/webhooks/") or path.endswith("/flux")
+                if is_wrong or (has_no_head and answer.status != 405):
+                    found.append(f"{method} {path}: {answer.status}")
+    assert not found, "\n".join(found)
+
+
 @pytest.mark.parametrize("public_url", [PORTAL, SECURE])
 async def test_a_cookie_is_dropped_with_the_marks_it_was_given_with(gateway_alone: Any, public_url: str) -> None:
     """A browser heeds nothing else for a name that begins with ``__Host-``: a session that is left stays left."""

@@ -16,7 +16,7 @@ SOURCE_HEADER = "X-Notice-Source"
 routes = web.RouteTableDef()
 
 
-@routes.get("/webhooks/{bank:[a-z0-9-]{1,40}}")
+@routes.get("/webhooks/{bank:[a-z0-9-]{1,40}}", allow_head=False)
 @routes.post("/webhooks/{bank:[a-z0-9-]{1,40}}")
 @own_places("webhooks")
 @body_limit(NOTICE_BYTES_MAX)

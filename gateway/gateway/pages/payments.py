@@ -167,7 +167,7 @@ async def bank_form(request: web.Request) -> web.Response:
     return page(request, "bank_form.html", person, form=form, payment_id=payment_id)
 
 
-@routes.get("/paiements/{payment_id}/flux")
+@routes.get("/paiements/{payment_id}/flux", allow_head=False)
 @streaming
 async def live(request: web.Request) -> web.StreamResponse:
     """The status now, and again when something is heard of the payment."""

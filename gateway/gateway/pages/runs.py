@@ -110,7 +110,7 @@ async def run(request: web.Request) -> web.Response:
     )
 
 
-@routes.get("/mairie/factures/{run_id}/flux")
+@routes.get("/mairie/factures/{run_id}/flux", allow_head=False)
 @streaming
 async def live(request: web.Request) -> web.StreamResponse:
     """Where the run is now, and again at each of its steps."""
