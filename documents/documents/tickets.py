@@ -4,7 +4,7 @@ from contracts.events.payment import Means, Mode, Ticket
 from documents import french
 from documents.rendering import render
 
-MEANS = {Means.CARD: "Carte bancaire", Means.DEBIT: "Prélèvement unique"}
+MEANS = {Means.CARD: "Carte bancaire", Means.DEBIT: "Prélèvement unique", Means.TRANSFER: "Virement"}
 
 
 def ticket(model: Ticket) -> bytes:

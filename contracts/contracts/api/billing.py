@@ -194,11 +194,13 @@ class CreditNoteWish(Contract):
     """``POST /households/{household_id}/invoices/{invoice_id}/credit-notes`` with an ``Idempotency-Key``.
 
     Either whole ``days``, which no later invoice then charges or gives back, or an ``amount_cents`` that is no day's.
+    ``seen_balance_cents`` is what the household was shown to owe, less its credit: where it changed, nothing is made.
     """
 
     amount_cents: PositiveCents | None = None
     days: tuple[DayKey, ...] = Field(default=(), max_length=500)
     reason: Label
+    seen_balance_cents: Cents | None = None
 
     @model_validator(mode="after")
     def _days_or_amount(self) -> Self:

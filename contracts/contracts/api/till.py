@@ -23,7 +23,8 @@ class ReceiptWish(Contract):
     """``POST /households/{household_id}/receipts`` with an ``Idempotency-Key``: money given at the counter.
 
     It pays the named invoices, or all that are due, oldest first. More than is due is refused unless
-    ``keep_surplus``: the rest is then the household's credit.
+    ``keep_surplus``: the rest is then the household's credit. ``seen_balance_cents`` is what the household was shown to
+    owe, less its credit: where it changed meanwhile, nothing is taken.
     """
 
     means: CounterMeans
@@ -32,6 +33,7 @@ class ReceiptWish(Contract):
     reference: Label | None = None
     invoice_ids: tuple[UUID, ...] = Field(default=(), max_length=50)
     keep_surplus: bool = False
+    seen_balance_cents: Cents | None = None
 
 
 class Receipt(Contract):
@@ -49,11 +51,15 @@ class Receipt(Contract):
 
 
 class RefundWish(Contract):
-    """``POST /households/{household_id}/refunds`` with an ``Idempotency-Key``: give a credit back."""
+    """``POST /households/{household_id}/refunds`` with an ``Idempotency-Key``: give a credit back.
+
+    ``seen_balance_cents`` is what the household was shown to owe, less its credit: where it changed, nothing is given.
+    """
 
     means: CounterMeans
     amount_cents: PositiveCents
     reference: Label
+    seen_balance_cents: Cents | None = None
 
 
 class Account(Contract):

@@ -16,6 +16,7 @@ class Means(StrEnum):
 
     CARD = "card"
     DEBIT = "debit"
+    TRANSFER = "transfer"
 
 
 class Mode(StrEnum):
@@ -76,7 +77,10 @@ class Unpaid(StrEnum):
 
 
 class PaymentRefused(Event):
-    """The attempt ended without money: the bank refused, the parent gave up, or the bank would not open it."""
+    """The attempt ended without money: the bank refused, the parent gave up, or the bank would not open it.
+
+    ``was_held``: it was under review until the till keeper found that the bank had taken nothing.
+    """
 
     type = "payment.refused"
 
@@ -86,6 +90,7 @@ class PaymentRefused(Event):
     payer_id: UUID
     amount_cents: PositiveCents
     outcome: Unpaid
+    was_held: bool = False
     refused_at: Instant
 
     @property

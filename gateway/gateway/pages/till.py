@@ -14,7 +14,7 @@ from contracts.api.till import AccountList, Journal, Receipt, ReceiptWish, Refun
 from contracts.failures import Invalid
 from contracts.identity import Permission
 from contracts.model import parse_day
-from gateway.forms import an_id, line, one_of, said, tick
+from gateway.forms import Sent, an_id, hidden, line, one_of, said, tick
 from gateway.languages import euros, written
 from gateway.pages.rendering import checked_form, page, see
 from gateway.pages.staff import staff, typed_cents, typed_day
@@ -32,17 +32,20 @@ ELSEWHERE = ("kind", "refund", "refund_reference", "quotient", "valid_from", "in
 """What is typed in the other forms of an account's page."""
 
 WRONG_AMOUNT = "Le montant s'écrit comme 42,50."
+SHOWN = {"seen_balance_cents": hidden("Solde affiché")}
 RECEIPT = {
     "amount": line("Montant reçu", always=True),
     "means": one_of("Moyen", *COUNTER, always=True),
     "received_on": line("Reçu le", always=True),
     "reference": line("Référence", always=True),
     "keep_surplus": tick("Garder le surplus"),
+    **SHOWN,
 }
 REFUND = {
     "amount": line("Montant rendu", always=True),
     "means": one_of("Moyen", *COUNTER, always=True),
     "reference": line("Référence", always=True),
+    **SHOWN,
 }
 TERMS = {
     "quotient": line("QF", always=True),
@@ -54,6 +57,7 @@ CREDIT = {
     "amount": line("Montant de l'avoir"),
     "reason": line("Motif"),
     "repricing": tick("Recalculer"),
+    **SHOWN,
 }
 
 routes = web.RouteTableDef()
@@ -144,6 +148,19 @@ DONE = {
 }
 
 
+async def _changed(request: web.Request, told: Told, typed: dict[str, str]) -> web.Response:
+    """What was decided is about an account that is another by now: it is shown again, with what was typed."""
+    if told.told_code != "account_changed":
+        raise told
+    wrong = "Ce compte a changé entre-temps : le voici tel qu'il est maintenant. Rien n'a été enregistré."
+    return await _account(request, wrong=wrong, typed=typed)
+
+
+def _seen(form: Sent) -> int:
+    """What the page said that the household owes, less its credit; ``ValueError`` where a form does not say."""
+    return int(form.get("seen_balance_cents"))
+
+
 def _to(household_id: UUID, done: str) -> web.Response:
     return see(f"/mairie/encaissements/{household_id}?fait={done}")
 
@@ -162,6 +179,7 @@ async def take(request: web.Request) -> web.Response:
             received_on=form.day("received_on"),
             reference=typed["reference"] or None,
             keep_surplus=form.ticked("keep_surplus"),
+            seen_balance_cents=_seen(form),
         )
     except ValueError as error:
         wrong = said(error, f"Donnez le montant, le moyen et le jour. {WRONG_AMOUNT}")
@@ -177,7 +195,7 @@ async def take(request: web.Request) -> web.Response:
         if told.told_code == "invalid":
             wrong = "Le jour de l'encaissement est aujourd'hui, ou dans les deux derniers mois."
             return await _account(request, wrong=wrong, typed=typed)
-        raise
+        return await _changed(request, told, typed)
     return _to(household_id, "recu")
 
 
@@ -194,6 +212,7 @@ async def refund(request: web.Request) -> web.Response:
             means=form.get("means"),
             amount_cents=typed_cents(text["refund"]),
             reference=text["refund_reference"],
+            seen_balance_cents=_seen(form),
         )
     except ValueError:
         wrong = f"Donnez le montant et la référence du remboursement. {WRONG_AMOUNT}"
@@ -203,7 +222,7 @@ async def refund(request: web.Request) -> web.Response:
         await request.app[SERVICES].call(session, "billing", path, RefundWish, method="POST", body=wish, key=key)
     except Told as told:
         if told.told_code != "more_than_credit":
-            raise
+            return await _changed(request, told, typed)
         wrong = f"La mairie ne doit que {euros(told.facts['credit_cents'])} à ce foyer."
         return await _account(request, wrong=wrong, typed=typed)
     return _to(household_id, "rendu")
@@ -240,7 +259,8 @@ async def credit(request: web.Request) -> web.Response:
     try:
         path = f"/households/{household_id}/invoices/{UUID(text['invoice'])}"
         if not is_repricing:
-            wish = CreditNoteWish(amount_cents=typed_cents(text["amount"]), reason=text["reason"])
+            amount, reason = typed_cents(text["amount"]), text["reason"]
+            wish = CreditNoteWish(amount_cents=amount, reason=reason, seen_balance_cents=_seen(form))
     except ValueError:
         wrong = f"Donnez la facture, le montant et le motif de l'avoir. {WRONG_AMOUNT}"
         return await _account(request, wrong=wrong, typed=typed)
@@ -253,5 +273,5 @@ async def credit(request: web.Request) -> web.Response:
             return await _account(request, wrong=wrong, typed=typed)
         if told.told_code == "nothing_to_credit":
             return await _account(request, wrong="Il n'y a plus rien à corriger sur cette facture.")
-        raise
+        return await _changed(request, told, typed)
     return _to(household_id, "avoir")

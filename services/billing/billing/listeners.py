@@ -89,7 +89,9 @@ async def _settle(
 
 @listeners.on(PaymentRefused)
 async def release_refused(event: PaymentRefused, tx: Transaction) -> None:
-    """The invoices can be paid again at once."""
+    """The invoices can be paid again at once, also those that the till keeper had to decide about."""
+    if event.was_held:
+        await returns.end_hold(tx, event.payment_id, event.checkout_id)
     await release(tx, event.checkout_id)
 
 

@@ -133,6 +133,17 @@ async def test_a_payment_under_review_holds_its_invoices_until_the_till_keeper_d
     assert (await town.checkout(household, invoice["invoice_id"])).status == 201
 
 
+async def test_a_review_that_finds_that_nothing_was_taken_lets_go_of_its_invoices(town: Any) -> None:
+    household, invoice = await town.invoiced(1)
+    checkout = (await town.opened(household, invoice["invoice_id"]))["checkout_id"]
+    who = {**town.over(household, checkout), "amount_cents": PRICE}
+    await town.probe.publish(PaymentHeld(**who, held_at=now()))
+    await town.until("SELECT count(*) FROM payment_hold WHERE NOT ended", 1)
+    await town.probe.publish(PaymentRefused(**who, outcome=Unpaid.REFUSED, was_held=True, refused_at=now()))
+    await town.until("SELECT count(*) FROM checkout_invoice WHERE open", 0)
+    assert (await town.checkout(household, invoice["invoice_id"])).status == 201
+
+
 async def test_a_review_of_a_payment_that_was_given_up_takes_its_invoices_again(town: Any) -> None:
     household, invoice = await town.invoiced(1)
     checkout = (await town.opened(household, invoice["invoice_id"]))["checkout_id"]

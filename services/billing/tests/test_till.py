@@ -71,6 +71,27 @@ def refund(cents: int) -> dict[str, Any]:
     return {"means": "transfer", "amount_cents": cents, "reference": "virement du 12"}
 
 
+async def test_what_was_decided_on_an_account_that_changed_meanwhile_is_not_done(town: Any) -> None:
+    """Two at the counter enter the same cheque, give the same credit back, correct the same invoice: once each."""
+    household, invoice = await town.invoiced(1, 2)
+    shown = {"seen_balance_cents": 2 * PRICE}
+    answers = [await pays(town, household, cash(200, **shown)) for _ in range(2)]
+    assert [each.status for each in answers] == [201, 409]
+    told = await answers[1].json(content_type=None)
+    assert (told["code"], told["balance_cents"]) == ("account_changed", 2 * PRICE - 200)
+    credit = {"amount_cents": 100, "reason": "repas froid", "seen_balance_cents": 2 * PRICE - 200}
+    path = f"/households/{household}/invoices/{invoice['invoice_id']}/credit-notes"
+    assert [(await town.post(path, credit, key=key)).status for key in ("a", "b")] == [201, 409]
+    await pays(town, household, cash(2 * PRICE, keep_surplus=True))
+    gives = {**refund(100), "seen_balance_cents": -300}
+    assert [(await town.post(f"/households/{household}/refunds", gives, key=key)).status for key in ("c", "d")] == [
+        201,
+        409,
+    ]
+    assert (await town.invoices(household))["credit_cents"] == 200
+    await town.balanced()
+
+
 async def test_a_wrong_receipt_is_refused(town: Any) -> None:
     household, _ = await town.invoiced(1)
     for wrong in (

@@ -47,6 +47,7 @@ async def post_credit_note(request: web.Request) -> web.Response:
             found = await invoices.invoice(tx, household_id, invoice_id)
             if found is None:
                 raise NoSuchInvoice("the household has no such invoice")
+            await invoices.refuse_if_changed(tx, household_id, wish.seen_balance_cents)
             if wish.amount_cents:
                 lines, products = _of_amount(found, wish.amount_cents, wish.reason)
             else:

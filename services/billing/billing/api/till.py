@@ -62,6 +62,7 @@ async def post_receipt(request: web.Request) -> web.Response:
 
 async def _take(request: web.Request, tx: Transaction, household_id: UUID, wish: ReceiptWish, by: UUID) -> Receipt:
     due = await _due(tx, household_id, wish)
+    await invoices.refuse_if_changed(tx, household_id, wish.seen_balance_cents)
     lefts = {each.invoice_id: each.left_cents for each in due}
     means, till_reference = wish.means, request.app[SETTINGS].till_reference
     done = ledger.settle(wish.amount_cents, list(lefts), lefts, means=means, till=till_reference)
@@ -115,12 +116,13 @@ async def post_refund(request: web.Request) -> web.Response:
         answer = await recall(tx, f"refunds/{household_id}", key, await request.read())
         if answer is None:
             await invoices.lock_household(tx, household_id)
+            await invoices.refuse_if_changed(tx, household_id, wish.seen_balance_cents)
             credit = await invoices.credit_cents(tx, household_id)
             if wish.amount_cents > credit:
                 raise MoreThanCredit("more than the town owes the household", credit_cents=credit)
             entries = ledger.refunded(wish.amount_cents, means=wish.means, till=request.app[SETTINGS].till_reference)
             movement = f"credit-refund/{household_id}/{key}"
-            at, gives = now(), wish.model_dump()
+            at, gives = now(), wish.model_dump(exclude={"seen_balance_cents"})
             await invoices.add_ledger_transaction(tx, movement, household_id, entries, at, note=wish.reference)
             await outbox.add(tx, CreditRefunded(refund_id=uuid4(), household_id=household_id, refunded_at=at, **gives))
             answer = wish.model_dump_json().encode()

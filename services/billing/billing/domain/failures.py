@@ -118,3 +118,9 @@ class WrongPeriod(Invalid):
     """A period begins before it ends and lasts a year at most."""
 
     code = "wrong_period"
+
+
+class AccountChanged(Conflict):
+    """The household's account is not any more as it was shown to whoever decides; ``balance_cents`` in the facts."""
+
+    code = "account_changed"

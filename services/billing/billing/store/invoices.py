@@ -6,6 +6,7 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
+from billing.domain.failures import AccountChanged
 from billing.domain.ledger import Entry
 from chassis.clock import day_of
 from chassis.database import Transaction
@@ -157,6 +158,23 @@ async def credit_cents(tx: Transaction, household_id: UUID) -> int:
         household_id,
     )
     return owed
+
+
+async def refuse_if_changed(tx: Transaction, household_id: UUID, seen_balance_cents: int | None) -> None:
+    """Whoever decides about a household's money saw what it owed, less its credit; ``AccountChanged`` if that is over.
+
+    The caller holds the household. None is nobody's page: nothing is compared.
+    """
+    if seen_balance_cents is None:
+        return
+    due: int = await tx.fetchval(
+        "SELECT coalesce(sum(greatest(cents, 0)), 0)::bigint FROM (SELECT sum(amount_cents) AS cents FROM ledger_entry "
+        "WHERE household_id = $1 AND account = 'receivable' GROUP BY invoice_id) d",
+        household_id,
+    )
+    balance = due - max(0, await credit_cents(tx, household_id))
+    if balance != seen_balance_cents:
+        raise AccountChanged("this account has changed since it was shown", balance_cents=balance)
 
 
 async def credits_cents(tx: Transaction, household_ids: Sequence[UUID]) -> dict[UUID, int]:
