@@ -119,7 +119,7 @@ def _settings(name: str, database_url: str, amqp_url: str, auth_url: str) -> dic
     """What `make run` gives the service, but for the servers of the test and neighbours that are away."""
     stack = Stack(Path("unused"))
     stack.ports = dict.fromkeys((*SERVICES, "gateway", "bank", "mail", "smtp"), 9)
-    stack.secrets = defaultdict(lambda: "a" * 64, paybox_bank=bank_key())
+    stack.secrets = defaultdict(lambda: "a" * 64, paybox_bank=bank_key(), lyra_rest="b" * 64)
     values = {
         key.lower(): json.loads(value) if value.startswith(("[", "{")) else value
         for key, value in stack._environment(name).items()

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from pydantic import Field, StringConstraints
 
+from contracts.events.payment import Means
 from contracts.model import Contract, Day, Instant, Label, PositiveCents, Reference
 
 
@@ -147,6 +148,7 @@ class Verdict(StrEnum):
     VERIFIED = "verified"
     FORGED = "forged"
     UNKNOWN = "unknown"
+    UNREADABLE = "unreadable"
     ANSWER = "answer"
 
 
@@ -209,7 +211,12 @@ class TillCommand(StrEnum):
     ACKNOWLEDGE = "acknowledge"
     UNDO_REFUND = "undo_refund"
     REMADE = "remade"
+    REFUSE = "refuse"
+    SEEN = "seen"
 
+
+StateVersion = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{16}$")]
+"""What a decision is taken on, as one value: it changes whenever the payment's money or state does."""
 
 Sentence = Annotated[str, StringConstraints(strip_whitespace=True, min_length=3, max_length=500)]
 
@@ -218,13 +225,16 @@ class TillDecision(Contract):
     """``POST /payments/{payment_id}/decisions`` with an ``Idempotency-Key``; ``amount_cents`` for a refund, or for the
     part of a payment for which a dispute is lost.
 
-    ``evidence`` is where the proof is: the number of the bank's slip, of the letter, of the transfer.
+    ``evidence`` is where the proof is: the number of the bank's slip, of the letter, of the transfer. ``seen_version``
+    is that of the file on which it was decided. ``means`` is how it was paid, where the bank did not say so.
     """
 
     command: TillCommand
+    seen_version: StateVersion
     reason: Sentence
     evidence: Sentence
     amount_cents: PositiveCents | None = None
+    means: Means | None = None
 
 
 class PaymentFile(Contract):
@@ -232,9 +242,12 @@ class PaymentFile(Contract):
 
     ``failed_refund_cents`` are of refunds that failed at the bank after they were counted, and wait for a decision.
     ``taken_cents`` is what the bank says it took, where it said so; ``commands`` what may be decided now. A bank that
-    ``refunds`` makes a refund that is decided here; elsewhere it was made there before.
+    ``refunds`` makes a refund that is decided here; elsewhere it was made there before. ``version`` goes back with a
+    decision. ``contradicted_cents`` is money that counts here and that the bank says it gave or took back.
+    ``wants_means``: whoever confirms says how it was paid.
     """
 
+    version: StateVersion
     timeline: PaymentTimeline
     household_id: UUID
     household_name: Label
@@ -247,6 +260,8 @@ class PaymentFile(Contract):
     taken_cents: int | None
     surplus_cents: int
     failed_refund_cents: int = 0
+    contradicted_cents: int = 0
+    wants_means: bool = False
     differences: tuple[Difference, ...]
     words: tuple[BankWord, ...]
     bank_can_be_asked: bool
@@ -261,6 +276,7 @@ class ExceptionKind(StrEnum):
     DISPUTED = "disputed"
     SURPLUS = "surplus"
     REFUND_FAILED = "refund_failed"
+    CONTRADICTED = "contradicted"
     UNANSWERED = "unanswered"
 
 
@@ -302,9 +318,26 @@ class UnknownNotices(Contract):
     seen: int
 
 
+class SignedNoticeKind(StrEnum):
+    """Why a notification that a bank signed did not reach a payment."""
+
+    UNKNOWN = "unknown"
+    UNREADABLE = "unreadable"
+
+
+class SignedNotices(Contract):
+    """Notifications that a bank signed and that reached no payment, in one hour."""
+
+    bank: Reference
+    kind: SignedNoticeKind
+    hour: Instant
+    seen: int
+
+
 class TillReport(Contract):
     """``GET /till?day=2026-11-24``: the till keeper's list, and that day's receipts account by account."""
 
     exceptions: tuple[TillException, ...]
     days: tuple[DayAtBank, ...]
     unknown_notices: tuple[UnknownNotices, ...]
+    signed_notices: tuple[SignedNotices, ...] = ()

@@ -64,7 +64,9 @@ def _deeds(operation: Operation) -> list[tuple[str, str]]:
         ("win", "Contestation gagnée"),
         ("lose", "… perdue"),
     ]
-    return again + (later if operation.protocol == "stripe" and operation.took_money else [])
+    at_lyra = [("refund", "Rembourser"), ("cancel", "Annuler avant remise")]
+    offered = {"stripe": later, "lyra": at_lyra}.get(operation.protocol, [])
+    return again + (offered if operation.took_money else [])
 
 
 @routes.post("/pannes")
@@ -136,11 +138,15 @@ def _do(app: web.Application, operation: Operation, action: str, cents: int) -> 
         if at_stripe and (action == "abandon" or not stripe.is_open(operation)):
             return True
         finish(app, operation, "Z" if at_stripe and action == "refuse" else DEEDS[action], 0)
-    elif at_stripe and action == "refund" and operation.took_money:
+    elif action == "refund" and operation.took_money and operation.protocol in {"stripe", "lyra"}:
         left = operation.cents - operation.refunded_cents
         operation.refunds[f"dashboard {len(operation.refunds)}"] = min(cents or left, left)
         app[BOOK].write(operation)
         app[NOTICE].after(operation, "refund")
+    elif operation.protocol == "lyra" and action == "cancel" and operation.took_money:
+        operation.cancelled = True
+        app[BOOK].write(operation)
+        app[NOTICE].after(operation, "cancelled")
     elif at_stripe and action == "refund_fails" and (made := [*operation.refunds.keys() - set(operation.failed)]):
         operation.failed.append(max(made, key=list(operation.refunds).index))
         app[BOOK].write(operation)

@@ -55,7 +55,8 @@ class Operation:
     """One payment asked for. ``result`` is the bank's letter: P, V, R, Z or A; times are ISO 8601.
 
     ``asked`` holds the fields of its ``protocol``, a key of ``FIELDS``, as they came; ``refunds`` are cents by key,
-    ``failed`` the keys of those that were given up later; ``disputed_cents`` a part that is contested, 0 for all.
+    ``failed`` the keys of those that were given up later; ``disputed_cents`` a part that is contested, 0 for all;
+    ``cancelled`` says that the bank's back office let go of the money before it was sent.
     """
 
     id_op: str
@@ -71,6 +72,7 @@ class Operation:
     refunds: dict[str, int] = field(default_factory=dict)
     failed: list[str] = field(default_factory=list)
     disputed_cents: int = 0
+    cancelled: bool = False
 
     @property
     def cents(self) -> int:

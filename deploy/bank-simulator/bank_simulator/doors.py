@@ -79,7 +79,7 @@ async def lyra_order(request: web.Request) -> web.Response:
     except (ValueError, KeyError, TypeError):
         return web.json_response(lyra.error("INT_902", "web-service input data validation error"))
     shop = shops.get(site_id)
-    if shop is None or shop["rest_password"] != password:
+    if shop is None or shop.get("rest_password") != password or faults.rest_refused:
         return web.json_response(lyra.error("INT_905", "invalid login or private key"))
     return web.json_response(lyra.order(order_id, shop, list(request.app[BOOK].operations.values()), faults))
 

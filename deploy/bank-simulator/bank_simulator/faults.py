@@ -17,6 +17,9 @@ LABELS = {
     "answer_in_pieces": "Réponse en morceaux (PayFiP, Stripe)",
     "answer_delay_seconds": "Résultat connu après (s)",
     "slow_seconds": "Service lent (s)",
+    "result_code": "Résultat dit ainsi (lettre, statut ou code ; vide : le vrai)",
+    "without": "Notification sans le champ… (Lyra, Paybox)",
+    "rest_refused": "Mot de passe REST refusé (Lyra)",
 }
 
 
@@ -34,6 +37,9 @@ class Faults:
     answer_in_pieces: bool = False
     answer_delay_seconds: float = 0.0
     slow_seconds: float = 0.0
+    result_code: str = ""
+    without: str = ""
+    rest_refused: bool = False
 
     def change(self, wanted: dict[str, Any]) -> None:
         """Set some switches; ``ValueError`` names the first that is wrong, and nothing changes."""

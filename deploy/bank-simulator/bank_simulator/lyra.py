@@ -68,8 +68,13 @@ def open_page(form: dict[str, str], shops: Mapping[str, Shop], book: Book) -> Op
     return known
 
 
-def notice(operation: Operation, shop: Shop, faults: Faults) -> bytes:
-    """The notification of an operation, signed; its result is the one decided."""
+def uuid(text: str) -> str:
+    """The bank's own name of a transaction."""
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def notice(operation: Operation, shop: Shop, faults: Faults, kind: str = "result") -> bytes:
+    """The notification of an operation, signed; its result is the one decided, or its last refund."""
     asked, at = operation.asked, datetime.fromisoformat(operation.result_at or operation.opened_at)
     fields = {
         "vads_amount": str(operation.cents + faults.amount_offset_cents),
@@ -84,10 +89,16 @@ def notice(operation: Operation, shop: Shop, faults: Faults) -> bytes:
         "vads_site_id": asked["vads_site_id"],
         "vads_trans_date": asked["vads_trans_date"],
         "vads_trans_id": asked["vads_trans_id"],
-        "vads_trans_status": STATUS[operation.result or "A"],
-        "vads_url_check_src": "PAY",
+        "vads_trans_status": faults.result_code or _status(operation),
+        "vads_trans_uuid": uuid(operation.id_op),
+        "vads_url_check_src": "PAY" if kind == "result" else "BO",
         "vads_extra_result": "",
     }
+    if kind == "refund":
+        key, cents = list(operation.refunds.items())[-1]
+        fields |= {"vads_operation_type": "CREDIT", "vads_amount": str(cents), "vads_trans_status": "AUTHORISED"}
+        fields |= {"vads_trans_uuid": uuid(f"{operation.id_op} {key}")}
+    fields.pop(faults.without, None)
     if faults.differs == "mode":
         fields["vads_ctx_mode"] = "PRODUCTION" if shop["mode"] == "TEST" else "TEST"
     if faults.differs == "account":
@@ -105,7 +116,9 @@ def error(code: str, message: str) -> dict[str, Any]:
 def order(order_id: str, shop: Shop, operations: Sequence[Operation], faults: Faults) -> dict[str, Any]:
     """REST Order/Get: the transactions of an order of this shop, or the error that says that there is none."""
     mine = [each for each in operations if each.protocol == "lyra" and each.asked["vads_site_id"] == shop["site_id"]]
-    found = [_transaction(each, faults) for each in mine if each.reference == order_id]
+    asked = [each for each in mine if each.reference == order_id]
+    found = [_transaction(each, faults) for each in asked]
+    found += [_credit(each, key, cents) for each in asked for key, cents in each.refunds.items()]
     if not found:
         return error("PSP_010", "transaction not found")
     other = {"TEST": "PRODUCTION", "PRODUCTION": "TEST"}[shop["mode"]]
@@ -123,19 +136,38 @@ def order(order_id: str, shop: Shop, operations: Sequence[Operation], faults: Fa
 
 def _transaction(operation: Operation, faults: Faults) -> dict[str, Any]:
     """A transaction; one without a card has no card's details, and a refused card no authorisation."""
-    status = STATUS[operation.result] if operation.result and operation.result_is_told else "INITIAL"
+    status = _status(operation) if operation.result and operation.result_is_told else "INITIAL"
     at = datetime.fromisoformat(operation.result_at or operation.opened_at)
     number = {"authorizationNumber": operation.authorisation} if operation.took_money else None
     return {
-        "uuid": hashlib.sha256(operation.id_op.encode()).hexdigest()[:32],
+        "uuid": uuid(operation.id_op),
         "amount": operation.cents + faults.amount_offset_cents,
         "currency": "USD" if faults.differs == "currency" else "EUR",
-        "detailedStatus": status,
+        "detailedStatus": faults.result_code or status,
         "operationType": "DEBIT",
         "paymentMethodType": "SDD" if operation.result == "V" else "CARD",
         "creationDate": at.astimezone(UTC).isoformat(timespec="seconds"),
         "transactionDetails": {
             "cardDetails": None if operation.result == "V" else {"authorizationResponse": number},
         },
+        "_type": "V4/PaymentTransaction",
+    }
+
+
+def _status(operation: Operation) -> str:
+    """What became of a payment; one that was taken may be cancelled in the back office before the money is sent."""
+    return "CANCELLED" if operation.cancelled else STATUS[operation.result or "A"]
+
+
+def _credit(operation: Operation, key: str, cents: int) -> dict[str, Any]:
+    """A refund of a payment, as a transaction of its order."""
+    return {
+        "uuid": uuid(f"{operation.id_op} {key}"),
+        "amount": cents,
+        "currency": "EUR",
+        "detailedStatus": "AUTHORISED",
+        "operationType": "CREDIT",
+        "paymentMethodType": "CARD",
+        "creationDate": datetime.now(UTC).isoformat(timespec="seconds"),
         "_type": "V4/PaymentTransaction",
     }

@@ -47,7 +47,7 @@ class Notices:
         self.after(operation, "result", max(0.0, (told_at - datetime.now(PARIS)).total_seconds()))
 
     def after(self, operation: Operation, kind: str, wait: float = 0) -> None:
-        """Notify what happened, as the switches say; ``kind`` is ``result`` or what only Stripe's events tell."""
+        """Notify what happened, as the switches say; ``kind`` is ``result`` or what befell it later."""
         faults = self._faults
         times = {"never": 0, "twice": 2, "ten_times": 10}.get(faults.notice, 1)
         if faults.notice == "early":
@@ -74,7 +74,9 @@ class Notices:
         asked, faults = operation.asked, self._faults
         match operation.protocol:
             case "lyra":
-                return Call(asked["vads_url_check"], lyra.notice(operation, self._shops[asked["vads_site_id"]], faults))
+                return Call(
+                    asked["vads_url_check"], lyra.notice(operation, self._shops[asked["vads_site_id"]], faults, kind)
+                )
             case "paybox":
                 contract = paybox.find(self._contracts, asked)
                 assert contract is not None, "the page was opened for a contract that is known"

@@ -120,14 +120,15 @@ def notice(operation: Operation, contract: Contract, faults: Faults) -> tuple[st
         "M": str(operation.cents + faults.amount_offset_cents),
         "R": "AUTRE" if faults.differs == "reference" else operation.reference,
         "A": operation.authorisation,
-        "E": CODES[operation.result or "A"],
+        "E": faults.result_code or CODES[operation.result or "A"],
         "T": str(int(hashlib.sha256(operation.id_op.encode()).hexdigest()[:8], 16)),
         "S": str(int(hashlib.sha256(operation.id_op.encode()).hexdigest()[8:15], 16)),
         "W": at.strftime("%d%m%Y"),
         "Q": at.strftime("%H:%M:%S"),
     }
     asked = [pair.split(":") for pair in operation.asked["PBX_RETOUR"].strip(";").split(";")]
-    told = "&".join(f"{name}={quote_plus(value)}" for name, letter in asked if (value := values.get(letter)))
+    left = [(name, letter) for name, letter in asked if name != faults.without]
+    told = "&".join(f"{name}={quote_plus(value)}" for name, letter in left if (value := values.get(letter)))
     signature = _sign(told + ("?" if faults.forged else ""), contract["private_key"])
     body = f"{told}&{asked[-1][0]}={quote_plus(signature)}"
     url = operation.asked.get("PBX_REPONDRE_A") or contract["ipn_url"]

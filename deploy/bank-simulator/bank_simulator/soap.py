@@ -93,7 +93,7 @@ def _result(operation: Operation, faults: Faults) -> dict[str, str]:
         "numcli": asked["numcli"],
         "objet": asked["objet"],
         "refdet": asked["refdet"],
-        "resultrans": operation.result,
+        "resultrans": faults.result_code or operation.result,
         "saisie": asked["saisie"],
     }
     result.update(DIFFERENT.get(faults.differs, {}))

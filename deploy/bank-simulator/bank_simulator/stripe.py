@@ -105,7 +105,7 @@ def session(operation: Operation, account: Account, faults: Faults, *, page_url:
         "livemode": is_live is not (faults.differs == "mode"),
         "mode": "payment",
         "payment_intent": payment(operation) if ended else None,
-        "payment_status": "paid" if operation.took_money and is_told else "unpaid",
+        "payment_status": faults.result_code or ("paid" if operation.took_money and is_told else "unpaid"),
         "status": status,
         "url": f"{page_url}/c/pay/{operation.id_op}" if status == "open" else None,
     }
@@ -116,9 +116,14 @@ def expanded(shown: Json, operation: Operation) -> Json:
     if shown["payment_intent"] is None:
         return shown
     failed = operation.result == "Z" and operation.result_is_told
-    state = {"paid": "succeeded", "unpaid": "requires_payment_method" if failed else "processing"}
+    state = {"paid": "succeeded"}
+    otherwise = "requires_payment_method" if failed else "processing"
     charge = charge_of(operation) if shown["payment_status"] == "paid" else None
-    intent = {"id": payment(operation), "object": "payment_intent", "status": state[shown["payment_status"]]}
+    intent = {
+        "id": payment(operation),
+        "object": "payment_intent",
+        "status": state.get(shown["payment_status"], otherwise),
+    }
     return {**shown, "payment_intent": {**intent, "latest_charge": charge}}
 
 

@@ -46,7 +46,7 @@ async def keep(name: str, part: Part, say: Say, changed: Callable[[], None]) -> 
             await part.start()
             changed()
         except Exception as error:  # whatever a start fails with, the next one may do
-            say(f"{name} did not start again: {str(error).partition(chr(10))[0]}")
+            say(f"{name} did not start again: {error}")
 
 
 async def together(*work: Coroutine[Any, Any, None]) -> None:

@@ -6,9 +6,10 @@ from pydantic import ValidationError
 from chassis.clock import today
 from chassis.http import path_uuid
 from contracts.api.payment_gateway import Payment, PaymentFile, PaymentList, TillCommand, TillDecision, TillReport
+from contracts.events.payment import Means
 from contracts.identity import Permission
 from contracts.model import parse_day
-from gateway.forms import NOTHING, line, one_of
+from gateway.forms import NOTHING, hidden, line, one_of
 from gateway.pages import payment_words as words
 from gateway.pages.payments import mails_of
 from gateway.pages.rendering import checked_form, page, see
@@ -19,7 +20,8 @@ WITH_AMOUNT = (TillCommand.REFUND, TillCommand.CHARGE_BACK)
 REFUSALS = {
     "invalid": "Il manque le motif, la preuve, ou le montant ne peut pas être lu. Rien n'a été enregistré.",
     "refund_too_high": "C'est plus que ce qui reste de ce paiement. Rien n'a été enregistré.",
-    "not_for_this_payment": "Ce paiement a changé entre-temps : cette décision n'est plus possible.",
+    "not_for_this_payment": "Cette décision n'est pas possible pour ce paiement. Rien n'a été enregistré.",
+    "payment_changed": "Ce paiement a changé entre-temps : le voici tel qu'il est maintenant. Rien n'a été enregistré.",
     "idempotency_key_reused": "Cette page a déjà servi : rechargez-la, puis recommencez.",
     "bank_unreachable": "La banque ne répond pas. Vous pouvez recommencer : rien ne se fera deux fois.",
     "bank_refused": "La banque refuse ce remboursement. Rien n'a changé ; son espace en ligne dit pourquoi.",
@@ -32,6 +34,8 @@ DECISION = {
     "reason": line("Motif", length_max=500, always=True),
     "evidence": line("Preuve", length_max=500, always=True),
     "amount": line("Montant"),
+    "means": one_of("Payé par", *Means),
+    "seen_version": hidden("État affiché"),
 }
 
 routes = web.RouteTableDef()
@@ -58,6 +62,7 @@ async def till(request: web.Request) -> web.Response:
         balance_cents=words.balance_cents(report.days),
         kinds=words.KINDS,
         states=words.STATES,
+        signed=words.SIGNED_NOTICES,
     )
 
 
@@ -91,6 +96,7 @@ async def _file(
         verdicts=words.VERDICTS,
         commands=words.COMMANDS,
         differences=words.DIFFERENCES,
+        means=words.MEANS,
         asked=asked,
         done=done,
         refused=refused,
@@ -118,12 +124,17 @@ async def decide(request: web.Request) -> web.Response:
     """A decision with its reason and proof; what was typed is kept when it is refused."""
     form = await checked_form(request, DECISION)
     session, _person = await staff(request, Permission.READ_PAYMENTS)
-    typed = {name: form.get(name) for name in ("command", "reason", "evidence", "amount")}
+    typed = {name: form.get(name) for name in ("command", "reason", "evidence", "amount", "means")}
     try:
         amount = typed["amount"] if typed["command"] in WITH_AMOUNT else ""
         cents = typed_cents(amount) if amount else None
         wish = TillDecision(
-            command=typed["command"], reason=typed["reason"], evidence=typed["evidence"], amount_cents=cents
+            command=typed["command"],
+            seen_version=form.get("seen_version"),
+            reason=typed["reason"],
+            evidence=typed["evidence"],
+            amount_cents=cents,
+            means=Means(typed["means"]) if typed["means"] else None,
         )
     except (ValueError, ValidationError):
         return await _file(request, refused=REFUSALS["invalid"], typed=typed)

@@ -12,12 +12,15 @@ from contracts.api.payment_gateway import (
     PaymentTimeline,
     RemittanceKind,
     RemittedLine,
+    SignedNoticeKind,
+    Speaker,
     StatementSource,
     TillCommand,
     Verdict,
 )
 from contracts.api.payment_gateway import PaymentStatus as S
 from contracts.api.remittances import DifferenceKind
+from contracts.events.payment import Means
 from gateway.languages import N_, _, euros
 
 STATES = {
@@ -58,9 +61,13 @@ DIFFERENCES = {
     "account": "le compte",
     "mode": "le mode",
     "reference": "la référence",
+    "result": "le résultat",
 }
+MEANS = {Means.CARD: "Carte bancaire", Means.DEBIT: "Prélèvement", Means.TRANSFER: "Virement"}
 COMMANDS = {
     TillCommand.CONFIRM: ("Confirmer", "L'argent est bien là : le paiement compte pour ce que la banque a pris."),
+    TillCommand.REFUSE: ("Rien n'a été pris", "La banque n'a pas pris l'argent : les factures restent à régler."),
+    TillCommand.SEEN: ("Vérifié", "Ce que dit la banque est expliqué : rien ne change ici."),
     TillCommand.REFUND: ("Rembourser", "La somme est rendue, ou n'est pas pour nous."),
     TillCommand.DISPUTE: ("Noter une contestation", "La banque du payeur conteste le paiement."),
     TillCommand.WIN: ("Contestation gagnée", "La banque nous laisse la somme."),
@@ -77,7 +84,10 @@ COMMANDS = {
     ),
 }
 KINDS = {
-    ExceptionKind.REVIEW: ("À vérifier", "La banque dit autre chose que ce qui était attendu : confirmez ou rendez."),
+    ExceptionKind.REVIEW: (
+        "À vérifier",
+        "La banque dit autre chose que ce qui était attendu : regardez, puis décidez.",
+    ),
     ExceptionKind.DISPUTED: (
         "Contesté",
         "Répondez à la banque, puis dites comment cela a fini ; perdu pour une part seulement, dites laquelle.",
@@ -87,6 +97,10 @@ KINDS = {
         "Remboursement échoué",
         "La banque n'a pas pu rendre l'argent, il est revenu : rendez-le autrement, ou annulez le remboursement.",
     ),
+    ExceptionKind.CONTRADICTED: (
+        "La banque dit autre chose",
+        "Elle a rendu ou repris de l'argent qui compte encore ici : regardez chez elle, puis notez-le.",
+    ),
     ExceptionKind.UNANSWERED: ("Sans réponse", "La banque ne répond pas : réinterrogez-la, appelez-la si cela dure."),
 }
 VERDICTS = {
@@ -94,7 +108,12 @@ VERDICTS = {
     Verdict.VERIFIED: "notification signée",
     Verdict.FORGED: "refusée : pas de la banque",
     Verdict.UNKNOWN: "aucun paiement de ce nom",
+    Verdict.UNREADABLE: "signée par la banque, mais illisible",
     Verdict.ANSWER: "réponse à notre question",
+}
+SIGNED_NOTICES = {
+    SignedNoticeKind.UNKNOWN: "paiement inconnu ici",
+    SignedNoticeKind.UNREADABLE: "message illisible",
 }
 GAPS = {
     DifferenceKind.MISSING: (
@@ -250,8 +269,11 @@ def _step(move: PaymentMove) -> str:
         return _("La contestation est close : le paiement reste valable")
     if move.undone_cents:
         return _("Un remboursement n'a pas abouti : {amount} comptent de nouveau", amount=euros(move.undone_cents))
-    if (move.from_status, move.to_status) == (S.REVIEW, S.CONFIRMED):
+    is_checked = move.said_by is Speaker.TILL_KEEPER or move.from_status is S.REVIEW
+    if is_checked and move.to_status is S.CONFIRMED:
         return _("La mairie a vérifié : c'est payé")
+    if is_checked and move.to_status is S.REFUSED:
+        return _("La mairie a vérifié : rien n'a été pris")
     amount = f" ({euros(move.amount_cents)})" if move.amount_cents else ""
     return _(_STEPS[move.to_status]) + amount
 

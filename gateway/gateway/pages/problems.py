@@ -54,6 +54,10 @@ SENTENCES = {
         N_("La banque n'a pas ouvert le paiement"),
         N_("Aucun paiement n'a commencé. Contactez la mairie."),
     ),
+    "payer_email_unusable": (
+        N_("La banque n'accepte pas votre adresse email"),
+        N_("Elle est trop longue ou contient un signe inhabituel. Donnez-en une autre à la mairie."),
+    ),
     "payer_email_missing": (N_("Il manque votre adresse email"), N_("La banque en a besoin. Donnez-la à la mairie.")),
     "already_paid": (N_("Cette facture est déjà réglée"), N_("Il n'y a plus rien à payer.")),
     "checkout_over": (N_("Ce paiement est terminé"), N_("Retournez à vos factures pour voir ce qui reste à régler.")),

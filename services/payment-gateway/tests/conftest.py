@@ -31,11 +31,14 @@ from payment_gateway.settings import Settings
 
 AUDIENCE = "payment-gateway"
 SHOP = {"site_id": "12345678", "key": "a-key-for-tests-only", "rest_password": "testpassword_x"}
+SHOP_UNASKED = {"site_id": "23456789", "key": "another-key-for-tests"}
+"""A shop without its REST password: its bank cannot be asked."""
 CONTRACT = {"site": "1999888", "rank": "32", "identifier": "107904482", "key": "0123456789ABCDEF" * 8}
 DOOR = "nobodyguessesthisaddress"
 ACCOUNT = {"account": "acct_1PreauTest", "secret_key": "sk_test_for_tests", "webhook_secret": "whsec_for_tests_only"}
 TILLS = {"payfip": "REGIE-1", "lyra-12345678": "REGIE-L", "paybox-1999888-32": "REGIE-P", "stripe-asso": "REGIE-S"}
 BANKS = list(TILLS)
+TILLS["lyra-23456789"] = "REGIE-U"
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -98,7 +101,7 @@ def bank_url(tmp_path_factory: pytest.TempPathFactory, portal_port: int) -> Iter
     environment = {
         "HTTP_PORT": str(port),
         "DATA_FOLDER": str(tmp_path_factory.mktemp("bank")),
-        "LYRA_SHOPS": json.dumps([SHOP]),
+        "LYRA_SHOPS": json.dumps([SHOP, SHOP_UNASKED]),
         "PAYBOX_CONTRACTS": json.dumps([contract]),
         "STRIPE_ACCOUNTS": json.dumps([{**ACCOUNT, "webhook_url": f"{webhooks}/stripe-asso"}]),
     }
@@ -151,7 +154,7 @@ class Till:
 
     @property
     def can_be_asked(self) -> bool:
-        return not self.bank_name.startswith("paybox")
+        return not self.bank_name.startswith(("paybox", "lyra-23456789"))
 
     def parent(self, household: UUID | None = None, **more: Any) -> dict[str, str]:
         return Tokens.headers(self.tokens.parent(household or self.household, audience=AUDIENCE, **more))
@@ -179,8 +182,8 @@ class Till:
     async def post(self, checkout_id: UUID, **more: Any) -> Any:
         return await self.client.post("/payments", json={"checkout_id": str(checkout_id)}, headers=self.parent(**more))
 
-    async def begin(self) -> dict[str, Any]:
-        response = await self.post(await self.checkout())
+    async def begin(self, **more: Any) -> dict[str, Any]:
+        response = await self.post(await self.checkout(), **more)
         assert response.status == 201, await response.text()
         begun: dict[str, Any] = await response.json()
         assert begun["bank"] == self.bank_name
@@ -223,8 +226,21 @@ class Till:
     def keeper(self, **more: str) -> dict[str, str]:
         return Tokens.headers(self.tokens.staff(Role.TILL_KEEPER, audience=AUDIENCE), **more)
 
-    async def decides(self, payment: dict[str, Any], command: str, cents: int | None = None, key: str = "") -> Any:
+    async def version(self, payment: dict[str, Any]) -> str:
+        """The state that the till keeper's page shows."""
+        return str((await self.staff_reads(f"/payments/{payment['payment_id']}/file"))["version"])
+
+    async def decides(
+        self,
+        payment: dict[str, Any],
+        command: str,
+        cents: int | None = None,
+        key: str = "",
+        seen: str = "",
+        means: str | None = None,
+    ) -> Any:
         body = {"command": command, "reason": "relevé du 24", "evidence": "bordereau 12", "amount_cents": cents}
+        body |= {"seen_version": seen or await self.version(payment), "means": means}
         headers = self.keeper(**{"Idempotency-Key": key or uuid4().hex})
         return await self.client.post(f"/payments/{payment['payment_id']}/decisions", json=body, headers=headers)
 
@@ -309,6 +325,7 @@ async def till(
     }
     paybox |= {"zip_code": "01999", "city": "Saint-Aubin"}
     paybox |= {"form_url": f"{bank.url}/cgi/FramepagepaiementRWD.cgi", "status_url": f"{bank.url}/load.html"}
+    unasked = {**SHOP_UNASKED, "mode": "TEST", "tills": ["REGIE-U"], "form_url": f"{bank.url}/vads-payment/"}
     settings = Settings(
         database_url=database.url,
         amqp_url=broker.url,
@@ -320,12 +337,13 @@ async def till(
         payfip_payer_url=f"{bank.url}/tpa/paiementws.web",
         payfip_numcli="123456",
         payfip_saisie="T",
-        lyra_accounts=[lyra],
+        lyra_accounts=[lyra, unasked],
         paybox_accounts=[paybox],
         stripe_accounts=[{**ACCOUNT, "label": "asso", "api_url": bank.url, "tills": ["REGIE-S"], "sources": sources}],
         payfip_sources=sources,
         parent_look_up_seconds=0,
         unknown_notices_kept_an_hour=5,
+        signed_notices_kept_an_hour=20,
         notices_kept_a_payment=8,
     )
     await set_up(SERVICE, settings)

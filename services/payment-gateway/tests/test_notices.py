@@ -13,11 +13,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from payment_gateway.banks import Forged, Notice
+from payment_gateway.banks import Forged, Notice, Unreadable
 from payment_gateway.banks.lyra import Lyra, signature
 from payment_gateway.banks.payfip import PayFiP
 from payment_gateway.domain.payments import Word
-from payment_gateway.settings import Settings
+from payment_gateway.settings import LyraAccount, Settings
 
 KEY = "clé-de-test-à-garder"
 SETTINGS = Settings(
@@ -36,9 +36,7 @@ SETTINGS = Settings(
             "site_id": "12345678",
             "mode": "TEST",
             "key": KEY,
-            "rest_password": "x",
             "form_url": "https://bank.example",
-            "rest_url": "https://bank.example",
             "tills": ["REGIE-L"],
         }
     ],
@@ -50,11 +48,14 @@ PAID = {
     "vads_ctx_mode": "TEST",
     "vads_currency": "978",
     "vads_cust_name": "Zoé & Fils + Cie",
+    "vads_operation_type": "DEBIT",
     "vads_order_id": "ABC",
     "vads_site_id": "12345678",
     "vads_trans_date": "20261124090000",
     "vads_trans_id": "000001",
     "vads_trans_status": "AUTHORISED",
+    "vads_trans_uuid": "0123456789abcdef" * 2,
+    "vads_url_check_src": "PAY",
     "vads_new_field_of_next_year": "é",
 }
 MANY = settings(max_examples=int(os.environ.get("FUZZ", "300")))
@@ -115,14 +116,34 @@ def test_one_changed_field_breaks_the_signature(change: dict[str, str]) -> None:
     [
         {"vads_ctx_mode": "PRODUCTION"},
         {"vads_site_id": "87654321"},
-        {"vads_trans_status": "NEWSPEAK"},
-        {"vads_amount": "many"},
-        {"vads_trans_date": "tomorrow"},
+        {"vads_operation_type": ""},
+        {"vads_operation_type": "DEBITS"},
+        {"vads_trans_uuid": ""},
+        {"vads_trans_uuid": "0123456789ABCDEF" * 2},
+        {"vads_trans_status": ""},
+        {"vads_url_check_src": ""},
+        {"vads_url_check": "https://portail.example"},
+        {"vads_return_mode": "NONE"},
+        {"vads_Amount": "1"},
+        {"vads_a": "1", "vads_a ": "1"},
+        {"amount": "1"},
     ],
 )
-def test_signed_but_of_another_shop_or_unreadable(fields: dict[str, str]) -> None:
+def test_signed_but_no_notification_of_this_shop(fields: dict[str, str]) -> None:
     with pytest.raises(Forged):
         LYRA.read_notice("", signed({**PAID, **fields}), {})
+
+
+@pytest.mark.parametrize("fields", [{"vads_amount": "many"}, {"vads_trans_date": "tomorrow"}, {"vads_order_id": "é"}])
+def test_signed_and_unreadable_is_for_a_person(fields: dict[str, str]) -> None:
+    with pytest.raises(Unreadable):
+        LYRA.read_notice("", signed({**PAID, **fields}), {})
+
+
+def test_a_status_that_nobody_knows_is_for_a_person() -> None:
+    answer = LYRA.read_notice("", signed({**PAID, "vads_trans_status": "NEWSPEAK"}), {}).answer
+    assert answer is not None
+    assert (answer.word, answer.result, answer.amount_cents) == (Word.UNRECOGNISED, "NEWSPEAK", 4250)
 
 
 def test_a_field_twice_and_another_key_are_refused() -> None:
@@ -131,14 +152,25 @@ def test_a_field_twice_and_another_key_are_refused() -> None:
             LYRA.read_notice(query, body, {})
 
 
-def test_a_refund_at_the_bank_is_only_a_hint() -> None:
-    assert LYRA.read_notice("", signed({**PAID, "vads_operation_type": "CREDIT"}), {}) == Notice("ABC")
+def test_a_refund_at_the_bank_is_told_once_by_its_own_name() -> None:
+    answer = LYRA.read_notice("", signed({**PAID, "vads_operation_type": "CREDIT", "vads_amount": "1000"}), {}).answer
+    assert answer is not None
+    assert (answer.word, answer.amount_cents, answer.refund) == (Word.GIVEN_BACK, 1000, PAID["vads_trans_uuid"])
+    pending = {"vads_operation_type": "CREDIT", "vads_trans_status": "AUTHORISED_TO_VALIDATE"}
+    assert LYRA.read_notice("", signed({**PAID, **pending}), {}) == Notice("ABC")
+
+
+def test_a_bank_that_can_be_asked_confirms_nothing_by_a_signature() -> None:
+    """With the REST password a notification, however well signed, only says that there is something to ask about."""
+    shop = SETTINGS.lyra_accounts[0].model_dump() | {"rest_password": "x", "rest_url": "https://bank.example"}
+    asked = Lyra(SETTINGS, LyraAccount.model_validate(shop))
+    assert asked.read_notice("", signed(PAID), {}) == Notice("ABC")
 
 
 def heard(bank: Any, query: str, body: bytes) -> Notice | None:
     try:
         notice: Notice = bank.read_notice(query, body, {})
-    except Forged:
+    except (Forged, Unreadable):
         return None
     return notice
 

@@ -127,8 +127,9 @@ async def test_a_direct_debit_is_paid_when_the_bank_says_so(till: Any) -> None:
 async def test_the_till_keepers_refund_is_made_at_the_bank_once(till: Any) -> None:
     await till.bank.faults(notice="ten_times")
     payment = await confirmed(till)
+    seen = await till.version(payment)
     for _ in range(2):
-        answer = await till.decides(payment, "refund", 1_000, key="the-same-key")
+        answer = await till.decides(payment, "refund", 1_000, key="the-same-key", seen=seen)
         assert (await answer.json())["refunded_cents"] == 1_000
     (operation,) = await till.bank.book()
     assert list(operation["refunds"].values()) == [1_000]
@@ -145,6 +146,7 @@ async def test_a_refund_whose_answer_was_lost_is_asked_for_again_and_made_once(t
     await till.bank.faults(slow_seconds=2, notice="never")
     hasty = till.settings.model_copy(update={"bank_seconds_max": 1})
     body = {"command": "refund", "reason": "doublon", "evidence": "courrier 3", "amount_cents": 1_000}
+    body["seen_version"] = await till.version(payment)
     async with TestClient(TestServer(build(hasty))) as replica:
         path = f"/payments/{payment['payment_id']}/decisions"
         for key in ("the-first-page", "the-first-page", "another-page"):
@@ -211,8 +213,9 @@ async def test_a_refund_that_failed_counts_as_paid_again_when_the_till_keeper_sa
     payment = await confirmed(till)
     await refund_that_failed(till, payment, cents)
     assert (await till.get(payment))["status"] == was
+    seen = await till.version(payment)
     for _ in range(2):
-        answer = await till.decides(payment, "undo_refund", key="the-same-key")
+        answer = await till.decides(payment, "undo_refund", key="the-same-key", seen=seen)
         assert (await answer.json())["refunded_cents"] == 0
     assert (await till.get(payment))["status"] == "confirmed"
     event = await till.probe.next("payment.refund.undone")
@@ -229,8 +232,9 @@ async def test_money_that_came_back_to_the_town_may_be_refunded_anew(till: Any) 
     payment = await confirmed(till)
     await refund_that_failed(till, payment, 1_000)
     await till.decides(payment, "undo_refund")
+    seen = await till.version(payment)
     for _ in range(2):
-        await till.decides(payment, "refund", 1_000, key="another-try")
+        await till.decides(payment, "refund", 1_000, key="another-try", seen=seen)
     assert (await till.becomes(payment, "partially_refunded"))["refunded_cents"] == 1_000
     (operation,) = await till.bank.book()
     assert (len(operation["refunds"]), len(operation["failed"])) == (2, 1)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from contracts.events.payment import Mode
-from payment_gateway.banks import Forged, Notice
+from payment_gateway.banks import Forged, Notice, Unreadable
 from payment_gateway.banks.paybox import Paybox, signature
 from payment_gateway.domain.payments import Word
 from payment_gateway.settings import PayboxAccount, Settings
@@ -97,6 +97,8 @@ def test_a_signed_notification_is_believed_by_post_and_by_get(paybox: Paybox, ke
         ("00030", Word.ABANDONED),
         ("99999", Word.IN_PROGRESS),
         ("00008", Word.REFUSED),
+        ("00199", Word.REFUSED),
+        ("00777", Word.UNRECOGNISED),
     ],
 )
 def test_codes(paybox: Paybox, key: BankKey, code: str, word: Word) -> None:
@@ -135,8 +137,8 @@ def test_the_banks_own_signature_at_another_address_is_another_merchants(
         PAID.replace("ABC", "é"),
     ],
 )
-def test_signed_but_not_what_was_asked_for(paybox: Paybox, key: BankKey, text: str) -> None:
-    with pytest.raises(Forged):
+def test_signed_but_not_what_was_asked_for_is_for_a_person(paybox: Paybox, key: BankKey, text: str) -> None:
+    with pytest.raises(Unreadable):
         paybox.read_notice(f"door={DOOR}", key.signed(text), {})
 
 
@@ -160,7 +162,7 @@ def test_settings_that_would_sign_nothing_are_refused(key: BankKey, wrong: dict[
 def heard(bank: Paybox, query: str, body: bytes) -> Notice | None:
     try:
         return bank.read_notice(query, body, {})
-    except Forged:
+    except (Forged, Unreadable):
         return None
 
 

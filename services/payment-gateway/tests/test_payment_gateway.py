@@ -328,7 +328,9 @@ async def test_a_signed_notification_about_nothing_known_is_kept_and_asked_again
 
     await eventually(kept)
     assert await till.answered() == "503"
-    assert (await till.staff_reads("/till"))["unknown_notices"][0]["bank"] == till.bank_name
+    report = await till.staff_reads("/till")
+    assert [(each["bank"], each["kind"]) for each in report["signed_notices"]] == [(till.bank_name, "unknown")]
+    assert report["unknown_notices"] == []
 
 
 async def test_forged_notifications_fill_no_journal(till: Any) -> None:
@@ -404,20 +406,21 @@ async def test_a_till_pays_at_one_account_only(till: Any) -> None:
         with pytest.raises(ValidationError, match="two accounts"):
             Settings.model_validate(told)
     told["stripe_accounts"] = [account, account.model_copy(update={"label": "other", "tills": frozenset({"REGIE-T"})})]
-    assert len(accounts(Settings.model_validate(told))) == 5
+    assert len(accounts(Settings.model_validate(told))) == 6
 
 
 async def test_the_self_test_finds_a_wrong_password(till: Any) -> None:
-    (shop,), (account,) = till.settings.lyra_accounts, till.settings.stripe_accounts
+    (shop, unasked), (account,) = till.settings.lyra_accounts, till.settings.stripe_accounts
     wrong = {
-        "lyra_accounts": (shop.model_copy(update={"rest_password": SecretStr("wrong")}),),
+        "lyra_accounts": (shop.model_copy(update={"rest_password": SecretStr("wrong")}), unasked),
         "stripe_accounts": (account.model_copy(update={"secret_key": SecretStr("sk_test_wrong")}),),
     }
     settings = till.settings.model_copy(update=wrong)
     for stranger in accounts(settings):
         await stranger.start()
-        kind = stranger.name.partition("-")[0]
-        assert await check(settings, stranger) == (["account"] if kind in {"lyra", "stripe"} else [])
+        assert await check(settings, stranger) == (
+            ["account"] if stranger.name in {f"lyra-{shop.site_id}", "stripe-asso"} else []
+        )
         await stranger.stop()
 
 

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from contracts.events.payment import Means
-from payment_gateway.banks import Forged, Notice
+from payment_gateway.banks import Forged, Notice, Unreadable
 from payment_gateway.banks.stripe import SIGNATURE_HEADER, Stripe, is_signed, signature
 from payment_gateway.domain.payments import Answer, Word
 from payment_gateway.settings import Settings, StripeAccount
@@ -186,7 +186,6 @@ def test_a_body_written_anew_is_not_what_was_signed() -> None:
         event("checkout.session.completed", []),
         event("checkout.session.completed", {**SESSION, "amount_total": "many"}),
         event("checkout.session.completed", {**SESSION, "livemode": "yes"}),
-        event("checkout.session.completed", SESSION, livemode=True),
         event("checkout.session.completed", SESSION, livemode=None),
         event("checkout.session.completed", SESSION, created=10**20),
         event("charge.refunded", {"payment_intent": "pi", "amount_refunded": 1, "metadata": None}),
@@ -194,7 +193,20 @@ def test_a_body_written_anew_is_not_what_was_signed() -> None:
         json.dumps({"livemode": False, "type": 7, "created": 1, "data": {"object": {}}}).encode(),
     ],
 )
-def test_signed_but_unreadable_or_of_the_other_mode(body: bytes) -> None:
+def test_signed_but_unreadable_is_for_a_person(body: bytes) -> None:
+    with pytest.raises(Unreadable):
+        STRIPE.read_notice("", body, signed(body))
+
+
+def test_what_is_left_of_an_unreadable_result_names_its_page() -> None:
+    body = event("checkout.session.completed", {**SESSION, "object": "checkout.session", "currency": None})
+    with pytest.raises(Unreadable) as unreadable:
+        STRIPE.read_notice("", body, signed(body))
+    assert (unreadable.value.reference, unreadable.value.amount_cents) == (SESSION["id"], SESSION["amount_total"])
+
+
+def test_an_event_of_the_other_mode_is_not_this_accounts() -> None:
+    body = event("checkout.session.completed", SESSION, livemode=True)
     with pytest.raises(Forged):
         STRIPE.read_notice("", body, signed(body))
 
@@ -202,7 +214,7 @@ def test_signed_but_unreadable_or_of_the_other_mode(body: bytes) -> None:
 def heard(body: bytes, header: str) -> Notice | None:
     try:
         return STRIPE.read_notice("", body, {SIGNATURE_HEADER: header})
-    except Forged:
+    except (Forged, Unreadable):
         return None
 
 

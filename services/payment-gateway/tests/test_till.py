@@ -20,8 +20,8 @@ async def test_the_till_keeper_confirms_what_the_bank_took(till: Any) -> None:
     payment = await till.begin()
     await till.at_bank(payment, "pay")
     await till.becomes(payment, "review")
-    key = uuid4().hex
-    first, again = await till.decides(payment, "confirm", key=key), await till.decides(payment, "confirm", key=key)
+    key, seen = uuid4().hex, await till.version(payment)
+    first, again = [await till.decides(payment, "confirm", key=key, seen=seen) for _ in range(2)]
     assert (first.status, again.status) == (201, 201)
     assert await first.json() == await again.json()
     event = await till.probe.next("payment.confirmed")
@@ -98,6 +98,7 @@ async def test_only_the_till_keeper_decides_and_reads_the_file(till: Any) -> Non
     payment = await till.begin()
     path = f"/payments/{payment['payment_id']}"
     body = {"command": "confirm", "reason": "parce que", "evidence": "bordereau 12"}
+    body["seen_version"] = await till.version(payment)
     operator = till.tokens.staff(Role.OPERATOR, audience=AUDIENCE)
     for headers in (till.parent(), Tokens.headers(operator)):
         more = {**headers, "Idempotency-Key": "k"}

@@ -27,6 +27,7 @@ from payment_gateway.domain.failures import (
     NoSuchPayment,
     NoTicket,
     PayerEmailMissing,
+    PayerEmailUnusable,
     PaymentUnresolved,
 )
 from payment_gateway.domain.payments import (
@@ -81,6 +82,8 @@ async def _attempt_for(
     if not person.email:
         raise PayerEmailMissing("the bank wants an address for its receipt")
     payment_id, bank = uuid4(), bank_for_till(app, checkout.till)
+    if not bank.can_tell(person.email):
+        raise PayerEmailUnusable("the bank cannot be given this address for its receipt")
     await payments.add_attempt(
         tx,
         checkout,

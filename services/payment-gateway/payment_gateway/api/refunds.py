@@ -12,8 +12,9 @@ from contracts.identity import Identity
 from payment_gateway.api.payments import shown
 from payment_gateway.banks import BANKS, Heard, bank_of
 from payment_gateway.banks.inquiry import carry_out
+from payment_gateway.domain.failures import PaymentChanged
 from payment_gateway.domain.payments import Attempt, Move, given_back
-from payment_gateway.domain.till import decide_till
+from payment_gateway.domain.till import decide_till, version_of
 from payment_gateway.settings import SETTINGS
 from payment_gateway.store import journal, payments, till
 
@@ -25,6 +26,12 @@ def are_made_by(app: web.Application, attempt: Attempt, wish: TillDecision) -> b
     bank = app[BANKS].get(attempt.bank)
     is_refund = wish.command is TillCommand.REFUND and attempt.status in COUNTED
     return is_refund and bank is not None and bank.can_refund
+
+
+def refuse_if_changed(attempt: Attempt, wish: TillDecision) -> None:
+    """A decision is about what was shown; ``PaymentChanged`` when a colleague or the bank was faster."""
+    if wish.seen_version != version_of(attempt):
+        raise PaymentChanged("this payment has changed since it was shown", status=attempt.status)
 
 
 async def make(request: web.Request, known: Attempt, wish: TillDecision, person: Identity, key: str) -> web.Response:
@@ -51,7 +58,8 @@ async def _decided(
     attempt = await payments.attempt_for_update(tx, payment_id)
     if asked := await till.refund_asked(tx, decision_id):
         return attempt, *asked
-    move = decide_till(attempt, wish.command, wish.amount_cents, wish.reason)
+    refuse_if_changed(attempt, wish)
+    move = decide_till(attempt, wish.command, wish.amount_cents, wish.reason, now=now())
     assert move is not None, "a refund moves"
     assert move.amount_cents is not None, "a refund has its amount"
     cents, bank_key = move.amount_cents, f"{payment_id}-{attempt.refunded_cents}-{move.amount_cents}"
@@ -69,9 +77,11 @@ async def _made(
     attempt, at = await payments.attempt_for_update(tx, asked.payment_id), now()
     word = journal.Word(attempt.bank, "answer", Verdict.ANSWER, body=heard.body)
     await journal.add_word(tx, word, payment_id=attempt.payment_id, at=at)
+    if attempt.contradicted_cents:
+        await till.close_contradiction(tx, attempt.payment_id)
     back = given_back(attempt, heard.answer.amount_cents or 0)
     if attempt.failed_refunds and not await till.is_made(tx, decision_id):
-        back = decide_till(attempt, TillCommand.REFUND, cents, reason)
+        back = decide_till(attempt, TillCommand.REFUND, cents, reason, now=at)
     if back is None:
         return attempt
     move, keeper = Move(back.to, reason, back.amount_cents), Speaker.TILL_KEEPER

@@ -26,7 +26,7 @@ from payment_gateway.api.payments import own, shown
 from payment_gateway.banks import BANKS
 from payment_gateway.banks.inquiry import carry_out
 from payment_gateway.domain.payments import Attempt, differences
-from payment_gateway.domain.till import commands, decide_till
+from payment_gateway.domain.till import commands, confirmed_answer, decide_till, version_of, wants_means
 from payment_gateway.settings import SETTINGS
 from payment_gateway.store import journal, payments, remittances, till
 
@@ -46,6 +46,7 @@ async def get_till(request: web.Request) -> web.Response:
             exceptions=await till.exceptions(tx, LIST_MAX),
             days=await till.days(tx, begins, ends),
             unknown_notices=await journal.unknown_notices(tx, now() - timedelta(days=UNKNOWN_DAYS)),
+            signed_notices=await journal.signed_notices(tx, now() - timedelta(days=UNKNOWN_DAYS)),
         )
     return json_response(report)
 
@@ -82,6 +83,7 @@ async def get_file(request: web.Request) -> web.Response:
     found, bank = differences(attempt, said) if said else [], request.app[BANKS].get(attempt.bank)
     async with request.app[DATABASE].transaction() as tx:
         file = PaymentFile(
+            version=version_of(attempt),
             timeline=await _timeline(tx, attempt),
             household_id=checkout.household_id,
             household_name=checkout.household_name,
@@ -94,11 +96,13 @@ async def get_file(request: web.Request) -> web.Response:
             taken_cents=attempt.taken_cents or (said.amount_cents if said else None),
             surplus_cents=attempt.surplus_cents,
             failed_refund_cents=attempt.failed_refund_cents,
+            contradicted_cents=attempt.contradicted_cents,
+            wants_means=wants_means(attempt),
             differences=tuple(Difference(name=name, frozen=str(mine), said=str(said)) for name, mine, said in found),
             words=await journal.words_of(tx, attempt.payment_id),
             bank_can_be_asked=bank is not None and bank.can_be_asked,
             bank_refunds=bank is not None and bank.can_refund,
-            commands=commands(attempt) if person.may(Permission.DECIDE_PAYMENTS) else (),
+            commands=commands(attempt, now=now()) if person.may(Permission.DECIDE_PAYMENTS) else (),
         )
     return json_response(file)
 
@@ -115,22 +119,32 @@ async def post_decision(request: web.Request) -> web.Response:
         answer = await recall(tx, f"decisions/{payment_id}", key, await request.read())
         if answer is None:
             attempt, decision_id = await payments.attempt_for_update(tx, payment_id), uuid4()
-            move = decide_till(attempt, wish.command, wish.amount_cents, wish.reason)
+            refunds.refuse_if_changed(attempt, wish)
+            move = decide_till(attempt, wish.command, wish.amount_cents, wish.reason, now=at)
             await till.add_decision(tx, decision_id, payment_id, wish, person, at)
             if move:
+                keeper, rests_on = Speaker.TILL_KEEPER, confirmed_answer(attempt, wish.means)
                 await carry_out(
                     tx,
                     request.app[SETTINGS],
                     attempt,
                     move,
-                    said_by=Speaker.TILL_KEEPER,
+                    said_by=keeper,
                     at=at,
+                    confirmed=rests_on,
                     decision_id=decision_id,
                 )
-            if wish.command in (TillCommand.UNDO_REFUND, TillCommand.REMADE):
-                await till.close_failed_refunds(tx, payment_id)
-            elif wish.command is TillCommand.ACKNOWLEDGE:
-                await till.acknowledge(tx, payment_id)
+            await _take_off_the_list(tx, attempt, wish.command)
             answer = shown(await payments.attempt_for_update(tx, payment_id)).model_dump_json().encode()
             await remember(tx, f"decisions/{payment_id}", key, answer)
     return web.Response(body=answer, status=201, content_type="application/json", charset="utf-8")
+
+
+async def _take_off_the_list(tx: Transaction, attempt: Attempt, command: TillCommand) -> None:
+    """What a decision settles beside its move; whatever was decided of the money answers what the bank contradicts."""
+    if command in (TillCommand.UNDO_REFUND, TillCommand.REMADE):
+        await till.close_failed_refunds(tx, attempt.payment_id)
+    elif command is TillCommand.ACKNOWLEDGE:
+        await till.acknowledge(tx, attempt.payment_id)
+    if attempt.contradicted_cents and command is not TillCommand.ACKNOWLEDGE:
+        await till.close_contradiction(tx, attempt.payment_id)

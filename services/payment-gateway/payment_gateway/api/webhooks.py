@@ -1,7 +1,7 @@
 """Where banks call. A word is kept before anything is made of it; without a signature it is a hint to ask."""
 
 import re
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import structlog
 from aiohttp import web
@@ -10,10 +10,11 @@ from chassis.clock import now
 from chassis.database import DATABASE, Transaction
 from chassis.http import public
 from contracts.api.payment_gateway import Verdict
-from payment_gateway.banks import BANKS, Forged, Notice, is_elsewhere
+from payment_gateway.banks import BANKS, Bank, Forged, Notice, Unreadable, is_elsewhere
 from payment_gateway.banks.inquiry import hear
-from payment_gateway.domain.failures import NoSuchBank, UnknownNotice, UnknownSignedNotice
-from payment_gateway.settings import SETTINGS
+from payment_gateway.domain.failures import NoSuchBank, UnknownNotice, UnknownSignedNotice, UnreadableSignedNotice
+from payment_gateway.domain.payments import Answer, Word
+from payment_gateway.settings import SETTINGS, Settings
 from payment_gateway.store import journal, payments
 
 KEPT_HEADERS = ("Content-Type", "User-Agent", "Stripe-Signature")
@@ -25,7 +26,7 @@ log = structlog.get_logger()
 routes = web.RouteTableDef()
 
 
-@routes.get("/webhooks/{bank}")
+@routes.get("/webhooks/{bank}", allow_head=False)
 @routes.post("/webhooks/{bank}")
 @public
 async def take_notice(request: web.Request) -> web.Response:
@@ -36,24 +37,44 @@ async def take_notice(request: web.Request) -> web.Response:
     body, query = await _body(request), _printable(request.rel_url.raw_query_string)
     if not body and not query:
         raise web.HTTPBadRequest(reason="this notification is empty")
-    try:
-        notice = bank.read_notice(query, body, request.headers)
-        verdict = Verdict.VERIFIED if notice.answer else Verdict.HINT
-    except Forged as forged:
-        notice, verdict = None, Verdict.FORGED
-        log.warning("notification refused", bank=bank.name, reason=str(forged), source=_source(request))
+    read = _read(bank, query, body, request)
     headers = {name: _printable(request.headers[name])[:200] for name in KEPT_HEADERS if name in request.headers}
-    word = journal.Word(bank.name, "notice", verdict, body, DOOR.sub("door", query), headers, _source(request))
+    word = journal.Word(bank.name, "notice", _verdict(read), body, DOOR.sub("door", query), headers, _source(request))
     if is_elsewhere(word.source, bank.sources):
         word = word.from_elsewhere()
-        log.warning("notification from elsewhere", bank=bank.name, verdict=verdict, source=word.source)
+        log.warning("notification from elsewhere", bank=bank.name, verdict=word.verdict, source=word.source)
     async with request.app[DATABASE].transaction() as tx:
-        known = await _act(request.app, tx, notice, word)
-    if notice is None:
-        raise web.HTTPBadRequest(reason="this notification is not the bank's, or cannot be read")
+        known = await _act(request.app, tx, bank, read, word)
+    if isinstance(read, Forged):
+        raise web.HTTPBadRequest(reason="this notification is not the bank's")
+    if isinstance(read, Unreadable):
+        raise UnreadableSignedNotice("signed by the bank, but it cannot be read; a person looks at it")
     if not known:
-        raise (UnknownSignedNotice if notice.is_signed else UnknownNotice)("no such payment here")
+        raise (UnknownSignedNotice if read.is_signed else UnknownNotice)("no such payment here")
     return web.Response()  # empty, as Paybox wants it; the others look at the status only
+
+
+Read = Notice | Forged | Unreadable
+"""What became of a notification's bytes."""
+
+
+def _read(bank: Bank, query: str, body: bytes, request: web.Request) -> Read:
+    try:
+        return bank.read_notice(query, body, request.headers)
+    except Forged as forged:
+        log.warning("notification refused", bank=bank.name, reason=str(forged), source=_source(request))
+        return forged
+    except Unreadable as unreadable:
+        log.warning("notification signed by the bank and unreadable", bank=bank.name, reason=str(unreadable))
+        return unreadable
+
+
+def _verdict(read: Read) -> Verdict:
+    if isinstance(read, Forged):
+        return Verdict.FORGED
+    if isinstance(read, Unreadable):
+        return Verdict.UNREADABLE
+    return Verdict.VERIFIED if read.is_signed else Verdict.HINT
 
 
 async def _body(request: web.Request) -> bytes:
@@ -76,21 +97,46 @@ def _printable(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode("utf-8").replace("\0", "")
 
 
-async def _act(app: web.Application, tx: Transaction, notice: Notice | None, word: journal.Word) -> bool:
+async def _act(app: web.Application, tx: Transaction, bank: Bank, read: Read, word: journal.Word) -> bool:
     """Keep the word within the limits, and do what it asks; whether it speaks of a payment of ours."""
     settings, at = app[SETTINGS], now()
-    named = notice.reference if notice else None
+    named = None if isinstance(read, Forged) else read.reference
     attempt = await payments.named_for_update(tx, word.bank, named) if named else None
-    if notice is None or attempt is None:
-        if await journal.count_unknown(tx, word.bank, at) <= settings.unknown_notices_kept_an_hour:
-            unknown = word if notice is None else word.as_unknown()
-            await journal.add_word(tx, unknown, payment_id=None, at=at)
-        return notice is not None and notice.reference is None
+    if isinstance(read, Forged) or attempt is None:
+        await _keep_of_nobody(tx, settings, read, word, at)
+        return isinstance(read, Notice) and read.reference is None
     kept_max = settings.notices_kept_a_payment
     await journal.add_word(tx, word, payment_id=attempt.payment_id, at=at, notices_max=kept_max)
-    if notice.answer:
-        await hear(tx, settings, attempt, notice.answer, asked_at=at, at=at)
+    answer = _unrecognised(bank, read) if isinstance(read, Unreadable) else read.answer
+    if isinstance(read, Unreadable):
+        await journal.count_signed(tx, word.bank, "unreadable", at)
+    if answer:
+        await hear(tx, settings, attempt, answer, asked_at=at, at=at)
     else:
-        again = timedelta(seconds=settings.parent_look_up_seconds)
-        await payments.look_up_now(tx, attempt.payment_id, at, not_before=again)
+        again, is_signed = timedelta(seconds=settings.parent_look_up_seconds), _verdict(read) is Verdict.VERIFIED
+        await payments.look_up_now(tx, attempt.payment_id, at, not_before=again, is_signed=is_signed)
     return True
+
+
+def _unrecognised(bank: Bank, unreadable: Unreadable) -> Answer:
+    """What is left of an unreadable word: enough for a person to look at the payment it names."""
+    return Answer(
+        Word.UNRECOGNISED,
+        amount_cents=unreadable.amount_cents,
+        account=bank.account,
+        mode=bank.mode,
+        reference=unreadable.reference,
+        result=unreadable.result,
+    )
+
+
+async def _keep_of_nobody(tx: Transaction, settings: Settings, read: Read, word: journal.Word, at: datetime) -> None:
+    """Keep what reaches no payment. What a bank signed has limits of its own: no stranger uses them up."""
+    if isinstance(read, Forged) or (isinstance(read, Notice) and not read.is_signed):
+        seen, most = await journal.count_unknown(tx, word.bank, at), settings.unknown_notices_kept_an_hour
+    else:
+        kind = "unreadable" if isinstance(read, Unreadable) else "unknown" if read.reference else "unrelated"
+        seen, most = await journal.count_signed(tx, word.bank, kind, at), settings.signed_notices_kept_an_hour
+    if seen <= most:
+        kept = word.judged(Verdict.UNKNOWN) if isinstance(read, Notice) else word
+        await journal.add_word(tx, kept, payment_id=None, at=at)

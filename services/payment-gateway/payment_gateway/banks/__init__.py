@@ -59,7 +59,21 @@ class Notice:
 
 
 class Forged(Exception):  # noqa: N818 - what it is
-    """A notification that cannot be read, or whose signature is not the bank's."""
+    """A notification that is not the bank's: no signature of its own, or of another account."""
+
+
+class Unreadable(Exception):  # noqa: N818 - what it is
+    """A notification that the bank signed for this account, and that lacks something or holds a value that is none.
+
+    What can be read of it is kept for a person: ``reference`` of a payment, its ``amount_cents``, the ``result``.
+    """
+
+    def __init__(self, why: str, *, reference: str | None, amount: str | None, result: str | None) -> None:
+        super().__init__(f"signed, but cannot be read: {why}")
+        self.reference = reference if is_name(reference) else None
+        self.result = result if is_name(result) else None
+        is_amount = amount is not None and re.fullmatch(r"[1-9][0-9]{0,8}", amount, re.ASCII)
+        self.amount_cents = int(amount) if amount and is_amount else None
 
 
 class Bank(Protocol):
@@ -88,6 +102,9 @@ class Bank(Protocol):
     def reference(self, checkout: CheckoutOpened, payment_id: UUID) -> str:
         """Our reference of an attempt, in the characters this bank allows."""
 
+    def can_tell(self, payer_email: str) -> bool:
+        """Whether the bank can be given this mail address, which it wants for its own receipt."""
+
     async def open(self, attempt: Attempt) -> Opened:
         """Announce the attempt to the bank; ``BankRefused`` or ``BankUnreachable``."""
 
@@ -104,7 +121,7 @@ class Bank(Protocol):
         """Give money back, once for the same ``key``; all that is back then. ``BankRefused`` or ``BankUnreachable``."""
 
     def read_notice(self, query: str, body: bytes, headers: Mapping[str, str]) -> Notice:
-        """What a notification says, read from its raw bytes; ``Forged`` unless it can be the bank's."""
+        """What a notification says, read from its raw bytes; ``Forged`` unless it can be the bank's, ``Unreadable``."""
 
 
 def cents(text: str) -> int:

@@ -20,6 +20,7 @@ from payment_gateway.domain.payments import (
     Heard,
     Move,
     Word,
+    contradicted_cents,
     decide,
     facts,
     next_look_up,
@@ -83,18 +84,38 @@ async def _wait(app: web.Application, payment_id: UUID) -> Attempt:
 async def hear(
     tx: Transaction, settings: Settings, attempt: Attempt, answer: Answer, *, asked_at: datetime, at: datetime
 ) -> Attempt:
-    """Act on an authoritative answer about a locked attempt: to our question, or in a notification the bank signed."""
+    """Act on an authoritative answer about a locked attempt: to our question, or in a notification the bank signed.
+
+    What it says is back of the money is acted on after what it says of the payment.
+    """
     if answer.word is Word.REFUND_FAILED and answer.refund and answer.amount_cents:
         await till.note_failed_refund(tx, attempt.payment_id, answer.refund, answer.amount_cents, at)
         return await payments.attempt_for_update(tx, attempt.payment_id)
+    if answer.word is Word.GIVEN_BACK and answer.refund:
+        all_cents = await till.note_bank_refund(tx, attempt.payment_id, answer.refund, answer.amount_cents or 0, at)
+        answer = replace(answer, amount_cents=all_cents, refund=None)
     if (name := answer.bank_payment) and name != attempt.bank_payment and await payments.is_anothers(tx, attempt, name):
         answer = replace(answer, reference=name, bank_payment=None)  # a person has to see which reference it has
+    attempt = await _act_on(tx, settings, attempt, answer, asked_at=asked_at, at=at)
+    if answer.given_back_cents:
+        given_back = Answer(Word.GIVEN_BACK, answer.given_back_cents)
+        attempt = await _act_on(tx, settings, attempt, given_back, asked_at=asked_at, at=at)
+    return attempt
+
+
+async def _act_on(
+    tx: Transaction, settings: Settings, attempt: Attempt, answer: Answer, *, asked_at: datetime, at: datetime
+) -> Attempt:
+    """Move the attempt, or keep what was said; what contradicts the town's books goes to the till keeper."""
     move = decide(attempt, answer, now=at, open_for=timedelta(seconds=settings.open_seconds))
     is_asked_again = (move.to if move else attempt.status) in LOOKED_UP
     again = next_look_up(attempt.created_at, now=at) if is_asked_again else None
     heard = Heard(answer, asked_at, again)
     if move:
         return await carry_out(tx, settings, attempt, move, said_by=Speaker.BANK, heard=heard, at=at)
+    failed = await till.failed_refunds_cents(tx, attempt.payment_id) if attempt.failed_refunds else 0
+    if cents := contradicted_cents(attempt, answer, failed_cents=failed):
+        await till.note_contradiction(tx, attempt.payment_id, cents, at)
     return await payments.note(tx, attempt, heard, at)
 
 
@@ -107,13 +128,17 @@ async def carry_out(
     said_by: Speaker,
     at: datetime,
     heard: Heard | None = None,
+    confirmed: Answer | None = None,
     decision_id: UUID | None = None,
 ) -> Attempt:
-    """Store a move of a locked attempt with its ticket and its events; the attempt as it is then."""
+    """Store a move of a locked attempt with its ticket and its events; the attempt as it is then.
+
+    ``confirmed`` is what a person's confirmation rests on, where no bank says it at this moment.
+    """
     assert may_move(attempt.status, move.to, said_by), f"{said_by} moves no {attempt.status} to {move.to}"
     receipt = None
     if move.to is PaymentStatus.CONFIRMED and attempt.ticket is None:
-        answer = heard.answer if heard else attempt.said
+        answer = heard.answer if heard else confirmed
         assert answer is not None, "only a bank's answer confirms"
         receipt = receipt_of(attempt, answer, town=settings.town_name, now=at)
     moved = await payments.move(

@@ -1,7 +1,12 @@
-"""Lyra's form (SystemPay, PayZen, Scellius, Monetico Retail, OSB): signed both ways. See PAYMENTS facts, part 2.
+"""Lyra's form (SystemPay, PayZen, Scellius, Monetico Retail, OSB): signed both ways with one key.
 
-The browser posts a signed form; the notification is a signed form too and is believed once its signature, made with
-HMAC-SHA-256 over the values as they were received, is ours. The bank is asked by its REST service (Order/Get).
+The signature covers values only, joined by ``+`` in the order of their names. A form that we signed for a payer and a
+notification of the bank's are therefore one kind of text, and two things keep them apart: a form is signed of values
+that can hold no ``+`` and are no word of a notification (``FORM``), and a notification has the fields that only the
+bank sends (``BANKS_OWN``). ``docs/payments.md`` says who chooses which field.
+
+An account that has its REST password is asked (Order/Get) before anything is confirmed: a notification only says that
+there is something to ask about. Without the password the signature is all there is.
 """
 
 import base64
@@ -10,6 +15,7 @@ import hmac
 import json
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qsl
@@ -20,9 +26,9 @@ import aiohttp
 from contracts.api.payment_gateway import PayerForm
 from contracts.events.billing import CheckoutOpened
 from contracts.events.payment import Means, Mode
-from payment_gateway.banks import Forged, Heard, Notice, Opened, cents, whole
+from payment_gateway.banks import Forged, Heard, Notice, Opened, Unreadable, cents, signing, whole
 from payment_gateway.domain.failures import BankCannot, BankRefused, BankUnreachable
-from payment_gateway.domain.payments import Answer, Attempt, Word
+from payment_gateway.domain.payments import Answer, Attempt, Word, is_name
 from payment_gateway.settings import LyraAccount, Settings
 
 EURO = "978"
@@ -30,6 +36,37 @@ NUMBERS_A_DAY = 899_999
 """900000 to 999999 are the bank's own."""
 NO_SUCH_ORDER = "PSP_010"
 FIELDS_MAX = 200
+FORM = signing.shapes_of(
+    vads_action_mode="INTERACTIVE",
+    vads_amount=signing.CENTS,
+    vads_ctx_mode="TEST|PRODUCTION",
+    vads_currency=EURO,
+    vads_cust_email=signing.MAIL,
+    vads_order_id="[0-9A-F]{32}",
+    vads_page_action="PAYMENT",
+    vads_payment_config="SINGLE",
+    vads_return_mode="NONE",
+    vads_site_id="[0-9]{8}",
+    vads_trans_date="[0-9]{14}",
+    vads_trans_id="[0-9]{6}",
+    vads_url_cancel=signing.WEB_ADDRESS,
+    vads_url_check=signing.WEB_ADDRESS,
+    vads_url_error=signing.WEB_ADDRESS,
+    vads_url_refused=signing.WEB_ADDRESS,
+    vads_url_return=signing.WEB_ADDRESS,
+    vads_url_success=signing.WEB_ADDRESS,
+    vads_version="V2",
+)
+"""Every field of a form and what its value may be. None allows a ``+``, nor the operation type of a notification."""
+BANKS_OWN = signing.shapes_of(
+    vads_operation_type="DEBIT|CREDIT|VERIFICATION",
+    vads_trans_status="[A-Z_]{3,40}",
+    vads_trans_uuid="[0-9a-f]{32}",
+    vads_url_check_src="[A-Z_]{2,20}",
+)
+"""What only the bank sends: a signed text without it is one of our own forms under other names."""
+NOTIFICATION_NAME = re.compile(r"signature|vads_[a-z0-9_]{1,60}", re.ASCII)
+FORM_ONLY = re.compile(r"vads_(return_mode|redirect_\w+|url_(?!check_src$)\w+)", re.ASCII)
 WORDS = {
     "AUTHORISED": Word.PAID,
     "CAPTURED": Word.PAID,
@@ -46,7 +83,7 @@ WORDS = {
     "NOT_CREATED": Word.REFUSED,
     "CAPTURE_FAILED": Word.REFUSED,
 }
-_WEIGHT = (Word.PAID, Word.IN_PROGRESS, Word.REFUSED, Word.ABANDONED)
+_WEIGHT = (Word.PAID, Word.UNRECOGNISED, Word.IN_PROGRESS, Word.REFUSED, Word.ABANDONED)
 
 
 def signature(fields: Iterable[tuple[str, str]], key: str) -> str:
@@ -59,9 +96,10 @@ def signature(fields: Iterable[tuple[str, str]], key: str) -> str:
 class Lyra:
     """The driver of one shop (site_id) in one mode."""
 
-    can_be_asked, can_refund = True, False
+    can_refund = False
 
     def __init__(self, settings: Settings, account: LyraAccount) -> None:
+        self.can_be_asked = account.rest_password is not None
         self.name = f"lyra-{account.site_id}"
         self.sources, self.account, self.tills = account.sources, account.site_id, account.tills
         self.mode = _mode(account.mode)
@@ -71,6 +109,8 @@ class Lyra:
 
     async def start(self) -> None:
         """Open the HTTP client."""
+        if self._ours.rest_password is None:
+            return
         password = self._ours.rest_password.get_secret_value()
         timeout = aiohttp.ClientTimeout(total=self._seconds_max)
         headers = {"Authorization": aiohttp.encode_basic_auth(self.account, password)}
@@ -83,6 +123,8 @@ class Lyra:
 
     async def check(self) -> None:
         """The REST service knows the shop and its password when it can say that it knows no such order."""
+        if not self.can_be_asked:
+            return
         answer, _body = await self._order("PREAU-CHECK")
         code = answer.get("answer", {}).get("errorCode")
         if answer.get("status") != "SUCCESS" and code != NO_SUCH_ORDER:
@@ -91,6 +133,10 @@ class Lyra:
     def reference(self, _checkout: CheckoutOpened, payment_id: UUID) -> str:
         """vads_order_id: at most 32 letters and digits."""
         return payment_id.hex.upper()
+
+    def can_tell(self, _payer_email: str) -> bool:
+        """The form goes without an address that may not be signed."""
+        return True
 
     async def open(self, attempt: Attempt) -> Opened:
         """Nothing is asked of the bank: the parent's browser brings it the form."""
@@ -102,14 +148,14 @@ class Lyra:
         )
 
     def form(self, attempt: Attempt) -> PayerForm | None:
-        """The form of an attempt, the same each time it is asked for."""
+        """The form of an attempt, the same each time it is asked for; a mail address that could be cut is left out."""
         back = f"{self._public_url}/paiements/{attempt.payment_id}/retour"
         fields = {
             "vads_action_mode": "INTERACTIVE",
             "vads_amount": str(attempt.amount_cents),
             "vads_ctx_mode": self._ours.mode,
             "vads_currency": EURO,
-            "vads_cust_email": attempt.payer_email,
+            **({"vads_cust_email": attempt.payer_email} if signing.MAIL.fullmatch(attempt.payer_email) else {}),
             "vads_order_id": attempt.reference,
             "vads_page_action": "PAYMENT",
             "vads_payment_config": "SINGLE",
@@ -125,8 +171,9 @@ class Lyra:
             "vads_url_success": back,
             "vads_version": "V2",
         }
-        signed = (*fields.items(), ("signature", signature(fields.items(), self._ours.key.get_secret_value())))
-        return PayerForm(action=self._ours.form_url, fields=signed)
+        checked = signing.checked(tuple(fields.items()), FORM)
+        made = signature(checked, self._ours.key.get_secret_value())
+        return PayerForm(action=self._ours.form_url, fields=(*checked, ("signature", made)))
 
     async def close(self, _attempt: Attempt) -> None:
         """The bank's page closes by itself only."""
@@ -136,7 +183,7 @@ class Lyra:
         raise BankCannot("this bank refunds in its back office only")
 
     def read_notice(self, query: str, body: bytes, _headers: Mapping[str, str]) -> Notice:
-        """A form whose signature covers every ``vads_`` field that came, known or not, empty or not."""
+        """A form of the bank's own fields, whose signature covers every ``vads_`` field that came, empty or not."""
         try:
             pairs = parse_qsl(body.decode("ascii"), keep_blank_values=True, max_num_fields=FIELDS_MAX, errors="strict")
         except ValueError as error:
@@ -144,39 +191,53 @@ class Lyra:
         given = dict(pairs)
         if query or len(given) != len(pairs):
             raise Forged("a query, or a field twice")
+        if strange := [name for name in given if not NOTIFICATION_NAME.fullmatch(name) or FORM_ONLY.fullmatch(name)]:
+            raise Forged(f"{len(strange)} fields that no notification has")
         ours = signature(pairs, self._ours.key.get_secret_value())
-        if not hmac.compare_digest(ours.encode(), given.get("signature", "").encode()):
+        if not hmac.compare_digest(ours.encode(), given["signature"].encode() if "signature" in given else b""):
             raise Forged("the signature is not the bank's")
-        try:
-            return self._read(given)
-        except (KeyError, ValueError) as error:
-            raise Forged(f"signed, but cannot be read: {error!r}") from error
+        if not all(shape.fullmatch(given.get(name, "")) for name, shape in BANKS_OWN.items()):
+            raise Forged("rightly signed, but without the fields that only the bank sends")
+        return self._read(given)
 
     def _read(self, given: Mapping[str, str]) -> Notice:
-        if given["vads_ctx_mode"] != self._ours.mode or given["vads_site_id"] != self.account:
+        """What is signed and of the bank's own fields; asked about where the bank can be asked."""
+        if given.get("vads_ctx_mode") != self._ours.mode or given.get("vads_site_id") != self.account:
             raise Forged("of another shop or of the other mode")
-        if given.get("vads_operation_type", "DEBIT") != "DEBIT":
-            return Notice(given["vads_order_id"])  # a refund: the order is looked up, a person decides
-        means, word = (
-            Means.DEBIT if given.get("vads_card_brand") == "SDD" else Means.CARD,
-            WORDS[given["vads_trans_status"]],
-        )
-        created_at = _instant(given.get("vads_effective_creation_date") or given["vads_trans_date"])
-        answer = Answer(
+        reference = given.get("vads_order_id", "")
+        if self.can_be_asked and is_name(reference):
+            return Notice(reference)
+        try:
+            return Notice(reference, self._told(given))
+        except (KeyError, ValueError) as error:
+            amount, result = given.get("vads_amount"), given["vads_trans_status"]
+            raise Unreadable(repr(error), reference=reference, amount=amount, result=result) from error
+
+    def _told(self, given: Mapping[str, str]) -> Answer | None:
+        """The result as a notification tells it, or one refund by its own name; None when it says nothing of money."""
+        status, at = given["vads_trans_status"], given.get("vads_effective_creation_date") or given["vads_trans_date"]
+        created_at, amount = _instant(at), cents(given["vads_amount"])
+        word = WORDS.get(status, Word.UNRECOGNISED)
+        if given["vads_operation_type"] != "DEBIT":
+            is_refund = given["vads_operation_type"] == "CREDIT" and word is Word.PAID
+            return Answer(Word.GIVEN_BACK, amount, refund=given["vads_trans_uuid"]) if is_refund else None
+        return Answer(
             word=word,
-            amount_cents=cents(given["vads_amount"]),
+            amount_cents=amount,
             account=given["vads_site_id"],
             mode=_mode(given["vads_ctx_mode"]),
             reference=given["vads_order_id"],
-            means=means,
+            means=Means.DEBIT if given.get("vads_card_brand") == "SDD" else Means.CARD,
             authorisation=given.get("vads_auth_number") or None,
             at=created_at if word is Word.PAID else None,
             currency=_currency(given["vads_currency"]),
+            bank_payment=given["vads_trans_uuid"] if word is Word.PAID else None,
+            transaction=given["vads_trans_uuid"],
+            result=status if word is Word.UNRECOGNISED else None,
         )
-        return Notice(given["vads_order_id"], answer)
 
     async def ask(self, attempt: Attempt) -> Heard:
-        """Order/Get: the best of the order's debits, for one order may have been tried with several cards."""
+        """Order/Get: the order's debits, for it may have been tried with several cards, and its credits."""
         answer, body = await self._order(attempt.reference)
         try:
             if answer["status"] == "SUCCESS":
@@ -189,14 +250,24 @@ class Lyra:
         raise BankUnreachable("the bank says that it cannot", bank_code=code, retry_after_seconds=10)
 
     def _best(self, order: Mapping[str, Any]) -> Answer:
-        """What a transaction does not say of its shop and order, the order says."""
+        """The best of an order's debits, with what its credits gave back.
+
+        What a transaction does not say of its shop and order, the order says.
+        """
         told = {"shopId": order.get("shopId"), "orderDetails": order.get("orderDetails")}
-        debits = [self._debit({**told, **each}) for each in order["transactions"] if each["operationType"] == "DEBIT"]
-        return min(debits, key=lambda each: _WEIGHT.index(each.word), default=Answer(Word.UNKNOWN))
+        kinds: dict[str, list[Mapping[str, Any]]] = {"DEBIT": [], "CREDIT": []}
+        for each in order["transactions"]:
+            if each["operationType"] in kinds:
+                kinds[each["operationType"]].append({**told, **each})
+        debits = [self._debit(each) for each in kinds["DEBIT"]]
+        best = min(debits, key=lambda each: _WEIGHT.index(each.word), default=Answer(Word.UNKNOWN))
+        given_back = [each["amount"] for each in kinds["CREDIT"] if WORDS.get(each["detailedStatus"]) is Word.PAID]
+        return replace(best, given_back_cents=sum(given_back)) if best.word is Word.PAID else best
 
     def _debit(self, said: Mapping[str, Any]) -> Answer:
         card = (said.get("transactionDetails") or {}).get("cardDetails") or {}
-        word, created_at = WORDS[said["detailedStatus"]], datetime.fromisoformat(said["creationDate"])
+        status, created_at = said["detailedStatus"], datetime.fromisoformat(said["creationDate"])
+        word = WORDS.get(status, Word.UNRECOGNISED)
         return Answer(
             word=word,
             amount_cents=said["amount"],
@@ -207,6 +278,9 @@ class Lyra:
             authorisation=(card.get("authorizationResponse") or {}).get("authorizationNumber") or None,
             at=created_at if word is Word.PAID else None,
             currency=str(said["currency"]),
+            bank_payment=said.get("uuid") if word is Word.PAID else None,
+            transaction=said.get("uuid"),
+            result=status if word is Word.UNRECOGNISED else None,
         )
 
     async def _order(self, order_id: str) -> tuple[dict[str, Any], bytes]:
@@ -214,7 +288,7 @@ class Lyra:
         assert self._http is not None, "the bank is asked before the start"
         try:
             url = f"{self._ours.rest_url}/api-payment/V4/Order/Get"
-            async with self._http.post(url, json={"orderId": order_id, "operationType": "DEBIT"}) as response:
+            async with self._http.post(url, json={"orderId": order_id}) as response:
                 body = await whole(response)
             answer = json.loads(body)
         except (TimeoutError, aiohttp.ClientError, ValueError) as error:

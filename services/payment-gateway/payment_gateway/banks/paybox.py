@@ -1,5 +1,10 @@
 """Paybox, also sold as Up2Pay e-Transactions: a form signed by us, a notification signed by the bank. See PAYMENTS, 3.
 
+Requests are signed with the shared HMAC key, notifications with the bank's private key: no form can become a
+notification. But the bank signs what a form's PBX_RETOUR asks it to tell, under the names chosen there, so a payer who
+could read another PBX_RETOUR into our signature would choose what the bank signs. The HMAC covers ``name=value`` joined
+by ``&``: no value of a form (``FORM``) holds a ``&``, so it can be parted in one way only.
+
 The bank signs every merchant's notifications with one key, and they name no merchant. So ours come to an address that
 only this account's back office holds: its ``door``, a secret. The bank cannot be asked about a payment whose
 notification is lost.
@@ -12,7 +17,7 @@ import hmac
 import re
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from urllib.parse import parse_qs, unquote_to_bytes
+from urllib.parse import parse_qsl, unquote_to_bytes
 from uuid import UUID
 
 import aiohttp
@@ -26,7 +31,7 @@ from chassis.clock import PARIS
 from contracts.api.payment_gateway import PayerForm
 from contracts.events.billing import CheckoutOpened
 from contracts.events.payment import Means, Mode
-from payment_gateway.banks import Forged, Heard, Notice, Opened, cents
+from payment_gateway.banks import Forged, Heard, Notice, Opened, Unreadable, cents, signing
 from payment_gateway.domain.failures import BankCannot, BankUnreachable
 from payment_gateway.domain.payers import Payer, payer_of
 from payment_gateway.domain.payments import Answer, Attempt, Word
@@ -34,12 +39,35 @@ from payment_gateway.settings import PayboxAccount, Settings
 
 EURO, FRANCE = "978", "250"
 XML = '<?xml version="1.0" encoding="utf-8"?>'
-REQUIRED = {"amount", "ref", "error", "sign"}
 VARIABLES = {"amount": "M", "ref": "R", "auth": "A", "error": "E", "call": "T", "trans": "S", "day": "W", "hour": "Q"}
 """What the bank is asked to tell, and its letter for each; ``sign`` comes last. Some come on a success only."""
 WANTED = ";".join(f"{name}:{letter}" for name, letter in VARIABLES.items()) + ";sign:K"
+_REFUSED = "00003 00004 00006 00008 00009 00010 00011 00016 00021 00029 00033 00040"
 WORDS = {"00000": Word.PAID, "00001": Word.ABANDONED, "00030": Word.ABANDONED, "99999": Word.IN_PROGRESS}
+WORDS |= dict.fromkeys(_REFUSED.split(), Word.REFUSED)
+"""What a code means; 001xx, the payer's bank refusing, beside these. Any other is for a person to look at."""
 PAID_BEFORE = "00015"
+FORM = signing.shapes_of(
+    PBX_SITE="[0-9]{7}",
+    PBX_RANG="[0-9]{2,3}",
+    PBX_IDENTIFIANT="[0-9]{1,9}",
+    PBX_TOTAL=signing.CENTS,
+    PBX_DEVISE=EURO,
+    PBX_CMD="[0-9A-F]{32}",
+    PBX_PORTEUR=r"[A-Za-z0-9.!#$%*+/?^_{|}~-]{1,64}@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+",
+    PBX_RETOUR=re.escape(WANTED),
+    PBX_EFFECTUE=signing.WEB_ADDRESS,
+    PBX_REFUSE=signing.WEB_ADDRESS,
+    PBX_ANNULE=signing.WEB_ADDRESS,
+    PBX_ATTENTE=signing.WEB_ADDRESS,
+    PBX_RUF1="POST",
+    PBX_LANGUE="FRA",
+    PBX_SHOPPINGCART=re.escape(XML) + "(</?[A-Za-z]+>|[0-9])+",
+    PBX_BILLING=re.escape(XML) + "(</?[A-Za-z0-9]+>|[A-Za-z0-9 .-])+",
+    PBX_HASH="SHA512",
+    PBX_TIME=r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}[+-][0-9]{2}:[0-9]{2}",
+)
+"""Every field of a form and what its value may be. A payer chooses PBX_PORTEUR and parts of PBX_BILLING."""
 
 
 def signature(fields: Iterable[tuple[str, str]], key: str) -> str:
@@ -100,6 +128,10 @@ class Paybox:
         """PBX_CMD: up to 250 characters."""
         return payment_id.hex.upper()
 
+    def can_tell(self, payer_email: str) -> bool:
+        """PBX_PORTEUR may not be left out, and holds neither ``&`` nor ``=``."""
+        return FORM["PBX_PORTEUR"].fullmatch(payer_email) is not None
+
     async def open(self, attempt: Attempt) -> Opened:
         """Nothing is asked of the bank: the parent's browser brings it the form."""
         return Opened(attempt.reference, f"{self._public_url}/paiements/{attempt.payment_id}/banque")
@@ -127,8 +159,9 @@ class Paybox:
             ("PBX_HASH", "SHA512"),
             ("PBX_TIME", attempt.created_at.astimezone(PARIS).isoformat(timespec="seconds")),
         )
-        made = signature(fields, self._ours.key.get_secret_value())
-        return PayerForm(action=self._ours.form_url, fields=(*fields, ("PBX_HMAC", made)))
+        checked = signing.checked(fields, FORM)
+        made = signature(checked, self._ours.key.get_secret_value())
+        return PayerForm(action=self._ours.form_url, fields=(*checked, ("PBX_HMAC", made)))
 
     def _billing(self, attempt: Attempt) -> str:
         address = attempt.checkout.household_address
@@ -146,25 +179,32 @@ class Paybox:
         raise BankCannot("this bank refunds in its back office only")
 
     def read_notice(self, query: str, body: bytes, _headers: Mapping[str, str]) -> Notice:
-        """The variables asked for, in their order, signed as they came; in the body, or in the query by GET."""
+        """The variables asked for, in their order, signed as they came; in the body, or in the query by GET.
+
+        The signature comes last and covers all that is before it, undecoded: a ``&`` or ``=`` within a value is
+        percent-encoded there, so what is verified is read in one way only.
+        """
         raw_query = query.encode("utf-8", "surrogateescape")
         if not self._is_our_door(raw_query):
             raise Forged("not at this account's own address")
-        parts = (body or raw_query).split(b"&")
-        names = [part.partition(b"=")[0].decode("latin-1") for part in parts]
-        told = [name for name in names if name != "door"]
-        if not ({*told} >= REQUIRED and told == [name for name in (*VARIABLES, "sign") if name in told]):
-            raise Forged("not the variables that were asked for")
-        signed = b"&".join(part for part, name in zip(parts, names, strict=True) if name in VARIABLES)
+        told = [part for part in (body or raw_query).split(b"&") if part.partition(b"=")[0] != b"door"]
+        name, _, made = (told.pop() if told else b"").partition(b"=")
+        if name != b"sign":
+            raise Forged("no signature at its end")
         try:
-            made = base64.b64decode(unquote_to_bytes(parts[names.index("sign")].partition(b"=")[2]), validate=True)
-            self._bank_key.verify(made, signed, PKCS1v15(), SHA1())  # noqa: S303 - the bank's own choice
+            given = base64.b64decode(unquote_to_bytes(made), validate=True)
+            self._bank_key.verify(given, b"&".join(told), PKCS1v15(), SHA1())  # noqa: S303 - the bank's own choice
         except (binascii.Error, InvalidSignature) as error:
             raise Forged("the signature is not the bank's") from error
+        pairs = parse_qsl(b"&".join(told).decode("ascii", "replace"), keep_blank_values=True)
+        known, names = dict(reversed(pairs)), [name for name, _ in pairs]  # of a name that comes twice, the first
+        left = {"reference": known.get("ref"), "amount": known.get("amount"), "result": known.get("error")}
+        if len(pairs) != len(told) or names != [name for name in VARIABLES if name in names]:
+            raise Unreadable("not the variables that were asked for", **left)
         try:
-            return self._read({name: values[0] for name, values in parse_qs(signed.decode("ascii"), True).items()})
+            return self._read(known)
         except (KeyError, ValueError) as error:
-            raise Forged(f"signed, but cannot be read: {error!r}") from error
+            raise Unreadable(repr(error), **left) from error
 
     def _is_our_door(self, query: bytes) -> bool:
         doors = [part[5:] for part in query.split(b"&") if part.startswith(b"door=")]
@@ -175,7 +215,8 @@ class Paybox:
             raise ValueError("no code")
         if given["error"] == PAID_BEFORE:
             return Notice(given["ref"])  # says what another notification said; nothing moved this time
-        word = WORDS.get(given["error"], Word.REFUSED)
+        is_refused = given["error"].startswith("001")
+        word = Word.REFUSED if is_refused else WORDS.get(given["error"], Word.UNRECOGNISED)
         answer = Answer(
             word=word,
             amount_cents=cents(given["amount"]),
@@ -185,6 +226,7 @@ class Paybox:
             means=Means.CARD,
             authorisation=given.get("auth") or None,
             at=_instant(given["day"], given["hour"]) if word is Word.PAID else None,
+            result=given["error"] if word is Word.UNRECOGNISED else None,
         )
         return Notice(given["ref"], answer)
 

@@ -26,8 +26,8 @@ SERVICE = (
     "contrat_paiement_securise/PaiementSecuriseService"
 )
 NO_RESULT_YET, UNKNOWN_OPERATION = "P5", "P1"
-WORDS = {"P": Word.PAID, "V": Word.PAID, "A": Word.ABANDONED, "R": Word.REFUSED, "Z": Word.REFUSED}
-MEANS = {"P": Means.CARD, "V": Means.DEBIT}
+MAIL = re.compile(r"(?=.{6,80}$)[^@\s]+@[^@\s]+")
+PAID_BY = {"card": Means.CARD, "debit": Means.DEBIT, "transfer": Means.TRANSFER}
 
 
 class Fault(Exception):  # noqa: N818 - the bank's own word for it
@@ -78,6 +78,10 @@ class PayFiP:
         number = re.sub(r"[^A-Za-z0-9]", "", checkout.invoices[0].number)[:14]
         return f"{number}{payment_id.hex[:16]}".upper()
 
+    def can_tell(self, payer_email: str) -> bool:
+        """mel: 6 to 80 characters."""
+        return MAIL.fullmatch(payer_email) is not None
+
     async def open(self, attempt: Attempt) -> Opened:
         """creerPaiementSecurise: the payer has 15 minutes to open the page."""
         portal = self._settings.public_url
@@ -112,9 +116,28 @@ class PayFiP:
                 raise BankUnreachable("the bank answers with a fault", bank_code=fault.code) from fault
             return Heard(Answer(meaning), fault.body)
         try:
-            return Heard(_answer(fields), body)
+            return Heard(self._answer(fields), body)
         except (KeyError, ValueError) as error:
             raise BankUnreachable(f"the bank's answer cannot be read: {error}") from error
+
+    def _answer(self, fields: Mapping[str, str]) -> Answer:
+        """A result whose letter the settings do not know is for a person to look at."""
+        result = fields["resultrans"]
+        meaning = self._settings.payfip_results.get(result, "")
+        means = PAID_BY.get(meaning)
+        word = Word.PAID if means else Word(meaning) if meaning else Word.UNRECOGNISED
+        when = datetime.strptime(fields["dattrans"] + fields["heurtrans"], "%d%m%Y%H%M").replace(tzinfo=PARIS)
+        return Answer(
+            word=word,
+            amount_cents=cents(fields["montant"]),
+            account=fields["numcli"],
+            mode=_mode(fields["saisie"]),
+            reference=fields["refdet"],
+            means=means,
+            authorisation=fields.get("numauto") or None,
+            at=when,
+            result=result if word is Word.UNRECOGNISED else None,
+        )
 
     async def close(self, _attempt: Attempt) -> None:
         """The bank's page closes by itself only."""
@@ -152,9 +175,9 @@ def _mode(saisie: str) -> Mode:
 
 
 def plain(text: str) -> str:
-    """objet: at most 100 letters, digits and spaces; accents are folded, other signs dropped."""
-    folded = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
-    return re.sub(r" +", " ", re.sub(r"[^A-Za-z0-9 ]", " ", folded)).strip()[:100]
+    """objet: at most 100 letters, digits and spaces; accents are folded, other signs dropped, spaces kept single."""
+    folded = unicodedata.normalize("NFKD", re.sub(r"\s", " ", text)).encode("ascii", "ignore").decode()
+    return re.sub(r" +", " ", re.sub(r"[^A-Za-z0-9 ]", "", folded)).strip()[:100].rstrip()
 
 
 def envelope(operation: str, arguments: Mapping[str, str]) -> bytes:
@@ -184,18 +207,3 @@ def read(body: bytes) -> dict[str, str]:
     if answer is None:
         raise BankUnreachable("the bank's answer is not one", retry_after_seconds=10)
     return {each.tag: (each.text or "").strip() for each in answer}
-
-
-def _answer(fields: Mapping[str, str]) -> Answer:
-    result = fields["resultrans"]
-    when = datetime.strptime(fields["dattrans"] + fields["heurtrans"], "%d%m%Y%H%M").replace(tzinfo=PARIS)
-    return Answer(
-        word=WORDS[result],
-        amount_cents=cents(fields["montant"]),
-        account=fields["numcli"],
-        mode=_mode(fields["saisie"]),
-        reference=fields["refdet"],
-        means=MEANS.get(result),
-        authorisation=fields.get("numauto") or None,
-        at=when,
-    )

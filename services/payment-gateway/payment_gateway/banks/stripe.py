@@ -15,9 +15,9 @@ from chassis.clock import now
 from contracts.api.payment_gateway import PayerForm
 from contracts.events.billing import CheckoutOpened
 from contracts.events.payment import Means, Mode
-from payment_gateway.banks import Forged, Heard, Notice, Opened, whole
+from payment_gateway.banks import Forged, Heard, Notice, Opened, Unreadable, whole
 from payment_gateway.domain.failures import BankRefused, BankUnreachable
-from payment_gateway.domain.payments import Answer, Attempt, Word
+from payment_gateway.domain.payments import Answer, Attempt, Word, is_name
 from payment_gateway.settings import Settings, StripeAccount
 
 VERSION = "2024-06-20"
@@ -81,6 +81,10 @@ class Stripe:
         """client_reference_id: up to 200 letters, digits, dashes and underscores."""
         return payment_id.hex.upper()
 
+    def can_tell(self, _payer_email: str) -> bool:
+        """The address goes by the API, beside nothing that is signed."""
+        return True
+
     async def open(self, attempt: Attempt) -> Opened:
         """A session for one amount; asked twice for the same attempt, the bank answers the same."""
         back = f"{self._public_url}/paiements/{attempt.payment_id}/retour"
@@ -127,10 +131,17 @@ class Stripe:
             word = Word.REFUSED
         kind = charge.get("payment_method_details", {}).get("type", "card")
         at = _instant(charge.get("created", session["created"]))
-        return self._answer(session, word, intent.get("id"), Means.DEBIT if kind == "sepa_debit" else Means.CARD, at)
+        means, back = Means.DEBIT if kind == "sepa_debit" else Means.CARD, charge.get("amount_refunded", 0)
+        return self._answer(session, word, intent.get("id"), means, at, _number(back))
 
     def _answer(
-        self, session: Mapping[str, Any], word: Word, payment: str | None, means: Means, at: datetime
+        self,
+        session: Mapping[str, Any],
+        word: Word,
+        payment: str | None,
+        means: Means,
+        at: datetime,
+        given_back_cents: int = 0,
     ) -> Answer:
         if word is Word.PAID:
             _named(payment)
@@ -145,6 +156,8 @@ class Stripe:
             at=at if word is Word.PAID else None,
             currency=session["currency"].upper(),
             bank_payment=payment if word is Word.PAID else None,
+            given_back_cents=given_back_cents if word is Word.PAID else 0,
+            result=str(session["payment_status"]) if word is Word.UNRECOGNISED else None,
         )
 
     async def close(self, attempt: Attempt) -> None:
@@ -168,18 +181,22 @@ class Stripe:
         secret = self._ours.webhook_secret.get_secret_value()
         if not is_signed(headers.get(SIGNATURE_HEADER, ""), body, secret, now()):
             raise Forged("no signature, not the bank's, or not of now")
+        said: Any = {}
         try:
             event = json.loads(body)
             if _mode(event["livemode"]) is not self.mode:
                 raise Forged("of the other mode")
-            return self._read(event["type"], event["data"]["object"], _instant(event["created"]))
+            said = event["data"]["object"]
+            return self._read(event["type"], said, _instant(event["created"]))
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError) as error:
-            raise Forged(f"signed, but cannot be read: {error!r}") from error
+            raise Unreadable(repr(error), **_left_of(said)) from error
 
     def _read(self, kind: str, said: Mapping[str, Any], at: datetime) -> Notice:
-        if kind.startswith("checkout.session."):
-            if not OURS.fullmatch(str(said["client_reference_id"])):
-                return Notice(None)  # the account may sell other things too
+        is_page = kind.startswith("checkout.session.")
+        is_others = not OURS.fullmatch(str(said["client_reference_id"])) if is_page else not said.get("payment_intent")
+        if is_others:
+            return Notice(None)  # the account may sell other things too
+        if is_page:
             return self._result(kind.removeprefix("checkout.session."), said, at)
         match kind:
             case "charge.refunded" if OURS.fullmatch(str(said["metadata"].get("reference"))):
@@ -199,7 +216,7 @@ class Stripe:
         word, means = _word(said), Means.DEBIT if kind == "async_payment_succeeded" else Means.CARD
         if kind == "async_payment_failed" and word is Word.IN_PROGRESS:
             word = Word.REFUSED
-        if word not in _RESULTS[kind]:
+        if word not in (*_RESULTS[kind], Word.UNRECOGNISED):
             return Notice(_named(said["id"]))
         return Notice(_named(said["id"]), self._answer(said, word, said["payment_intent"], means, at))
 
@@ -239,10 +256,22 @@ _DISPUTE = {
 }
 
 
+def _left_of(said: Any) -> dict[str, str | None]:
+    """What a person can be told of an object that cannot be read: which page it was, how much, what it says."""
+    if not isinstance(said, dict):
+        return {"reference": None, "amount": None, "result": None}
+    amount, page = said.get("amount_total"), said.get("id") if said.get("object") == "checkout.session" else None
+    return {
+        "reference": page,
+        "amount": str(amount) if type(amount) is int else None,
+        "result": said.get("payment_status") if is_name(said.get("payment_status")) else None,
+    }
+
+
 def _word(session: Mapping[str, Any]) -> Word:
     """A session that is complete without being paid waits for a slow means of payment."""
-    if session["payment_status"] == "paid":
-        return Word.PAID
+    if session["payment_status"] != "unpaid":
+        return Word.PAID if session["payment_status"] == "paid" else Word.UNRECOGNISED
     return Word.ABANDONED if session["status"] == "expired" else Word.IN_PROGRESS
 
 

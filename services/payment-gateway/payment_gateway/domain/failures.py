@@ -27,6 +27,12 @@ class UnknownSignedNotice(Unavailable):
     code = "unknown_signed_payment"
 
 
+class UnreadableSignedNotice(Unavailable):
+    """The bank's own signature on something that cannot be read: kept, for a person, and to be sent again."""
+
+    code = "unreadable_signed_notice"
+
+
 class CheckoutNotReady(Unavailable):
     """billing's event has not come yet."""
 
@@ -49,6 +55,12 @@ class PayerEmailMissing(Invalid):
     """The bank wants an address for its own receipt."""
 
     code = "payer_email_missing"
+
+
+class PayerEmailUnusable(Invalid):
+    """The bank cannot be given this address: it is too long, or holds a sign that no form may be signed with."""
+
+    code = "payer_email_unusable"
 
 
 class NoTicket(NotFound):
@@ -91,6 +103,12 @@ class NotForThisPayment(Conflict):
     """The till keeper cannot decide this of an attempt that stands there; ``status`` in the facts."""
 
     code = "not_for_this_payment"
+
+
+class PaymentChanged(Conflict):
+    """The payment is not any more as it was shown to whoever decides; ``status`` in the facts."""
+
+    code = "payment_changed"
 
 
 class RefundTooHigh(Conflict):

@@ -31,6 +31,9 @@ OPEN = frozenset({S.CREATED, S.PENDING, S.PROCESSING})
 LOOKED_UP = frozenset({S.PENDING, S.PROCESSING, S.REFUSED, S.CANCELLED, S.EXPIRED})
 """Asked about on schedule: what ended unpaid too, for a payer may try another card on the bank's page."""
 
+TAKEN = frozenset({S.CONFIRMED, S.PARTIALLY_REFUNDED, S.REFUNDED, S.REVIEW, S.DISPUTED})
+"""The bank took money; what it signs later may say that some of it went back."""
+
 LOOK_UP_MINUTES = (1, 2, 5, 10, 16, 30, 60, 120)
 LOOK_UP_DAYS = 7
 PAGE_OPENS_FOR = timedelta(minutes=15)
@@ -58,6 +61,7 @@ class Word(StrEnum):
     CONTEST_WON = "contest_won"
     CONTEST_LOST = "contest_lost"
     REFUND_FAILED = "refund_failed"
+    UNRECOGNISED = "unrecognised"
 
 
 _HAS_AMOUNT = (Word.PAID, Word.GIVEN_BACK, Word.CONTESTED, Word.CONTEST_LOST, Word.REFUND_FAILED)
@@ -67,9 +71,11 @@ _HAS_AMOUNT = (Word.PAID, Word.GIVEN_BACK, Word.CONTESTED, Word.CONTEST_LOST, Wo
 class Answer:
     """A bank's authoritative answer about one attempt; the fields after ``word`` are set on a result.
 
-    ``amount_cents`` of a ``GIVEN_BACK`` is all that was given back until now, this time included. ``bank_payment`` is
-    the bank's name for the money itself where that is another than the one of its page; ``refund`` that of a refund
-    that failed.
+    ``amount_cents`` of a ``GIVEN_BACK`` is all that was given back until now, this time included; with the name of a
+    ``refund``, it is that refund alone. ``refund`` also names one that failed. ``bank_payment`` is the bank's name for
+    the money itself where that is another than the one of its page, and ``transaction`` that of what the answer speaks
+    of, whatever became of it. ``given_back_cents`` is what is back by now of what is ``PAID``. ``result`` is the bank's
+    own code of an ``UNRECOGNISED`` result.
 
     Whatever a signature proves, what is no amount, no name or no instant of a payment is a ``ValueError``.
     """
@@ -85,15 +91,19 @@ class Answer:
     currency: str = "EUR"
     bank_payment: str | None = None
     refund: str | None = None
+    transaction: str | None = None
+    given_back_cents: int = 0
+    result: str | None = None
 
     def __post_init__(self) -> None:
         amount, at = self.amount_cents, self.at
         if amount is None and self.word in _HAS_AMOUNT:
             raise ValueError("money without its amount")
-        if amount is not None and not (type(amount) is int and 0 <= amount <= CENTS_MAX):
-            raise ValueError("the amount is not one")
+        for cents in (self.given_back_cents, 0 if amount is None else amount):
+            if not (type(cents) is int and 0 <= cents <= CENTS_MAX):
+                raise ValueError("the amount is not one")
         names = (self.account, self.reference, self.authorisation, self.currency, self.bank_payment, self.refund)
-        for name in names:
+        for name in (*names, self.transaction, self.result):
             if name is not None and not is_name(name):
                 raise ValueError("a name is not one")
         if at is not None and not (at.tzinfo and FIRST_YEAR <= at.year <= LAST_YEAR):
@@ -134,6 +144,7 @@ class Attempt:
     payer_name: str = ""
     failed_refunds: int = 0
     failed_refund_cents: int = 0
+    contradicted_cents: int = 0
 
     @property
     def kept_cents(self) -> int:
@@ -170,7 +181,12 @@ def differences(attempt: Attempt, answer: Answer) -> list[tuple[str, object, obj
     frozen = (attempt.amount_cents, "EUR", attempt.account, attempt.mode, attempt.reference)
     taken = (answer.amount_cents, answer.currency, answer.account, answer.mode, answer.reference)
     names = ("amount", "currency", "account", "mode", "reference")
-    return [each for each in zip(names, frozen, taken, strict=True) if each[1] != each[2]]
+    found: list[tuple[str, object, object]] = []
+    is_unknown = answer.word is Word.UNRECOGNISED
+    if is_unknown:
+        found.append(("result", "", answer.result or ""))
+    told = zip(names, frozen, taken, strict=True)
+    return found + [each for each in told if each[1] != each[2] and not (is_unknown and each[2] is None)]
 
 
 def decide(attempt: Attempt, answer: Answer, *, now: datetime, open_for: timedelta) -> Move | None:
@@ -201,8 +217,13 @@ def _wanted(attempt: Attempt, answer: Answer, now: datetime, open_for: timedelta
 
 
 def _wanted_later(attempt: Attempt, answer: Answer) -> Move | None:
-    """What becomes of money that was taken. A dispute lost for a part only is left to the till keeper."""
+    """What becomes of money that was taken, or of a result that nobody here knows, unless a person has decided it.
+
+    A dispute lost for a part only is left to the till keeper.
+    """
     match answer.word:
+        case Word.UNRECOGNISED if attempt.last_word is not Word.UNRECOGNISED:
+            return Move(S.REVIEW, f"the bank's result is not known here: {answer.result or 'unreadable'}")
         case Word.GIVEN_BACK:
             return given_back(attempt, answer.amount_cents or 0)
         case Word.CONTESTED if attempt.last_word is not Word.CONTEST_WON:
@@ -225,6 +246,21 @@ def given_back(attempt: Attempt, total_cents: int) -> Move | None:
     if attempt.status not in (S.CONFIRMED, S.PARTIALLY_REFUNDED) or not 0 < more <= attempt.kept_cents:
         return None
     return Move(S.REFUNDED if all_of_it else S.PARTIALLY_REFUNDED, "the bank gave it back", more)
+
+
+def contradicted_cents(attempt: Attempt, answer: Answer, *, failed_cents: int) -> int:
+    """How much of what counts here the bank says it does not hold for the town, where no move says so already.
+
+    It gave back more than is noted, beyond refunds that failed (``failed_cents`` in all), or it took the very
+    transaction back that was confirmed before the money was sent. A person has to look, whatever the state.
+    """
+    match answer.word:
+        case Word.GIVEN_BACK:
+            return max(0, (answer.amount_cents or 0) - attempt.refunded_cents - failed_cents)
+        case Word.REFUSED | Word.ABANDONED if attempt.status in (S.CONFIRMED, S.PARTIALLY_REFUNDED):
+            is_the_same = answer.transaction is not None and answer.transaction == attempt.bank_payment
+            return attempt.kept_cents if is_the_same else 0
+    return 0
 
 
 def unasked(attempt: Attempt, *, now: datetime) -> Move | None:
@@ -292,7 +328,8 @@ def facts(attempt: Attempt, move: Move, ticket: Ticket | None, *, now: datetime,
         taken = ticket.amount_cents
         return [PaymentConfirmed(**who, amount_cents=taken, bank=attempt.bank, confirmed_at=now, ticket=ticket)]
     if to in _UNPAID:
-        return [PaymentRefused(**who, **amount, outcome=_UNPAID[to], refused_at=now)]
+        was_held = attempt.status is S.REVIEW
+        return [PaymentRefused(**who, **amount, outcome=_UNPAID[to], was_held=was_held, refused_at=now)]
     if to is S.EXPIRED or to is S.REVIEW:
         ended, held = PaymentExpired(**who, **amount, expired_at=now), PaymentHeld(**who, **amount, held_at=now)
         return [ended if to is S.EXPIRED else held]

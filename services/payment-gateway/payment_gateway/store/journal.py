@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from chassis.database import Transaction
-from contracts.api.payment_gateway import BankWord, JournalWord, UnknownNotices, Verdict
+from contracts.api.payment_gateway import BankWord, JournalWord, SignedNotices, UnknownNotices, Verdict
 
 TEXT_MAX = 4_000
 
@@ -30,9 +30,9 @@ class Word:
         """The same word, from an address that its bank did not announce."""
         return replace(self, is_elsewhere=True)
 
-    def as_unknown(self) -> "Word":
-        """The same word, about nothing that is known here."""
-        return replace(self, verdict=Verdict.UNKNOWN)
+    def judged(self, verdict: Verdict) -> "Word":
+        """The same word, with what was made of it."""
+        return replace(self, verdict=verdict)
 
 
 async def add_word(
@@ -68,6 +68,28 @@ async def count_unknown(tx: Transaction, bank: str, at: datetime) -> int:
         at,
     )
     return seen
+
+
+async def count_signed(tx: Transaction, bank: str, kind: str, at: datetime) -> int:
+    """Count a call that a bank signed and that reached no payment; how many of its kind in this hour, with it."""
+    seen: int = await tx.fetchval(
+        "INSERT INTO signed_notice (bank, kind, hour, seen) VALUES ($1, $2, date_trunc('hour', $3::timestamptz), 1) "
+        "ON CONFLICT (bank, kind, hour) DO UPDATE SET seen = signed_notice.seen + 1 RETURNING seen",
+        bank,
+        kind,
+        at,
+    )
+    return seen
+
+
+async def signed_notices(tx: Transaction, since: datetime) -> tuple[SignedNotices, ...]:
+    """The hours in which a bank signed what reached no payment and should have, newest first."""
+    rows = await tx.fetch(
+        "SELECT bank, kind, hour, seen FROM signed_notice WHERE hour >= $1 AND kind <> 'unrelated' "
+        "ORDER BY hour DESC, bank, kind LIMIT 200",
+        since,
+    )
+    return tuple(SignedNotices(**dict(row)) for row in rows)
 
 
 async def unknown_notices(tx: Transaction, since: datetime) -> tuple[UnknownNotices, ...]:

@@ -10,7 +10,7 @@ from chassis.database import Transaction
 from contracts.api.payment_gateway import PaymentStatus
 from contracts.events.billing import CheckoutOpened
 from contracts.events.payment import Means, Mode, Receipt, Ticket
-from payment_gateway.domain.payments import LOOKED_UP, Answer, Attempt, Heard, Move, Word
+from payment_gateway.domain.payments import LOOKED_UP, TAKEN, Answer, Attempt, Heard, Move, Word
 
 _ATTEMPT = "SELECT p.*, c.opened FROM payment p JOIN checkout c USING (checkout_id)"
 
@@ -231,15 +231,20 @@ async def move(
     return _attempt(row, moved.checkout)
 
 
-async def look_up_now(tx: Transaction, payment_id: UUID, at: datetime, *, not_before: timedelta) -> None:
-    """Have the clock ask the bank, where an answer can still change something; not sooner after the last time."""
+async def look_up_now(
+    tx: Transaction, payment_id: UUID, at: datetime, *, not_before: timedelta, is_signed: bool
+) -> None:
+    """Have the clock ask the bank, where an answer can still change something; not sooner after the last time.
+
+    A hint that the bank signed may be about money that went back: then what is confirmed is asked about too.
+    """
     await tx.execute(
         "WITH hinted AS (UPDATE payment SET hinted_at = $2, "
         "look_up_at = least(look_up_at, greatest($2::timestamptz, asked_at + $4::interval)) "
         "WHERE payment_id = $1 AND status = ANY($3::text[])) SELECT pg_notify('look_up_due', '')",
         payment_id,
         at,
-        list(LOOKED_UP),
+        list(LOOKED_UP | TAKEN if is_signed else LOOKED_UP),
         not_before,
     )
 
@@ -332,11 +337,17 @@ def _attempt(row: Any, checkout: CheckoutOpened) -> Attempt:
         payer_name=row["payer_name"],
         failed_refunds=row["failed_refunds"],
         failed_refund_cents=row["failed_refund_cents"],
+        contradicted_cents=row["contradicted_cents"],
     )
 
 
+_ADDED = ("transaction", "given_back_cents", "result")
+
+
 def _said(answer: Answer) -> dict[str, Any]:
-    return {**asdict(answer), "at": answer.at.isoformat() if answer.at else None}
+    """An answer as it is kept, without what later versions added and this one does not say."""
+    said = {**asdict(answer), "at": answer.at.isoformat() if answer.at else None}
+    return {name: value for name, value in said.items() if value or name not in _ADDED}
 
 
 def _answer(said: dict[str, Any]) -> Answer:

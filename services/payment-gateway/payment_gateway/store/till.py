@@ -63,6 +63,46 @@ async def note_failed_refund(tx: Transaction, payment_id: UUID, refund: str, amo
     )
 
 
+async def failed_refunds_cents(tx: Transaction, payment_id: UUID) -> int:
+    """What refunds that failed were of, decided or not."""
+    cents: int = await tx.fetchval(
+        "SELECT coalesce(sum(amount_cents), 0)::bigint FROM failed_refund WHERE payment_id = $1", payment_id
+    )
+    return cents
+
+
+async def note_bank_refund(tx: Transaction, payment_id: UUID, refund: str, amount_cents: int, at: datetime) -> int:
+    """A refund that the bank names, once however often it says so; what its refunds are in all."""
+    await tx.execute(
+        "INSERT INTO bank_refund (payment_id, bank_refund, amount_cents, told_at) VALUES ($1, $2, $3, $4) "
+        "ON CONFLICT DO NOTHING",
+        payment_id,
+        refund,
+        amount_cents,
+        at,
+    )
+    cents: int = await tx.fetchval(
+        "SELECT sum(amount_cents)::bigint FROM bank_refund WHERE payment_id = $1", payment_id
+    )
+    return cents
+
+
+async def note_contradiction(tx: Transaction, payment_id: UUID, cents: int, at: datetime) -> None:
+    """Money that counts here and that the bank says it gave or took back: for the till keeper to look at."""
+    await tx.execute(
+        "UPDATE payment SET contradicted_cents = $2, changed_at = $3 WHERE payment_id = $1 "
+        "AND contradicted_cents <> $2",
+        payment_id,
+        cents,
+        at,
+    )
+
+
+async def close_contradiction(tx: Transaction, payment_id: UUID) -> None:
+    """The till keeper has looked."""
+    await tx.execute("UPDATE payment SET contradicted_cents = 0 WHERE payment_id = $1", payment_id)
+
+
 async def close_failed_refunds(tx: Transaction, payment_id: UUID) -> None:
     """The till keeper has decided what becomes of the refunds that failed."""
     await tx.execute("UPDATE payment SET failed_refund_cents = 0 WHERE payment_id = $1", payment_id)
@@ -113,13 +153,16 @@ async def exceptions(tx: Transaction, limit: int) -> tuple[TillException, ...]:
     """What wants a person, oldest first: one line an attempt, its most pressing reason."""
     rows = await tx.fetch(
         "SELECT CASE WHEN p.status IN ('review', 'disputed') THEN p.status "
+        "WHEN p.contradicted_cents > 0 THEN 'contradicted' "
         "WHEN p.failed_refund_cents > 0 THEN 'refund_failed' WHEN p.surplus_cents > 0 THEN 'surplus' "
         "ELSE 'unanswered' END AS kind, p.payment_id, c.opened->>'household_name' AS household_name, "
         "c.opened->>'household_reference' AS household_reference, CASE WHEN p.status IN ('review', 'disputed') "
-        "THEN p.amount_cents WHEN p.failed_refund_cents > 0 THEN p.failed_refund_cents "
+        "THEN p.amount_cents WHEN p.contradicted_cents > 0 THEN p.contradicted_cents "
+        "WHEN p.failed_refund_cents > 0 THEN p.failed_refund_cents "
         "WHEN p.surplus_cents > 0 THEN p.surplus_cents ELSE p.amount_cents END AS amount_cents, p.changed_at AS since "
         "FROM payment p JOIN checkout c USING (checkout_id) WHERE p.status IN ('review', 'disputed') "
-        "OR p.failed_refund_cents > 0 OR p.surplus_cents > 0 OR p.unanswered >= $1 ORDER BY p.changed_at LIMIT $2",
+        "OR p.contradicted_cents > 0 OR p.failed_refund_cents > 0 OR p.surplus_cents > 0 OR p.unanswered >= $1 "
+        "ORDER BY p.changed_at LIMIT $2",
         UNANSWERED_TOO_OFTEN,
         limit,
     )

@@ -32,6 +32,25 @@ VITALS = (
         "the journal with its announcement, then set `sources` of the account.",
     ),
     Vital(
+        name="bank_notices_signed_without_effect",
+        says="notifications of a day that a bank signed and that cannot be read, or name no payment known here",
+        query="SELECT coalesce(sum(seen), 0) FROM signed_notice WHERE kind <> 'unrelated' "
+        "AND hour > now() - interval '1 day'",
+        most=0,
+        minutes=0,
+        remedy="They are kept, and were answered so that they come again: `/mairie/paiements/journal`, verdicts "
+        "« illisible » and « aucun paiement ». The bank may have changed what it sends, or the account its settings.",
+    ),
+    Vital(
+        name="payments_with_an_unknown_result",
+        says="payments whose bank told a result that no setting knows",
+        query="SELECT count(*) FROM payment WHERE status = 'review' AND said->>'word' = 'unrecognised'",
+        most=0,
+        minutes=0,
+        remedy="The till keeper sees the bank's own code on /mairie/paiements and decides. Where the code is a new one "
+        "of PayFiP's, add it to `PAYFIP_RESULTS`: the next are understood.",
+    ),
+    Vital(
         name="payments_in_review",
         says="payments that the till keeper has to decide",
         query="SELECT count(*) FROM payment WHERE status = 'review'",

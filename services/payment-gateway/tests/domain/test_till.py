@@ -56,14 +56,14 @@ CONFIRMED = replace(REVIEWED, status=S.CONFIRMED, said=None, ticket=TICKET, take
 
 
 def decided(attempt: Attempt, command: C, amount_cents: int | None = None) -> Move:
-    move = decide_till(attempt, command, amount_cents, "parce que")
+    move = decide_till(attempt, command, amount_cents, "parce que", now=START)
     assert move
     assert may_move(attempt.status, move.to, Speaker.TILL_KEEPER)
     return move
 
 
 def test_a_review_has_two_ways_out() -> None:
-    assert commands(REVIEWED) == (C.CONFIRM, C.REFUND)
+    assert commands(REVIEWED, now=START) == (C.CONFIRM, C.REFUND)
     assert decided(REVIEWED, C.CONFIRM).to is S.CONFIRMED
     back = decided(REVIEWED, C.REFUND)
     assert (back.to, back.amount_cents) == (S.REFUNDED, 4249)
@@ -75,9 +75,9 @@ def test_a_review_has_two_ways_out() -> None:
 @pytest.mark.parametrize("said", [{"mode": Mode.PRODUCTION}, {"currency": "840"}, {"amount_cents": 0}])
 def test_what_is_not_our_euros_is_never_counted(said: dict[str, object]) -> None:
     attempt = replace(REVIEWED, said=replace(SAID, **said))  # type: ignore[arg-type]
-    assert commands(attempt) == (C.REFUND,)
+    assert commands(attempt, now=START) == (C.REFUND,)
     with pytest.raises(NotForThisPayment):
-        decide_till(attempt, C.CONFIRM, None, "parce que")
+        decide_till(attempt, C.CONFIRM, None, "parce que", now=START)
 
 
 @given(st.lists(st.integers(1, 5_000), max_size=8))
@@ -86,10 +86,10 @@ def test_never_more_goes_back_than_came(wanted: list[int]) -> None:
     for cents in wanted:
         if attempt.status is S.REFUNDED:
             with pytest.raises(NotForThisPayment):
-                decide_till(attempt, C.REFUND, cents, "parce que")
+                decide_till(attempt, C.REFUND, cents, "parce que", now=START)
         elif cents > attempt.kept_cents:
             with pytest.raises(RefundTooHigh):
-                decide_till(attempt, C.REFUND, cents, "parce que")
+                decide_till(attempt, C.REFUND, cents, "parce que", now=START)
         else:
             move = decided(attempt, C.REFUND, cents)
             back = attempt.refunded_cents + (move.amount_cents or 0)
@@ -109,19 +109,19 @@ def test_a_dispute_is_won_or_lost() -> None:
 
 def test_a_card_is_disputed_and_a_debit_is_sent_back() -> None:
     debit = replace(CONFIRMED, ticket=TICKET.model_copy(update={"means": Means.DEBIT}))
-    assert C.REVERSE in commands(debit)
-    assert C.DISPUTE not in commands(debit)
-    assert C.REVERSE not in commands(CONFIRMED)
+    assert C.REVERSE in commands(debit, now=START)
+    assert C.DISPUTE not in commands(debit, now=START)
+    assert C.REVERSE not in commands(CONFIRMED, now=START)
     assert decided(debit, C.REVERSE).amount_cents == 4250
 
 
 def test_a_surplus_may_be_left_on_the_households_account() -> None:
-    assert C.ACKNOWLEDGE not in commands(CONFIRMED)
+    assert C.ACKNOWLEDGE not in commands(CONFIRMED, now=START)
     surplus = replace(CONFIRMED, surplus_cents=50)
-    assert C.ACKNOWLEDGE in commands(surplus)
-    assert decide_till(surplus, C.ACKNOWLEDGE, None, "reste en avoir") is None
+    assert C.ACKNOWLEDGE in commands(surplus, now=START)
+    assert decide_till(surplus, C.ACKNOWLEDGE, None, "reste en avoir", now=START) is None
 
 
 @pytest.mark.parametrize("status", [S.CREATED, S.PENDING, S.REFUSED, S.EXPIRED, S.REFUNDED, S.CHARGED_BACK, S.REVERSED])
 def test_elsewhere_there_is_nothing_to_decide(status: S) -> None:
-    assert commands(replace(CONFIRMED, status=status)) == ()
+    assert commands(replace(CONFIRMED, status=status), now=START) == ()
