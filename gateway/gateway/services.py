@@ -271,7 +271,8 @@ class Services:
         facts = {name: value for name, value in problem.items() if name not in OWN_FIELDS}
         if problem.get("code") == Unavailable.code:
             raise Unavailable(problem.get("detail", ""), **facts, service=service)
-        if response.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        is_named = problem.get("code", Broken.code) != Broken.code  # such as a bank that does not answer
+        if response.status >= HTTPStatus.INTERNAL_SERVER_ERROR and not is_named:
             raise Broken(problem.get("detail", ""), retry_after_seconds=5, service=service)
         raise Told(response.status, problem.get("code", "refused"), problem.get("detail", ""), facts)
 
