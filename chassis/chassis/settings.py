@@ -5,10 +5,12 @@ Set-up may have more rights than the program that runs: what is under /run/set-u
 
 import sys
 from pathlib import Path
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
-from pydantic import Field, ValidationError
+from pydantic import AfterValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from chassis.transport import checked_broker_url, checked_database_url
 
 SECRETS_FOLDERS = tuple(folder for folder in (Path("/run/secrets"), Path("/run/set-up")) if folder.is_dir())
 
@@ -30,7 +32,7 @@ class EdgeSettings(BaseSettings):
         extra="ignore", frozen=True, secrets_dir=SECRETS_FOLDERS or None, env_ignore_empty=True
     )
 
-    amqp_url: str = Field(pattern=r"^amqps?://", repr=False)
+    amqp_url: Annotated[str, AfterValidator(checked_broker_url)] = Field(pattern=r"^amqps?://", repr=False)
     auth_url: str = Field(pattern=r"^https?://")
     http_host: str = "127.0.0.1"
     http_port: int = Field(ge=0, le=65_535)
@@ -63,7 +65,7 @@ class ServiceSettings(EdgeSettings):
     heard, twice as long.
     """
 
-    database_url: str = Field(pattern=r"^postgres(ql)?://", repr=False)
+    database_url: Annotated[str, AfterValidator(checked_database_url)] = Field(pattern=r"^postgres(ql)?://", repr=False)
     database_connections_max: int = Field(default=10, gt=1, le=100)
     retry_delays_seconds: tuple[float, ...] = Field(default=(10, 60, 600), min_length=1, max_length=6)
     deliveries_max: int = Field(default=12, gt=0)
@@ -81,7 +83,9 @@ class SetUpSettings(BaseSettings):
         extra="ignore", frozen=True, secrets_dir=SECRETS_FOLDERS or None, env_ignore_empty=True
     )
 
-    migration_database_url: str = Field(pattern=r"^postgres(ql)?://", repr=False)
+    migration_database_url: Annotated[str, AfterValidator(checked_database_url)] = Field(
+        pattern=r"^postgres(ql)?://", repr=False
+    )
 
 
 def load(settings: type[Settings]) -> Settings:
