@@ -20,9 +20,13 @@ BOTH = pytest.mark.parametrize("values", [TOWN, WITH_SERVERS], ids=["own servers
 Arrow = tuple[str, str, str]
 
 
-def wanted() -> set[Arrow]:
-    """Who must reach whom on what: each program what its settings name, and who comes from outside."""
-    arrows = {("ingress", "gateway", "http"), ("set-up", "postgresql", "5432"), ("set-up", "rabbitmq", "5672")}
+def wanted(values: dict[str, Any]) -> set[Arrow]:
+    """Who must reach whom on what: each program what its settings name, and who comes from outside.
+
+    A broker of the town's own is on another machine, and reached by TLS.
+    """
+    amqp = "5672" if values is WITH_SERVERS else "5671"
+    arrows = {("ingress", "gateway", "http"), ("set-up", "postgresql", "5432"), ("set-up", "rabbitmq", amqp)}
     arrows |= {("prometheus", program, "metrics") for program in PROGRAMS}
     ports = {"smtp": "587", "imap": "993", "bank": "443"}
     for program in PROGRAMS:
@@ -32,7 +36,7 @@ def wanted() -> set[Arrow]:
         arrows |= {(program, other, "http") for other in others - {program}}
         if "database_url" in fields:
             arrows.add((program, "postgresql", "5432"))
-        arrows.add((program, "rabbitmq", "5672"))
+        arrows.add((program, "rabbitmq", amqp))
     asking = {start for start, *_ in arrows} - {"ingress", "prometheus"}
     return arrows | {(start, "dns", "53") for start in asking}
 
@@ -93,7 +97,7 @@ def arriving(values: dict[str, Any]) -> set[Arrow]:
 
 @BOTH
 def test_what_leaves_a_pod_is_what_its_program_has_a_setting_for(values: dict[str, Any]) -> None:
-    assert leaving(values) == {each for each in wanted() if each[0] in (*PROGRAMS, "set-up")}
+    assert leaving(values) == {each for each in wanted(values) if each[0] in (*PROGRAMS, "set-up")}
 
 
 def test_where_traces_go_is_open_to_who_sends_some_and_to_nobody_else() -> None:
@@ -107,7 +111,7 @@ def test_where_traces_go_is_open_to_who_sends_some_and_to_nobody_else() -> None:
 @BOTH
 def test_what_comes_to_a_pod_is_what_leaves_another_or_comes_from_outside(values: dict[str, Any]) -> None:
     guarded = {*PROGRAMS} | ({*SERVERS} if values is WITH_SERVERS else set())
-    assert arriving(values) == {each for each in wanted() if each[1] in guarded}
+    assert arriving(values) == {each for each in wanted(values) if each[1] in guarded}
 
 
 @BOTH

@@ -12,7 +12,10 @@ from urllib.parse import urlsplit
 import helm_python
 import kubernetes_validate
 import pytest
+import yaml
 
+from chassis.transport import checked_broker_url, checked_database_url
+from gateway.pages.families import FILE_BYTES_MAX
 from gateway.services import UNUSED_SECONDS
 
 OF_CHART = runpy.run_path(str(Path(__file__).parent / "chart.py"))
@@ -23,6 +26,7 @@ pod, container, environment, secret_files = (
     OF_CHART[name] for name in ("pod", "container", "environment", "secret_files")
 )
 OF_OPERATORS = {"Cluster", "Database", "RabbitmqCluster", "ServiceMonitor", "PrometheusRule"}
+OF_OPERATORS |= {"ObjectStore", "ScheduledBackup", "HTTPRoute"}
 DATABASE_URLS = (("-owner", "migration_database_url"), ("", "database_url"))
 BOTH = pytest.mark.parametrize("values", [TOWN, WITH_SERVERS], ids=["own servers", "servers of the cluster"])
 
@@ -37,7 +41,7 @@ def test_kubernetes_takes_every_manifest(values: dict[str, Any], version: str) -
             kubernetes_validate.validate(each, version, strict=True)
         except kubernetes_validate.SchemaNotFoundError:
             unknown.add(each["kind"])
-    assert unknown == (OF_OPERATORS if values is WITH_SERVERS else set())
+    assert unknown == (OF_OPERATORS if values is WITH_SERVERS else {"HTTPRoute"})
     named = [(each["kind"], each["metadata"]["name"]) for each in manifests]
     assert len(named) == len(set(named))
 
@@ -104,14 +108,25 @@ def test_each_secret_setting_is_a_file_of_the_programs_secret_and_nothing_else_i
     assert files == {name: each.is_required() for name, each in fields.items() if SETTINGS["is_secret"](each)}
 
 
+def of_production() -> dict[str, Any]:
+    """The compose file of a town, without compose's own tag."""
+    text = (ROOT / "deploy/compose/production.yml").read_text(encoding="utf-8").replace("!override ", "")
+    found: dict[str, Any] = yaml.safe_load(text)
+    return found
+
+
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_compose_and_chart_give_a_program_the_same_settings(program: str) -> None:
     composed = read("docker-compose.yml")["services"][program]["environment"]
-    composed |= read("deploy/compose/production.yml")["services"][program]["environment"]
+    production = of_production()["services"][program]["environment"]
+    composed |= production
     by_the_image, for_replicas, of_demo = {"HTTP_HOST", "HTTP_PORT"}, {"DRAIN_SECONDS"}, {"DEMO_ACCOUNTS"}
     traced = laid_over(TOWN, {"settings": {"every": {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector:4318"}}})
     given = environment(of_kind(rendered(traced), "Deployment")[program]).keys()
-    assert given == (composed.keys() - of_demo) | by_the_image | for_replicas
+    needed = {name for name, value in production.items() if ":?" in str(value)}
+    assert needed <= given
+    known = {name.upper() for name in SETTINGS["for_the_town"](program)}
+    assert given <= (composed.keys() - of_demo) | by_the_image | for_replicas | known
 
 
 @pytest.mark.parametrize(
@@ -195,9 +210,10 @@ def test_servers_of_the_release_come_first_and_alone() -> None:
         rendered(WITH_SERVERS, is_install=True)
     alone = {"programs": False, "prometheusRule": {"enabled": False}}
     first = rendered(laid_over(WITH_SERVERS, alone), is_install=True)
-    assert {each["kind"] for each in first} == {"Cluster", "Database", "RabbitmqCluster", "NetworkPolicy"}
+    kept = {"Cluster", "Database", "ObjectStore", "ScheduledBackup", "RabbitmqCluster"}
+    assert {each["kind"] for each in first} == kept | {"NetworkPolicy", "PodDisruptionBudget"}
     for each in first:
-        if each["kind"] != "NetworkPolicy":
+        if each["kind"] in kept:
             assert each["metadata"]["annotations"]["helm.sh/resource-policy"] == "keep"
     broker = of_kind(first, "RabbitmqCluster")["rabbitmq"]["spec"]
     assert broker["replicas"] == 3
@@ -272,11 +288,12 @@ def test_a_fixed_number_of_pods_has_no_scaler() -> None:
 
 def test_the_portal_opens_by_tls_under_its_own_name_and_its_figures_are_the_alerts_job() -> None:
     manifests = rendered(WITH_SERVERS)
-    door = of_kind(manifests, "Ingress")["gateway"]["spec"]
+    door = of_kind(manifests, "HTTPRoute")["gateway"]["spec"]
     (rule,) = door["rules"]
-    assert door["tls"] == [{"hosts": [TOWN["host"]], "secretName": "preau-tls"}]
-    assert rule["host"] == TOWN["host"]
-    assert rule["http"]["paths"][0]["backend"]["service"]["name"] == f"{RELEASE}-gateway"
+    assert door["hostnames"] == [TOWN["host"]]
+    assert door["parentRefs"] == TOWN["route"]["parentRefs"]
+    assert rule["backendRefs"] == [{"name": f"{RELEASE}-gateway", "port": 8080}]
+    assert of_kind(manifests, "Ingress") == {}
     assert environment(of_kind(manifests, "Deployment")["gateway"])["PUBLIC_URL"] == f"https://{TOWN['host']}"
     (monitor,) = of_kind(manifests, "ServiceMonitor").values()
     watched = [
@@ -319,3 +336,103 @@ def test_the_secrets_that_are_drawn_are_those_that_the_chart_wants(capsys: pytes
     assert broker["spec"]["volumes"][0]["secret"]["secretName"] == "preau-rabbitmq"
     users = json.loads(drawn["preau-rabbitmq"]["stringData"]["definitions.json"])["users"]
     assert {each["name"] for each in users} == {*PROGRAMS, "preau"}
+
+
+def test_an_ingress_takes_the_place_of_the_route_and_both_take_a_file_of_families() -> None:
+    with_ingress = laid_over(TOWN, {"route": {"enabled": False}, "ingress": {"enabled": True, "className": "nginx"}})
+    manifests = rendered(with_ingress)
+    assert of_kind(manifests, "HTTPRoute") == {}
+    door = of_kind(manifests, "Ingress")["gateway"]
+    assert door["spec"]["tls"] == [{"hosts": [TOWN["host"]], "secretName": "preau-tls"}]
+    assert door["spec"]["rules"][0]["http"]["paths"][0]["backend"]["service"]["name"] == f"{RELEASE}-gateway"
+    (limit,) = door["metadata"]["annotations"].values()
+    policies = of_kind(rendered(laid_over(TOWN, {"route": {"clientSettingsPolicy": True}})), "ClientSettingsPolicy")
+    (policy,) = policies.values()
+    for told in (limit, policy["spec"]["body"]["maxSize"]):
+        assert int(told.removesuffix("m")) * 1024 * 1024 > FILE_BYTES_MAX + 64 * 1024
+    with pytest.raises(helm_python.HelmRenderError, match="one door"):
+        rendered(laid_over(with_ingress, {"route": {"enabled": True}}))
+    with pytest.raises(helm_python.HelmRenderError, match="parentRefs"):
+        rendered(laid_over(TOWN, {"route": {"parentRefs": []}}))
+
+
+def test_the_operators_database_is_saved_and_started_again_from_what_was_saved() -> None:
+    manifests = rendered(WITH_SERVERS)
+    store, schedule = (of_kind(manifests, kind)["postgresql"] for kind in ("ObjectStore", "ScheduledBackup"))
+    told = WITH_SERVERS["postgresql"]["backup"]
+    assert store["spec"]["configuration"]["destinationPath"] == told["destinationPath"]
+    assert store["spec"]["retentionPolicy"] == "30d"
+    assert len(schedule["spec"]["schedule"].split()) == 6
+    cluster = of_kind(manifests, "Cluster")["postgresql"]
+    assert schedule["spec"]["cluster"] == {"name": cluster["metadata"]["name"]}
+    (archiver,) = cluster["spec"]["plugins"]
+    assert archiver["isWALArchiver"] is True
+    assert archiver["parameters"]["barmanObjectName"] == store["metadata"]["name"]
+    assert "bootstrap" not in cluster["spec"]
+    restoring = laid_over(WITH_SERVERS, read("deploy/helm/restore.example.yaml"))
+    again = of_kind(rendered(restoring), "Cluster")["postgresql"]["spec"]
+    (source,) = again["externalClusters"]
+    assert again["bootstrap"]["recovery"]["source"] == source["name"] == archiver["parameters"]["serverName"]
+    assert source["plugin"]["parameters"]["serverName"] != again["plugins"][0]["parameters"]["serverName"]
+    over = laid_over(WITH_SERVERS, {"postgresql": {"restore": {"serverName": f"{RELEASE}-postgresql"}}})
+    with pytest.raises(helm_python.HelmRenderError, match="never written over"):
+        rendered(over)
+    nowhere = laid_over(WITH_SERVERS, {"postgresql": {"backup": {"destinationPath": ""}}})
+    with pytest.raises(helm_python.HelmValuesError, match="destinationPath"):
+        rendered(nowhere)
+
+
+def test_a_commit_waits_for_a_replica_and_servers_do_not_share_a_machine() -> None:
+    manifests = rendered(WITH_SERVERS)
+    cluster = of_kind(manifests, "Cluster")["postgresql"]["spec"]
+    assert cluster["postgresql"]["synchronous"] == {"method": "any", "number": 1, "dataDurability": "required"}
+    assert cluster["affinity"]["enablePodAntiAffinity"] is True
+    with pytest.raises(helm_python.HelmRenderError, match="synchronous"):
+        rendered(laid_over(WITH_SERVERS, {"postgresql": {"instances": 1}}))
+    alone = of_kind(rendered(laid_over(WITH_SERVERS, {"postgresql": {"instances": 1, "synchronous": 0}})), "Cluster")
+    assert "synchronous" not in alone["postgresql"]["spec"]["postgresql"]
+    broker = of_kind(manifests, "RabbitmqCluster")["rabbitmq"]["spec"]
+    (term,) = broker["affinity"]["podAntiAffinity"]["preferredDuringSchedulingIgnoredDuringExecution"]
+    pods = {"matchLabels": {"app.kubernetes.io/name": f"{RELEASE}-rabbitmq"}}
+    assert term["podAffinityTerm"]["labelSelector"] == pods
+    assert of_kind(manifests, "PodDisruptionBudget")["rabbitmq"]["spec"] == {"maxUnavailable": 1, "selector": pods}
+
+
+def test_an_image_is_pinned_by_its_digest_wherever_it_runs() -> None:
+    digest = f"sha256:{'0' * 64}"
+    manifests = rendered(laid_over(TOWN, {"image": {"digests": {"billing": digest}}}))
+    for kind, name in (("Deployment", "billing"), ("Job", "set-up-billing")):
+        assert container(of_kind(manifests, kind)[name])["image"].endswith(f"@{digest}")
+    with pytest.raises(helm_python.HelmValuesError, match="digests"):
+        rendered(laid_over(TOWN, {"image": {"digests": {"billing": "latest"}}}))
+
+
+def test_every_pod_that_asks_a_server_elsewhere_has_the_authority_by_which_it_knows_it() -> None:
+    manifests = rendered(TOWN)
+    for kind in ("Deployment", "Job"):
+        for each in of_kind(manifests, kind).values():
+            assert {"name": "servers", "mountPath": "/run/servers", "readOnly": True} in container(each)["volumeMounts"]
+            (volume,) = (one["secret"] for one in pod(each)["volumes"] if one["name"] == "servers")
+            assert volume["secretName"] == TOWN["serversCa"]["secret"]
+    assert "/run/servers" not in json.dumps(rendered(WITH_SERVERS))
+
+
+def test_helm_waits_for_longer_than_a_set_up_may_take() -> None:
+    text = (ROOT / "docs/runbook.md").read_text(encoding="utf-8")
+    waiting = [each for each in re.findall(r"^helm .*$", text, re.MULTILINE) if "--wait" in each]
+    assert len(waiting) >= 2
+    seconds = read("deploy/helm/preau/values.yaml")["setUpSeconds"]
+    for each in waiting:
+        (minutes,) = re.findall(r"--timeout (\d+)m", each)
+        assert int(minutes) * 60 > seconds
+
+
+@pytest.mark.parametrize("own", [[], ["--postgresql", "db.example", "--rabbitmq", "broker.example", "--ca"]])
+def test_addresses_that_are_drawn_are_taken_by_the_programs(own: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    runpy.run_path(str(ROOT / "deploy/helm/draw_secrets.py"))["main"]([RELEASE, *own])
+    drawn = {each["metadata"]["name"]: each["stringData"] for each in json.loads(capsys.readouterr().out)["items"]}
+    for service in SERVICES:
+        database, broker = drawn[f"preau-{service}"]["database_url"], drawn[f"preau-{service}"]["amqp_url"]
+        assert checked_database_url(database) == database
+        assert checked_broker_url(broker) == broker
+        assert ("/run/servers/ca.crt" in database and "/run/servers/ca.crt" in broker) is bool(own)

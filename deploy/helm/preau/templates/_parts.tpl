@@ -26,7 +26,20 @@ helm.sh/chart: {{ printf "%s-%s" $top.Chart.Name $top.Chart.Version }}
 
 {{- define "preau.image" -}}
 {{- $top := index . 0 -}}
-{{ with $top.Values.image.registry }}{{ trimSuffix "/" . }}/{{ end }}preau-{{ index . 1 }}:{{ $top.Values.image.tag | default $top.Chart.AppVersion }}
+{{ with $top.Values.image.registry }}{{ trimSuffix "/" . }}/{{ end }}preau-{{ index . 1 }}:{{ $top.Values.image.tag | default $top.Chart.AppVersion }}{{ with index $top.Values.image.digests (index . 1) }}@{{ . }}{{ end }}
+{{- end }}
+
+{{/* Where the authority of servers on other machines is, for a pod and for its container. */}}
+{{- define "preau.serversCaVolume" -}}
+{{- with .Values.serversCa.secret }}
+- name: servers
+  secret: {secretName: {{ . }}, defaultMode: 0440, items: [{key: {{ $.Values.serversCa.key }}, path: ca.crt}]}
+{{- end }}
+{{- end }}
+{{- define "preau.serversCaMount" -}}
+{{- if .Values.serversCa.secret }}
+- {name: servers, mountPath: /run/servers, readOnly: true}
+{{- end }}
 {{- end }}
 
 {{/* The settings of a program: the chart's own, then the town's, the program's last. */}}
