@@ -9,6 +9,11 @@ import yaml
 
 from chassis.vitals import OUTBOX, PARKED, Vital
 
+WARNING = frozenset(
+    {"signing_key_age_seconds", "bank_notices_refused", "bank_notices_from_elsewhere", "mails_failed"}
+    | {"parked_messages", "payments_in_review", "invoice_run_silent_seconds", "checkouts_overdue", "jobs_failing"}
+)
+"""What can wait for the next working day; all others are ``critical``: parents or money stand still."""
 SERVICES = ("auth", "planning", "billing", "payment-gateway", "notifier")
 
 
@@ -53,7 +58,8 @@ def rules() -> str:
 def _rule(name: str, expression: str, minutes: int, remedy: str) -> dict[str, Any]:
     alert = "".join(word.capitalize() for word in name.split("_"))
     told = {"remedy": remedy, "runbook": f"docs/runbook.md#preau{alert.lower()}"}
-    return {"alert": f"Preau{alert}", "expr": expression, "for": f"{minutes}m", "annotations": told}
+    labels = {"severity": "warning" if name in WARNING else "critical"}
+    return {"alert": f"Preau{alert}", "expr": expression, "for": f"{minutes}m", "labels": labels, "annotations": told}
 
 
 if __name__ == "__main__":

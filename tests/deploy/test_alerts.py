@@ -17,6 +17,7 @@ from local_stack.packages import promtool
 FOLDER = Path(__file__).parents[2] / "deploy/observability"
 RULES = yaml.safe_load((FOLDER / "alerts.yaml").read_text(encoding="utf-8"))["groups"][0]["rules"]
 TOLD = {rule["alert"]: rule["annotations"] for rule in RULES}
+SEVERITY = {rule["alert"]: rule["labels"]["severity"] for rule in RULES}
 ROOT = FOLDER.parents[1]
 PARAGRAPH = re.compile(r"^### (\w+)\n\n(.+?)(?=\n\n#|\Z)", re.MULTILINE | re.DOTALL)
 WELL_MINUTES = 20
@@ -95,6 +96,12 @@ def test_every_alert_has_its_case() -> None:
     assert CASES.keys() == TOLD.keys()
 
 
+def test_every_alert_says_whether_it_wakes_somebody() -> None:
+    assert set(SEVERITY.values()) == {"critical", "warning"}
+    assert {SEVERITY[alert] for alert in ("PreauProgramDown", "PreauLedgerImbalanceCents")} == {"critical"}
+    assert SEVERITY["PreauSigningKeyAgeSeconds"] == "warning"
+
+
 def test_every_alert_has_its_paragraph_in_the_runbook_and_leads_there() -> None:
     runbook = PARAGRAPH.findall((ROOT / "docs/runbook.md").read_text(encoding="utf-8"))
     written = {name: len(text.split()) for name, text in runbook}
@@ -116,7 +123,8 @@ def test_what_an_alert_sends_somebody_to_is_there() -> None:
 @pytest.mark.parametrize("alert", TOLD)
 def test_an_alert_is_heard_when_it_should_be_and_not_before(alert: str, tmp_path: Path) -> None:
     case = CASES[alert]
-    heard = [{"exp_labels": case.labels, "exp_annotations": TOLD[alert]}]
+    labels = {**case.labels, "severity": SEVERITY[alert]}
+    heard = [{"exp_labels": labels, "exp_annotations": TOLD[alert]}]
     asked = [(WELL_MINUTES, []), (case.silent, []), (case.heard, heard)]
     told = {
         "rule_files": [str(FOLDER / "alerts.yaml")],
