@@ -65,9 +65,10 @@ asyncapi: $(READY)  ## write docs/asyncapi.yaml from the contracts
 openapi: $(READY)  ## write docs/openapi.json from the public API's table and the contracts
 	@$(BIN)/python -c 'from gateway.api.openapi import DOCUMENT; print(DOCUMENT.decode())' > docs/openapi.json
 
-configuration: $(READY)  ## write docs/configuration.md, and the chart's schema, from the classes that check the settings
+configuration: $(READY)  ## write docs/configuration.md, the chart's schema and compose's settings from the classes that check the settings
 	@$(BIN)/python tests/deploy/configuration.py docs/configuration.md
 	@$(BIN)/python tests/deploy/chart_settings.py deploy/helm/preau/values.schema.json
+	@$(BIN)/python tests/deploy/compose_settings.py deploy/compose/settings.yml
 
 alerts: $(READY)  ## write deploy/observability/alerts.yaml from the vitals of the services
 	@$(BIN)/python tests/deploy/alerts.py deploy/observability/alerts.yaml

@@ -32,14 +32,17 @@ def docker(*words: str) -> str:
 def inside(program: str) -> dict[str, Any]:
     """What a container of the image finds, as it runs in compose."""
     guards = ("--rm", "--read-only", "--cap-drop", "ALL", "--network", "none")
-    found: dict[str, Any] = json.loads(docker("run", *guards, "--entrypoint", "python", f"preau-{program}", "-c", LOOK))
+    found: dict[str, Any] = json.loads(
+        docker("run", *guards, "--entrypoint", "python", f"preau-{program}:demo", "-c", LOOK)
+    )
     return found
 
 
 @EACH
 def test_the_image_is_small(program: str, capsys: pytest.CaptureFixture[str]) -> None:
     layers = [
-        int(each) for each in docker("history", "--human=false", "--format", "{{.Size}}", f"preau-{program}").split()
+        int(each)
+        for each in docker("history", "--human=false", "--format", "{{.Size}}", f"preau-{program}:demo").split()
     ]
     with capsys.disabled():
         sizes = ", ".join(f"{each / MEGABYTE:.1f}" for each in reversed(layers) if each)
@@ -58,7 +61,7 @@ def test_the_image_has_nothing_to_build_with_and_nobody_to_build_for(program: st
 
 @EACH
 def test_the_image_says_what_it_is_and_what_is_in_it(program: str) -> None:
-    (image,) = json.loads(docker("image", "inspect", f"preau-{program}"))
+    (image,) = json.loads(docker("image", "inspect", f"preau-{program}:demo"))
     labels = {name.removeprefix("org.opencontainers.image."): said for name, said in image["Config"]["Labels"].items()}
     assert labels["title"] == f"preau-{program}"
     assert labels["licenses"] == "EUPL-1.2"

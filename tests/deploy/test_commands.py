@@ -37,7 +37,7 @@ OWN = {
     ],
     "payment-gateway": [],
     "notifier": [],
-    "gateway": [["migrate"]],
+    "gateway": [["migrate"], ["certificate"], ["certificate", "proxy"], ["certificate", "proxy:0"]],
 }
 ALL_OF_THEM = """
 import contextlib, io, json, sys

@@ -5,6 +5,7 @@ import importlib
 import json
 import re
 import runpy
+import shutil
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -119,7 +120,7 @@ def compose(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, town_server: Postgr
     """Call to start: the secrets are made in ``tmp_path`` as its first service does."""
     for program in (*SERVICES, *(f"set-up-{each}" for each in SERVICES)):
         (tmp_path / program).mkdir()
-    for program in ("gateway", "bank", "postgresql", "rabbitmq", "set-up"):
+    for program in ("drawn", "gateway", "bank", "postgresql", "rabbitmq", "set-up"):
         (tmp_path / program).mkdir()
     for name, value in {"POSTGRESQL": f"127.0.0.1:{town_server.port}", "RABBITMQ": "broker:5672"}.items():
         monkeypatch.setenv(name, value)
@@ -136,7 +137,7 @@ def compose(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, town_server: Postgr
 
 
 def files(folder: Path) -> dict[Path, bytes]:
-    return {file: file.read_bytes() for file in folder.glob("*/*")}
+    return {file: file.read_bytes() for file in folder.rglob("*") if file.is_file()}
 
 
 async def psql(server: PostgresServer, file: Path) -> None:
@@ -178,7 +179,7 @@ async def test_a_composed_system_of_one_role_gets_the_other_and_keeps_its_tables
         (tmp_path / service / "database_url").chmod(0o600)
         (tmp_path / service / "database_url").write_text(url, encoding="utf-8")
         (tmp_path / f"set-up-{service}/migration_database_url").unlink()
-    (tmp_path / "postgresql/roles").unlink()
+    shutil.rmtree(tmp_path / "drawn")  # as a version before kept no copies
     compose()
     await psql(town_server, tmp_path / "postgresql/databases.sql")
     owner = urlsplit((tmp_path / "set-up-billing/migration_database_url").read_text(encoding="utf-8"))

@@ -18,6 +18,7 @@ import asyncpg
 import pytest
 
 from chassis.testing import eventually
+from local_stack import packages
 from local_stack.stack import SERVICES, Stack
 
 pytestmark = [pytest.mark.faults, pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(300)]
@@ -39,8 +40,8 @@ async def contents(stack: Stack) -> dict[str, str]:
     return found
 
 
-async def operate(stack: Stack, name: str, folder: Path) -> str:
-    """Run an operator's command against the stack's PostgreSQL, as its administrator."""
+async def operate(stack: Stack, name: str, *words: str, status: int = 0, **settings: str) -> str:
+    """Run an operator's command against the stack's PostgreSQL, as its administrator; what it printed."""
     where = urlsplit(stack.postgres.dsn())
     environment = {
         "PATH": f"{stack.postgres.tools}:{os.environ['PATH']}",
@@ -48,13 +49,57 @@ async def operate(stack: Stack, name: str, folder: Path) -> str:
         "PGPORT": str(where.port),
         "PGUSER": where.username or "",
         "PGPASSWORD": where.password or "",
+        **settings,
     }
-    pipe, same = asyncio.subprocess.PIPE, asyncio.subprocess.STDOUT
-    command = (str(OPERATE / name), str(folder))
-    process = await asyncio.create_subprocess_exec(*command, env=environment, stdout=pipe, stderr=same)
-    said = (await process.communicate())[0].decode()
-    assert process.returncode == 0, said
-    return said
+    pipe, command = asyncio.subprocess.PIPE, (str(OPERATE / name), *words)
+    process = await asyncio.create_subprocess_exec(*command, env=environment, stdout=pipe, stderr=pipe)
+    printed, said = (each.decode() for each in await process.communicate())
+    assert process.returncode == status, said
+    return printed if status == 0 and printed else said
+
+
+async def encrypted(folder: Path) -> dict[str, str]:
+    """The settings of backups for a key of their own; its public half is all that the machine needs."""
+    await asyncio.to_thread(packages.age)
+    keygen = await asyncio.create_subprocess_exec("age-keygen", "-o", str(folder / "key"), stderr=-3)
+    assert await keygen.wait() == 0
+    public = ("age-keygen", "-y", "-o", str(folder / "recipients"), str(folder / "key"))
+    assert await (await asyncio.create_subprocess_exec(*public)).wait() == 0
+    return {
+        "BACKUP_FOLDER": str(folder / "backups"),
+        "BACKUP_RECIPIENTS": str(folder / "recipients"),
+        "BACKUP_IDENTITY": str(folder / "key"),
+    }
+
+
+def is_encrypted(file: Path) -> bool:
+    return file.read_bytes().startswith(b"age-encryption.org/v1")
+
+
+def names(folder: Path) -> set[str]:
+    return {each.name for each in folder.iterdir() if each.name != ".lock"}
+
+
+async def backed_up_beside_others(stack: Stack, folder: Path, **settings: str) -> Path:
+    """A backup, after one that failed and one whose time is over; a damaged copy of it is not restored."""
+    kept, old = folder / "backups", folder / "backups/2020-01-01T000000Z"
+    await asyncio.to_thread(old.mkdir, parents=True)
+    os.utime(old, (0, 0))
+    assert "nothing was saved" in await operate(stack, "backup", status=1, **settings, PGPASSWORD="wrong")
+    assert names(kept) == {old.name}
+    made = Path((await operate(stack, "backup", **settings)).strip())
+    assert names(kept) == {made.name}
+    dumps = {f"preau_{name.replace('-', '_')}.dump.age" for name in SERVICES}
+    assert names(made) == dumps | {"since", "SHA256SUMS"}
+    assert all(is_encrypted(made / each) for each in dumps)
+    damaged = folder / "damaged"
+    shutil.copytree(made, damaged)
+    with (damaged / "preau_notifier.dump.age").open("r+b") as file:
+        file.seek(-1, os.SEEK_END)
+        file.write(b"?")
+    said = await operate(stack, "restore", str(damaged), "--yes", status=1, **settings)
+    assert "was damaged; nothing was changed" in said
+    return made
 
 
 @pytest.mark.parametrize("family", ["demo05"], indirect=True)
@@ -79,7 +124,8 @@ async def test_databases_and_broker_are_destroyed_and_nothing_is_lost(
         await program.stop()
     began = time.monotonic()
     before = await contents(stack)
-    await operate(stack, "backup", tmp_path / "backup")
+    kept = await encrypted(tmp_path)
+    folder = await backed_up_beside_others(stack, tmp_path, **kept)
     backed_up = time.monotonic()
     for server in (stack.postgres, stack.rabbit):
         await server.kill()
@@ -91,7 +137,7 @@ async def test_databases_and_broker_are_destroyed_and_nothing_is_lost(
         for program in fresh.programs.values():
             await program.stop()
         restoring = time.monotonic()
-        said = await operate(fresh, "restore", tmp_path / "backup")
+        said = await operate(fresh, "restore", str(folder), "--yes", **kept)
         restored = time.monotonic()
         assert await contents(fresh) == before
         await asyncio.gather(*(program.start() for program in fresh.programs.values()))

@@ -71,6 +71,13 @@ def _chromium_found() -> Path | None:
     return next((Path(found) for name in CHROMIUM_NAMES if (found := shutil.which(name, path=PATH))), None)
 
 
+def age() -> Path:
+    """The program that encrypts backups, installed if need be."""
+    if not shutil.which("age"):
+        _install("age", "age")
+    return Path(shutil.which("age") or "/usr/bin/age")
+
+
 def _rabbitmq_found() -> Path | None:
     for place in RABBITMQ_PLACES:
         if place.exists():
