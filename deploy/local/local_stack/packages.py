@@ -71,13 +71,6 @@ def _chromium_found() -> Path | None:
     return next((Path(found) for name in CHROMIUM_NAMES if (found := shutil.which(name, path=PATH))), None)
 
 
-def age() -> Path:
-    """The program that encrypts backups, installed if need be."""
-    if not shutil.which("age"):
-        _install("age", "age")
-    return Path(shutil.which("age") or "/usr/bin/age")
-
-
 def _rabbitmq_found() -> Path | None:
     for place in RABBITMQ_PLACES:
         if place.exists():
@@ -98,10 +91,11 @@ POPPLER = Package("poppler-utils", "reading PDFs", _on_path("pdftoppm", "pdftote
 DOVECOT_IMAP = Package("dovecot-imapd", "an IMAP server", DOVECOT.exists)
 PROMETHEUS = Package("prometheus", "promtool", _on_path("promtool"))
 OPENSSL = Package("openssl", "signatures by another program", _on_path("openssl"))
+AGE = Package("age", "encrypted backups", _on_path("age", "age-keygen"))
 LIBATOMIC = Package("libatomic1", "Playwright's node", _loads("libatomic.so.1"))
 
 RUNNING = (VENV, RABBITMQ)
-DEVELOPMENT = (*RUNNING, CHROMIUM, POPPLER, DOVECOT_IMAP, PROMETHEUS, OPENSSL, LIBATOMIC)
+DEVELOPMENT = (*RUNNING, CHROMIUM, POPPLER, DOVECOT_IMAP, PROMETHEUS, OPENSSL, LIBATOMIC, AGE)
 WANTED = {"running": RUNNING, "development": DEVELOPMENT}
 
 
@@ -141,6 +135,11 @@ def rabbitmq_server() -> Path:
     found = _rabbitmq_found()
     assert found is not None, "required above"
     return found
+
+
+def age() -> None:
+    """The program that encrypts backups, and the one that draws its keys; installed if need be."""
+    require(AGE)
 
 
 def chromium() -> Path:
