@@ -106,6 +106,13 @@ class Town:
         assert run.returncode == status, f"{block}\n{run.stdout}\n{run.stderr}"
         return run.stdout + run.stderr
 
+    def forget_images(self) -> None:
+        """An image that is there is never built again, and the code of another day may be in it."""
+        found = self.sh("docker images --format '{{.Repository}}:{{.Tag}}'").split()
+        ours = [each for each in found if re.fullmatch(rf"preau-[a-z-]+:({FIRST}|{SECOND}|{BROKEN})", each)]
+        for each in ours:
+            self.sh(f"docker image rm {each} || true")  # one that a system runs on stays
+
     def containers(self, name: str) -> list[str]:
         return sorted(self.sh(f"docker compose --env-file town.env ps -q {name}").split())
 
@@ -128,10 +135,12 @@ class Town:
 @pytest.fixture(scope="module")
 def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
     made = Town(tmp_path_factory.mktemp("town"))
+    made.forget_images()
     try:
         yield made
     finally:
         made.sh("docker compose --env-file town.env --profile '*' down --volumes --remove-orphans")
+        made.forget_images()
 
 
 def blocks(name: str) -> list[str]:
