@@ -24,6 +24,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
+from chassis.testing import eventually
 from local_stack.ports import claim_any
 
 ROOT = Path(__file__).parents[2]
@@ -252,16 +253,37 @@ async def test_a_migration_that_fails_stops_the_upgrade_and_nothing_is_away(town
     (migrations / "9999_broken.sql").unlink()
 
 
+async def every_replica_is_read(port: int) -> None:
+    """Prometheus finds the replicas by their programs' names, and knows the rules."""
+
+    async def found() -> bool:
+        asked = {"query": 'count by (program) (up{job="preau",program!=""} == 1)'}
+        try:
+            async with http.get("/api/v1/query", params=asked) as got:
+                counted = {each["metric"]["program"]: each["value"][1] for each in (await got.json())["data"]["result"]}
+            async with http.get("/api/v1/rules") as got:
+                groups = (await got.json())["data"]["groups"]
+        except (aiohttp.ClientError, KeyError):
+            return False  # it is still starting
+        ones = dict.fromkeys(("auth", "billing", "payment-gateway", "notifier"), "1")
+        return bool(groups) and counted == {**ones, "planning": "2", "gateway": "2"}
+
+    async with aiohttp.ClientSession(f"http://127.0.0.1:{port}") as http:
+        await eventually(found, seconds=120)
+
+
 async def test_a_changed_secret_a_new_certificate_and_more_replicas_take_effect_by_one_command(town: Town) -> None:
     planning, auth, notifier = (town.containers(name) for name in ("planning", "auth", "notifier"))
     (town.given / "notifier/smtp_password").write_text("second\n")
     town.certificate(days=20)
-    town.settings(PLANNING_REPLICAS="2", GATEWAY_REPLICAS="2")
+    town.settings(PLANNING_REPLICAS="2", GATEWAY_REPLICAS="2", PROMETHEUS_PORT=str(prometheus := claim_any()))
+    town.settings(COMPOSE_PROFILES="postgresql,rabbitmq,proxy,observe")
     town.sh("deploy/operate/apply")
     assert town.containers("auth") == auth
     assert town.containers("notifier") != notifier
     assert (len(town.containers("planning")), len(town.containers("gateway"))) == (2, 2)
     assert set(planning) <= set(town.containers("planning")) or len(planning) == 1
+    await every_replica_is_read(prometheus)
     said = town.sh("deploy/operate/doctor", status=1)
     assert said.count("planning: well") == 2
     assert said.count("!!") == 1
@@ -289,10 +311,11 @@ async def test_a_backup_that_fails_leaves_nothing_and_the_next_is_made(town: Tow
     town.sh(start)
     old = folder / "2020-01-01T000000Z"
     town.sh(f"mkdir {old} && touch -d 2020-01-01 {old}")
-    for _ in range(30):
-        if town.sh("docker compose --env-file town.env ps postgresql --format json").find("healthy") >= 0:
-            break
-        await asyncio.sleep(1)
+
+    async def is_healthy() -> bool:
+        return "healthy" in await asyncio.to_thread(town.sh, "docker compose --env-file town.env ps postgresql")
+
+    await eventually(is_healthy, seconds=60)
     assert Path(town.sh("deploy/operate/backup 2>/dev/null").strip()).parent == folder
     assert old.name not in names(folder)
 
