@@ -433,4 +433,8 @@ def test_the_proxy_holds_clients_to_times_and_takes_the_families_file() -> None:
     assert given.keys() == {"read_header", "read_body", "idle", "max_header_size", "max_size", "keepalive"}
     assert given["read_header"] == f"{connections.HEAD_SECONDS_MAX}s"
     assert int(given["max_size"].removesuffix("MB")) * 1_000_000 > families.FILE_BYTES_MAX
-    assert int(given["keepalive"].removesuffix("m")) * 60 < connections.IDLE_SECONDS_MAX
+    keepalive = int(given["keepalive"].removesuffix("s"))
+    assert keepalive < connections.IDLE_SECONDS_MAX
+    production = (ROOT / "deploy/compose/production.yml").read_text(encoding="utf-8")
+    (drain,) = re.findall(r"DRAIN_SECONDS:-(\d+)", production)
+    assert keepalive < int(drain)

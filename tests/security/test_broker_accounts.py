@@ -148,12 +148,15 @@ async def test_nobody_listens_at_another_exchange_or_ties_two_together(broker: R
 def _by_compose(folder: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """As ``docker compose up`` writes it, over a file that an older version wrote."""
     script = runpy.run_path(str(ROOT / "deploy/compose/make_secrets.py"))
-    monkeypatch.setitem(script["renew_permissions"].__globals__, "ROOT", folder)
+    names = script["main"].__globals__
+    monkeypatch.setitem(names, "ROOT", folder)
+    monkeypatch.setitem(names, "GIVEN", folder / "none")
     monkeypatch.setattr(os, "chown", lambda *_: None)
-    (folder / "rabbitmq").mkdir()
+    for each in (*script["PROGRAMS"], *script["SET_UPS"], *script["OWNERS"]):
+        (folder / each).mkdir()
     old = {**definitions(["preau"], dict.fromkeys(ACCOUNTS, "secret")), "permissions": [], "topic_permissions": []}
     (folder / "rabbitmq/definitions.json").write_text(json.dumps(old), encoding="utf-8")
-    script["renew_permissions"]()
+    script["main"]([])
     written: dict[str, Any] = json.loads((folder / "rabbitmq/definitions.json").read_text(encoding="utf-8"))
     return written
 
