@@ -6,6 +6,7 @@ import imaplib
 import os
 import pwd
 import shutil
+import subprocess
 import tempfile
 from pathlib import Path
 
@@ -16,28 +17,18 @@ from local_stack.unprivileged import private_folder, run_as
 START_SECONDS_MAX = 60
 USER, PASSWORD = "retours@saint-aubin.example", "the mailbox's secret"
 
-CONFIGURATION = """
+COMMON = """
 base_dir = {folder}/run
 state_dir = {folder}/state
 log_path = {folder}/log
 protocols = imap
 listen = 127.0.0.1
 ssl = no
-disable_plaintext_auth = no
 auth_failure_delay = 0
 default_internal_user = {user}
 default_internal_group = {group}
 default_login_user = {user}
 first_valid_uid = 1
-mail_location = maildir:{folder}/mail
-passdb {{
-  driver = passwd-file
-  args = scheme=plain {folder}/users
-}}
-userdb {{
-  driver = static
-  args = uid={uid} gid={gid} home={folder}/home
-}}
 service imap-login {{
   chroot =
   inet_listener imap {{
@@ -54,6 +45,43 @@ service anvil {{
   }}
 }}
 """
+OF_2_3 = """
+disable_plaintext_auth = no
+mail_location = maildir:{folder}/mail
+passdb {{
+  driver = passwd-file
+  args = scheme=plain {folder}/users
+}}
+userdb {{
+  driver = static
+  args = uid={uid} gid={gid} home={folder}/home
+}}
+"""
+"""Debian 12's."""
+VERSION_2_4 = "dovecot_config_version = 2.4.0\ndovecot_storage_version = 2.4.0\n"
+OF_2_4 = """
+auth_allow_cleartext = yes
+mail_driver = maildir
+mail_path = {folder}/mail
+passdb passwd-file {{
+  passwd_file_path = {folder}/users
+}}
+userdb static {{
+  fields {{
+    uid = {uid}
+    gid = {gid}
+    home = {folder}/home
+  }}
+}}
+"""
+"""Debian 13's; the version of the configuration stands before everything else."""
+
+
+def configuration(version: str) -> str:
+    """The settings as this version of Dovecot writes them: 2.4 renamed many."""
+    if version.startswith("2.3."):
+        return COMMON + OF_2_3
+    return VERSION_2_4 + COMMON + OF_2_4
 
 
 class ImapServer:
@@ -71,7 +99,8 @@ class ImapServer:
         gid = self._who.gid if self._who.gid is not None else os.getgid()
         user, group = pwd.getpwuid(uid).pw_name, grp.getgrgid(gid).gr_name
         folder = self._folder
-        text = CONFIGURATION.format(folder=folder, user=user, group=group, uid=uid, gid=gid, port=self.port)
+        version = subprocess.run([program, "--version"], capture_output=True, text=True, check=True).stdout  # noqa: ASYNC221
+        text = configuration(version).format(folder=folder, user=user, group=group, uid=uid, gid=gid, port=self.port)
         (folder / "dovecot.conf").write_text(text)
         (folder / "users").write_text(f"{USER}:{{PLAIN}}{PASSWORD}\n")
         for name in ("dovecot.conf", "users"):
