@@ -55,6 +55,8 @@ CASES = {
     "PreauPaymentUnconfirmedOldestSeconds": turns("payment_unconfirmed_oldest_seconds", 4 * 3600, 4 * 3600 + 60, 15),
     "PreauBankNoticesRefused": turns("bank_notices_refused", 100, 101, 0),
     "PreauBankNoticesFromElsewhere": turns("bank_notices_from_elsewhere", 0, 1, 5),
+    "PreauBankNoticesSignedWithoutEffect": turns("bank_notices_signed_without_effect", 0, 1, 0),
+    "PreauPaymentsWithAnUnknownResult": turns("payments_with_an_unknown_result", 0, 1, 0),
     "PreauPaymentsInReview": turns("payments_in_review", 0, 1, 24 * 60),
     "PreauMailWaitingOldestSeconds": turns("mail_waiting_oldest_seconds", 3600, 3660, 15),
     "PreauMailsFailed": turns("mails_failed", 20, 21, 60),
