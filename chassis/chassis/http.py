@@ -27,6 +27,7 @@ from chassis.receiving import NetworkOf, Receiving, bytes_max_of
 from chassis.settings import EdgeSettings
 from contracts import failures
 from contracts.model import DAY_MAX, DAY_MIN, Month, parse_day
+from contracts.versions import version_of
 
 Model = TypeVar("Model", bound=BaseModel)
 Door = TypeVar("Door", bound=Callable[..., Awaitable[web.StreamResponse]])
@@ -386,6 +387,16 @@ def path_day(request: web.Request, name: str = "day") -> date:
         return parse_day(request.match_info[name])
     except ValueError:
         raise failures.NotFound("no such day") from None
+
+
+def check_version(request: web.Request, present: BaseModel | None) -> None:
+    """Raise ``ChangedMeanwhile`` when what is there is not what the request was made from: its ``If-Match`` header.
+
+    Call it under the lock that the change takes. Without the header whatever is there is replaced.
+    """
+    seen = request.headers.get("If-Match")
+    if seen is not None and seen.strip('"') != version_of(present):
+        raise failures.ChangedMeanwhile("it was changed since it was shown")
 
 
 def idempotency_key(request: web.Request) -> str:

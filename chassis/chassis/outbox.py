@@ -84,8 +84,8 @@ def part(*events: Event, origins: Sequence[Origin] | None = None) -> Part:
 
 
 async def forget(tx: Transaction, *subjects: str) -> None:
-    """Delete the kept events of subjects whose names nobody may keep; what is not published yet still leaves."""
-    await tx.execute("DELETE FROM outbox WHERE subject = ANY($1) AND published_at IS NOT NULL", subjects)
+    """Delete the events of subjects whose names nobody may keep, published or not: what they are now is told next."""
+    await tx.execute("DELETE FROM outbox WHERE subject = ANY($1)", subjects)
 
 
 def use_outbox(app: web.Application, settings: ServiceSettings) -> None:

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from uuid import UUID, uuid4
 
 import aio_pika
+import asyncpg
 import jwt
 import pytest
 from aiohttp import web
@@ -39,6 +40,28 @@ async def eventually(ask: Callable[[], Awaitable[Answer | None]], *, seconds: fl
             raise TimeoutError(f"nothing after {seconds} s")
         await asyncio.sleep(0.03)
     return answer
+
+
+_SEARCHED = (
+    "SELECT c.table_name, c.column_name, c.udt_name FROM information_schema.columns c "
+    "JOIN information_schema.tables t USING (table_schema, table_name) WHERE t.table_type = 'BASE TABLE' "
+    "AND c.table_schema = 'public' AND c.udt_name IN ('text', 'varchar', 'json', 'jsonb', 'bytea', '_text')"
+)
+
+
+async def columns_with(connection: "asyncpg.Connection[asyncpg.Record]", *texts: str) -> set[str]:
+    """Every ``table.column`` of the database that holds one of these texts, in any case, as text, JSON or bytes."""
+    found = set[str]()
+    for table, column, kind in await connection.fetch(_SEARCHED):
+        holds = (
+            f"position(convert_to(x, 'UTF8') IN \"{column}\") > 0"
+            if kind == "bytea"
+            else f'position(lower(x) IN lower("{column}"::text)) > 0'
+        )
+        query = f'SELECT EXISTS (SELECT FROM "{table}", unnest($1::text[]) AS x WHERE {holds})'  # noqa: S608
+        if await connection.fetchval(query, list(texts)):
+            found.add(f"{table}.{column}")
+    return found
 
 
 class Tokens:

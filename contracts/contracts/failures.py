@@ -54,6 +54,12 @@ class Conflict(Refusal):
     code = "conflict"
 
 
+class ChangedMeanwhile(Conflict):
+    """Somebody changed it since it was shown; nothing was overwritten."""
+
+    code = "changed_meanwhile"
+
+
 class TooMany(Refusal):
     """Too often; ``retry_after_seconds`` in the facts."""
 

@@ -19,5 +19,7 @@ def certificate(model: Certificate) -> bytes:
         "issued_on": french.day(model.issued_on),
         "lines": [{"activity": line.activity_label, "amount": french.euros(line.amount_cents)} for line in model.lines],
         "total": french.euros(model.total_cents),
+        "so_far": french.day(model.issued_on) if model.is_running else "",
+        "alternating": model.alternating,
     }
     return render("certificate", values, created_at=noon(model.issued_on))

@@ -7,8 +7,8 @@ from documents.rendering import render
 MEANS = {Means.CARD: "Carte bancaire", Means.DEBIT: "Prélèvement unique", Means.TRANSFER: "Virement"}
 
 
-def ticket(model: Ticket) -> bytes:
-    """The PDF of a ticket; marked TEST in test mode."""
+def ticket(model: Ticket, *, credited_cents: int = 0) -> bytes:
+    """The PDF of a ticket; marked TEST in test mode. ``credited_cents`` of it were settled before, and are a credit."""
     values = {
         "town": model.town,
         "till": model.till,
@@ -30,5 +30,6 @@ def ticket(model: Ticket) -> bytes:
         "bank_reference": model.bank_reference,
         "authorisation": model.authorisation or "—",
         "is_test": model.mode is Mode.TEST,
+        "credited": french.euros(credited_cents) if credited_cents else "",
     }
     return render("ticket", values, created_at=model.paid_at)

@@ -196,6 +196,12 @@ def test_a_certificate_says_what_was_paid_for_a_child_in_a_year(tmp_path: Path) 
     text = text_of(documents.certificate(model), tmp_path)
     for expected in ("Attestation fiscale 2026", "Léa Exemple", "1er mars 2022", "312,40 €", "187,20 €", "499,60 €"):
         assert expected in text
+    assert "à ce jour" not in text
+    assert "7GE" not in text
+    running = model.model_copy(update={"issued_on": date(2026, 11, 30), "alternating": True})
+    text = text_of(documents.certificate(running), tmp_path)
+    assert "voici ce qui est payé à ce jour, le 30 novembre 2026" in " ".join(text.split())
+    assert "7GE à 7GG" in " ".join(text.split())
 
 
 def test_every_document_is_tagged_archival_and_in_french(tmp_path: Path) -> None:

@@ -43,9 +43,7 @@ NO_SUCH_HOUR = N_("« {field} » : cette heure n'existe pas ce jour-là, on y ch
 NO_WHOLE = N_("« {field} » : un nombre entier entre {least} et {most}.")
 _INSTANT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}")
 _WHOLE = re.compile(r"[0-9]{1,15}")
-_VERSION = re.compile(r"[0-9]{1,16}")
 _ROW = re.compile(r"(?<=^[a-z])[0-9]{1,3}(?=_)")
-_KEY = re.compile(r"[0-9A-Za-z-]{1,100}")
 
 
 class FieldWrong(ValueError):  # noqa: N818 - an answer
@@ -83,9 +81,17 @@ class Kind(StrEnum):
     ID = "id"
     TICK = "tick"
     VERSION = "version"
+    DIGEST = "digest"
     KEY = "key"
     FILE = "file"
     HIDDEN = "hidden"
+
+
+_WRITTEN = {
+    Kind.VERSION: re.compile(r"[0-9]{1,16}"),
+    Kind.DIGEST: re.compile(r"0|[0-9a-f]{20}"),
+    Kind.KEY: re.compile(r"[0-9A-Za-z-]{1,100}"),
+}
 
 
 @dataclass(frozen=True)
@@ -118,10 +124,8 @@ class Field:
                 return text in TICKED
             case Kind.ID:
                 return not text or _is_id(text)
-            case Kind.VERSION:
-                return _VERSION.fullmatch(text) is not None
-            case Kind.KEY:
-                return _KEY.fullmatch(text) is not None
+            case Kind.VERSION | Kind.DIGEST | Kind.KEY:
+                return _WRITTEN[self.kind].fullmatch(text) is not None
         return True
 
 
@@ -173,6 +177,11 @@ def hidden(label: str, *, many: bool = False, length_max: int = HIDDEN_MAX) -> F
     return Field(label, Kind.HIDDEN, length_max, many=many)
 
 
+def digest(label: str) -> Field:
+    """The version of what the form shows, where that is a digest of it (``contracts.versions``)."""
+    return Field(label, Kind.DIGEST, always=True)
+
+
 def an_id(label: str, *, many: bool = False, always: bool = False) -> Field:
     """An id that the page showed."""
     return Field(label, Kind.ID, many=many, always=always)
@@ -187,8 +196,10 @@ COMMON: Fields = {
     "form_token": hidden("form_token"),
     "key": Field(N_("Clé de la page"), Kind.KEY),
     "version": Field(N_("Version de la page"), Kind.VERSION),
+    "confirmed": Field(N_("Confirmation"), Kind.HIDDEN, HIDDEN_MAX),
 }
-"""What any form may carry: the proof that it is ours, the key by which it is done once, the version that it shows."""
+"""What any form may carry: the proof that it is ours, the key by which it is done once, the version that it shows, and
+the proof of what its person was asked and said yes to (``pages.confirming``)."""
 NOTHING: Fields = {}
 """The fields of a form that is a button alone."""
 

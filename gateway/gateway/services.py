@@ -54,6 +54,14 @@ class FormKey:
         return f"{self._key}-{self._calls[f'{method} {path}']}"
 
 
+def _with_form_key(method: str, path: str, headers: dict[str, str]) -> dict[str, str]:
+    """The headers of a call, with its key of the form that is being answered, if it changes something and has none."""
+    form = _form.get()
+    if form is None or method == "GET" or "Idempotency-Key" in headers:
+        return headers
+    return {**headers, "Idempotency-Key": form.of_call(method, path)}
+
+
 class SignedOut(Exception):  # noqa: N818 - an answer
     """Nobody is signed in, or no longer."""
 
@@ -195,9 +203,12 @@ class Services:
         method: str = "GET",
         body: BaseModel | None = None,
         key: str | None = None,
+        version: str | None = None,
     ) -> Answer:
-        """A call for a person, its answer as a contract model."""
+        """A call for a person, its answer as a contract model; with the ``version`` of what they saw and now change."""
         headers = {"Idempotency-Key": key} if key else {}
+        if version is not None:
+            headers["If-Match"] = f'"{version}"'
         json = plain(body) if body else None
         _, raw = await self._for_person(session, service, method, path, headers, json=json)
         return answer.model_validate_json(raw)
@@ -207,7 +218,7 @@ class Services:
     ) -> tuple[dict[str, str], bytes]:
         """A call with a person's token; once more with a new one when that which was kept is refused, for its key may
         have been replaced meanwhile."""
-        kept = self.kept(session, service)
+        kept, headers = self.kept(session, service), _with_form_key(method, path, headers)
         for _ in range(2):
             token = await self.token(session, service)
             try:
@@ -250,9 +261,7 @@ class Services:
         self, service: str, method: str, path: str, *, headers: dict[str, str] | None = None, **more: Any
     ) -> tuple[dict[str, str], bytes]:
         """One HTTP call; ``Told`` for what the service refused, ``Unavailable`` when it, or what it needs, is away."""
-        form = _form.get()
-        if form and method != "GET":
-            headers = {"Idempotency-Key": form.of_call(method, path), **(headers or {})}
+        headers = _with_form_key(method, path, headers or {})
         http = self._sign_ins if path == SIGN_IN else self._http
         assert http is not None, "the services are called before the start"
         url = URL(self._urls[service] + path, encoded=True)

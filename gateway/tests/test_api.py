@@ -37,7 +37,7 @@ def test_what_costs_something_wants_a_key() -> None:
         for method, each in found.items()
         if any(p["name"] == "Idempotency-Key" for p in each.get("parameters", []))
     ]
-    paths = ("/bookings", "/plans", "/undo", "/offers/accept", "/offers/decline", "/checkouts")
+    paths = ("/bookings", "/plans", "/undo", "/offers/accept", "/offers/decline", "/checkouts", "/credit-uses")
     assert keyed == [("POST", path) for path in paths]
 
 

@@ -25,7 +25,8 @@ ROOT = Path(gateway.__file__).parent
 KEYWORDS = {"_": None, "N_": None, "ngettext": (1, 2)}
 OTHERS = sorted(set(Language) - {Language.FR})
 STAFF_TEMPLATES = {
-    *("account", "activity", "attendance", "bank_journal", "bank_payment", "bank_payments", "calendar", "credit_days"),
+    *("account", "activity", "attendance", "bank_journal", "bank_payment", "bank_payments", "calendar", "confirm"),
+    "credit_days",
     *(
         "design",
         "families",
@@ -42,9 +43,18 @@ STAFF_TEMPLATES = {
 DEVELOPERS_TEMPLATES = {"api"}
 """English for everybody, as the code is."""
 STAFF_MODULES = {
-    *("attendance", "bank_journal", "bank_payments", "credit_days", "enrolments", "families", "household"),
+    *(
+        "attendance",
+        "bank_journal",
+        "bank_payments",
+        "confirming",
+        "credit_days",
+        "enrolments",
+        "families",
+        "household",
+    ),
     *("household_form", "mails", "messages", "payment_words", "reminders", "runs", "staff", "tariffs", "till"),
-    *("activity_form", "schools", "town_calendar", "town_hall"),
+    *("activity_form", "notices", "schools", "town_calendar", "town_hall"),
 }
 """Theirs alone, or shared: then what parents read of them is said by ``_`` and seen in English in the browser."""
 PARENTS_TEMPLATES = sorted(

@@ -6,7 +6,7 @@ import pytest
 from multidict import MultiDict
 
 from gateway import forms
-from gateway.forms import FieldWrong, FormRefused, Sent, an_id, hidden, line, lines, one_of, read, secret, tick
+from gateway.forms import FieldWrong, FormRefused, Sent, an_id, digest, hidden, line, lines, one_of, read, secret, tick
 
 FIELDS = {
     "reason": line("Motif", length_max=20, always=True),
@@ -80,6 +80,17 @@ def test_what_a_page_sends_is_read_field_by_field() -> None:
 )
 def test_what_no_page_sends_is_refused_by_the_name_of_its_field(pair: tuple[str, str], said: tuple[str, str]) -> None:
     assert refused(("reason", "ok"), pair) == [said]
+
+
+@pytest.mark.parametrize("text", ["0", "0123456789abcdef0123"])
+def test_the_version_of_what_two_people_edit_is_a_digest(text: str) -> None:
+    assert read({"version": digest("Version")}, MultiDict(version=text))["version"] == text
+
+
+@pytest.mark.parametrize("text", ["", "3", "0123456789ABCDEF0123", "0123456789abcdef012", "00", "0" * 21])
+def test_a_version_that_is_no_digest_is_refused(text: str) -> None:
+    with pytest.raises(FormRefused):
+        read({"version": digest("Version")}, MultiDict(version=text))
 
 
 def test_a_field_that_is_always_there_and_is_not_means_another_page() -> None:

@@ -4,6 +4,7 @@ import importlib
 import inspect
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from aiohttp import web
@@ -14,7 +15,6 @@ SERVICES = ("auth", "planning", "billing", "payment_gateway", "notifier")
 KEYED = re.compile(r"\b(idempotency_key|KEY_HEADER|change_once|_undo|_answer)\(?")
 SAFE_AGAIN = {
     "auth POST /households": "the same household again is answered as it is; another under its reference is refused",
-    "auth PUT /households/{household_id}": "carries the version that was seen",
     "auth POST /sessions": "a sign-in is another session each time",
     "auth POST /sessions/state": "only reads",
     "auth POST /sessions/end": "an ended session stays ended",
@@ -32,19 +32,13 @@ SAFE_AGAIN = {
     "planning PUT /feed": "the address shown last is the one that counts",
     "planning DELETE /feed": "no address stays no address",
     "planning POST /feeds/read": "only reads",
-    "planning PUT /households/{household_id}/children/{child_id}/enrolments/{activity_id}": "carries the version seen",
     "planning PUT /activities/{activity_id}/attendance/{day}": "the same marks again change nothing",
     "planning POST /activities/preview": "only reads",
-    "planning PUT /activities/{activity_id}": "carries the version that was seen",
-    "planning PUT /school-days/{day}": "carries what was seen",
-    "billing PUT /tariffs/{tariff_id}": "carries the version that was seen",
+    "planning PUT /school-days/{day}": "the same decree again changes nothing",
     "billing DELETE /tariffs/{tariff_id}": "a removed tariff stays removed",
     "billing POST /households/{household_id}/quotes": "only reads",
-    "billing PUT /households/{household_id}/terms/{day}": "carries the version that was seen",
-    "billing PUT /reminders/rule": "carries the version that was seen",
     "billing POST /invoice-runs/{run_id}/publish": "a run is published once",
     "billing POST /invoice-runs/{run_id}/cancel": "a run is given up once",
-    "notifier PUT /preferences": "carries the version that was seen",
     "notifier POST /announcements/{announcement_id:[0-9]{1,18}}/end": "an ended message stays ended",
     "notifier POST /bounces": "the same report again is the same row",
     "notifier POST /unsubscriptions": "unsubscribed stays unsubscribed",
@@ -68,17 +62,7 @@ def _routes() -> dict[str, web.RouteDef]:
 
 def _is_keyed(route: web.RouteDef) -> bool:
     """Whether the handler, or a function of its module that it calls, goes by the key of the request."""
-    module = inspect.getmodule(route.handler)
-    left, seen = [inspect.getsource(route.handler)], set[str]()
-    while left:
-        source = left.pop()
-        if KEYED.search(source):
-            return True
-        for name in set(re.findall(r"\b(_\w+)\(", source)) - seen:
-            seen.add(name)
-            if inspect.isfunction(found := getattr(module, name, None)):
-                left.append(inspect.getsource(found))
-    return False
+    return _reaches(inspect.getmodule(route.handler), route, KEYED)
 
 
 def test_every_route_that_changes_something_is_done_once_or_says_why_it_is_safe_again() -> None:
@@ -117,3 +101,85 @@ def test_every_page_that_takes_a_form_reads_it_as_ours() -> None:
                             if inspect.isfunction(each := getattr(module, name, None))]  # fmt: skip
                 assert any("checked_form(" in each for each in sources), f"{route.method} {route.path}"
     assert seen > 40
+
+
+ASKED_FIRST = {
+    "/mairie/familles/lettres": "ends codes, chosen secrets, sessions and confirmed addresses",
+    "/mairie/familles/import/{import_id}": "closes households",
+    "/mairie/familles/{household_id}": "closes accounts and takes children out of a household",
+    "/mairie/familles/{household_id}/inscriptions": "cancels bookings",
+    "/mairie/familles/{household_id}/effacement": "erases people",
+    "/mairie/calendrier/fermetures": "cancels bookings",
+    "/mairie/factures/{run_id}/publication": "publishes invoices, which never change",
+    "/mairie/messages": "sends mails",
+}
+"""The forms whose act cannot be undone, and what it does: `gateway.pages.confirming` asks before it."""
+ASKING = re.compile(r"\bask_first\(")
+
+
+def test_what_cannot_be_undone_is_asked_first_by_one_mechanism() -> None:
+    pages = importlib.import_module("gateway.pages")
+    asking = set[str]()
+    for file in sorted(Path(pages.__path__[0]).glob("*.py")):
+        module = importlib.import_module(f"gateway.pages.{file.stem}")
+        for route in getattr(module, "routes", ()):
+            if isinstance(route, web.RouteDef) and route.method == "POST" and _reaches(module, route, ASKING):
+                asking.add(route.path)
+    assert asking == set(ASKED_FIRST)
+
+
+def _reaches(module: Any, route: web.RouteDef, words: re.Pattern[str]) -> bool:
+    """Whether the handler, or a function of its module that it calls, has these words."""
+    left, seen = [inspect.getsource(route.handler)], set[str]()
+    while left:
+        source = left.pop()
+        if words.search(source):
+            return True
+        for name in set(re.findall(r"\b(_\w+)\(", source)) - seen:
+            seen.add(name)
+            if inspect.isfunction(found := getattr(module, name, None)):
+                left.append(inspect.getsource(found))
+    return False
+
+
+VERSIONED = {
+    "auth PUT /households/{household_id}",
+    "auth PUT /schools/{school_id}",
+    "planning PUT /households/{household_id}/children/{child_id}/enrolments/{activity_id}",
+    "planning PUT /activities/{activity_id}",
+    "planning POST /households/{household_id}/bookings",
+    "billing PUT /tariffs/{tariff_id}",
+    "billing DELETE /tariffs/{tariff_id}",
+    "billing PUT /households/{household_id}/terms/{day}",
+    "billing PUT /reminders/rule",
+    "notifier PUT /preferences",
+}
+"""What two people can edit: the change carries the version of what was shown."""
+NOT_EDITED = {
+    "auth PUT /account/secret": "one's own, with the present one",
+    "auth PUT /account/email": "one's own, with the present secret",
+    "auth PUT /account/one-time-codes": "one's own, with a code of the key that was shown",
+    "planning PUT /feed": "another address each time",
+    "planning PUT /activities/{activity_id}/attendance/{day}": "each mark is an act of its own",
+    "planning PUT /school-days/{day}": "a decree is typed whole, never edited",
+}
+COMPARED = re.compile(r"check_version\(|seen_version|SeenVersion|\bcheck\(|seen\b")
+
+
+def test_whatever_two_people_can_edit_has_a_version() -> None:
+    puts = {name for name in _routes() if " PUT " in name}
+    assert puts == {each for each in VERSIONED if " PUT " in each} | set(NOT_EDITED)
+    for name in VERSIONED - {"planning POST /households/{household_id}/bookings"}:
+        route = _routes()[name]
+        assert _reaches(inspect.getmodule(route.handler), route, COMPARED), name
+
+
+FORMS_OF_WHAT_IS_EDITED = (
+    *("account", "activity", "household", "invoices", "offers", "planning", "reminders", "schools", "tariffs"),
+)
+
+
+@pytest.mark.parametrize("name", FORMS_OF_WHAT_IS_EDITED)
+def test_every_form_that_edits_carries_the_version_of_what_it_shows(name: str) -> None:
+    text = (TEMPLATES / f"{name}.html").read_text(encoding="utf-8")
+    assert re.search(r'name="version" value="{{', text)

@@ -179,6 +179,8 @@ async def test_a_message_for_an_activity_is_counted_before_it_goes(phone: Page, 
     await expect(phone.get_by_role("status")).to_contain_text("12 familles verront ce message ; 12 mails partiront")
     await expect(phone.get_by_label("Pour", exact=True)).to_have_value(re.compile("activity_id:"))
     await phone.get_by_role("button", name="Enregistrer").click()
+    await expect(phone.get_by_text("12 mails partent, sans retour.")).to_be_visible()
+    await phone.get_by_role("button", name="Envoyer à 12 familles").click()
     await expect(phone.get_by_text("affiché · Cantine")).to_be_visible()
     await sign_in(phone, stack, "demo06")
     await expect(phone.get_by_text("Menus de Noël")).to_be_visible()

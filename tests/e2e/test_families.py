@@ -127,6 +127,8 @@ async def test_an_erased_household_is_nameless_everywhere_but_on_what_the_law_ke
     await expect(phone.get_by_role("alert")).to_contain_text("Rien n'a été effacé")
     await phone.get_by_label("Pour confirmer").fill("SA001")
     await phone.get_by_role("button", name="Effacer définitivement").click()
+    await expect(phone.get_by_role("heading", name="Effacer le foyer SA001 ?")).to_be_visible()
+    await phone.get_by_role("button", name="Effacer sans retour").click()
     await expect(phone.get_by_role("status")).to_contain_text("Le foyer est effacé")
 
     async def left(service: str, table: str, text: str) -> bool:
@@ -181,10 +183,10 @@ async def test_staff_end_an_enrolment_and_make_another_and_what_is_booked_past_t
     await expect(row.get_by_label("Dernier jour")).to_have_value("2026-09-01")
     await row.get_by_label("Dernier jour").fill(str(today()))
     await row.get_by_role("button", name="Enregistrer les dates").click()
-    await expect(row.get_by_role("alert")).to_contain_text("1 réservation en dehors de ces dates")
+    await expect(phone.get_by_text("1 réservation en dehors de ces dates")).to_be_visible()
     booked = "SELECT count(*) FROM booking WHERE activity_id = $1 AND booked AND day = $2"
     assert await ask(stack, "planning", booked, activity_id, date.fromisoformat(day)) >= 1
-    await row.get_by_role("button", name="Enregistrer et annuler la réservation").click()
+    await phone.get_by_role("button", name="Enregistrer et annuler la réservation").click()
     await expect(phone.get_by_role("status")).to_contain_text("les réservations en dehors sont annulées")
 
     async def billing_knows() -> bool:

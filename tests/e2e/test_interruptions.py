@@ -276,7 +276,7 @@ async def says_neither_paid_nor_failed(page: Page, stack: Stack, say: Say) -> No
     await expect(page.get_by_role("heading", name=say("En attente du retour de la banque"))).to_be_visible()
     other = await page.context.new_page()
     await other.goto(f"{stack.gateway_url}/factures")
-    await expect(other.get_by_text(say("paiement en cours"))).to_be_visible()
+    await expect(other.get_by_role("heading", name=say("Mes factures en cours de paiement"))).to_be_visible()
     await other.close()
 
 

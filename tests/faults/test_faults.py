@@ -117,7 +117,7 @@ async def pages_of(family: Any) -> dict[str, str]:
     await family.bank(id_op, "refuse")
 
     async def is_free_again() -> bool:
-        return "paiement en cours" not in (await family.get("/factures"))[1]
+        return "en cours de paiement" not in (await family.get("/factures"))[1]
 
     await eventually(is_free_again)
     child = re.findall(r"/planning/([\w-]{36})", (await family.get("/enfants"))[1])[0]

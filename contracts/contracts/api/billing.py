@@ -84,8 +84,17 @@ class InvoiceStatus(StrEnum):
     PAID = "paid"
 
 
+class UnderWay(StrEnum):
+    """Why an invoice that asks for money cannot be paid now: it is being paid, or the till keeper looks into that."""
+
+    BEING_PAID = "being_paid"
+    UNDER_REVIEW = "under_review"
+
+
 class InvoiceSummary(Contract):
-    """An invoice in a list. ``checkout_id`` is the open attempt that holds it, when there is one."""
+    """An invoice in a list. ``checkout_id`` is the open attempt that holds it, when there is one, and ``under_way``
+    where that stands.
+    """
 
     invoice_id: UUID
     number: Reference
@@ -97,6 +106,7 @@ class InvoiceSummary(Contract):
     status: InvoiceStatus
     checkout_id: UUID | None = None
     credited_cents: int = Field(default=0, ge=0)
+    under_way: UnderWay | None = None
 
 
 class CreditNoteSummary(Contract):
@@ -114,6 +124,7 @@ class CreditNoteSummary(Contract):
 class InvoiceList(Contract):
     """``GET /households/{household_id}/invoices``; ``credit_cents`` is what the town owes the household.
 
+    Invoices that ask for money are ``to_pay``, or ``under_way`` as long as a payment holds them.
     ``part_cents_min`` is the least that may be paid online of what is due, where the town allows parts.
     """
 
@@ -123,6 +134,12 @@ class InvoiceList(Contract):
     credit_notes: tuple[CreditNoteSummary, ...] = ()
     certificates: tuple["CertificateKey", ...] = ()
     part_cents_min: int | None = None
+    under_way: tuple[InvoiceSummary, ...] = ()
+
+    @property
+    def owed(self) -> tuple[InvoiceSummary, ...]:
+        """Every invoice that asks for money, oldest first."""
+        return tuple(sorted((*self.to_pay, *self.under_way), key=lambda each: (each.published_on, each.number)))
 
 
 class CertificateKey(Contract):
@@ -144,6 +161,8 @@ class InvoiceLine(Contract):
     explanation: Explanation
     child_id: UUID | None = None
     childcare: bool = False
+    childcare_cents: int | None = Field(default=None, exclude=True)
+    """What of it counts for the tax credit: no part of the document."""
 
 
 class Issuer(Contract):
@@ -238,7 +257,10 @@ class CertificateLine(Contract):
 
 
 class Certificate(Contract):
-    """« Attestation fiscale »: what a household paid in a year for the care of a child."""
+    """« Attestation fiscale »: what a household paid in a year for the care of a child.
+
+    ``alternating``: the child lives by turns with two households, and each declares it in the fields for that.
+    """
 
     issuer: Issuer
     household_name: Label
@@ -249,6 +271,12 @@ class Certificate(Contract):
     year: int
     issued_on: Day
     lines: tuple[CertificateLine, ...]
+    alternating: bool = False
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the year is not over: what is paid later is not in it yet."""
+        return self.issued_on.year <= self.year
 
     @property
     def total_cents(self) -> int:
@@ -258,11 +286,27 @@ class Certificate(Contract):
 class CheckoutWish(Contract):
     """``POST /households/{household_id}/checkouts`` with an ``Idempotency-Key``.
 
-    All that is left of these invoices, or ``amount_cents`` of it, oldest first, where the town allows parts.
+    The household's credit pays first, so far as it goes; then all that is left of these invoices, or ``amount_cents``
+    of it, oldest first, where the town allows parts.
     """
 
     invoice_ids: tuple[UUID, ...] = Field(min_length=1, max_length=50)
     amount_cents: PositiveCents | None = None
+
+
+class CreditUse(Contract):
+    """``POST /households/{household_id}/credit-uses`` with an ``Idempotency-Key``: have the household's credit pay
+    these invoices, or all that can be paid, oldest first.
+    """
+
+    invoice_ids: tuple[UUID, ...] = Field(default=(), max_length=50)
+
+
+class CreditUsed(Contract):
+    """What a household's credit paid, and what is left of it."""
+
+    used_cents: int = Field(ge=0)
+    credit_cents: int = Field(ge=0)
 
 
 class CheckoutStatus(StrEnum):

@@ -142,13 +142,17 @@ class SchoolDayWish(Contract):
 
 
 class ClosureWish(Contract):
-    """``POST /closures``: a day nobody can book; for one activity and one school, or for all when none is named."""
+    """``POST /closures``: a day nobody can book; for one activity and one school, or for all when none is named.
+
+    ``cancel_bookings`` cancels what is booked: exactly ``cancel_seen``, where it says how many, else it is told again.
+    """
 
     day: Day
     reason: Line
     activity_id: UUID | None = None
     school: Line | None = None
     cancel_bookings: bool = False
+    cancel_seen: int | None = None
 
 
 class Closure(ClosureWish):

@@ -16,13 +16,14 @@ class EnrolmentWish(Contract):
 
     ``seen_version`` is that of the enrolment as it was shown, 0 where there was none; absent, it takes the place of
     whatever is there. Days to come that are booked outside these dates are told, and cancelled with
-    ``cancel_bookings``.
+    ``cancel_bookings``: exactly ``cancel_seen`` of them, where it says how many, else they are told again.
     """
 
     first_day: Day
     last_day: Day
     seen_version: SeenVersion | None = None
     cancel_bookings: bool = False
+    cancel_seen: int | None = None
 
     @model_validator(mode="after")
     def _is_in_order(self) -> Self:

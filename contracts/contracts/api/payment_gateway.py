@@ -39,7 +39,8 @@ class Payment(Contract):
     """An attempt as shown. ``payer_url`` is where the parent goes to pay, only while it can still be opened.
 
     ``taken_cents`` is what the bank took, once it is confirmed; ``refunded_cents`` what was given back until now.
-    ``left_cents`` is what it leaves to pay of its invoices.
+    ``left_cents`` is what it leaves to pay of its invoices, ``credited_cents`` what was settled before and is now the
+    household's credit.
     """
 
     payment_id: UUID
@@ -54,6 +55,7 @@ class Payment(Contract):
     taken_cents: int | None = None
     refunded_cents: int = Field(default=0, ge=0)
     left_cents: int = Field(default=0, ge=0)
+    credited_cents: int = Field(default=0, ge=0)
 
 
 class PaymentList(Contract):

@@ -221,6 +221,12 @@ class Terms(TermsWish):
     valid_from: Day
 
 
+class TermsKnown(Contract):
+    """What is known of a household, newest first: what somebody sees who adds to it."""
+
+    terms: tuple[Terms, ...]
+
+
 class Repricing(Contract):
     """An invoice some of whose days cost less by what is known now, of the household or of who came: a credit to
     propose.

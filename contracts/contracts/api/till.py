@@ -23,8 +23,9 @@ class ReceiptWish(Contract):
     """``POST /households/{household_id}/receipts`` with an ``Idempotency-Key``: money given at the counter.
 
     It pays the named invoices, or all that are due, oldest first. More than is due is refused unless
-    ``keep_surplus``: the rest is then the household's credit. ``seen_balance_cents`` is what the household was shown to
-    owe, less its credit: where it changed meanwhile, nothing is taken.
+    ``keep_surplus``: the rest is then the household's credit. Invoices that a payment holds are taken money for only
+    ``despite_payment``: should that payment succeed too, its money is the household's credit. ``seen_balance_cents`` is
+    what the household was shown to owe, less its credit: where it changed meanwhile, nothing is taken.
     """
 
     means: CounterMeans
@@ -34,6 +35,7 @@ class ReceiptWish(Contract):
     invoice_ids: tuple[UUID, ...] = Field(default=(), max_length=50)
     keep_surplus: bool = False
     seen_balance_cents: Cents | None = None
+    despite_payment: bool = False
 
 
 class Receipt(Contract):

@@ -151,7 +151,11 @@ class CreditRefunded(Event):
 
 
 class InvoiceSettled(Event):
-    """Nothing is left to pay on this invoice. ``payment_id`` is the payment, receipt or credit note that settled it."""
+    """Nothing is left to pay on this invoice.
+
+    ``payment_id`` is the payment, receipt, credit note or use of the household's credit that settled it; ``means`` says
+    ``credit`` for the last.
+    """
 
     type = "billing.invoice.settled"
 
@@ -160,6 +164,7 @@ class InvoiceSettled(Event):
     number: Reference
     payment_id: UUID
     settled_at: Instant
+    means: Literal["credit"] | None = None
 
     @property
     def subject(self) -> str:
@@ -199,7 +204,10 @@ class UnmatchedReason(StrEnum):
 
 
 class PaymentUnmatched(Event):
-    """Money taken by the bank beyond what was due: it is now a credit of the household."""
+    """Money taken by the bank beyond what was due: it is now a credit of the household.
+
+    ``amount_cents`` is what the bank took; ``invoices`` are the numbers of those that it was for, settled before.
+    """
 
     type = "billing.payment.unmatched"
 
@@ -208,6 +216,8 @@ class PaymentUnmatched(Event):
     surplus_cents: PositiveCents
     reason: UnmatchedReason
     recorded_at: Instant
+    amount_cents: PositiveCents | None = None
+    invoices: tuple[Reference, ...] = ()
 
     @property
     def subject(self) -> str:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pydantic import BaseModel, Field, SecretStr
 
 from contracts.api.auth import AccountView, SignedIn
-from contracts.api.billing import Checkout, CheckoutWish, Invoice, InvoiceList
+from contracts.api.billing import Checkout, CheckoutWish, CreditUse, CreditUsed, Invoice, InvoiceList
 from contracts.api.bookings import BookingOutcome, BookingWish, ChangeHistory, PlanOutcome, PlanWish, UndoWish
 from contracts.api.enrolments import ChildList
 from contracts.api.months import MonthView, OfferAnswer, OfferList
@@ -231,6 +231,17 @@ PAYMENTS = (
         "billing",
         f"{HOUSE}/checkouts",
         body=CheckoutWish,
+        keyed=True,
+        status=201,
+    ),
+    Operation(
+        "useCredit",
+        "POST /credit-uses",
+        "Have the household's credit pay invoices.",
+        CreditUsed,
+        "billing",
+        f"{HOUSE}/credit-uses",
+        body=CreditUse,
         keyed=True,
         status=201,
     ),

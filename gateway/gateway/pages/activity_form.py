@@ -9,6 +9,7 @@ from contracts.api.calendar import ActivityView, ActivityWish, Counting, Notice,
 from contracts.api.schools import SchoolView
 from gateway.forms import Fields, Sent, line, lines, one_of, tick
 from gateway.pages.schools import spelt
+from gateway.pages.versions import OF_A_DIGEST
 
 WEEKDAYS = ("lundi", "mardi", "mercredi", "jeudi", "vendredi", "samedi", "dimanche")
 PERIODS = {
@@ -56,6 +57,7 @@ def notice_fields(which: str, label: str) -> Fields:
 
 
 ACTIVITY = {
+    **OF_A_DIGEST,
     "label": line("Nom", always=True),
     "period": one_of("Période", *PERIODS, always=True),
     "weekdays": one_of("Jours de la semaine", *"1234567", many=True),

@@ -9,8 +9,9 @@ from uuid import UUID
 from aiohttp import web
 
 from contracts.api.enrolments import ChildEnrolments, EnrolmentBook, EnrolmentWish
-from gateway.forms import Sent, an_id, hidden, line, tick
+from gateway.forms import Sent, an_id, hidden, line
 from gateway.languages import short_day
+from gateway.pages.confirming import Question
 from gateway.pages.staff import typed_day
 from gateway.services import SERVICES, Told, or_none
 
@@ -27,23 +28,19 @@ ENROLMENT = {
     "activity": hidden("Activité"),
     "first_day": line("Du", always=True),
     "last_day": line("Jusqu'au", always=True),
-    "cancel_bookings": tick("Enregistrer et annuler"),
 }
 
 
 @dataclass
 class Typed:
-    """A form as it was sent; ``booked`` days would be cancelled by it, the first of them ``booked_from``."""
+    """A form as it was sent."""
 
     child_id: str
     activity_id: str
     version: str
     first_day: str
     last_day: str
-    cancels: bool
     wrong: dict[str, str] = field(default_factory=dict)
-    booked: int = 0
-    booked_from: date | None = None
 
     def is_about(self, child_id: UUID, activity_id: UUID) -> bool:
         """Whether the form was that of this child and activity."""
@@ -60,8 +57,7 @@ async def book(request: web.Request, session: str, household_id: UUID) -> dict[U
 def read(sent: Sent) -> Typed:
     """The form as it came back; an activity comes with the version of the enrolment that was shown."""
     activity_id, _, version = sent.get("activity").partition("|")
-    days, cancels = (sent.get("first_day"), sent.get("last_day")), sent.ticked("cancel_bookings")
-    return Typed(sent.get("child_id"), activity_id, version, *days, cancels)
+    return Typed(sent.get("child_id"), activity_id, version, sent.get("first_day"), sent.get("last_day"))
 
 
 def wish(typed: Typed, known: Mapping[UUID, ChildEnrolments]) -> EnrolmentWish | None:
@@ -85,7 +81,7 @@ def wish(typed: Typed, known: Mapping[UUID, ChildEnrolments]) -> EnrolmentWish |
     if last < first:
         typed.wrong["last_day"] = NOT_IN_ORDER.format(first=f"{first:%d/%m/%Y}", last=f"{last:%d/%m/%Y}")
         return None
-    return EnrolmentWish(first_day=first, last_day=last, seen_version=int(typed.version), cancel_bookings=typed.cancels)
+    return EnrolmentWish(first_day=first, last_day=last, seen_version=int(typed.version))
 
 
 def _day(typed: Typed, name: str, which: str) -> date | None:
@@ -96,11 +92,20 @@ def _day(typed: Typed, name: str, which: str) -> date | None:
         return None
 
 
+def ending(told: Told, back: str) -> Question:
+    """What is asked before booked days are cancelled."""
+    booked, day = told.facts["bookings"], short_day(date.fromisoformat(told.facts["day"]))
+    are = "sont annulées et ne seront pas comptées" if booked > 1 else "est annulée et ne sera pas comptée"
+    says = f"{booked} réservation{'s' if booked > 1 else ''} en dehors de ces dates, à partir du {day}, {are}."
+    button = f"Enregistrer et annuler {f'{booked} réservations' if booked > 1 else 'la réservation'}"
+    return Question(
+        "Changer les dates de l'inscription ?", (says, "La place va à qui attend."), button, back, {"bookings": booked}
+    )
+
+
 def refused(typed: Typed, told: Told) -> None:
     """Say on the form what planning said; raises anything that is not about the form."""
     match told.told_code:
-        case "enrolment_has_bookings":
-            typed.booked, typed.booked_from = told.facts["bookings"], date.fromisoformat(told.facts["day"])
         case "enrolment_moved":
             days = [short_day(date.fromisoformat(told.facts[name])) for name in ("first_day", "last_day") if told.facts]
             typed.wrong["activity"] = MOVED.format(now=" : elle va du {} au {}".format(*days) if days else "")

@@ -6,10 +6,11 @@ from uuid import UUID
 from aiohttp import web
 
 from chassis.receiving import body_limit
-from contracts.api.auth import HouseholdList, ImportApply, ImportStatus, ImportView, LettersWish
+from contracts.api.auth import HouseholdList, HouseholdView, ImportApply, ImportStatus, ImportView, LettersWish
 from contracts.failures import NotFound
 from contracts.identity import Identity, Permission
-from gateway.forms import an_id, file, tick
+from gateway.forms import Sent, an_id, file, tick
+from gateway.pages.confirming import Question, ask_first
 from gateway.pages.rendering import checked_form, page, see
 from gateway.pages.staff import staff
 from gateway.services import SERVICES, Told
@@ -19,6 +20,7 @@ LETTERS_AT_ONCE = 200
 FILE_BYTES_MAX = 16_777_216
 NO_FILE = "Choisissez un fichier."
 DONE = {"efface": "Le foyer est effacé. Ses documents comptables restent."}
+_BACK = "/mairie/familles"
 
 LETTERS = {"household_id": an_id("Foyer")}
 FILE = {"file": file("Fichier")}
@@ -60,6 +62,8 @@ async def letters(request: web.Request) -> web.Response:
     form = await checked_form(request, LETTERS)
     session, person = await staff(request, Permission.READ_HOUSEHOLDS)
     wish = LettersWish(household_id=form.get("household_id") or None, limit=LETTERS_AT_ONCE)
+    if wish.household_id and (asked := await _ask_for_letters(request, form, session, person, wish.household_id)):
+        return asked
     try:
         services = request.app[SERVICES]
         disposition, pdf = await services.file(session, "auth", "/letters", method="POST", body=wish)
@@ -69,6 +73,24 @@ async def letters(request: web.Request) -> web.Response:
         return await _show(request, session, person, wrong="Plus personne n'attend de lettre.", status=409)
     headers = {"Content-Disposition": disposition, "Cache-Control": "no-store"}
     return web.Response(body=pdf, content_type="application/pdf", headers=headers)
+
+
+async def _ask_for_letters(
+    request: web.Request, form: Sent, session: str, person: Identity, household_id: UUID
+) -> web.Response | None:
+    """New letters end what let a family in: it is asked first, with whom it shuts out."""
+    view = await request.app[SERVICES].call(session, "auth", f"/households/{household_id}", HouseholdView)
+    count, chosen = len(view.guardians), sum(each.signed_in_once for each in view.guardians)
+    letters = f"{count} nouvelle{'s' if count > 1 else ''} lettre{'s' if count > 1 else ''}"
+    says = [
+        f"{view.name}, {view.reference} : {letters}, les codes d'avant ne servent plus.",
+        f"{chosen} code{'s' if chosen > 1 else ''} secret{'s' if chosen > 1 else ''} choisi{'s' if chosen > 1 else ''} "
+        f"par la famille {'prennent' if chosen > 1 else 'prend'} fin, avec les sessions ouvertes et les codes à usage "
+        "unique ; chaque adresse email est à confirmer de nouveau à la première connexion.",
+    ]
+    numbers = {"guardians": count, "chosen": chosen}
+    question = Question("Nouvelle lettre ?", says[: 2 if chosen else 1], f"Imprimer {letters}", _BACK, numbers)
+    return ask_first(request, form, person, question)
 
 
 @routes.post("/mairie/familles/import")
@@ -99,8 +121,19 @@ async def dry_run(request: web.Request) -> web.Response:
 async def apply(request: web.Request) -> web.Response:
     """Do what was shown; pressed twice, it is done once."""
     form = await checked_form(request, IMPORT)
-    session, _ = await staff(request, Permission.READ_HOUSEHOLDS)
+    session, person = await staff(request, Permission.READ_HOUSEHOLDS)
     path, wish = f"/imports/{_import_id(request)}", ImportApply(close_missing=form.ticked("close_missing"))
+    if wish.close_missing:
+        gone = (await request.app[SERVICES].call(session, "auth", path, ImportView)).report.gone
+        says = f"{gone} foyer{'s' if gone > 1 else ''} absent{'s' if gone > 1 else ''} du fichier : "
+        says += "leurs responsables ne peuvent plus se connecter, leurs réservations à venir sont annulées."
+        title, back = (
+            f"Fermer {gone} foyer{'s' if gone > 1 else ''} ?",
+            f"/mairie/familles/import/{_import_id(request)}",
+        )
+        question = Question(title, (says,), "Enregistrer et fermer", back, {"gone": gone})
+        if asked := ask_first(request, form, person, question):
+            return asked
     await request.app[SERVICES].call(session, "auth", f"{path}/apply", ImportView, method="POST", body=wish)
     return see(f"/mairie/familles/import/{_import_id(request)}")
 

@@ -12,6 +12,7 @@ from contracts.api.tariffs import HouseholdTerms
 from contracts.identity import Identity, Permission
 from gateway.forms import line
 from gateway.pages import enrolments, household_form, schools
+from gateway.pages.confirming import Question, ask_first
 from gateway.pages.household_form import Form
 from gateway.pages.rendering import checked_form, page, see
 from gateway.pages.staff import staff
@@ -91,7 +92,37 @@ async def change(request: web.Request) -> web.Response:
     wish = household_form.wish(form)
     if wish is None:
         return await _show(request, session, person, await _view(request, session), form=form, status=422)
+    if (question := _removing(request, form)) and (asked := ask_first(request, sent, person, question)):
+        return asked
     return await _save(request, session, person, form, wish)
+
+
+def _removing(request: web.Request, form: Form) -> Question | None:
+    """What is asked before somebody leaves a household, which saving again does not take back; None otherwise."""
+    guardians, children = (
+        [f"{row['first_name']} {row['last_name']}" for row in rows if row["gone"] and row["id"]]
+        for rows in (form.guardians, form.children)
+    )
+    count, says = len(guardians) + len(children), []
+    if guardians:
+        says.append(f"{', '.join(guardians)} : compte fermé, avec ses codes et ses sessions, sans retour.")
+    if children:
+        says.append(f"{', '.join(children)} : hors de ce foyer, réservations à venir annulées.")
+    title = f"Retirer {count} personne{'s' if count > 1 else ''} de ce foyer ?"
+    numbers = {"guardians": len(guardians), "children": len(children)}
+    return Question(title, says, "Enregistrer et retirer", request.path, numbers) if count else None
+
+
+def _erasing(view: HouseholdView) -> Question:
+    guardians, children = len(view.guardians), len(view.children)
+    people = f"{guardians} responsable{'s' if guardians > 1 else ''} et {children} enfant{'s' if children > 1 else ''}"
+    says = (
+        f"{people} : noms, adresse, emails, codes et sessions disparaissent sans retour, et les réservations à venir.",
+        "Les documents comptables restent, avec le nom et l'adresse qu'ils portent.",
+    )
+    title = f"Effacer le foyer {view.reference} ?"
+    numbers = {"guardians": guardians, "children": children, "version": view.version}
+    return Question(title, says, "Effacer sans retour", f"/mairie/familles/{view.household_id}", numbers)
 
 
 async def _save(
@@ -121,7 +152,7 @@ async def _save(
 
 @routes.post("/mairie/familles/{household_id}/inscriptions")
 async def enrol(request: web.Request) -> web.Response:
-    """Enrol a child, change the dates or end it; when days are booked outside them, say how many first."""
+    """Enrol a child, change the dates or end it; when days are booked outside them, ask first, with their number."""
     sent = await checked_form(request, enrolments.ENROLMENT)
     session, person = await staff(request, Permission.WRITE_HOUSEHOLDS)
     view, typed = await _view(request, session), enrolments.read(sent)
@@ -129,11 +160,19 @@ async def enrol(request: web.Request) -> web.Response:
     if wish is None:
         return await _show(request, session, person, view, status=422, enrolling=typed)
     path = f"/households/{view.household_id}/children/{typed.child_id}/enrolments/{quote(typed.activity_id)}"
-    try:
-        saved = await request.app[SERVICES].call(session, "planning", path, Enrolment, method="PUT", body=wish)
-    except Told as told:
-        enrolments.refused(typed, told)
-        return await _show(request, session, person, view, status=409, enrolling=typed)
+    while True:
+        try:
+            saved = await request.app[SERVICES].call(session, "planning", path, Enrolment, method="PUT", body=wish)
+            break
+        except Told as told:
+            if told.told_code != "enrolment_has_bookings":
+                enrolments.refused(typed, told)
+                return await _show(request, session, person, view, status=409, enrolling=typed)
+            question = enrolments.ending(told, f"/mairie/familles/{view.household_id}#inscriptions")
+            seen = question.numbers["bookings"]
+        if asked := ask_first(request, sent, person, question):
+            return asked
+        wish = wish.model_copy(update={"cancel_bookings": True, "cancel_seen": seen})
     done = "annulees" if saved.cancelled else "inscription"
     return see(f"/mairie/familles/{view.household_id}?fait={done}")
 
@@ -157,6 +196,8 @@ async def erase(request: web.Request) -> web.Response:
     typed = sent.get("reference")
     if typed != view.reference:
         return await _show(request, session, person, view, status=422, not_erased=NOT_ITS_REFERENCE)
+    if asked := ask_first(request, sent, person, _erasing(view)):
+        return asked
     path = f"/households/{view.household_id}/erase"
     await request.app[SERVICES].tell(session, "auth", path, body=Erasure(reference=view.reference))
     return see("/mairie/familles?fait=efface")

@@ -24,6 +24,7 @@ KINDS = {
     "reminder": N_("rappel de facture"),
     "credit": N_("avoir"),
     "credit_refund": N_("crédit rendu"),
+    "surplus": N_("déjà réglée"),
     "recap": N_("modifications du planning"),
     "place": N_("place en liste d'attente"),
     "offer": N_("place proposée"),

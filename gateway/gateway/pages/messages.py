@@ -7,6 +7,7 @@ from aiohttp import web
 from contracts.api.notifier import AnnouncementArchive, AnnouncementState, AnnouncementWish, Audience, AudienceWish
 from contracts.identity import Permission
 from gateway.forms import NOTHING, Sent, line, lines, said, tick
+from gateway.pages.confirming import Question, ask_first
 from gateway.pages.rendering import checked_form, page, see
 from gateway.pages.staff import staff
 from gateway.services import SERVICES, Told
@@ -17,6 +18,7 @@ STATES = {
     AnnouncementState.ENDED: "terminé",
 }
 BLANK = {"markdown": "", "starts_at": "", "ends_at": "", "audience": "", "by_mail": ""}
+_BACK = "/mairie/messages"
 WRONG = "Vérifiez le texte et les dates : la fin vient après le début. Rien n'a été enregistré."
 
 MESSAGE = {
@@ -71,7 +73,7 @@ async def _show(
 async def save(request: web.Request) -> web.Response:
     """« Aperçu » shows the message and keeps what was typed; « Enregistrer » saves it."""
     form = await checked_form(request, MESSAGE)
-    session, _person = await staff(request, Permission.WRITE_ANNOUNCEMENTS)
+    session, person = await staff(request, Permission.WRITE_ANNOUNCEMENTS)
     typed = {name: form.get(name) for name in BLANK}
     try:
         audience = _audience(form)
@@ -81,6 +83,10 @@ async def save(request: web.Request) -> web.Response:
     except ValueError as error:
         return await _show(request, typed, status=422, wrong=said(error, WRONG))
     services = request.app[SERVICES]
+    query = urlencode(audience)
+    counted = await services.call(session, "notifier", f"/announcements/audience?{query}", Audience)
+    if asked := ask_first(request, form, person, _sending(wish, counted)):
+        return asked
     try:
         await services.call(session, "notifier", "/announcements", AnnouncementArchive, method="POST", body=wish)
     except Told as told:
@@ -88,6 +94,17 @@ async def save(request: web.Request) -> web.Response:
             raise
         return await _show(request, typed, status=422, wrong=WRONG)
     return see("/mairie/messages?fait=1")
+
+
+def _sending(wish: AnnouncementWish, counted: Audience) -> Question:
+    families, mails = counted.households, counted.mails if wish.by_mail else 0
+    says = [f"{families} famille{'s' if families > 1 else ''} {'verront' if families > 1 else 'verra'} ce message."]
+    if wish.by_mail:
+        says.append(f"{mails} mail{'s' if mails > 1 else ''} {'partent' if mails > 1 else 'part'}, sans retour.")
+    says.append(f"« {wish.markdown[:200]}{'…' if len(wish.markdown) > 200 else ''} »")
+    numbers = {"families": families, "mails": mails}
+    button = f"Envoyer à {families} famille{'s' if families > 1 else ''}" if wish.by_mail else "Afficher ce message"
+    return Question("Envoyer ce message ?" if wish.by_mail else "Afficher ce message ?", says, button, _BACK, numbers)
 
 
 def _wish(form: Sent, audience: dict[str, str]) -> AnnouncementWish:

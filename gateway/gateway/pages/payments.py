@@ -10,7 +10,7 @@ from aiohttp import web
 from chassis.clock import now
 from chassis.http import path_uuid
 from chassis.places import streaming
-from contracts.api.billing import Checkout, CheckoutWish
+from contracts.api.billing import Checkout, CheckoutWish, Invoice
 from contracts.api.notifier import PaymentMail, PaymentMails
 from contracts.api.payment_gateway import PayerForm, Payment, PaymentList, PaymentStatus, PaymentTimeline, PaymentWish
 from contracts.failures import Invalid, Unavailable
@@ -59,6 +59,8 @@ async def pay(request: web.Request) -> web.Response:
     except Told as told:
         if told.told_code == "part_refused":
             return await recap_page(request, wanted, wrong=_part(told.facts), typed=typed)
+        if told.told_code == "credit_suffices":  # since the recap was shown: it shows now what the credit pays
+            return await recap_page(request, wanted)
         if told.told_code != "checkout_open":
             raise
         checkout = await services.call(session, "billing", f"{path}/{told.facts['checkout_id']}", Checkout)
@@ -69,6 +71,19 @@ async def pay(request: web.Request) -> web.Response:
     )
     if not is_that:
         return see(f"/paiements/{payment.payment_id}?autre=1")
+    return see(payment.payer_url or f"/paiements/{payment.payment_id}")
+
+
+@routes.post("/factures/{invoice_id}/reprise")
+async def resume(request: web.Request) -> web.Response:
+    """« Reprendre »: go on with the payment that holds an invoice."""
+    await checked_form(request, NOTHING)
+    session, _person, household = await household_of(request)
+    path = f"{household}/invoices/{path_uuid(request, 'invoice_id')}"
+    invoice = await request.app[SERVICES].call(session, "billing", path, Invoice)
+    if invoice.summary.checkout_id is None:
+        return see("/factures")
+    payment = await begin(request, session, str(invoice.summary.checkout_id))
     return see(payment.payer_url or f"/paiements/{payment.payment_id}")
 
 

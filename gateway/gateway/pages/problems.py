@@ -59,6 +59,10 @@ SENTENCES = {
         N_("Elle est trop longue ou contient un signe inhabituel. Donnez-en une autre à la mairie."),
     ),
     "payer_email_missing": (N_("Il manque votre adresse email"), N_("La banque en a besoin. Donnez-la à la mairie.")),
+    "payment_under_way": (
+        N_("Un paiement est en cours de vérification"),
+        N_("La mairie vérifie avec la banque un paiement de cette facture. Vous n'avez rien à refaire."),
+    ),
     "already_paid": (N_("Cette facture est déjà réglée"), N_("Il n'y a plus rien à payer.")),
     "checkout_over": (N_("Ce paiement est terminé"), N_("Retournez à vos factures pour voir ce qui reste à régler.")),
     "payment_unresolved": (

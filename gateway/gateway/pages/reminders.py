@@ -1,5 +1,7 @@
 """/mairie/relances: when unpaid invoices are reminded of, which are late, and which are left in peace."""
 
+from typing import Any
+
 from aiohttp import web
 from pydantic import ValidationError
 
@@ -9,9 +11,11 @@ from contracts.identity import Permission
 from gateway.forms import NOTHING, line, said, tick
 from gateway.pages.rendering import checked_form, page, see
 from gateway.pages.staff import staff
-from gateway.services import SERVICES
+from gateway.pages.versions import OF_A_DIGEST, VERSION, differences, has_changed, version
+from gateway.services import SERVICES, Told
 
 NAMES = tuple(f"step{number}" for number in range(1, STEPS_MAX + 1))
+STEPS = ("1er rappel", "2e rappel", "3e rappel")
 WRONG_DAYS = "Donnez des nombres de jours entre 1 et 180, chacun plus grand que le précédent. Rien n'a été enregistré."
 WRONG_REASON = "Dites en quelques mots pourquoi cette facture n'est plus rappelée. Rien n'a été enregistré."
 WAITS = {
@@ -22,6 +26,7 @@ WAITS = {
 
 DAYS_MAX = 180
 RULE = {
+    **OF_A_DIGEST,
     **{name: line(f"Rappel {number}", length_max=10, always=True) for number, name in enumerate(NAMES, 1)},
     "preview": tick("Voir l'effet"),
 }
@@ -36,19 +41,25 @@ async def reminders(request: web.Request) -> web.Response:
 
 
 async def _show(
-    request: web.Request, *, typed: dict[str, str] | None = None, tried: ReminderRule | None = None, **more: object
+    request: web.Request,
+    *,
+    typed: dict[str, str] | None = None,
+    tried: ReminderRule | None = None,
+    seen: str = "",
+    **more: Any,
 ) -> web.Response:
     """The rule that holds, or what another would do, with every invoice that is late."""
     session, person = await staff(request, Permission.COLLECT_MONEY)
     query = "&".join(f"days={each}" for each in tried.days or ("",)) if tried else ""
     found = await request.app[SERVICES].call(session, "billing", f"/reminders?{query}", ReminderList)
     known = dict(zip(NAMES, (str(each) for each in found.rule.days), strict=False))
-    values = {"is_saved": False, "wrong": "", **more}
+    values = {"is_saved": False, "wrong": "", "moved": None, **more}
     return page(
         request,
         "reminders.html",
         person,
-        status=422 if values["wrong"] else 200,
+        status=409 if values["moved"] is not None else 422 if values["wrong"] else 200,
+        version=seen or version(found.rule),
         found=found,
         is_tried=tried is not None,
         typed=typed or {name: known.get(name, "") for name in NAMES},
@@ -68,9 +79,17 @@ async def save(request: web.Request) -> web.Response:
         rule = ReminderRule(days=tuple(each for each in days if each is not None))
     except ValueError as error:
         return await _show(request, typed=typed, wrong=said(error, WRONG_DAYS))
+    services, path, seen = request.app[SERVICES], "/reminders/rule", form.get(VERSION)
     if form.ticked("preview"):
-        return await _show(request, typed=typed, tried=rule)
-    await request.app[SERVICES].call(session, "billing", "/reminders/rule", ReminderList, method="PUT", body=rule)
+        return await _show(request, typed=typed, tried=rule, seen=seen)
+    try:
+        await services.call(session, "billing", path, ReminderList, method="PUT", body=rule, version=seen)
+    except Told as told:
+        if not has_changed(told):
+            raise
+        there = (await services.call(session, "billing", "/reminders", ReminderList)).rule
+        now = dict(zip(NAMES, map(str, there.days), strict=False))
+        return await _show(request, typed=typed, moved=differences(now, typed, dict(zip(NAMES, STEPS, strict=True))))
     return see("/mairie/relances?fait=1")
 
 

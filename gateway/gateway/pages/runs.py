@@ -12,7 +12,9 @@ from contracts.api.billing import AnomalyKind, InvoicePreview, InvoiceRun, Invoi
 from contracts.events.billing import RunStatus
 from contracts.identity import Permission
 from gateway.forms import NOTHING, line, said
+from gateway.languages import euros, month, short_day
 from gateway.live import stream
+from gateway.pages.confirming import Question, ask_first
 from gateway.pages.rendering import checked_form, page, see
 from gateway.pages.staff import staff
 from gateway.services import SERVICES, Told
@@ -129,19 +131,39 @@ def progress(run: InvoiceRun) -> str:
     return f"{run.households_done} foyers sur {run.households}"
 
 
-async def _say(request: web.Request, word: str) -> web.Response:
-    await checked_form(request, NOTHING)
-    session, _person = await staff(request, Permission.PUBLISH_INVOICES)
+async def _move(request: web.Request, session: str, word: str) -> web.Response:
     path = f"/invoice-runs/{path_uuid(request, 'run_id')}"
     await request.app[SERVICES].call(session, "billing", f"{path}/{word}", InvoiceRun, method="POST")
     return see(f"/mairie/factures/{request.match_info['run_id']}")
 
 
+def _publishing(run: InvoiceRun) -> Question:
+    many = "s" if run.invoices > 1 else ""
+    says = (
+        f"{run.invoices} facture{many} de {month(run.month)}, {euros(run.total_cents)} en tout, à régler avant le "
+        f"{short_day(run.due_on)}.",
+        "Une facture publiée ne change plus : elle se corrige par un avoir. Qui l'a demandé est averti par mail.",
+    )
+    numbers = {"invoices": run.invoices, "total_cents": run.total_cents}
+    title, back = f"Publier {run.invoices} facture{many} ?", f"/mairie/factures/{run.run_id}"
+    return Question(title, says, f"Publier {run.invoices} facture{many}", back, numbers)
+
+
 @routes.post("/mairie/factures/{run_id}/publication")
 async def publish(request: web.Request) -> web.Response:
-    return await _say(request, "publish")
+    """« Publier »: asked first, with how many invoices and how much."""
+    form = await checked_form(request, NOTHING)
+    session, person = await staff(request, Permission.PUBLISH_INVOICES)
+    path = f"/invoice-runs/{path_uuid(request, 'run_id')}"
+    found = await request.app[SERVICES].call(session, "billing", path, InvoiceRun)
+    if found.status is RunStatus.READY and (asked := ask_first(request, form, person, _publishing(found))):
+        return asked
+    return await _move(request, session, "publish")
 
 
 @routes.post("/mairie/factures/{run_id}/abandon")
 async def cancel(request: web.Request) -> web.Response:
-    return await _say(request, "cancel")
+    """« Abandonner »."""
+    await checked_form(request, NOTHING)
+    session, _person = await staff(request, Permission.PUBLISH_INVOICES)
+    return await _move(request, session, "cancel")

@@ -25,11 +25,13 @@ from contracts.api.tariffs import (
 )
 from contracts.failures import Unavailable
 from contracts.identity import Permission
-from gateway.forms import NOTHING, FieldWrong, an_id, line, lines, one_of, said, tick
+from contracts.versions import NONE_YET
+from gateway.forms import FieldWrong, an_id, line, lines, one_of, said, tick
 from gateway.languages import short_day
 from gateway.pages import schools
 from gateway.pages.rendering import checked_form, page, see
 from gateway.pages.staff import staff, typed_cents, typed_whole
+from gateway.pages.versions import OF_A_DIGEST, VERSION, has_changed, version
 from gateway.services import SERVICES, Told
 
 RESIDENCES = {"": None, "yes": True, "no": False}
@@ -60,8 +62,10 @@ TARIFF = {
     **BOXES,
     "brackets": lines("Tranches", length_max=2_000, always=True),
 }
-TARIFF_END = {"valid_until": line("Dernier jour", always=True)}
+TARIFF_END = {"valid_until": line("Dernier jour", always=True), **OF_A_DIGEST}
 WRONG_FORMULA = "Vérifiez le calcul du prix : montants positifs, tranches croissantes, plancher sous le plafond."
+SAVED_BEFORE = "Cette page a déjà enregistré ce tarif. Pour un autre tarif, enregistrez de nouveau."
+CHANGED = "Quelqu'un a modifié ce tarif entre-temps : le voici tel qu'il est."
 WRONG_RULES = "Vérifiez les règles de pointage : pourcentages jusqu'à 100, ou 200 sans justification."
 
 routes = web.RouteTableDef()
@@ -96,6 +100,7 @@ async def _tariffs(request: web.Request, *, wrong: str = "", typed: dict[str, st
         status=422 if wrong else 200,
         tariffs=found,
         schools=await schools.listed(request, session),
+        version=version,
         activities=sorted(labels.items(), key=lambda each: each[1]),
         typed={**dict.fromkeys(FIELDS, ""), **USUAL, "tariff_id": str(uuid4()), **(typed or {})},
         wrong=wrong,
@@ -120,8 +125,11 @@ async def save(request: web.Request) -> web.Response:
     except ValueError as error:
         return await _tariffs(request, wrong=_sentence(error), typed=typed)
     try:
-        await request.app[SERVICES].call(session, "billing", f"/tariffs/{tariff_id}", Tariff, method="PUT", body=wish)
+        services, path = request.app[SERVICES], f"/tariffs/{tariff_id}"
+        await services.call(session, "billing", path, Tariff, method="PUT", body=wish, version=NONE_YET)
     except Told as told:
+        if has_changed(told):  # this rule was saved before, from the same page: what is typed now would be another
+            return await _tariffs(request, wrong=SAVED_BEFORE, typed={**typed, "tariff_id": str(uuid4())})
         if told.told_code != "tariffs_overlap":
             raise
         return await _tariffs(request, wrong=_overlap(told.facts), typed=typed)
@@ -252,19 +260,28 @@ async def end(request: web.Request) -> web.Response:
     except ValueError as error:
         wrong = said(error, "Le dernier jour d'un tarif suit son premier jour.")
         return await _tariffs(request, wrong=wrong)
-    await services.call(session, "billing", f"/tariffs/{tariff_id}", Tariff, method="PUT", body=wish)
+    seen, path = form.get(VERSION), f"/tariffs/{tariff_id}"
+    try:
+        await services.call(session, "billing", path, Tariff, method="PUT", body=wish, version=seen)
+    except Told as told:
+        if not has_changed(told):
+            raise
+        return await _tariffs(request, wrong=CHANGED)
     return see("/mairie/tarifs?enregistre=1")
 
 
 @routes.post("/mairie/tarifs/{tariff_id}/suppression")
 async def remove(request: web.Request) -> web.Response:
     """Forget a rule that never made an invoice."""
-    await checked_form(request, NOTHING)
+    form = await checked_form(request, OF_A_DIGEST)
     session, _person = await staff(request, Permission.WRITE_TARIFFS)
     path = f"/tariffs/{path_uuid(request, 'tariff_id')}"
     try:
-        await request.app[SERVICES].call(session, "billing", path, Tariff, method="DELETE")
+        seen = form.get(VERSION)
+        await request.app[SERVICES].call(session, "billing", path, Tariff, method="DELETE", version=seen)
     except Told as told:
+        if has_changed(told):
+            return await _tariffs(request, wrong=CHANGED)
         if told.told_code != "tariff_used":
             raise
         return await _tariffs(request, wrong="Ce tarif a déjà servi à une facture : il ne peut que prendre fin.")

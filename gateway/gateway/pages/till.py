@@ -8,16 +8,17 @@ from aiohttp import web
 
 from chassis.clock import today
 from chassis.http import path_uuid
-from contracts.api.billing import CreditNote, CreditNoteWish, InvoiceList
-from contracts.api.tariffs import HouseholdTerms, TermsWish
+from contracts.api.billing import CreditNote, CreditNoteWish, CreditUse, CreditUsed, InvoiceList
+from contracts.api.tariffs import HouseholdTerms, TermsKnown, TermsWish
 from contracts.api.till import AccountList, Journal, Receipt, ReceiptWish, RefundWish
 from contracts.failures import Invalid
 from contracts.identity import Permission
 from contracts.model import parse_day
-from gateway.forms import Sent, an_id, hidden, line, one_of, said, tick
+from gateway.forms import NOTHING, Sent, an_id, hidden, line, one_of, said, tick
 from gateway.languages import euros, written
 from gateway.pages.rendering import checked_form, page, see
 from gateway.pages.staff import staff, typed_cents, typed_day
+from gateway.pages.versions import OF_A_DIGEST, VERSION, has_changed, version
 from gateway.services import SERVICES, Told
 
 MEANS = {
@@ -31,6 +32,7 @@ COUNTER = ("cash", "cheque", "transfer")
 ELSEWHERE = ("kind", "refund", "refund_reference", "quotient", "valid_from", "invoice", "credit", "reason")
 """What is typed in the other forms of an account's page."""
 
+DESPITE = "Attendez qu'il soit terminé, ou cochez « Encaisser quand même »."
 WRONG_AMOUNT = "Le montant s'écrit comme 42,50."
 SHOWN = {"seen_balance_cents": hidden("Solde affiché")}
 RECEIPT = {
@@ -39,6 +41,7 @@ RECEIPT = {
     "received_on": line("Reçu le", always=True),
     "reference": line("Référence", always=True),
     "keep_surplus": tick("Garder le surplus"),
+    "despite_payment": tick("Encaisser quand même"),
     **SHOWN,
 }
 REFUND = {
@@ -51,6 +54,7 @@ TERMS = {
     "quotient": line("QF", always=True),
     "valid_from": line("Depuis le", always=True),
     "resident": tick("Habite la commune"),
+    **OF_A_DIGEST,
 }
 CREDIT = {
     "invoice": an_id("Facture", always=True),
@@ -121,7 +125,7 @@ async def _account(request: web.Request, *, wrong: str = "", typed: dict[str, st
     path, services = f"/households/{path_uuid(request, 'household_id')}", request.app[SERVICES]
     terms = await services.call(session, "billing", f"{path}/terms", HouseholdTerms)
     invoices = await services.call(session, "billing", f"{path}/invoices", InvoiceList)
-    due = sum(each.left_cents for each in invoices.to_pay)
+    due = sum(each.left_cents for each in invoices.owed)
     usual = {"amount": written(due), "means": "cash", "received_on": str(today()), "reference": ""}
     return page(
         request,
@@ -129,6 +133,7 @@ async def _account(request: web.Request, *, wrong: str = "", typed: dict[str, st
         person,
         status=409 if wrong else 200,
         terms=terms,
+        version=version(TermsKnown(terms=terms.terms)),
         invoices=invoices,
         due_cents=due,
         means=MEANS,
@@ -142,6 +147,7 @@ async def _account(request: web.Request, *, wrong: str = "", typed: dict[str, st
 
 DONE = {
     "recu": "L'encaissement est enregistré.",
+    "credit": "Le crédit a réglé ce qu'il pouvait.",
     "rendu": "Le remboursement est enregistré.",
     "qf": "Le quotient familial est enregistré.",
     "avoir": "L'avoir est publié.",
@@ -179,6 +185,7 @@ async def take(request: web.Request) -> web.Response:
             received_on=form.day("received_on"),
             reference=typed["reference"] or None,
             keep_surplus=form.ticked("keep_surplus"),
+            despite_payment=form.ticked("despite_payment"),
             seen_balance_cents=_seen(form),
         )
     except ValueError as error:
@@ -192,11 +199,25 @@ async def take(request: web.Request) -> web.Response:
             due = euros(told.facts["due_cents"])
             wrong = f"C'est plus que les {due} dus. Corrigez le montant, ou cochez « Garder le surplus »."
             return await _account(request, wrong=wrong, typed=typed)
+        if told.told_code == "payment_under_way":
+            wrong = f"Un paiement en ligne est en cours : {', '.join(told.facts['numbers'])}. {DESPITE}"
+            return await _account(request, wrong=wrong, typed={**typed, "kind": "despite"})
         if told.told_code == "invalid":
             wrong = "Le jour de l'encaissement est aujourd'hui, ou dans les deux derniers mois."
             return await _account(request, wrong=wrong, typed=typed)
         return await _changed(request, told, typed)
     return _to(household_id, "recu")
+
+
+@routes.post("/mairie/encaissements/{household_id}/credit")
+async def use_credit(request: web.Request) -> web.Response:
+    """Have a household's credit pay what it owes, oldest first."""
+    await checked_form(request, NOTHING)
+    session, _person = await staff(request, Permission.COLLECT_MONEY)
+    household_id = path_uuid(request, "household_id")
+    path = f"/households/{household_id}/credit-uses"
+    await request.app[SERVICES].call(session, "billing", path, CreditUsed, method="POST", body=CreditUse())
+    return _to(household_id, "credit")
 
 
 @routes.post("/mairie/encaissements/{household_id}/remboursement")
@@ -242,8 +263,15 @@ async def keep_terms(request: web.Request) -> web.Response:
         day, wrong = None, said(error, wrong)
     if day is None:
         return await _account(request, wrong=wrong, typed={"quotient": text})
-    path = f"/households/{household_id}/terms/{day}"
-    await request.app[SERVICES].call(session, "billing", path, HouseholdTerms, method="PUT", body=wish)
+    path, seen = f"/households/{household_id}/terms/{day}", form.get(VERSION)
+    try:
+        services = request.app[SERVICES]
+        await services.call(session, "billing", path, HouseholdTerms, method="PUT", body=wish, version=seen)
+    except Told as told:
+        if not has_changed(told):
+            raise
+        wrong = "Un QF a été enregistré entre-temps : il est dans la liste. Vérifiez, puis enregistrez de nouveau."
+        return await _account(request, wrong=wrong, typed={"quotient": text, "valid_from": str(day)})
     return _to(household_id, "qf")
 
 

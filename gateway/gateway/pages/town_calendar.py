@@ -19,18 +19,19 @@ from contracts.api.calendar import (
     Closure,
     ClosureList,
     ClosureWish,
-    Counting,
-    Notice,
     SchoolDayWish,
 )
 from contracts.failures import NotFound
 from contracts.identity import Identity, Permission
-from gateway.forms import FieldWrong, an_id, line, said, tick
-from gateway.languages import deadline, short_day
+from gateway.forms import FieldWrong, Sent, an_id, line, said
+from gateway.languages import short_day
 from gateway.pages import activity_form, schools
 from gateway.pages.activity_form import COUNTINGS, FIELDS, PERIODS, WEEKDAYS
+from gateway.pages.confirming import Question, ask_first
+from gateway.pages.notices import NOTICES, rule
 from gateway.pages.rendering import checked_form, page, see
 from gateway.pages.staff import staff
+from gateway.pages.versions import VERSION, differences, has_changed, version
 from gateway.services import SERVICES, Told
 
 CLOSURE = {
@@ -38,26 +39,9 @@ CLOSURE = {
     "activity_id": an_id("Activité"),
     "school": line("École"),
     "reason": line("Motif", always=True),
-    "cancel_bookings": tick("Fermer et annuler"),
 }
 DECREE = {"decree_day": line("Jour du décret", always=True), "holiday": line("Nom du congé")}
 routes = web.RouteTableDef()
-
-
-def rule(notice: Notice) -> str:
-    """A deadline rule as a sentence: « la veille à 18 h »."""
-    if notice.until is not None:
-        return f"jusqu'au {deadline(notice.until)}"
-    assert notice.at is not None, "the contract wants a time or an instant"
-    at = f"{notice.at.hour}\u00a0h{f' {notice.at.minute:02d}' if notice.at.minute else ''}"
-    if notice.weekday_before:
-        return f"le {WEEKDAYS[notice.weekday_before - 1]} de la semaine d'avant à {at}"
-    if notice.days_before == 0:
-        return f"le jour même à {at}"
-    if notice.days_before == 1 and notice.counting is Counting.CALENDAR_DAYS:
-        return f"la veille à {at}"
-    kind = COUNTINGS[notice.counting]
-    return f"{notice.days_before} {kind if notice.days_before > 1 else kind.replace('jours', 'jour', 1)} avant à {at}"
 
 
 async def _show(
@@ -67,7 +51,7 @@ async def _show(
     activities = (await services.call(session, "planning", "/activities", ActivityList)).activities
     closures = (await services.call(session, "planning", "/closures", ClosureList)).closures
     labels = {activity.activity_id: activity.label for activity in activities}
-    shown: dict[str, Any] = {"done": "", "booked": None, "wrong": "", **values}
+    shown: dict[str, Any] = {"done": "", "wrong": "", **values}
     shown["typed"] = defaultdict(str, values.get("typed", {}))
     shown.update(schools=await schools.listed(request, session))
     shown.update(activities=activities, closures=closures, labels=labels, periods=PERIODS, rule=rule, new_id=uuid4())
@@ -83,7 +67,7 @@ async def calendar(request: web.Request) -> web.Response:
 
 @routes.post("/mairie/calendrier/fermetures")
 async def close_day(request: web.Request) -> web.Response:
-    """Close a day; when it is booked, say how many first, then close and cancel in one step."""
+    """Close a day; when it is booked, it is asked first, with how many bookings it cancels."""
     form = await checked_form(request, CLOSURE)
     session, person = await staff(request, Permission.WRITE_CALENDAR)
     typed = {name: form.get(name) for name in ("day", "activity_id", "school", "reason")}
@@ -94,23 +78,42 @@ async def close_day(request: web.Request) -> web.Response:
             reason=typed["reason"],
             activity_id=typed["activity_id"] or None,
             school=schools.spelt(form, "school", typed["school"], known) if typed["school"] else None,
-            cancel_bookings=form.ticked("cancel_bookings"),
         )
     except ValueError as error:
         wrong = said(error, "Donnez un jour et un motif.")
         return await _show(request, session, person, status=422, typed=typed, wrong=wrong)
-    services = request.app[SERVICES]
-    try:
-        closed = await services.call(session, "planning", "/closures", Closure, method="POST", body=wish)
-    except Told as told:
-        if told.told_code != "day_has_bookings":
-            raise
-        booked = told.facts.get("bookings")
-        return await _show(request, session, person, status=HTTPStatus.CONFLICT, typed=typed, booked=booked)
+    closed = await _close(request, form, session, person, wish)
+    if isinstance(closed, web.Response):
+        return closed
     count = closed.cancelled
     told_families = f" {count} réservation(s) annulée(s), les familles sont prévenues par email." if count else ""
     nobody = " Aucun enfant connu ne va dans cette école." if closed.nobody_attends else ""
     return await _show(request, session, person, done=f"Le jour est fermé.{told_families}{nobody}")
+
+
+async def _close(
+    request: web.Request, form: Sent, session: str, person: Identity, wish: ClosureWish
+) -> Closure | web.Response:
+    """The closure, or the page that asks for it: as long as the number of bookings is not the one that was shown."""
+    while True:
+        try:
+            call = request.app[SERVICES].call
+            return await call(session, "planning", "/closures", Closure, method="POST", body=wish)
+        except Told as told:
+            if told.told_code != "day_has_bookings":
+                raise
+            booked = told.facts["bookings"]
+        if asked := ask_first(request, form, person, _closing(wish, booked)):
+            return asked
+        wish = wish.model_copy(update={"cancel_bookings": True, "cancel_seen": booked})
+
+
+def _closing(wish: ClosureWish, booked: int) -> Question:
+    many, day = "s" if booked > 1 else "", short_day(wish.day)
+    does = f"{booked} réservation{many} {'sont annulées' if booked > 1 else 'est annulée'} le {day}"
+    button = f"Fermer et annuler {f'les {booked} réservations' if booked > 1 else 'la réservation'}"
+    says = (f"{does} : {wish.reason}.", "Les familles sont prévenues par email. Rouvrir le jour ne les rend pas.")
+    return Question(f"Fermer le {day} ?", says, button, "/mairie/calendrier", {"bookings": booked})
 
 
 @routes.post("/mairie/calendrier/decrets")
@@ -137,16 +140,10 @@ async def keep_decree(request: web.Request) -> web.Response:
 async def activity(request: web.Request) -> web.Response:
     """An activity as a form; an id that nobody has yet is a new one."""
     session, person = await staff(request, Permission.WRITE_CALENDAR)
-    activity_id = path_uuid(request, "activity_id")
-    known = (await request.app[SERVICES].call(session, "planning", "/activities", ActivityList)).activities
-    found = next((each for each in known if each.activity_id == activity_id), None)
+    found = await _activity(request, session)
     if found is None and "nouvelle" not in request.query:
         raise NotFound("no such activity")
-    typed = (
-        activity_form.typed(found)
-        if found
-        else {"weekdays": {"1", "2", "4", "5"}, **activity_form.typed_notices(None, None)}
-    )
+    typed = {**(activity_form.typed(found) if found else activity_form.blank()), VERSION: version(found)}
     return _form(request, person, typed)
 
 
@@ -166,8 +163,11 @@ async def save_activity(request: web.Request) -> web.Response:
     services, path = request.app[SERVICES], f"/activities/{path_uuid(request, 'activity_id')}"
     if form.get("action") == "save":
         try:
-            await services.call(session, "planning", path, ActivityView, method="PUT", body=wish)
+            seen = form.get(VERSION)
+            await services.call(session, "planning", path, ActivityView, method="PUT", body=wish, version=seen)
         except Told as told:
+            if has_changed(told):
+                return await _moved(request, session, person, typed)
             return _form(request, person, typed, status=HTTPStatus.CONFLICT, wrong={_left_behind(told)})
         return see("/mairie/calendrier?fait=activite")
     shown = await services.call(session, "planning", "/activities/preview", ActivityCalendar, method="POST", body=wish)
@@ -176,10 +176,22 @@ async def save_activity(request: web.Request) -> web.Response:
     )
 
 
+async def _moved(request: web.Request, session: str, person: Identity, typed: dict[str, Any]) -> web.Response:
+    """The form as it was typed, with what somebody else saved meanwhile."""
+    found = await _activity(request, session)
+    changes = differences(activity_form.typed(found) if found else {}, typed, {**FIELDS, **NOTICES})
+    return _form(request, person, {**typed, VERSION: version(found)}, status=HTTPStatus.CONFLICT, moved=changes)
+
+
+async def _activity(request: web.Request, session: str) -> ActivityView | None:
+    known = (await request.app[SERVICES].call(session, "planning", "/activities", ActivityList)).activities
+    return next((each for each in known if each.activity_id == path_uuid(request, "activity_id")), None)
+
+
 def _form(
     request: web.Request, person: Identity, typed: Mapping[str, Any], *, status: int = 200, **more: Any
 ) -> web.Response:
-    values = {"wrong": set(), "months": None, "known_until": None, "count": 0, **more}
+    values = {"wrong": set(), "months": None, "known_until": None, "count": 0, "moved": None, **more}
     return page(
         request,
         "activity.html",

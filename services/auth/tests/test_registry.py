@@ -5,12 +5,13 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import asyncpg
 import pytest
 
 from auth.__main__ import create_staff, export_families, import_families, republish
 from auth.jobs import FAILED_TWICE, one_import
 from chassis.database import DATABASE
-from chassis.testing import eventually
+from chassis.testing import columns_with, eventually
 from local_stack.packages import pdf_tools
 
 FILE = """Foyer;Nom du foyer;Adresse;Complément;Code postal;Commune;Responsable 1 nom;Responsable 1 prénom;\
@@ -360,6 +361,28 @@ async def test_staff_change_a_household_as_they_saw_it_or_not_at_all(town: Any) 
     assert (await town.sign_in("camille.d", "un-bon-secret")).status == 401
 
 
+async def test_after_a_new_letter_the_old_mailbox_alone_gets_nobody_in(town: Any, tmp_path: Path) -> None:
+    made = await town.has_household()
+    wish = {"email": "camille@example.org", "client_address": "192.0.2.7"}
+    assert (await town.post("/resets", wish)).status == 202
+    before = await town.mailed("auth.reset.requested")
+    response = await town.post("/letters", {"household_id": made["household_id"]}, await town.staff())
+    lines = [line.split() for line in letter_text(await response.read(), tmp_path).splitlines()]
+    secret = next(words[-1] for words in lines if words[:2] == ["Code", "secret"])
+    used = await town.post("/resets/used", {"token": before["token"], "secret": "encore un bon secret"})
+    assert used.status == 409, "a link made before the letter"
+    assert (await town.post("/resets", wish)).status == 202
+    await town.probe.none("auth.reset.requested", seconds=0.5)
+    session = await town.session("camille.d", secret)
+    first = {"session": session, "email": "camille@example.org", "secret": "trois mots nouveaux"}
+    answer = await (await town.post("/sessions/first-secret", first)).json()
+    assert answer["stage"] == "confirm_email", "the address is proved again, even when it is the same"
+    assert (await town.token_of(answer["session"])).status == 403
+    confirmed = await town.mailed("auth.email.given")
+    assert (await town.post("/emails/confirmed", {"token": confirmed["token"]})).status == 200
+    assert (await (await town.sign_in("camille.d", "trois mots nouveaux")).json())["stage"] == "open"
+
+
 async def test_staff_join_another_households_child_and_both_households_hear_of_its_new_class(town: Any) -> None:
     first = await town.has_household()
     await town.post("/schools", {"name": first["children"][0]["school"], "classes": ["CE2"]}, await town.staff())
@@ -468,6 +491,28 @@ async def test_a_household_reads_all_that_is_kept_on_it_and_is_forgotten_but_for
     while not told["erased"]:
         told = await town.mailed("auth.guardian.changed")
     assert (told["first_name"], told["email"], told["active"]) == ("(effacé)", None, False)
+
+
+async def test_no_table_holds_anything_of_an_erased_household(town: Any) -> None:
+    headers = {**await town.staff(), "Idempotency-Key": "one-form-1"}
+    await apply(town, await read(town, FILE, headers), {**headers, "Idempotency-Key": "two"})
+    waiting = await read(town, FILE.replace("Hélène", "Hélène-Marie"), {**headers, "Idempotency-Key": "three"})
+    found = await (await town.client.get("/households?search=dupont", headers=headers)).json()
+    household = found["households"][0]
+    assert (await town.post("/letters", {"household_id": household["household_id"]}, headers)).status == 200
+    texts = ("Hélène", "Dupont", "helene@example.org", "1 rue de l'École", "2020-09-02", "02/09/2020")
+    connection = await asyncpg.connect(town.settings.database_url)
+    before = await columns_with(connection, *texts)
+    assert {"account.first_name", "family_import.content", "family_import.report", "outbox.data"} <= before
+    erase = f"/households/{household['household_id']}/erase"
+    assert (await town.post(erase, {"reference": "A1"}, headers)).status == 204
+    # The elder child lives with another household as well, and stays with it under its name.
+    assert await columns_with(connection, *(each for each in texts if each != "Dupont")) == set()
+    assert await columns_with(connection, "Dupont") <= {"child.last_name", "outbox.data"}
+    await connection.close()
+    view = await (await town.client.get(f"/imports/{waiting['import_id']}", headers=headers)).json()
+    assert (view["status"], view["file_name"]) == ("refused", "familles.csv")
+    assert "envoyez un fichier à jour" in view["report"]["errors"][0]["message"]
 
 
 async def test_retention_forgets_what_is_old_and_only_that(town: Any) -> None:

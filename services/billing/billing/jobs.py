@@ -16,6 +16,7 @@ from billing.domain.tariffs import PriceBook
 from billing.settings import SETTINGS, Settings
 from billing.store import balances, checkouts, invoices, reminders, runs, tariffs, usages
 from billing.store.chain import add_to_chain
+from billing.store.credit_uses import use_credit
 from billing.store.pdfs import invoices_without_pdf, kept_pdf
 from chassis import outbox
 from chassis.clock import PARIS, day_of, now
@@ -192,6 +193,7 @@ def _invoice(each: Draft, run: Any, settings: Settings, household: Any, number: 
                 explanation=line.explanation,
                 child_id=line.child_id,
                 childcare=line.childcare,
+                childcare_cents=line.childcare_cents,
             )
             for line in each.lines
         ),
@@ -247,7 +249,9 @@ async def send_reminders(database: Database, at: datetime) -> None:
     async with database.transaction() as tx:
         rule, _ = await reminders.rule(tx)
         found = await reminders.overdue(tx, rule, local.date()) if rule.days else []
-    ids = [each.invoice_id for each in found if is_due(each, local.date())]
+    due = [each for each in found if is_due(each, local.date())]
+    await _set_off(database, list({each.household_id for each in due}), at)
+    ids = [each.invoice_id for each in due]
     for start in range(0, len(ids), REMINDERS_A_STEP):
         async with database.transaction() as tx:
             # Under the lock that payments take: what was paid meanwhile is seen.
@@ -256,6 +260,15 @@ async def send_reminders(database: Database, at: datetime) -> None:
             due = [each for each in again if is_due(each, local.date())]
             await reminders.add(tx, due, local.date(), at)
             await outbox.add(tx, *(_reminded(each, at) for each in due))
+
+
+async def _set_off(database: Database, households: Sequence[UUID], at: datetime) -> None:
+    """Let the credits of these households pay first: nobody is reminded of what the town's own debt to them can pay."""
+    async with database.transaction() as tx:
+        owed = await invoices.credits_cents(tx, households)
+    for household_id in owed:
+        async with database.transaction() as tx:
+            await use_credit(tx, household_id, None, None, at)
 
 
 def _reminded(each: OverdueInvoice, at: datetime) -> InvoiceReminded:

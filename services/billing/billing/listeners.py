@@ -9,6 +9,7 @@ from billing.store import checkouts, invoices, reminders, returns, usages
 from chassis import outbox
 from chassis.clock import now
 from chassis.database import Transaction
+from chassis.forgetting import forget_mentions
 from chassis.inbox import Later, Listeners
 from contracts.api.billing import CheckoutStatus
 from contracts.events.auth import HouseholdChanged
@@ -30,8 +31,12 @@ listeners = Listeners(NAME)
 
 @listeners.on(HouseholdChanged)
 async def keep_households(event: HouseholdChanged, tx: Transaction) -> None:
-    """Know whom to invoice."""
+    """Know whom to invoice; of one erased, keep the documents and forget the rest."""
     await usages.save_household(tx, event)
+    if event.erased and not await forget_mentions(
+        tx, [event.household_id, *await usages.invoice_ids(tx, event.household_id)]
+    ):
+        raise Later("an event of the household is still to leave")
 
 
 @listeners.on(BookingsChanged)
@@ -83,6 +88,7 @@ async def _settle(
     if done.surplus_cents:
         reason = UnmatchedReason.ALREADY_SETTLED if mine else UnmatchedReason.UNKNOWN_CHECKOUT
         surplus = {"surplus_cents": done.surplus_cents, "reason": reason, "recorded_at": at}
+        surplus |= {"amount_cents": event.amount_cents, "invoices": tuple(left[each].number for each in mine)}
         await outbox.add(tx, PaymentUnmatched(**surplus, **who))
     return True
 

@@ -15,7 +15,7 @@ GRANT SELECT, INSERT, UPDATE (last) ON document_counter TO :running_role;
 -- What is published, received or entered in the ledger never changes.
 GRANT SELECT, INSERT, UPDATE (invoice_id) ON invoice TO :running_role;  -- UPDATE: to lock it; a trigger refuses any
 GRANT SELECT, INSERT ON invoice_line, credit_note, credit_note_line, document_chain, document_pdf TO :running_role;
-GRANT SELECT, INSERT ON receipt TO :running_role;
+GRANT SELECT, INSERT ON receipt, credit_use TO :running_role;
 GRANT SELECT, INSERT (key, at, day, note) ON ledger_transaction TO :running_role;
 GRANT SELECT, INSERT (transaction_id, account, household_id, invoice_id, product, means, till, amount_cents)
     ON ledger_entry TO :running_role;

@@ -7,7 +7,10 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from billing.store import usages
+from billing.store.certificates import childcare_paid
+from chassis.clock import today
 from chassis.database import DATABASE
+from contracts.events.auth import Custody
 from contracts.events.planning import Presence
 
 PRICE = 425
@@ -228,3 +231,33 @@ async def test_a_day_that_was_credited_while_a_run_looked_at_it_stays_credited(t
         await usages.mark(tx, [(each, each.invoiced) for each in looked_at])
     query = "SELECT array_agg((invoiced_price_cents, waived)::text ORDER BY day) FROM usage"
     assert await town.sql(query) == ["(0,t)", "(425,f)"]
+
+
+async def test_the_tax_certificate_counts_care_alone(town: Any) -> None:
+    """Food, surcharges and absences without a reason are paid, and open no tax credit; nor does a child of six."""
+    young = town.child()
+    elder = young.model_copy(update={"child_id": uuid4(), "first_name": "Tom", "birth_date": date(2015, 5, 5)})
+    household = await town.household(young, elder.model_copy(update={"custody": Custody.EVEN_WEEKS}))
+    flat = {"kind": "flat", "unit_price_cents": 1_000}
+    rules = {"unjustified_percent": 100, "extra_cents": 300, "late_pickup_cents": 500}
+    more = {"formula": flat, "childcare": True, "attendance": rules}
+    assert (await town.tariff(**more)).status == 200
+    await town.uses(household, 1, 2, 3, 4, child=young.child_id)
+    await town.uses(household, 5, child=elder.child_id)
+    await town.marks(household, 1, Presence.PRESENT, child=young.child_id, late=True)
+    await town.marks(household, 2, Presence.ABSENT, child=young.child_id)
+    await town.marks(household, 3, Presence.PRESENT, child=young.child_id)
+    await town.run()
+    (invoice,) = (await town.invoices(household))["to_pay"]
+    assert invoice["total_cents"] == 1_500 + 1_000 + 1_000 + 1_000 + 1_000
+    await town.pays(household, invoice, invoice["total_cents"])
+    async with town.client.app[DATABASE].transaction() as tx:
+        paid = await childcare_paid(tx, household, today().year)
+    assert paid == {(young.child_id, "Cantine"): 3_000, (elder.child_id, "Cantine"): 1_000}
+    (key,) = (await town.invoices(household))["certificates"]
+    assert key["child_id"] == str(young.child_id), "offered for the child under six alone"
+    path = "/households/{}/certificates/{}/{}/pdf".format(household, today().year, "{}")
+    headers = town.parent(household)
+    assert (await town.client.get(path.format(young.child_id), headers=headers)).status == 200
+    assert (await town.client.get(path.format(elder.child_id), headers=headers)).status == 404
+    assert await town.sql("SELECT alternating FROM child WHERE child_id = $1", elder.child_id)

@@ -90,6 +90,25 @@ async def test_what_is_being_paid_or_looked_into_is_left_in_peace(town: Any) -> 
     assert await steps(town) == [1]
 
 
+async def test_nobody_is_reminded_of_what_the_town_owes_them(town: Any) -> None:
+    household, invoice = await town.invoiced(1)
+    other = await town.household()
+    await town.uses(other, 2, 3)
+    await town.run()
+    await has_rule(town, 7)
+    for who, cents in ((household, invoice["left_cents"]), (other, 25)):
+        await town.probe.publish(town.confirmed(who, str(uuid4()), cents))
+    await town.until("SELECT count(*) FROM ledger_entry WHERE account = 'credit'", 2)
+    await remind(town, 7)
+    reminded = (await town.probe.next("billing.invoice.reminded")).data
+    assert (reminded["household_id"], reminded["left_cents"]) == (str(other), 2 * invoice["left_cents"] - 25)
+    await town.probe.none("billing.invoice.reminded", seconds=0.3)
+    found = await town.invoices(household)
+    assert ([each["number"] for each in found["paid"]], found["credit_cents"]) == ([invoice["number"]], 0)
+    assert await town.sql("SELECT count(*) FROM credit_use WHERE used_by IS NULL") == 2
+    await town.balanced()
+
+
 async def test_what_was_contested_at_the_bank_waits_for_the_town_hall(town: Any) -> None:
     household, invoice = await town.invoiced(1)
     await has_rule(town, 7)

@@ -19,6 +19,7 @@ from contracts.events.billing import (
     InvoicePublished,
     InvoiceReminded,
     InvoiceSettled,
+    PaymentUnmatched,
 )
 from contracts.events.payment import (
     PaymentConfirmed,
@@ -144,7 +145,15 @@ async def mail_credit_refund(event: CreditRefunded, tx: Transaction) -> None:
     await _tell_guardians(tx, Kind.CREDIT_REFUND, event, event.refund_id)
 
 
-async def _tell_guardians(tx: Transaction, kind: Kind, event: InvoiceCredited | CreditRefunded, fact: UUID) -> None:
+@listeners.on(PaymentUnmatched)
+async def mail_surplus(event: PaymentUnmatched, tx: Transaction) -> None:
+    """Money for what was settled before: every guardian is told that it is a credit now."""
+    await _tell_guardians(tx, Kind.SURPLUS, event, event.payment_id)
+
+
+async def _tell_guardians(
+    tx: Transaction, kind: Kind, event: InvoiceCredited | CreditRefunded | PaymentUnmatched, fact: UUID
+) -> None:
     for person in await contacts.guardians(tx, event.household_id):
         await mails.add_mail(tx, intent(kind, fact, person), kind, person, event, now())
 

@@ -10,6 +10,7 @@ from uuid import UUID
 import pytest
 from pydantic import SecretStr
 
+from contracts.events.billing import UnmatchedReason
 from contracts.model import Language
 from notifier.channels import languages, letters
 from notifier.channels.examples import event_of, mail_of
@@ -109,11 +110,16 @@ class Tags(HTMLParser):
         self.attributes += [name for name, _ in attrs]
 
 
+def _is_typed(name: str, value: Any) -> bool:
+    """Whether somebody typed it; a reason is also the name of one."""
+    return name in FREE_TEXTS and value not in set(UnmatchedReason)
+
+
 def spoilt(value: Any, text: str) -> Any:
     """An event with every free text replaced."""
     match value:
         case dict():
-            return {name: text if name in FREE_TEXTS else spoilt(each, text) for name, each in value.items()}
+            return {name: text if _is_typed(name, each) else spoilt(each, text) for name, each in value.items()}
         case list():
             return [spoilt(each, text) for each in value]
     return value

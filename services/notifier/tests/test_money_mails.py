@@ -8,7 +8,14 @@ import pytest
 
 from chassis.clock import now
 from contracts.events.auth import GuardianChanged, NewDeviceUsed
-from contracts.events.billing import CreditRefunded, InvoiceCredited, InvoiceReminded, InvoiceSettled
+from contracts.events.billing import (
+    CreditRefunded,
+    InvoiceCredited,
+    InvoiceReminded,
+    InvoiceSettled,
+    PaymentUnmatched,
+    UnmatchedReason,
+)
 from contracts.events.payment import PaymentHeld, PaymentRefunded, PaymentRefundUndone, PaymentReturned, Returned
 
 
@@ -186,3 +193,23 @@ async def test_a_new_device_is_told_to_the_address_of_the_account(post: Any) -> 
     assert mail["To"] == "ada@mairie.example"
     assert "Firefox sur Android" in text(mail)
     assert "/compte#sessions" in text(mail)
+
+
+async def test_money_for_what_was_settled_before_is_told_to_be_a_credit(post: Any) -> None:
+    await post.known()
+    await other_guardian(post, uuid4())
+    event = PaymentUnmatched(
+        payment_id=uuid4(),
+        household_id=post.household,
+        surplus_cents=4505,
+        reason=UnmatchedReason.ALREADY_SETTLED,
+        recorded_at=now(),
+        amount_cents=4505,
+        invoices=("2026-000123",),
+    )
+    for _ in range(2):
+        await post.hears(event)
+    (mail,) = await post.mails(1)
+    said = (mail["Subject"] + text(mail)).replace("\xa0", " ")
+    assert "Déjà réglée : 45,05 € sont à votre crédit" in said
+    assert "2026-000123" in said

@@ -1,7 +1,8 @@
 """What planning hears."""
 
 from chassis.database import Transaction
-from chassis.inbox import Listeners
+from chassis.forgetting import forget_mentions
+from chassis.inbox import Later, Listeners
 from contracts.events.auth import GuardianChanged, HouseholdChanged
 from contracts.events.billing import ResidenceChanged
 from planning.settings import NAME
@@ -16,6 +17,8 @@ async def keep_children(event: HouseholdChanged, tx: Transaction) -> None:
     await households.save_household(tx, event)
     if event.erased:
         await households.erase(tx, event.household_id)
+        if not await forget_mentions(tx, [event.household_id]):
+            raise Later("an event of the household is still to leave")
 
 
 @listeners.on(GuardianChanged)

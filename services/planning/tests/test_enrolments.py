@@ -74,7 +74,9 @@ async def test_days_booked_past_the_end_are_told_first_then_cancelled_and_given_
     told = await put(town, 409, last_day=str(first), seen_version=1)
     assert (told["code"], told["bookings"], told["day"]) == ("enrolment_has_bookings", 1, str(second))
     assert (await town.cell(second))["state"] == "booked"
-    ended = await put(town, last_day=str(first), seen_version=1, cancel_bookings=True)
+    another = await put(town, 409, last_day=str(first), seen_version=1, cancel_bookings=True, cancel_seen=2)
+    assert (another["code"], another["bookings"]) == ("enrolment_has_bookings", 1), "not the number that was shown"
+    ended = await put(town, last_day=str(first), seen_version=1, cancel_bookings=True, cancel_seen=1)
     assert (ended["cancelled"], ended["last_day"], ended["version"]) == (1, str(first), 2)
     assert (await town.cell(first))["state"] == "booked"
     assert (await other.cell(second))["state"] == "booked"

@@ -165,8 +165,13 @@ async def test_closing_a_booked_day_says_how_many_then_cancels_them(town: Any) -
     asked = await town.client.post("/closures", json=closure, headers=town.staff(Role.CLERK))
     assert asked.status == 409
     assert (await asked.json(content_type=None))["bookings"] == 1
-    done = await town.client.post("/closures", json={**closure, "cancel_bookings": True}, headers=town.staff())
-    assert done.status == 201
+    another = {**closure, "cancel_bookings": True, "cancel_seen": 3}
+    assert (await town.client.post("/closures", json=another, headers=town.staff())).status == 409
+    headers = {**town.staff(), "Idempotency-Key": "one-form-1"}
+    confirmed = {**closure, "cancel_bookings": True, "cancel_seen": 1}
+    done = [await town.client.post("/closures", json=confirmed, headers=headers) for _ in range(3)]
+    assert [each.status for each in done] == [201, 201, 201]
+    assert [(await each.json())["cancelled"] for each in done] == [1, 1, 1]
     event = await town.probe.next("planning.bookings.changed")
     assert (event.data["channel"], event.data["days"][0]["booked"]) == ("automatic", False)
     assert event.data["reason"] == "Grève du personnel"

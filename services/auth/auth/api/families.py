@@ -13,6 +13,7 @@ from auth.store import accounts, changes, imports, registry, rights
 from chassis import outbox
 from chassis.clock import now
 from chassis.database import DATABASE, Transaction
+from chassis.forgetting import forget_mentions
 from chassis.http import KEY_HEADER, json_response, path_uuid, read_body
 from chassis.idempotency import idempotent, recall, remember
 from chassis.identity import household_in_path, require
@@ -110,6 +111,7 @@ async def erase(request: web.Request) -> web.Response:
     person, household_id = require(request, Permission.ERASE_HOUSEHOLDS), path_uuid(request, "household_id")
     wish = await read_body(request, Erasure)
     async with request.app[DATABASE].transaction() as tx:
+        await imports.hold(tx)
         await registry.lock(tx)
         loaded = await registry.load(tx, [household_id])
         if not loaded:
@@ -120,6 +122,7 @@ async def erase(request: web.Request) -> web.Response:
         await rights.erase(tx, household_id, now())
         told = await changes.told(tx, [household_id])
         people = [each.guardian_id for each in told if isinstance(each, GuardianChanged)]
+        await forget_mentions(tx, [household_id, *people])
         await outbox.forget(tx, *(each.subject for each in told), *(f"account/{each}" for each in people))
         await outbox.add(tx, *(fact for fact in facts if fact.type == "auth.session.ended"), *told)
         await accounts.add_fact(tx, f"household {wish.reference} erased", None, "", person.subject_id)

@@ -30,6 +30,7 @@ from chassis import outbox
 from chassis.clock import now
 from chassis.database import DATABASE, Transaction
 from chassis.http import json_response, path_uuid, read_body
+from chassis.idempotency import idempotent
 from chassis.identity import household_in_path, require
 from contracts.api.auth import (
     AccessCodes,
@@ -150,6 +151,7 @@ async def _add_guardians(
 
 
 @routes.put("/households/{household_id}")
+@idempotent
 async def put_household(request: web.Request) -> web.Response:
     """Make a household as it must be, if nobody changed it since it was read."""
     person, household_id = require(request, Permission.WRITE_HOUSEHOLDS), path_uuid(request, "household_id")

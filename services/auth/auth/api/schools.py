@@ -6,6 +6,7 @@ from auth.domain.failures import SchoolMoved, SchoolNameTaken
 from auth.store import accounts, registry, schools
 from chassis.database import DATABASE
 from chassis.http import json_response, path_uuid, read_body
+from chassis.idempotency import idempotent
 from chassis.identity import identity, require
 from contracts.api.schools import SchoolList, SchoolUpdate, SchoolWish
 from contracts.failures import Forbidden, NotFound
@@ -23,6 +24,7 @@ async def get_schools(request: web.Request) -> web.Response:
 
 
 @routes.post("/schools")
+@idempotent
 async def post_school(request: web.Request) -> web.Response:
     """Register a school and classes of it; the same names again change nothing."""
     person, wish = require(request, Permission.WRITE_HOUSEHOLDS), await read_body(request, SchoolWish)
@@ -34,6 +36,7 @@ async def post_school(request: web.Request) -> web.Response:
 
 
 @routes.put("/schools/{school_id}")
+@idempotent
 async def put_school(request: web.Request) -> web.Response:
     """Rename or close a school as it was seen; its children's households hear of the new name."""
     person, school_id = require(request, Permission.WRITE_HOUSEHOLDS), path_uuid(request, "school_id")

@@ -54,6 +54,11 @@ async def begin_apply(tx: Transaction, import_id: UUID, *, close_missing: bool) 
     return bool(begun)
 
 
+async def hold(tx: Transaction) -> None:
+    """Let no file be read or applied until the end of this transaction."""
+    await tx.execute("SELECT pg_advisory_xact_lock(hashtext('auth.import'))")
+
+
 async def next_waiting(tx: Transaction) -> Any | None:
     """The oldest file with something to do; None while another replica is at it, or when there is none."""
     if not await tx.fetchval("SELECT pg_try_advisory_xact_lock(hashtext('auth.import'))"):

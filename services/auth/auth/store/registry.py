@@ -337,10 +337,13 @@ async def guardians_for_letters(tx: Transaction, household_id: UUID | None, limi
 
 
 async def save_letter(tx: Transaction, account_id: UUID, letter_hash: str) -> None:
-    """New codes by letter: everything that let somebody in before lets nobody in now."""
+    """New codes by letter: everything that let somebody in before lets nobody in now, the confirmed address included.
+
+    It is confirmed again at the first sign-in with the letter: until then no link for a new secret is sent to it.
+    """
     await tx.execute(
         "UPDATE account SET secret_hash = $2, set_up = 'letter', state = state + 1, letter_at = now(), "
-        "totp_secret = NULL, totp_since = NULL WHERE account_id = $1",
+        "totp_secret = NULL, totp_since = NULL, email_confirmed_at = NULL WHERE account_id = $1",
         account_id,
         letter_hash,
     )

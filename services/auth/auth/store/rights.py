@@ -5,7 +5,7 @@ from uuid import UUID
 
 from auth.store import registry, sessions
 from chassis.database import Transaction
-from contracts.api.auth import GuardianExport, HouseholdExport, SecurityFactView
+from contracts.api.auth import FileError, GuardianExport, HouseholdExport, ImportReport, SecurityFactView
 
 FACTS_MAX = 5_000
 ERASED = "(effacé)"
@@ -66,4 +66,19 @@ async def erase(tx: Transaction, household_id: UUID, at: datetime) -> None:
         household_id,
     )
     await tx.execute("DELETE FROM household_child WHERE household_id = $1", household_id)
+    await _forget_files(tx)
     await tx.execute("DELETE FROM child WHERE child_id = ANY($1::uuid[])", [row["child_id"] for row in alone])
+
+
+async def _forget_files(tx: Transaction) -> None:
+    """Files of families hold names, and one that is not applied yet would bring them back: it is to be sent again.
+
+    Of those that were applied the counts stay.
+    """
+    error = FileError(line=1, column="", message="Un foyer a été effacé depuis l'envoi : envoyez un fichier à jour.")
+    await tx.execute(
+        "UPDATE family_import SET content = NULL, file_name = 'familles.csv', report = CASE WHEN status = 'applied' "
+        "THEN report - 'differences' - 'errors' ELSE $1::jsonb END, "
+        "status = CASE WHEN status = 'applied' THEN status ELSE 'refused' END",
+        ImportReport(errors=(error,)).model_dump(mode="json"),
+    )

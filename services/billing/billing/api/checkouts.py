@@ -7,16 +7,24 @@ from uuid import UUID
 from aiohttp import web
 
 from billing.domain.checkouts import parts
-from billing.domain.failures import AlreadyPaid, CheckoutOpen, NoSuchCheckout, NoSuchInvoice
+from billing.domain.failures import (
+    AlreadyPaid,
+    CheckoutOpen,
+    CreditSuffices,
+    NoSuchCheckout,
+    NoSuchInvoice,
+    PaymentUnderWay,
+)
 from billing.settings import SETTINGS
 from billing.store import checkouts, invoices
+from billing.store.credit_uses import use_credit
 from chassis import outbox
 from chassis.clock import now
 from chassis.database import DATABASE, Transaction
 from chassis.http import idempotency_key, json_response, path_uuid, read_body
 from chassis.idempotency import recall, remember
 from chassis.identity import household_in_path, identity
-from contracts.api.billing import CheckoutWish, InvoiceSummary
+from contracts.api.billing import CheckoutWish, CreditUse, CreditUsed, InvoiceSummary, UnderWay
 from contracts.events.billing import CheckoutInvoice, CheckoutOpened
 from contracts.failures import Forbidden
 from contracts.identity import Permission
@@ -35,6 +43,8 @@ async def post_checkout(request: web.Request) -> web.Response:
         answer = await recall(tx, f"checkouts/{household_id}", key, await request.read())
         if answer is None:
             chosen = await _payable(tx, household_id, wish)
+            if await use_credit(tx, household_id, wish.invoice_ids, identity(request).subject_id, now()):
+                chosen = await _asking(tx, household_id, wish)
             lefts = {each.invoice_id: each.left_cents for each in chosen}
             paid = parts(lefts, wish.amount_cents, request.app[SETTINGS].part_cents_min)
             event = await _open(request, tx, household_id, [(each, paid.get(each.invoice_id, 0)) for each in chosen])
@@ -46,8 +56,17 @@ async def post_checkout(request: web.Request) -> web.Response:
     return web.Response(body=answer, status=201, content_type="application/json", charset="utf-8")
 
 
-async def _payable(tx: Transaction, household_id: UUID, wish: CheckoutWish) -> list[InvoiceSummary]:
+async def _asking(tx: Transaction, household_id: UUID, wish: CheckoutWish) -> list[InvoiceSummary]:
+    """Of the chosen invoices, oldest first, those that still ask for money once the credit has paid."""
+    found = [each for each in reversed(await invoices.summaries(tx, household_id, wish.invoice_ids)) if each.left_cents]
+    if not found:
+        raise CreditSuffices("the household's credit pays all of it")
+    return found
+
+
+async def _payable(tx: Transaction, household_id: UUID, wish: CheckoutWish | CreditUse) -> list[InvoiceSummary]:
     """The chosen invoices, oldest first, if every one of them can be paid now."""
+    await invoices.lock_household(tx, household_id)
     await invoices.lock_invoices(tx, wish.invoice_ids)
     chosen = list(reversed(await invoices.summaries(tx, household_id, wish.invoice_ids)))
     if len(chosen) != len(set(wish.invoice_ids)):
@@ -55,6 +74,8 @@ async def _payable(tx: Transaction, household_id: UUID, wish: CheckoutWish) -> l
     for invoice in chosen:
         if invoice.left_cents == 0:
             raise AlreadyPaid("nothing is left to pay", number=invoice.number)
+        if invoice.under_way is UnderWay.UNDER_REVIEW and invoice.checkout_id is None:
+            raise PaymentUnderWay("a payment of this invoice is under review", numbers=[invoice.number])
         if invoice.checkout_id:
             raise CheckoutOpen("this invoice is being paid", checkout_id=str(invoice.checkout_id))
     return chosen
@@ -91,6 +112,23 @@ async def _open(
         opened_at=at,
         expires_at=expires_at,
     )
+
+
+@routes.post("/households/{household_id}/credit-uses")
+async def post_credit_use(request: web.Request) -> web.Response:
+    """Have the household's credit pay its invoices, once for a key: at the family's wish, or by the till keeper."""
+    household_id, person = household_in_path(request, Permission.COLLECT_MONEY), identity(request)
+    key, wish = idempotency_key(request), await read_body(request, CreditUse)
+    async with request.app[DATABASE].transaction() as tx:
+        answer = await recall(tx, f"credit-uses/{household_id}", key, await request.read())
+        if answer is None:
+            if wish.invoice_ids:
+                await _payable(tx, household_id, wish)
+            used = await use_credit(tx, household_id, wish.invoice_ids or None, person.subject_id, now())
+            left = await invoices.credit_cents(tx, household_id)
+            answer = CreditUsed(used_cents=used, credit_cents=max(0, left)).model_dump_json().encode()
+            await remember(tx, f"credit-uses/{household_id}", key, answer)
+    return web.Response(body=answer, status=201, content_type="application/json", charset="utf-8")
 
 
 @routes.get("/households/{household_id}/checkouts/{checkout_id}")

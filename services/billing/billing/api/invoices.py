@@ -6,6 +6,7 @@ from uuid import UUID
 from aiohttp import web
 
 import documents
+from billing.domain.certificates import opens_tax_credit
 from billing.domain.failures import NoSuchCertificate, NoSuchInvoice
 from billing.settings import SETTINGS
 from billing.store import invoices, tariffs
@@ -30,9 +31,11 @@ async def get_invoices(request: web.Request) -> web.Response:
         credit = await invoices.credit_cents(tx, household_id)
         notes = await credit_notes(tx, household_id)
         certificates = await certificate_keys(tx, household_id)
+    owed = [each for each in reversed(found) if each.status is not InvoiceStatus.PAID]
     return json_response(
         InvoiceList(
-            to_pay=tuple(reversed([each for each in found if each.status is not InvoiceStatus.PAID])),
+            to_pay=tuple(each for each in owed if not each.under_way),
+            under_way=tuple(each for each in owed if each.under_way),
             paid=tuple(each for each in found if each.status is InvoiceStatus.PAID),
             credit_cents=max(0, credit),
             credit_notes=tuple(notes),
@@ -76,7 +79,8 @@ async def get_certificate(request: web.Request) -> web.Response:
     async with request.app[DATABASE].transaction() as tx:
         household = await tariffs.household(tx, household_id)
         child = next((each for each in await children(tx, household_id) if each["child_id"] == child_id), None)
-        paid = await childcare_paid(tx, household_id, year) if child and year else {}
+        is_young = child is not None and year > 0 and opens_tax_credit(child["birth_date"], year)
+        paid = await childcare_paid(tx, household_id, year) if is_young else {}
     lines = tuple(
         CertificateLine(activity_label=label, amount_cents=cents)
         for (of_child, label), cents in sorted(paid.items(), key=lambda each: each[0][1])
@@ -94,6 +98,7 @@ async def get_certificate(request: web.Request) -> web.Response:
         year=year,
         issued_on=today(),
         lines=lines,
+        alternating=child["alternating"],
     )
     content = await asyncio.to_thread(documents.certificate, model)
     name = f"attestation-{year}-{household['reference']}.pdf"

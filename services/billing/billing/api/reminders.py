@@ -8,7 +8,7 @@ from billing.domain.reminders import is_due
 from billing.store import reminders
 from chassis.clock import now, today
 from chassis.database import DATABASE, Transaction
-from chassis.http import json_response, path_uuid, read_body
+from chassis.http import check_version, json_response, path_uuid, read_body
 from chassis.idempotency import idempotent
 from chassis.identity import require
 from contracts.api.reminders import ReminderList, ReminderPause, ReminderRule
@@ -51,10 +51,13 @@ async def _list(tx: Transaction, tried: ReminderRule | None = None) -> ReminderL
 
 
 @routes.put("/reminders/rule")
+@idempotent
 async def put_rule(request: web.Request) -> web.Response:
     person = require(request, Permission.COLLECT_MONEY)
     wish = await read_body(request, ReminderRule)
     async with request.app[DATABASE].transaction() as tx:
+        await reminders.hold_rule(tx)
+        check_version(request, (await reminders.rule(tx))[0])
         await reminders.save_rule(tx, wish, person.subject_id, now())
         return json_response(await _list(tx))
 

@@ -20,8 +20,16 @@ from billing.store import invoices, tariffs, usages
 from chassis import outbox
 from chassis.clock import now, today
 from chassis.database import DATABASE, Transaction
-from chassis.http import idempotency_key, json_response, path_day, path_uuid, query_day, read_body
-from chassis.idempotency import recall, remember
+from chassis.http import (
+    check_version,
+    idempotency_key,
+    json_response,
+    path_day,
+    path_uuid,
+    query_day,
+    read_body,
+)
+from chassis.idempotency import idempotent, recall, remember
 from chassis.identity import household_in_path, require
 from contracts.api.billing import CreditNote
 from contracts.api.tariffs import (
@@ -35,6 +43,7 @@ from contracts.api.tariffs import (
     TariffList,
     TariffWish,
     Terms,
+    TermsKnown,
     TermsWish,
 )
 from contracts.failures import Invalid
@@ -51,6 +60,7 @@ async def get_tariffs(request: web.Request) -> web.Response:
 
 
 @routes.put("/tariffs/{tariff_id}")
+@idempotent
 async def put_tariff(request: web.Request) -> web.Response:
     """Keep a rule, unless another applies to the same days; one that made an invoice only ends."""
     require(request, Permission.WRITE_TARIFFS)
@@ -59,6 +69,7 @@ async def put_tariff(request: web.Request) -> web.Response:
     async with request.app[DATABASE].transaction() as tx:
         await tariffs.hold_tariffs(tx)
         kept = await tariffs.tariff(tx, tariff_id)
+        check_version(request, kept[0] if kept else None)
         if kept and kept[1] and kept[0].model_copy(update={"valid_until": wish.valid_until}) != tariff:
             raise TariffUsed("this rule made an invoice: it may only end", tariff_id=str(tariff_id))
         if other := overlapping(tariff, await tariffs.tariffs(tx)):
@@ -83,6 +94,7 @@ async def delete_tariff(request: web.Request) -> web.Response:
         kept = await tariffs.tariff(tx, tariff_id)
         if kept is None:
             raise NoSuchTariff("there is no such rule")
+        check_version(request, kept[0])
         if kept[1]:
             raise TariffUsed("this rule made an invoice: it may only end", tariff_id=str(tariff_id))
         await tariffs.remove_tariff(tx, tariff_id)
@@ -175,6 +187,7 @@ async def get_terms(request: web.Request) -> web.Response:
 
 
 @routes.put("/households/{household_id}/terms/{day}")
+@idempotent
 async def put_terms(request: web.Request) -> web.Response:
     """Keep a household's quotient and residence from a day on; what it makes cheaper is proposed, not done."""
     person = require(request, Permission.WRITE_TARIFFS)
@@ -184,6 +197,7 @@ async def put_terms(request: web.Request) -> web.Response:
         if await tariffs.household(tx, household_id) is None:
             raise NoSuchHousehold("billing has not heard of this household")
         await invoices.lock_household(tx, household_id)
+        check_version(request, TermsKnown(terms=(await _terms(tx, household_id)).terms))
         known, new = (await tariffs.households(tx, [household_id]))[household_id], Terms(valid_from=day, **dict(wish))
         if known.on(day) != new:
             version = await tariffs.add_terms(tx, household_id, day, wish, person.subject_id, now())

@@ -9,7 +9,14 @@ from uuid import UUID, uuid4
 from aiohttp import web
 
 from billing.domain import ledger
-from billing.domain.failures import MoreThanCredit, MoreThanDue, NoSuchHousehold, NoSuchInvoice, WrongPeriod
+from billing.domain.failures import (
+    MoreThanCredit,
+    MoreThanDue,
+    NoSuchHousehold,
+    NoSuchInvoice,
+    PaymentUnderWay,
+    WrongPeriod,
+)
 from billing.settings import SETTINGS
 from billing.store import invoices, tariffs, till
 from chassis import outbox
@@ -63,6 +70,9 @@ async def post_receipt(request: web.Request) -> web.Response:
 async def _take(request: web.Request, tx: Transaction, household_id: UUID, wish: ReceiptWish, by: UUID) -> Receipt:
     due = await _due(tx, household_id, wish)
     await invoices.refuse_if_changed(tx, household_id, wish.seen_balance_cents)
+    online = [each.number for each in due if each.under_way]
+    if online and not wish.despite_payment:
+        raise PaymentUnderWay("a payment of these invoices is under way", numbers=online)
     lefts = {each.invoice_id: each.left_cents for each in due}
     means, till_reference = wish.means, request.app[SETTINGS].till_reference
     done = ledger.settle(wish.amount_cents, list(lefts), lefts, means=means, till=till_reference)

@@ -50,6 +50,14 @@ def charged(
     return base_cents + sum(cents for cents, _, is_so in added if is_so), words
 
 
+def childcare(basis: Basis | None, price_cents: int, base_cents: int) -> int:
+    """What of a day's price was paid for care, in the sense of article 200 quater B of the tax code.
+
+    Surcharges are penalties, and nobody was looked after on a day of absence without a reason: neither counts.
+    """
+    return 0 if basis in {Basis.ABSENT, None} else min(price_cents, base_cents)
+
+
 def _share(base_cents: int, percent: int, what: str) -> tuple[int, tuple[str, ...]]:
     cents = rounded(Decimal(base_cents) * percent / 100)
     if percent == 0:

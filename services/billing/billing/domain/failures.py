@@ -21,6 +21,18 @@ class TariffMissing(Conflict):
     code = "tariff_missing"
 
 
+class CreditSuffices(Conflict):
+    """The household's credit pays all of it: nothing is left for a bank."""
+
+    code = "credit_suffices"
+
+
+class PaymentUnderWay(Conflict):
+    """An invoice that money is taken for is being paid online, or that payment is under review."""
+
+    code = "payment_under_way"
+
+
 class CheckoutOpen(Conflict):
     """An invoice is being paid already; ``checkout_id`` in the facts."""
 

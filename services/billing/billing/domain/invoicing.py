@@ -7,7 +7,7 @@ from datetime import date
 from typing import TypeVar
 from uuid import UUID
 
-from billing.domain.attendance import Basis, charged
+from billing.domain.attendance import Basis, charged, childcare
 from billing.domain.tariffs import Household, PriceBook
 from contracts.api.billing import AnomalyKind, CreditNoteLine
 from contracts.api.tariffs import Tariff
@@ -82,10 +82,16 @@ class Line:
     count: int
     unit_price_cents: int
     explanation: str
+    unit_care_cents: int = 0
 
     @property
     def amount_cents(self) -> int:
         return self.count * self.unit_price_cents
+
+    @property
+    def childcare_cents(self) -> int:
+        """What of it counts for the tax credit."""
+        return self.count * self.unit_care_cents
 
 
 @dataclass(frozen=True)
@@ -211,19 +217,22 @@ def draft(usages: Sequence[Usage], household: Household, book: PriceBook, month:
 
 
 def _lines(days: Sequence[tuple[Usage, Worth | None]], book: PriceBook, month: date) -> tuple[Line, ...]:
-    counts: dict[tuple[str, str, int, str, UUID, bool], int] = defaultdict(int)
+    counts: dict[tuple[str, str, int, str, UUID, bool, int], int] = defaultdict(int)
     for usage, worth in days:
         of, child_id = (usage.child_first_name, usage.activity_label), usage.child_id
         if usage.invoiced and usage.price_cents:
-            childcare = book.named(usage.invoiced.tariff_id).childcare
-            counts[*of, usage.price_cents, CORRECTION, child_id, childcare] -= 1
+            is_care = book.named(usage.invoiced.tariff_id).childcare
+            care = childcare(usage.seen_as, usage.price_cents, usage.invoiced.base_cents) if is_care else 0
+            counts[*of, usage.price_cents, CORRECTION, child_id, is_care, care] -= 1
         if worth:
             is_late = usage.day < month or usage.invoiced
             why = f"{CORRECTION} · {worth.explanation}" if is_late else worth.explanation
-            counts[*of, worth.cents, why, child_id, worth.tariff.childcare] += 1
+            is_care = worth.tariff.childcare
+            care = childcare(usage.basis, worth.cents, worth.base_cents) if is_care else 0
+            counts[*of, worth.cents, why, child_id, is_care, care] += 1
     return tuple(
-        Line(child_id, child, activity, childcare, count, cents, why)
-        for (child, activity, cents, why, child_id, childcare), count in sorted(counts.items())
+        Line(child_id, child, activity, is_care, count, cents, why, care)
+        for (child, activity, cents, why, child_id, is_care, care), count in sorted(counts.items())
         if count
     )
 

@@ -68,6 +68,20 @@ def credit_used(invoice_id: UUID, total_cents: int, credit_cents: int) -> tuple[
     return (Entry(Account.CREDIT, used), Entry(Account.RECEIVABLE, -used, invoice_id)) if used > 0 else ()
 
 
+def set_off(credit_cents: int, left_cents: Mapping[UUID, int]) -> tuple[tuple[Entry, ...], tuple[UUID, ...]]:
+    """The household's credit pays what it can of published invoices, given oldest first; those it settles whole."""
+    entries, settled, rest = list[Entry](), list[UUID](), max(credit_cents, 0)
+    for invoice_id, left in left_cents.items():
+        if used := min(left, rest):
+            entries.append(Entry(Account.RECEIVABLE, -used, invoice_id))
+            rest -= used
+            if used == left:
+                settled.append(invoice_id)
+    if entries:
+        entries.insert(0, Entry(Account.CREDIT, -sum(each.amount_cents for each in entries)))
+    return tuple(entries), tuple(settled)
+
+
 def settle(
     amount_cents: int,
     invoices: Sequence[UUID],

@@ -6,6 +6,7 @@ from datetime import date
 from typing import Any
 from uuid import UUID
 
+from billing.domain.certificates import opens_tax_credit
 from billing.domain.invoicing import shares
 from chassis.database import Transaction
 from contracts.api.billing import CertificateKey
@@ -18,7 +19,8 @@ _PAID = (
 
 
 async def childcare_paid(tx: Transaction, household_id: UUID, year: int) -> dict[tuple[UUID, str], int]:
-    """What was paid in a year, by child and activity, for activities that open the tax credit.
+    """What was paid in a year, by child and activity, for care that opens the tax credit: without what a line asks
+    besides care.
 
     A payment is of the whole invoice, so it is shared over the lines. The share of a year is what was paid up to its
     end less what was paid before it, so that years sum to what was paid, to the cent.
@@ -27,7 +29,11 @@ async def childcare_paid(tx: Transaction, household_id: UUID, year: int) -> dict
     for row in await tx.fetch(
         "SELECT l.* FROM invoice_line l JOIN invoice i USING (invoice_id) WHERE i.household_id = $1", household_id
     ):
-        lines[row["invoice_id"]][row["child_id"], row["activity_label"], row["childcare"]] += row["amount_cents"]
+        whole = row["amount_cents"] if row["childcare"] else 0
+        care = whole if row["childcare_cents"] is None else row["childcare_cents"]
+        of = lines[row["invoice_id"]]
+        of[row["child_id"], row["activity_label"], True] += care
+        of[row["child_id"], row["activity_label"], False] += row["amount_cents"] - care
     found: dict[tuple[UUID, str], int] = defaultdict(int)
     for sign, until in ((1, date(year, 12, 31)), (-1, date(year - 1, 12, 31))):
         for row in await tx.fetch(_PAID, household_id, until):
@@ -46,12 +52,12 @@ async def certificate_keys(tx: Transaction, household_id: UUID) -> list[Certific
         "AND l.childcare) ORDER BY year DESC",
         household_id,
     )
-    names = {each["child_id"]: each["first_name"] for each in await children(tx, household_id)}
+    known = {each["child_id"]: each for each in await children(tx, household_id)}
     return [
-        CertificateKey(year=row["year"], child_id=child_id, child_first_name=names[child_id])
+        CertificateKey(year=row["year"], child_id=child_id, child_first_name=known[child_id]["first_name"])
         for row in rows
         for child_id in dict.fromkeys(key[0] for key in await childcare_paid(tx, household_id, row["year"]))
-        if child_id in names
+        if child_id in known and opens_tax_credit(known[child_id]["birth_date"], row["year"])
     ]
 
 

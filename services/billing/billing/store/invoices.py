@@ -10,14 +10,16 @@ from billing.domain.failures import AccountChanged
 from billing.domain.ledger import Entry
 from chassis.clock import day_of
 from chassis.database import Transaction
-from contracts.api.billing import Invoice, InvoiceLine, InvoiceStatus, InvoiceSummary, Issuer
+from contracts.api.billing import Invoice, InvoiceLine, InvoiceStatus, InvoiceSummary, Issuer, UnderWay
 
 LIST_MAX = 500
 
 _SUMMARY = (
     "SELECT i.*, coalesce((SELECT sum(e.amount_cents) FROM ledger_entry e WHERE e.invoice_id = i.invoice_id), 0)"
     "::bigint AS left_cents, (SELECT ci.checkout_id FROM checkout_invoice ci "
-    "WHERE ci.invoice_id = i.invoice_id AND ci.open) AS checkout_id, coalesce((SELECT sum(c.total_cents) "
+    "WHERE ci.invoice_id = i.invoice_id AND ci.open) AS checkout_id, EXISTS (SELECT FROM checkout_invoice ci "
+    "JOIN payment_hold h USING (checkout_id) WHERE ci.invoice_id = i.invoice_id AND NOT h.ended) AS is_held, "
+    "coalesce((SELECT sum(c.total_cents) "
     "FROM credit_note c WHERE c.invoice_id = i.invoice_id), 0)::bigint AS credited_cents "
     "FROM invoice i WHERE i.household_id = $1"
 )
@@ -37,7 +39,14 @@ def _summary(row: Any) -> InvoiceSummary:
         status=partly if left > 0 else InvoiceStatus.PAID,
         checkout_id=row["checkout_id"],
         credited_cents=row["credited_cents"],
+        under_way=_under_way(row) if left > 0 else None,
     )
+
+
+def _under_way(row: Any) -> UnderWay | None:
+    if row["is_held"]:
+        return UnderWay.UNDER_REVIEW
+    return UnderWay.BEING_PAID if row["checkout_id"] else None
 
 
 async def next_numbers(tx: Transaction, series: str, year: int, count: int) -> list[str]:
@@ -85,7 +94,8 @@ async def add_invoices(tx: Transaction, run_id: UUID, published: Sequence[tuple[
 async def _add_lines(tx: Transaction, models: Sequence[Invoice]) -> None:
     await tx.executemany(
         "INSERT INTO invoice_line (invoice_id, position, child_id, child_first_name, activity_label, childcare, count, "
-        "unit_price_cents, amount_cents, explanation) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+        "unit_price_cents, amount_cents, explanation, childcare_cents) "
+        "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
         [
             (
                 model.summary.invoice_id,
@@ -98,6 +108,7 @@ async def _add_lines(tx: Transaction, models: Sequence[Invoice]) -> None:
                 line.unit_price_cents,
                 line.amount_cents,
                 line.explanation,
+                line.childcare_cents,
             )
             for model in models
             for position, line in enumerate(model.lines)

@@ -16,6 +16,11 @@ async def rule(tx: Transaction) -> tuple[ReminderRule, datetime | None]:
     return (ReminderRule(days=tuple(row["days"])), row["saved_at"]) if row else (ReminderRule(), None)
 
 
+async def hold_rule(tx: Transaction) -> None:
+    """Let one change of the rule happen at a time."""
+    await tx.execute("SELECT pg_advisory_xact_lock(hashtext('billing.reminder_rule'))")
+
+
 async def save_rule(tx: Transaction, wish: ReminderRule, by: UUID, at: datetime) -> None:
     await tx.execute(
         "INSERT INTO reminder_rule (days, saved_by, saved_at) VALUES ($1, $2, $3)", list(wish.days), by, at

@@ -8,38 +8,80 @@ from uuid import UUID
 from billing.domain.attendance import Basis
 from billing.domain.invoicing import Invoiced, Usage
 from chassis.database import Transaction
-from contracts.events.auth import HouseholdChanged
+from contracts.events.auth import Custody, HouseholdChanged
 from contracts.events.planning import AttendanceRecorded, BookingsChanged
 
 
 async def save_household(tx: Transaction, event: HouseholdChanged) -> None:
     """Keep a household and its children as told, unless a newer version was heard before."""
     is_news = await tx.fetchval(
-        "INSERT INTO household (household_id, version, reference, name, address) VALUES ($1, $2, $3, $4, $5) "
-        "ON CONFLICT (household_id) DO UPDATE SET version = $2, reference = $3, name = $4, address = $5 "
+        "INSERT INTO household (household_id, version, reference, name, address, erased) "
+        "VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (household_id) "
+        "DO UPDATE SET version = $2, reference = $3, name = $4, address = $5, erased = $6 "
         "WHERE household.version < $2 RETURNING true",
         event.household_id,
         event.version,
         event.reference,
         event.name,
         list(event.address),
+        event.erased,
     )
     if not is_news:
         return
+    if event.erased:
+        await _erase(tx, event.household_id)
     await tx.execute("UPDATE child SET is_present = false WHERE household_id = $1", event.household_id)
     await tx.executemany(
-        "INSERT INTO child (household_id, child_id, first_name, last_name, birth_date, school, is_present) "
-        "VALUES ($1, $2, $3, $4, $5, $6, true) ON CONFLICT (household_id, child_id) DO UPDATE "
-        "SET first_name = $3, last_name = $4, birth_date = $5, school = $6, is_present = true",
+        "INSERT INTO child (household_id, child_id, first_name, last_name, birth_date, school, alternating, "
+        "is_present) VALUES ($1, $2, $3, $4, $5, $6, $7, true) ON CONFLICT (household_id, child_id) DO UPDATE "
+        "SET first_name = $3, last_name = $4, birth_date = $5, school = $6, alternating = $7, is_present = true",
         [
-            (event.household_id, child.child_id, child.first_name, child.last_name, child.birth_date, child.school)
+            (
+                event.household_id,
+                child.child_id,
+                child.first_name,
+                child.last_name,
+                child.birth_date,
+                child.school,
+                child.custody in {Custody.EVEN_WEEKS, Custody.ODD_WEEKS},
+            )
             for child in event.children
         ],
     )
 
 
+ERASED = "(effacé)"
+
+
+async def _erase(tx: Transaction, household_id: UUID) -> None:
+    """Forget who the children are: documents keep what they say, and days stay without a name.
+
+    The order of their births stays, for it makes the price of days that are not invoiced yet; the dates do not.
+    """
+    await tx.execute(
+        "UPDATE child SET first_name = $2, last_name = $2, school = $2, birth_date = date '1900-01-01' + rank::integer "
+        "FROM (SELECT child_id, row_number() OVER (ORDER BY birth_date, child_id) AS rank FROM child "
+        "WHERE household_id = $1) known WHERE child.household_id = $1 AND child.child_id = known.child_id",
+        household_id,
+        ERASED,
+    )
+    await tx.execute("UPDATE usage SET child_first_name = $2 WHERE household_id = $1", household_id, ERASED)
+
+
+async def _name(tx: Transaction, household_id: UUID, first_name: str) -> str:
+    """The child's name as it may be kept."""
+    is_erased = await tx.fetchval("SELECT erased FROM household WHERE household_id = $1", household_id)
+    return ERASED if is_erased else first_name
+
+
+async def invoice_ids(tx: Transaction, household_id: UUID) -> list[UUID]:
+    rows = await tx.fetch("SELECT invoice_id FROM invoice WHERE household_id = $1", household_id)
+    return [row["invoice_id"] for row in rows]
+
+
 async def save_usage(tx: Transaction, event: BookingsChanged) -> None:
     """Keep each day as told with the highest version; the order and number of tellings change nothing."""
+    first_name = await _name(tx, event.household_id, event.child_first_name)
     await tx.executemany(
         "INSERT INTO usage (household_id, child_id, activity_id, day, booked, version, child_first_name, "
         "activity_label) VALUES ($1, $2, $3, $4, $5, $6, $7, $8) "
@@ -53,7 +95,7 @@ async def save_usage(tx: Transaction, event: BookingsChanged) -> None:
                 day.day,
                 day.booked,
                 event.version,
-                event.child_first_name,
+                first_name,
                 day.activity_label,
             )
             for day in sorted(event.days, key=lambda day: (day.activity_id, day.day))
@@ -92,7 +134,7 @@ async def save_attendance(tx: Transaction, event: AttendanceRecorded) -> None:
         "attendance_version = $9",
         *key,
         event.household_id,
-        event.child_first_name,
+        await _name(tx, event.household_id, event.child_first_name),
         event.activity_label,
         event.presence,
         event.late_pickup,

@@ -4,7 +4,8 @@ from aiohttp import web
 
 from chassis.clock import now
 from chassis.database import DATABASE
-from chassis.http import json_response, public, read_body
+from chassis.http import check_version, json_response, public, read_body
+from chassis.idempotency import idempotent
 from chassis.identity import identity
 from contracts.api.notifier import Preferences, Unsubscription
 from contracts.failures import Forbidden
@@ -22,6 +23,7 @@ async def get_preferences(request: web.Request) -> web.Response:
 
 
 @routes.put("/preferences")
+@idempotent
 async def put_preferences(request: web.Request) -> web.Response:
     """Save what the signed-in guardian wants; the answer is what is saved."""
     person = identity(request)
@@ -29,6 +31,9 @@ async def put_preferences(request: web.Request) -> web.Response:
         raise Forbidden("only guardians have preferences")
     wish = await read_body(request, Preferences)
     async with request.app[DATABASE].transaction() as tx:
+        await contacts.hold_preferences(tx, person.subject_id)
+        known = await contacts.preferences(tx, person.subject_id)
+        check_version(request, Preferences(**known.model_dump(include=set(Preferences.model_fields))))
         await contacts.save_preferences(tx, person.subject_id, wish, now())
         return json_response(await contacts.preferences(tx, person.subject_id))
 

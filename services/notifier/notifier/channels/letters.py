@@ -19,7 +19,13 @@ from markupsafe import Markup
 from chassis.clock import now
 from contracts.api.notifier import Announcement
 from contracts.events.auth import EmailGiven, EmailReplaced, NewDeviceUsed, ResetRequested
-from contracts.events.billing import CreditRefunded, InvoiceCredited, InvoicePublished, InvoiceReminded
+from contracts.events.billing import (
+    CreditRefunded,
+    InvoiceCredited,
+    InvoicePublished,
+    InvoiceReminded,
+    PaymentUnmatched,
+)
 from contracts.events.payment import (
     PaymentConfirmed,
     PaymentHeld,
@@ -46,6 +52,7 @@ EVENTS: dict[Kind, type[Contract]] = {
     Kind.REMINDER: InvoiceReminded,
     Kind.CREDIT: InvoiceCredited,
     Kind.CREDIT_REFUND: CreditRefunded,
+    Kind.SURPLUS: PaymentUnmatched,
     Kind.RECAP: BookingsChanged,
     Kind.PLACE: PlaceGranted,
     Kind.OFFER: PlaceOffered,

@@ -24,6 +24,7 @@ class Kind(StrEnum):
     REMINDER = "reminder"
     CREDIT = "credit"
     CREDIT_REFUND = "credit_refund"
+    SURPLUS = "surplus"
     RECAP = "recap"
     PLACE = "place"
     OFFER = "offer"
@@ -60,6 +61,7 @@ PRIORITY = {
     Kind.REMINDER: 1,
     Kind.CREDIT: 1,
     Kind.CREDIT_REFUND: 0,
+    Kind.SURPLUS: 0,
     Kind.RECAP: 1,
     Kind.ANNOUNCEMENT: 2,
 }

@@ -95,6 +95,11 @@ async def who_want_recaps(tx: Transaction, household_id: UUID) -> list[Contact]:
     return [Contact(**row) for row in rows]
 
 
+async def hold_preferences(tx: Transaction, guardian_id: UUID) -> None:
+    """Let one change of somebody's preferences happen at a time."""
+    await tx.execute("SELECT pg_advisory_xact_lock(hashtext('notifier.preference/' || $1::text))", str(guardian_id))
+
+
 async def save_preferences(tx: Transaction, guardian_id: UUID, wish: Preferences, at: datetime) -> None:
     await tx.execute(
         "INSERT INTO preference (guardian_id, invoice_published, reminders, booking_recap, announcements, language, "

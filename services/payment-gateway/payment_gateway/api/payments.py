@@ -206,7 +206,7 @@ async def get_ticket(request: web.Request) -> web.Response:
         raise NoTicket("only a confirmed payment has a ticket")
     disposition = f'attachment; filename="justificatif-{attempt.ticket.number}.pdf"'
     return web.Response(
-        body=await asyncio.to_thread(ticket, attempt.ticket),
+        body=await asyncio.to_thread(ticket, attempt.ticket, credited_cents=attempt.credited_cents),
         content_type="application/pdf",
         headers={"Content-Disposition": disposition},
     )
@@ -244,4 +244,5 @@ def shown(attempt: Attempt) -> Payment:
         taken_cents=attempt.taken_cents,
         refunded_cents=attempt.refunded_cents,
         left_cents=left_cents(attempt),
+        credited_cents=attempt.credited_cents,
     )

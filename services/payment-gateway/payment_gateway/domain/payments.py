@@ -139,6 +139,7 @@ class Attempt:
     taken_cents: int | None = None
     refunded_cents: int = 0
     surplus_cents: int = 0
+    credited_cents: int = 0
     said: Answer | None = None
     bank_payment: str | None = None
     payer_name: str = ""

@@ -332,6 +332,7 @@ def _attempt(row: Any, checkout: CheckoutOpened) -> Attempt:
         taken_cents=row["taken_cents"],
         refunded_cents=row["refunded_cents"],
         surplus_cents=row["surplus_cents"],
+        credited_cents=row["credited_cents"],
         said=_answer(row["said"]) if row["said"] else None,
         bank_payment=row["bank_payment"],
         payer_name=row["payer_name"],
@@ -359,4 +360,16 @@ def _answer(said: dict[str, Any]) -> Answer:
             "means": Means(said["means"]) if said["means"] else None,
             "at": datetime.fromisoformat(said["at"]) if said["at"] else None,
         }
+    )
+
+
+async def forget_payers(tx: Transaction, household_id: UUID) -> None:
+    """Forget the people and addresses of a household's payments; tickets keep what they say."""
+    await tx.execute(
+        "UPDATE payment SET payer_email = '', payer_name = '' WHERE household_id = $1 "
+        "AND (payer_email <> '' OR payer_name <> '')",
+        household_id,
+    )
+    await tx.execute(
+        "UPDATE checkout SET opened = opened || '{\"household_address\": []}' WHERE household_id = $1", household_id
     )

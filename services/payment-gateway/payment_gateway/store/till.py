@@ -115,7 +115,9 @@ async def acknowledge(tx: Transaction, payment_id: UUID) -> None:
 
 async def note_surplus(tx: Transaction, payment_id: UUID, surplus_cents: int) -> None:
     """billing found money beyond what was due."""
-    await tx.execute("UPDATE payment SET surplus_cents = $2 WHERE payment_id = $1", payment_id, surplus_cents)
+    await tx.execute(
+        "UPDATE payment SET surplus_cents = $2, credited_cents = $2 WHERE payment_id = $1", payment_id, surplus_cents
+    )
 
 
 async def note_settlement(tx: Transaction, event: InvoiceSettled) -> None:

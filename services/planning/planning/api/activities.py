@@ -6,7 +6,7 @@ from aiohttp import web
 
 from chassis.clock import now, today
 from chassis.database import DATABASE, Transaction
-from chassis.http import json_response, path_day, path_uuid, read_body
+from chassis.http import check_version, json_response, path_day, path_uuid, read_body
 from chassis.idempotency import idempotent
 from chassis.identity import require
 from contracts.api.calendar import (
@@ -49,6 +49,7 @@ async def preview_activity(request: web.Request) -> web.Response:
 
 
 @routes.put("/activities/{activity_id}")
+@idempotent
 async def put_activity(request: web.Request) -> web.Response:
     """Save an activity while nobody books; places that this frees go to who waits."""
     require(request, Permission.WRITE_CALENDAR)
@@ -56,6 +57,7 @@ async def put_activity(request: web.Request) -> web.Response:
     saved = ActivityView(activity_id=activity_id, **wish.model_dump())
     async with request.app[DATABASE].transaction() as tx:
         await bookings.hold_calendar(tx)
+        check_version(request, await calendars.activity(tx, activity_id))
         await calendars.save_activity(tx, activity_id, wish)
         await _leave_none_behind(request, tx, [saved])
         await places.grant_waited(tx, request.app[SETTINGS].school_zone, activity_id, today(), at=now())
@@ -112,7 +114,7 @@ async def post_closure(request: web.Request) -> web.Response:
         schools = await bookings.spellings(tx, wish.school) if wish.school else None
         gone = await bookings.attending(tx, wish.day, wish.activity_id, schools)
         booked = sum(not each.waits for each in gone)
-        if booked and not wish.cancel_bookings:
+        if booked and (not wish.cancel_bookings or wish.cancel_seen not in {None, booked}):
             raise DayHasBookings("the day is booked", bookings=booked)
         is_new = await calendars.add_closure(tx, wish)
         zone, by = request.app[SETTINGS].school_zone, person.subject_id

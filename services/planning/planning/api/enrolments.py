@@ -8,6 +8,7 @@ from chassis import outbox
 from chassis.clock import now, today
 from chassis.database import DATABASE
 from chassis.http import json_response, path_uuid, read_body
+from chassis.idempotency import idempotent
 from chassis.identity import household_in_path, require
 from contracts.api.enrolments import ChildEnrolments, Enrolment, EnrolmentBook, EnrolmentWish
 from contracts.events.auth import Span
@@ -42,6 +43,7 @@ async def get_enrolments(request: web.Request) -> web.Response:
 
 
 @routes.put("/households/{household_id}/children/{child_id}/enrolments/{activity_id}")
+@idempotent
 async def put_enrolment(request: web.Request) -> web.Response:
     """Let a child book an activity from a date to a date, while nobody books.
 
@@ -62,7 +64,7 @@ async def put_enrolment(request: web.Request) -> web.Response:
         check(child, activities[ids["activity_id"]], await enrolments.enrolment(tx, **ids), wish)
         left = await enrolments.days_outside(tx, **ids, wish=wish, today=today())
         booked, at, by = [each for each in left if not each.waits], now(), person.subject_id
-        if booked and not wish.cancel_bookings:
+        if booked and (not wish.cancel_bookings or wish.cancel_seen not in {None, len(booked)}):
             raise EnrolmentHasBookings("days are booked", bookings=len(booked), day=str(booked[0].day))
         version = await enrolments.save(tx, **ids, wish=wish)
         await enrolments.add_change(tx, **ids, channel=channel, by=by, at=at)

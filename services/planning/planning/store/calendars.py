@@ -54,6 +54,11 @@ async def activities(tx: Transaction) -> list[ActivityView]:
     return [activity_of(row) for row in rows]
 
 
+async def activity(tx: Transaction, activity_id: UUID) -> ActivityView | None:
+    row = await tx.fetchrow("SELECT * FROM activity WHERE activity_id = $1", activity_id)
+    return activity_of(row) if row else None
+
+
 async def save_activity(tx: Transaction, activity_id: UUID, wish: ActivityWish) -> None:
     """Keep an activity as wished; with a capacity, its booked days get their rows of places."""
     await tx.execute(
