@@ -78,7 +78,7 @@ async def test_a_freed_place_is_offered_refused_by_one_family_and_accepted_by_th
     await town.locator("#offer_hours").fill("200")
     await town.locator("form.sheet").evaluate("form => form.noValidate = true")
     await town.get_by_role("button", name="Voir le calendrier").click()
-    await expect(town.get_by_role("alert")).to_contain_text("la durée d'une proposition (1 à 168 heures)")
+    await expect(town.get_by_role("alert")).to_contain_text("un nombre entier entre 1 et 168")
     await expect(town.locator("#offer_hours")).to_have_value("200")
     await save_club(town, stack, offer_hours="24")
     day = await full_day(stack)

@@ -250,7 +250,7 @@ async def send_reminders(database: Database, at: datetime) -> None:
         rule, _ = await reminders.rule(tx)
         found = await reminders.overdue(tx, rule, local.date()) if rule.days else []
     due = [each for each in found if is_due(each, local.date())]
-    await _set_off(database, list({each.household_id for each in due}), at)
+    await _set_off(database, list({each.household_id for each in due}))
     ids = [each.invoice_id for each in due]
     for start in range(0, len(ids), REMINDERS_A_STEP):
         async with database.transaction() as tx:
@@ -262,13 +262,13 @@ async def send_reminders(database: Database, at: datetime) -> None:
             await outbox.add(tx, *(_reminded(each, at) for each in due))
 
 
-async def _set_off(database: Database, households: Sequence[UUID], at: datetime) -> None:
+async def _set_off(database: Database, households: Sequence[UUID]) -> None:
     """Let the credits of these households pay first: nobody is reminded of what the town's own debt to them can pay."""
     async with database.transaction() as tx:
         owed = await invoices.credits_cents(tx, households)
     for household_id in owed:
         async with database.transaction() as tx:
-            await use_credit(tx, household_id, None, None, at)
+            await use_credit(tx, household_id, None, None, now())
 
 
 def _reminded(each: OverdueInvoice, at: datetime) -> InvoiceReminded:
