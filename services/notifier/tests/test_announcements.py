@@ -82,9 +82,10 @@ async def test_what_cannot_be_a_message(post: Any) -> None:
 async def test_a_schools_message_is_for_its_families(post: Any) -> None:
     await school(post, post.household, "Prévert")
     await save(post, wish("Pour tous"))
-    await save(post, wish("Pour Prévert", school="Prévert"))
-    archive = await (await save(post, wish("Pour Pagnol", school="Pagnol"))).json()
+    archive = await (await save(post, wish("Pour Prévert", school="Prévert"))).json()
     assert archive["schools"] == ["Prévert"]
+    nobody_goes_there = await save(post, wish("Pour Pagnol", school="Pagnol"))
+    assert (nobody_goes_there.status, (await nobody_goes_there.json())["errors"][0]["field"]) == (422, "school")
     assert await above_the_form(post) == "Pour tous"
     path = f"/households/{post.household}/announcements"
     seen = await (await post.client.get(path, headers=post.parent())).json()
