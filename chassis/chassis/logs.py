@@ -1,7 +1,9 @@
 """Logs are JSON lines on standard error, each with the correlation id of the request or message it belongs to."""
 
+import io
 import logging
 import sys
+from typing import TextIO, cast
 from uuid import uuid4
 
 import structlog
@@ -11,6 +13,16 @@ from chassis.tracing import add_trace_id
 
 # Without local variables: they hold secrets, sessions and people's data.
 _TRACEBACKS = structlog.processors.ExceptionRenderer(structlog.tracebacks.ExceptionDictTransformer(show_locals=False))
+
+
+class _StandardError(io.TextIOBase):
+    """Whatever standard error is when a line is written: the stream of a moment may be closed by then."""
+
+    def write(self, text: str) -> int:
+        return sys.stderr.write(text)
+
+    def flush(self) -> None:
+        sys.stderr.flush()
 
 
 def _service(name: str) -> Processor:
@@ -34,10 +46,10 @@ def configure(service: str, level: str) -> None:
     structlog.configure(
         processors=[*shared, *rendered],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(cast(TextIO, _StandardError())),
         cache_logger_on_first_use=True,
     )
-    handler = logging.StreamHandler(sys.stderr)
+    handler = logging.StreamHandler(_StandardError())
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[*shared, structlog.stdlib.add_logger_name],
