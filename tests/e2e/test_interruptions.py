@@ -207,6 +207,8 @@ async def test_ticks_of_a_page_from_before_another_sign_in_are_shown_again_and_c
     await SELDOM["press"](other, ".leave")
     await SELDOM["type_codes"](other, "demo10")
     await validate(page)
+    await expect(page.get_by_role("heading", name="Votre session a changé entre-temps")).to_be_visible()
+    await page.get_by_role("link", name="Réessayer").click()
     await expect(page.locator("#kept")).to_be_visible()
     await expect(box(page, day)).to_be_checked()
     await page.get_by_role("link", name="Les oublier").click()
