@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from datetime import date
 from itertools import islice
 from typing import Any, TypeVar
+from urllib.parse import unquote_to_bytes
 from uuid import UUID, uuid4
 
 import structlog
@@ -308,8 +309,11 @@ async def read_form(request: web.Request) -> "MultiDictProxy[str | bytes | bytea
         form = await request.post()
     except (ValueError, LookupError, AssertionError, HttpProcessingError):  # what aiohttp's readers of forms raise
         raise failures.Unreadable("the form cannot be read", errors=[]) from None
-    texts = ((name, value) for name, value in form.items() if isinstance(value, str))
-    if wrong := [name for name, value in texts if REPLACED in name or REPLACED in value]:
+    wrong = [name for name, value in form.items() if isinstance(value, str) and REPLACED in name + value]
+    sent = unquote_to_bytes(await request.read()) if wrong else b""
+    if (
+        sent != sent.decode(errors="ignore").encode()
+    ):  # else the sign itself was typed, which the field's reader refuses
         errors = [{"field": name, "message": "holds bytes that are no UTF-8"} for name in wrong[:ERRORS_MAX]]
         raise failures.Unreadable("a text has a character that is none", errors=errors)
     return form
