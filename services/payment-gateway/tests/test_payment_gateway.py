@@ -173,10 +173,10 @@ async def test_a_hint_while_the_bank_is_answering_is_not_forgotten(till: Any) ->
     await till.opens_page(payment)
     patient = till.settings.model_copy(update={"parent_look_up_seconds": 30.0})
     async with TestClient(TestServer(build(patient))) as replica:
-        await till.bank.faults(notice="never", slow_seconds=2)
+        await till.bank.faults(notice="never", slow_seconds=5)
         path = f"/payments/{payment['payment_id']}/look-up"
         asking = asyncio.create_task(replica.post(path, headers=till.parent()))
-        await asyncio.sleep(0.5)
+        await asyncio.sleep(2)
         await till.at_bank(payment, "pay")
         hint = await replica.post(till.webhook, data=f"idop={till.id_op(payment)}".encode())
         assert hint.status == 200
