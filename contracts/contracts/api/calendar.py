@@ -152,7 +152,7 @@ class ClosureWish(Contract):
     activity_id: UUID | None = None
     school: Line | None = None
     cancel_bookings: bool = False
-    cancel_seen: int | None = None
+    cancel_seen: int | None = Field(default=None, ge=0, le=1_000_000)
 
 
 class Closure(ClosureWish):

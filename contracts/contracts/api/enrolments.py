@@ -23,7 +23,7 @@ class EnrolmentWish(Contract):
     last_day: Day
     seen_version: SeenVersion | None = None
     cancel_bookings: bool = False
-    cancel_seen: int | None = None
+    cancel_seen: int | None = Field(default=None, ge=0, le=1_000_000)
 
     @model_validator(mode="after")
     def _is_in_order(self) -> Self:
