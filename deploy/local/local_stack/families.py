@@ -55,13 +55,15 @@ class Administrator:
     def __init__(self, stack: Stack, http: aiohttp.ClientSession) -> None:
         self._auth_url, self._http, self._session = stack.url("auth"), http, ""
         self._kept: dict[str, tuple[float, str]] = {}
+        self._signing_in = asyncio.Lock()  # sign-ins of one account at the same moment count as guesses
 
     async def headers(self, service: str) -> dict[str, str]:
         """What a call to that service carries."""
-        until, token = self._kept.get(service, (0.0, ""))
-        if time.monotonic() > until:
-            token = await self._token(service)
-            self._kept[service] = (time.monotonic() + TOKEN_SECONDS, token)
+        async with self._signing_in:
+            until, token = self._kept.get(service, (0.0, ""))
+            if time.monotonic() > until:
+                token = await self._token(service)
+                self._kept[service] = (time.monotonic() + TOKEN_SECONDS, token)
         return {"Authorization": f"Bearer {token}"}
 
     async def _token(self, service: str) -> str:
