@@ -1,4 +1,4 @@
-"""The command line of a service: serve (default), migrate, parked, say-again, doctor, and the service's own."""
+"""The command line of a service: serve (default), migrate, dead-letters, republish, doctor, and its own."""
 
 import asyncio
 import contextlib
@@ -15,9 +15,9 @@ import structlog
 import uvloop
 from aiohttp import web
 
-from chassis import logs, outbox, parking, tracing
+from chassis import dead_letters, logs, outbox, tracing
 from chassis.broker import AWAY as BROKER_AWAY
-from chassis.broker import QueueWish, declare
+from chassis.broker import QueueSpec, declare
 from chassis.command_errors import SetUpRefused, explain
 from chassis.connections import Connections, Site, raise_file_limit
 from chassis.database import AWAY as DATABASE_AWAY
@@ -25,12 +25,12 @@ from chassis.database_roles import RoleError, excess_rights
 from chassis.database_servers import connect
 from chassis.doctor import doctor
 from chassis.draining import DRAIN
-from chassis.inbox import Listeners
+from chassis.health_metrics import OUTBOX_AGE, Gauge, HealthMetric
+from chassis.inbox import Consumers
 from chassis.memory import use_memory
 from chassis.metrics import use_metrics
 from chassis.migrations import MigrationError, migrate, pending
 from chassis.settings import EdgeSettings, ServiceSettings, SetUpSettings, load
-from chassis.vitals import OUTBOX, Figure, Vital
 
 OwnCommand = Callable[[Any, list[str]], Coroutine[Any, Any, int]]
 
@@ -45,26 +45,26 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True)
 class Service:
-    """A program of the house. Without ``migrations`` it has no database (the gateway).
+    """A program of Préau. Without ``migrations`` it has no database (the gateway).
 
-    ``prepare`` is what set-up does once the migrations are in, such as filling a table of reference. ``vitals`` are
-    what tells whether it is well, besides what the chassis measures of every service; ``figures`` are only looked at.
+    ``prepare`` runs in ``migrate`` after the migrations, for instance to fill a reference table. ``health_metrics`` and
+    ``gauges`` (metrics without an alert) are measured besides those of every service.
     """
 
     name: str
     settings: type[EdgeSettings]
     build: Callable[[Any], web.Application]
     migrations: Path | None = None
-    listeners: Listeners | None = None
+    consumers: Consumers | None = None
     commands: dict[str, OwnCommand] = field(default_factory=dict)
     prepare: Callable[[Any], Awaitable[None]] | None = None
-    vitals: tuple[Vital, ...] = ()
-    figures: tuple[Figure, ...] = ()
+    health_metrics: tuple[HealthMetric, ...] = ()
+    gauges: tuple[Gauge, ...] = ()
 
     @property
-    def queues(self) -> list[QueueWish]:
-        """The queues of its listeners."""
-        return self.listeners.queues() if self.listeners else []
+    def queues(self) -> list[QueueSpec]:
+        """The queues of its consumers."""
+        return self.consumers.queues() if self.consumers else []
 
 
 def main(service: Service, arguments: list[str] | None = None) -> None:
@@ -76,11 +76,11 @@ def main(service: Service, arguments: list[str] | None = None) -> None:
     if command == "serve" and not rest:
         _serve(service, settings)
         return
-    known: dict[str, OwnCommand] = {"doctor": lambda s, words: examine(service, s, words), **service.commands}
+    known: dict[str, OwnCommand] = {"doctor": lambda s, words: run_doctor(service, s, words), **service.commands}
     if isinstance(settings, ServiceSettings):
         known["migrate"] = lambda s, words: _migrate(service, s, words)
-        known["parked"] = lambda s, words: parking.run(s.amqp_url, service.listeners, words)
-        known["say-again"] = lambda s, words: outbox.say_again(s.database_url, words)
+        known["dead-letters"] = lambda s, words: dead_letters.run(s.amqp_url, service.consumers, words)
+        known["republish"] = lambda s, words: outbox.republish(s.database_url, words)
     if command not in known:
         wrong = "serve takes no argument" if command == "serve" else f"no command {command!r}"
         sys.stderr.write(f"{service.name}: {wrong}; there are serve, {', '.join(sorted(known))}\n")
@@ -118,13 +118,13 @@ async def set_up(
     await declare(settings.amqp_url, service.queues, settings.retry_delays_seconds)
 
 
-async def examine(service: Service, settings: EdgeSettings, words: list[str]) -> int:
+async def run_doctor(service: Service, settings: EdgeSettings, words: list[str]) -> int:
     """The command ``doctor``."""
     queues = [queue.name for queue in service.queues]
     if service.migrations is None or not isinstance(settings, ServiceSettings):
         return await doctor(service.name, settings, words, queues=queues)
-    database, vitals = (settings.database_url, service.migrations), (OUTBOX, *service.vitals)
-    return await doctor(service.name, settings, words, database=database, queues=queues, vitals=vitals)
+    database, health_metrics = (settings.database_url, service.migrations), (OUTBOX_AGE, *service.health_metrics)
+    return await doctor(service.name, settings, words, database=database, queues=queues, health_metrics=health_metrics)
 
 
 async def _migrate(service: Service, settings: ServiceSettings, words: list[str]) -> int:
@@ -133,7 +133,7 @@ async def _migrate(service: Service, settings: ServiceSettings, words: list[str]
         return 2
     owner_url = load(SetUpSettings).migration_database_url
     try:
-        await _patiently(
+        await _retry_until_up(
             lambda: set_up(service, settings, owner_url=owner_url, is_used=not words),
             "database or broker away, waiting",
         )
@@ -147,7 +147,7 @@ async def _migrate(service: Service, settings: ServiceSettings, words: list[str]
     return 0
 
 
-async def _patiently(step: Callable[[], Awaitable[None]], message: str) -> None:
+async def _retry_until_up(step: Callable[[], Awaitable[None]], message: str) -> None:
     deadline = asyncio.get_running_loop().time() + START_WAIT_SECONDS
     while True:
         try:
@@ -160,10 +160,10 @@ async def _patiently(step: Callable[[], Awaitable[None]], message: str) -> None:
             await asyncio.sleep(1)
 
 
-def _seldom_look_for_garbage() -> None:
-    """What a program is made of stays until its end, and most of a request goes without the collector's help.
+def _tune_garbage_collector() -> None:
+    """Freeze the objects that live until the end, and run the garbage collector less often.
 
-    With its own thresholds, the collector goes through every waiting request again and again when many come at once.
+    With the default thresholds it traverses every waiting request again and again under load.
     """
     gc.collect()
     gc.freeze()
@@ -176,12 +176,12 @@ def _serve(service: Service, settings: EdgeSettings) -> None:
         if service.migrations and isinstance(settings, ServiceSettings):
             await _wait_for_migrations(service.migrations, settings)
         app = service.build(settings)
-        figures = (OUTBOX, *service.vitals, *service.figures) if service.migrations else ()
-        use_metrics(app, settings, figures, [queue.name for queue in service.queues])
+        gauges = (OUTBOX_AGE, *service.health_metrics, *service.gauges) if service.migrations else ()
+        use_metrics(app, settings, gauges, [queue.name for queue in service.queues])
         use_memory(app)
         app.on_cleanup.append(tracing.stop)  # after everything else
-        app[DRAIN].heed_signals()
-        _seldom_look_for_garbage()
+        app[DRAIN].handle_signals()
+        _tune_garbage_collector()
         return app
 
     most = raise_file_limit(settings.connections_max)
@@ -190,7 +190,7 @@ def _serve(service: Service, settings: EdgeSettings) -> None:
     ) as listening:
         log.info("serving", address="{}:{}".format(*listening.getsockname()[:2]))
         table = Connections(most, by_address=settings.is_met_by_clients)
-        _until_the_end(lambda: _serving(build, listening, table, settings))
+        _run_until_signal(lambda: _serving(build, listening, table, settings))
 
 
 async def _serving(
@@ -208,7 +208,7 @@ async def _serving(
         await runner.cleanup()
 
 
-def _until_the_end(run: Callable[[], Coroutine[Any, Any, None]]) -> None:
+def _run_until_signal(run: Callable[[], Coroutine[Any, Any, None]]) -> None:
     """Run until a signal says so, then let everything end in order."""
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         loop = runner.get_loop()

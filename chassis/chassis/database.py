@@ -18,34 +18,34 @@ from chassis.database_servers import Servers
 from chassis.health import add_check
 from chassis.settings import ServiceSettings
 from chassis.sqlstates import SERVER_AWAY, Outcome, outcome_of
-from chassis.tasks import end, keep_running
+from chassis.tasks import cancel_and_wait, run_forever
 from contracts.failures import Refusal, Unavailable, Unreadable
 
 Transaction: TypeAlias = "asyncpg.pool.PoolConnectionProxy[asyncpg.Record] | asyncpg.Connection[asyncpg.Record]"
 
 AWAY = SERVER_AWAY
-"""What asyncpg raises when there is no server that takes writes, as opposed to refusing a statement."""
+"""What asyncpg raises when no server accepts writes, as opposed to refusing a statement."""
 
 READ_ONLY = "the database is read-only: a standby, or a primary that was demoted"
 RETRY_AFTER_SECONDS = 2
 
 
-class Part(NamedTuple):
-    """What a statement stores, as named parts of a ``WITH`` and their arguments, to be sent together with others."""
+class Statement(NamedTuple):
+    """A data-modifying part of a ``WITH`` and its arguments, numbered from ``$1``."""
 
     text: str
     arguments: tuple[Any, ...]
 
 
-async def store(tx: Transaction, *parts: Part) -> None:
-    """Store all of it in one way to the server and back; no part sees what another one does."""
-    query = _joined(tuple((part.text, len(part.arguments)) for part in parts))
-    await tx.execute(query, *(each for part in parts for each in part.arguments))
+async def execute_together(tx: Transaction, *statements: Statement) -> None:
+    """Execute all statements in one round trip; none sees the effects of another."""
+    query = _joined(tuple((each.text, len(each.arguments)) for each in statements))
+    await tx.execute(query, *(argument for each in statements for argument in each.arguments))
 
 
 @functools.lru_cache(maxsize=256)
 def _joined(parts: tuple[tuple[str, int], ...]) -> str:
-    """One statement, whose arguments are those of its parts in a row."""
+    """One query whose arguments are those of the statements, renumbered."""
     texts, before = list[str](), 0
     for text, count in parts:
         pieces = re.split(r"\$(\d+)", text)
@@ -56,24 +56,24 @@ def _joined(parts: tuple[tuple[str, int], ...]) -> str:
 
 
 class TablesChanged(Unavailable):
-    """A migration changed what a prepared statement reads. Nothing of its transaction is done; the next one is well."""
+    """A migration changed a table under a prepared statement; the transaction is rolled back and can be repeated."""
 
 
 log = structlog.get_logger()
 
 
 async def _leave_as_is(_connection: object) -> None:
-    """Nothing of a session outlives its transaction here, so a connection goes back without a question to the server.
+    """No session state outlives a transaction here, so a connection is released without a reset round trip.
 
-    asyncpg still rolls back what was left open.
+    asyncpg still rolls back an open transaction.
     """
 
 
 def _is_lost(connection: "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]", error: Exception) -> bool:
-    """Whether nothing more can be said over the connection; it is ended if it was still thought to be open.
+    """Whether the connection is unusable; terminates it if it was still open.
 
-    A statement that got no answer in time, or was given up half-way, leaves a session that nobody may use again; a
-    connection that broke was already taken back by the pool, which then refuses even to say that it is closed.
+    A statement that timed out or was cancelled leaves a session that must not be used again; a broken connection was
+    already taken back by the pool, whose proxy then raises even on ``is_closed``.
     """
     try:
         if isinstance(error, TimeoutError | asyncpg.InternalClientError | asyncpg.PostgresError):
@@ -84,9 +84,9 @@ def _is_lost(connection: "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]", err
 
 
 def _is_read_only(connection: "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]") -> bool:
-    """Whether the server says that it takes no writes; it says so by itself, nobody has to ask."""
-    told = connection.get_settings()
-    return "on" in {getattr(told, name, "off") for name in ("in_hot_standby", "default_transaction_read_only")}
+    """Whether the server reports that it is read-only (it sends this setting by itself, without a query)."""
+    reported = connection.get_settings()
+    return "on" in {getattr(reported, name, "off") for name in ("in_hot_standby", "default_transaction_read_only")}
 
 
 def _unavailable(detail: str) -> Unavailable:
@@ -99,14 +99,14 @@ async def _prepare(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
 
 
 _shared: "ContextVar[tuple[Database, Transaction] | None]" = ContextVar("shared transaction", default=None)
-"""The transaction that whatever is called now takes part in, and its database."""
+"""The database and transaction that nested calls take part in."""
 
 
 class Database:
-    """The service's own database. ``transaction`` is the way in; reads use it as well.
+    """The service's own database: a bounded connection pool.
 
-    With ``plans_once`` PostgreSQL plans each statement once a connection, not anew for each value.
-    ``answer_seconds`` is longer than the server lets a statement run: past it nobody is at the other end.
+    With ``plans_once`` PostgreSQL plans each statement once per connection instead of once per set of values.
+    ``answer_seconds`` exceeds the server's statement timeout: past it the server is gone.
     """
 
     def __init__(
@@ -127,9 +127,9 @@ class Database:
         self._listening: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Make the pool; connections are opened when first wanted, so the server may still be away."""
+        """Create the pool; connections are opened on demand, so the server may still be away."""
         self._pool = await asyncpg.create_pool(
-            connect=self._servers.connect,  # type: ignore[call-overload]  # all of it is handed on, by name
+            connect=self._servers.connect,  # type: ignore[call-overload]  # its keyword arguments are passed on
             min_size=0,
             max_size=self._connections_max,
             timeout=5,
@@ -145,12 +145,12 @@ class Database:
                 "idle_in_transaction_session_timeout": "30000",
             },
         )
-        self._listening = keep_running(self._listen, "database wake-ups")
+        self._listening = run_forever(self._listen, "database wake-ups")
 
     async def stop(self) -> None:
-        """Give the connections back and close them, by force after a few seconds."""
+        """Close the pool, by force after a few seconds."""
         if self._listening:
-            await end(self._listening)
+            await cancel_and_wait(self._listening)
         if self._pool:
             try:
                 await asyncio.wait_for(self._pool.close(), timeout=5)
@@ -179,14 +179,14 @@ class Database:
                     raise
                 await running.commit()
             except asyncio.CancelledError:
-                # Who may wait no longer does not wait for a rollback either: without its client the server makes it.
+                # A cancelled caller does not wait for a rollback: the server does it when its client is gone.
                 with contextlib.suppress(asyncpg.InterfaceError):
                     connection.terminate()
                 raise
 
     @contextlib.contextmanager
     def shared(self, tx: Transaction) -> Iterator[None]:
-        """Let whatever is called inside take part in ``tx``: all of it is committed together, or none of it."""
+        """Let nested calls of ``transaction`` take part in ``tx``: all is committed together, or nothing."""
         before = _shared.set((self, tx))
         try:
             yield
@@ -195,15 +195,15 @@ class Database:
 
     @contextlib.asynccontextmanager
     async def reading(self) -> AsyncIterator[Transaction]:
-        """A connection outside any transaction, for a look: each statement sees one instant of its own."""
+        """A connection outside any transaction, for reads: each statement has a snapshot of its own."""
         connection = await self._acquire()
         try:
             yield connection
         except asyncpg.PostgresError as error:
-            told = await self._told(connection, error)
-            if told is None:
+            refusal = await self._refusal_of(connection, error)
+            if refusal is None:
                 raise
-            raise told from error
+            raise refusal from error
         except (OSError, TimeoutError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
             if not _is_lost(connection, error):
                 raise
@@ -218,7 +218,7 @@ class Database:
                 connection = await self._pool.acquire()
         except asyncpg.TargetServerAttributeNotMatched as error:
             raise _unavailable(READ_ONLY) from error
-        except (*AWAY, asyncpg.PostgresError) as error:  # who is refused a session cannot do anything either
+        except (*AWAY, asyncpg.PostgresError) as error:  # a refused session is as good as none
             log.warning("no connection to the database", error=str(error) or type(error).__name__)
             raise _unavailable("the database is away or busy") from error
         if _is_read_only(connection):
@@ -230,13 +230,13 @@ class Database:
 
     async def _give_back(self, connection: "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]") -> None:
         assert self._pool is not None, "it came from there"
-        with contextlib.suppress(*AWAY, asyncpg.InternalClientError):  # asyncpg has ended it then
+        with contextlib.suppress(*AWAY, asyncpg.InternalClientError):  # asyncpg has closed it then
             await self._pool.release(connection, timeout=5)
 
-    async def _told(
+    async def _refusal_of(
         self, connection: "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]", error: asyncpg.PostgresError
     ) -> Refusal | None:
-        """The failure that an error of the server is, by the table of ``sqlstates``; None when nobody foresaw it."""
+        """The named failure for an error of the server, by the table of ``sqlstates``; None if it is unexpected."""
         match outcome_of(error):
             case Outcome.AWAY:
                 _is_lost(connection, error)
@@ -254,25 +254,25 @@ class Database:
                 return None
 
     async def _forget_server(self) -> None:
-        """Every connection is made again before it is used: the others lead to the same server that takes no writes."""
+        """Reconnect every connection before its next use: the others lead to the same read-only server."""
         assert self._pool is not None, "a connection came from there"
         await self._pool.expire_connections()
 
     def connections(self) -> dict[str, int]:
-        """How many connections work, how many wait for work, and how many more may be opened."""
+        """Connections in use, idle, and still to be opened."""
         assert self._pool is not None, "the database is used before its start"
         idle, opened, most = self._pool.get_idle_size(), self._pool.get_size(), self._pool.get_max_size()
         return {"working": opened - idle, "idle": idle, "free": most - opened}
 
     async def check(self) -> None:
-        """Raise ``Unavailable`` unless the server answers and takes writes."""
+        """Raise ``Unavailable`` unless the server answers and accepts writes."""
         async with self.reading() as connection:
             if await connection.fetchval("SELECT current_setting('transaction_read_only')::boolean"):
                 connection.terminate()
                 raise _unavailable(READ_ONLY)
 
     def wake_on(self, channel: str) -> asyncio.Event:
-        """An event set at each NOTIFY on ``channel``, to be asked for before the start; keep a slow poll beside it."""
+        """An event set at each NOTIFY on ``channel``; call it before ``start``, and poll slowly besides."""
         event = asyncio.Event()
         self._wakeups[channel].add(event)
         return event

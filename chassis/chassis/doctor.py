@@ -9,14 +9,14 @@ import aiohttp
 import asyncpg
 
 from chassis.broker import AWAY as BROKER_AWAY
-from chassis.broker import Message, depth, opened, parked_name, publish
+from chassis.broker import Message, dead_letter_queue, opened, publish, queue_depth
 from chassis.broker_accounts import PROBE
 from chassis.database import AWAY as DATABASE_AWAY
 from chassis.database import opened as opened_database
 from chassis.database_roles import excess_rights
+from chassis.health_metrics import DEAD_LETTERS, HealthMetric, measure
 from chassis.migrations import MigrationError, pending
 from chassis.settings import EdgeSettings
-from chassis.vitals import PARKED, Vital, measure
 from contracts.failures import Unavailable
 
 ALL = "all"
@@ -56,7 +56,7 @@ async def doctor(
     *,
     database: tuple[str, Path] | None = None,
     queues: Sequence[str] = (),
-    vitals: Sequence[Vital] = (),
+    health_metrics: Sequence[HealthMetric] = (),
 ) -> int:
     """Say what is wrong with a program; 0 when nothing is. The program may be down.
 
@@ -69,7 +69,7 @@ async def doctor(
     await _examine_program(report, settings.http_port)
     _examine_disk(report)
     if database:
-        await _examine_database(report, *database, vitals)
+        await _examine_database(report, *database, health_metrics)
     await _examine_broker(report, settings.amqp_url, queues)
     return 0 if report.print(name, is_long=bool(words)) else 1
 
@@ -98,7 +98,7 @@ def _examine_disk(report: Report) -> None:
     report.line(f"disk: {free} % free", "" if free >= DISK_FREE_PERCENT_MIN else remedy)
 
 
-async def _examine_database(report: Report, url: str, migrations: Path, vitals: Sequence[Vital]) -> None:
+async def _examine_database(report: Report, url: str, migrations: Path, health_metrics: Sequence[HealthMetric]) -> None:
     try:
         if missing := await pending(url, migrations):
             report.line(f"migrations missing: {', '.join(missing)}", "Run `migrate`.")
@@ -106,7 +106,7 @@ async def _examine_database(report: Report, url: str, migrations: Path, vitals: 
         report.line("migrations")
         async with opened_database(url) as database, database.transaction() as tx:
             excess = await excess_rights(tx)
-            found = await measure(tx, vitals)
+            found = await measure(tx, health_metrics)
     except MigrationError as error:
         report.line(f"migrations: {error}", "This is not the code that made the tables: run the version that did.")
     except asyncpg.TooManyConnectionsError as error:
@@ -121,10 +121,10 @@ async def _examine_database(report: Report, url: str, migrations: Path, vitals: 
         report.line(
             f"its database role {'; '.join(excess) or 'has the rights it needs'}", TOO_MANY_RIGHTS if excess else ""
         )
-        for vital in vitals:
-            if vital.name in found:
-                is_well = found[vital.name] <= vital.most
-                report.line(f"{vital.says}: {found[vital.name]:g}", "" if is_well else vital.remedy)
+        for metric in health_metrics:
+            if metric.name in found:
+                is_well = found[metric.name] <= metric.threshold
+                report.line(f"{metric.description}: {found[metric.name]:g}", "" if is_well else metric.remedy)
 
 
 async def _examine_broker(report: Report, url: str, queues: Sequence[str]) -> None:
@@ -146,12 +146,12 @@ async def _examine_broker(report: Report, url: str, queues: Sequence[str]) -> No
 async def _examine_queue(report: Report, url: str, queue: str) -> None:
     try:
         async with opened(url) as channel:  # one of its own: asking for a queue that is none ends the channel
-            waiting, listening = await depth(channel, queue)
-            aside, _ = await depth(channel, parked_name(queue))
+            waiting, listening = await queue_depth(channel, queue)
+            aside, _ = await queue_depth(channel, dead_letter_queue(queue))
     except LookupError as error:
-        report.line(str(error), "Run `migrate`; what was said meanwhile is said again by `say-again` where it began.")
+        report.line(str(error), "Run `migrate`; what was said meanwhile is said again by `republish` where it began.")
         return
     nobody = (
         "Nobody listens: start the program. Nothing is lost, it takes them up." if waiting and not listening else ""
     )
-    report.line(f"{queue}: {waiting} waiting, {aside} aside", PARKED.remedy if aside else nobody)
+    report.line(f"{queue}: {waiting} waiting, {aside} aside", DEAD_LETTERS.remedy if aside else nobody)

@@ -1,8 +1,8 @@
-"""How a program ends: it says so, goes on serving while others turn elsewhere, and only then closes its door.
+"""Graceful shutdown: the program announces it, keeps serving while clients move, and then closes.
 
-On SIGTERM ``/health/ready`` answers 503 at once. For ``DRAIN_SECONDS`` more every request is served, and each answer
-asks its client to open its next connection elsewhere. Whoever keeps an unused connection for less than that time never
-writes to one that is being closed, so nothing is refused or cut.
+On SIGTERM ``/health/ready`` answers 503 immediately. For ``DRAIN_SECONDS`` every request is still served, and each
+response closes its connection. A client that keeps idle connections for less than that never writes to one that is
+being closed, so no request is refused or cut.
 """
 
 import asyncio
@@ -15,20 +15,20 @@ log = structlog.get_logger()
 
 
 class Drain:
-    """Whether the end has begun, and the way there."""
+    """The state of the shutdown."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
         self.is_begun = False
 
-    def heed_signals(self) -> None:
-        """End in order on SIGTERM; at once on SIGINT, which is somebody at a keyboard."""
+    def handle_signals(self) -> None:
+        """Drain on SIGTERM; leave immediately on SIGINT."""
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGTERM, self.begin)
         loop.add_signal_handler(signal.SIGINT, _leave)
 
     def begin(self) -> None:
-        """Take leave; asked a second time, without waiting any longer."""
+        """Start draining; a second call ends the program immediately."""
         if self.is_begun or not self._seconds:
             _leave()
         self.is_begun = True

@@ -1,6 +1,6 @@
-"""Live: the process answers. Ready: each thing it stands on answers, and the answer says which does not.
+"""Live: the process answers. Ready: every dependency answers; the response names those that do not.
 
-A program that is about to end is live and no longer ready.
+A program that is draining is live and not ready.
 """
 
 import asyncio
@@ -18,17 +18,17 @@ CHECKS = web.AppKey("checks", dict[str, Check])
 
 
 def add_check(app: web.Application, name: str, check: Check) -> None:
-    """Make readiness depend on ``check``, which raises when its part is missing."""
+    """Make readiness depend on ``check``, which raises while its dependency is missing."""
     app[CHECKS][name] = check
 
 
 async def live(_request: web.Request) -> web.Response:
-    """The process is up and its event loop turns."""
+    """200 while the event loop runs."""
     return web.json_response({"status": "live"})
 
 
 async def ready(request: web.Request) -> web.Response:
-    """200 when every check passes, else 503 with the failing ones named; 503 as well once the end has begun."""
+    """200 when every check passes, else 503 with the failing ones named; 503 while draining."""
     if request.app[DRAIN].is_begun:
         return web.json_response({"status": "draining", "checks": {}}, status=503)
     checks = request.app[CHECKS]

@@ -18,20 +18,20 @@ from multidict import MultiDictProxy
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from chassis import health, tracing
+from chassis.concurrency import limit_concurrency
 from chassis.connections import Connection, answered_by
 from chassis.database import TablesChanged
 from chassis.draining import DRAIN, Drain
 from chassis.logs import bind_correlation_id
 from chassis.metrics import observe, route_of
-from chassis.places import places
-from chassis.receiving import NetworkOf, Receiving, bytes_max_of
+from chassis.request_bodies import NetworkOf, Receiving, bytes_max_of
 from chassis.settings import EdgeSettings
 from contracts import failures
 from contracts.model import DAY_MAX, DAY_MIN, Month, parse_day
 from contracts.versions import version_of
 
 Model = TypeVar("Model", bound=BaseModel)
-Door = TypeVar("Door", bound=Callable[..., Awaitable[web.StreamResponse]])
+HandlerT = TypeVar("HandlerT", bound=Callable[..., Awaitable[web.StreamResponse]])
 
 REQUEST_ID_HEADER = "X-Request-ID"
 REQUEST_ID = web.RequestKey("request_id", str)
@@ -42,7 +42,7 @@ ATTEMPTS_MAX = 3
 NUL = "\0"
 REPLACED = "\N{REPLACEMENT CHARACTER}"
 """What readers put in the place of bytes that are no UTF-8: kept, it would be another text than was typed."""
-GONE = 499
+CLIENT_CLOSED_REQUEST = 499
 """What logs and figures say of a request whose sender left in the middle of it; nobody reads the answer."""
 
 _SAFE_ID = re.compile(r"^[A-Za-z0-9._-]{8,64}$")
@@ -114,7 +114,7 @@ def application(
         client_max_size=settings.body_bytes_max,
         middlewares=[
             *(_request_context(is_edge=is_edge), _failures(render), _readable),
-            *(_received(settings, network_of), places(settings), _again),
+            *(_received(settings, network_of), limit_concurrency(settings), _again),
         ],
     )
     app.on_response_prepare.append(answered_by)
@@ -126,16 +126,16 @@ def application(
     return app
 
 
-def public(door: Door) -> Door:
-    """Mark a door that wants no token."""
-    door.is_public = True  # type: ignore[attr-defined]
-    return door
+def public(handler: HandlerT) -> HandlerT:
+    """Mark a handler that wants no token."""
+    handler.is_public = True  # type: ignore[attr-defined]
+    return handler
 
 
-def polled(door: Door) -> Door:
-    """Mark a door that programs ask every few seconds: like health, it is in no log, figure or trace."""
-    door.is_polled = True  # type: ignore[attr-defined]
-    return door
+def polled(handler: HandlerT) -> HandlerT:
+    """Mark a handler that programs ask every few seconds: like health, it is in no log, figure or trace."""
+    handler.is_polled = True  # type: ignore[attr-defined]
+    return handler
 
 
 def _is_polled(request: web.Request) -> bool:
@@ -156,7 +156,7 @@ def _span(request: web.Request, *, is_edge: bool) -> tracing.Span:
     route = route_of(request)
     told = None if is_edge else request.headers.get(tracing.HEADER)
     facts = {"http.request.method": request.method, "http.route": route}
-    return tracing.continued(told, f"{request.method} {route}", tracing.Kind.SERVER, facts)
+    return tracing.continue_trace(told, f"{request.method} {route}", tracing.Kind.SERVER, facts)
 
 
 def _request_context(*, is_edge: bool) -> Callable[..., Awaitable[web.StreamResponse]]:
@@ -256,7 +256,7 @@ async def _unread(request: web.Request, render: Render) -> web.StreamResponse:
     """A body that did not come to its end: nobody is there any more, or it is not what its head says."""
     if request.transport is None or request.transport.is_closing():
         log.info("whoever asked went away", method=request.method, path=_shown(request))
-        return web.Response(status=GONE)
+        return web.Response(status=CLIENT_CLOSED_REQUEST)
     log.info("a body that cannot be read", method=request.method, path=_shown(request))
     response = await render(request, problem_of(failures.Unreadable("the body is not what its head says", errors=[])))
     response.force_close()

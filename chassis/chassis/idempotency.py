@@ -1,4 +1,4 @@
-"""Same key, same answer: a command that costs something may be sent again without doing it twice."""
+"""Idempotency keys: a request sent again with the same key is executed once and answered alike."""
 
 import asyncio
 import hashlib
@@ -13,17 +13,17 @@ from aiohttp.typedefs import Handler
 from pydantic import SecretStr
 
 from chassis.database import DATABASE, Database, Transaction
+from chassis.encryption import Encryption
 from chassis.http import KEY_HEADER, idempotency_key
 from chassis.identity import IDENTITY
-from chassis.sealing import Seal
-from chassis.tasks import end, keep_running
+from chassis.tasks import cancel_and_wait, run_forever
 from contracts.failures import Conflict
 
 Route = TypeVar("Route", bound=Callable[[web.Request], Awaitable[web.StreamResponse]])
 
 KEPT = timedelta(days=1)
 KEPT_HEADERS = ("Content-Type", "Content-Disposition", "Cache-Control")
-FORGOTTEN_AT_ONCE_MAX = 5_000
+DELETED_ROWS_MAX = 5_000
 REUSED = "this idempotency key was used for another request"
 
 
@@ -33,18 +33,18 @@ class KeyReused(Conflict):
     code = "idempotency_key_reused"
 
 
-class Key(NamedTuple):
-    """What a request is known by when it comes again; ``scope`` keeps households and commands apart."""
+class IdempotencyKey(NamedTuple):
+    """Identifies a request that is sent again; ``scope`` separates households and routes."""
 
     scope: str
     key: str
     request: bytes
 
 
-async def recalled(tx: Transaction, keys: Sequence[Key]) -> dict[Key, bytes]:
-    """The answers given so far, without waiting for one that is being made; raises as ``recall``.
+async def find_answers(tx: Transaction, keys: Sequence[IdempotencyKey]) -> dict[IdempotencyKey, bytes]:
+    """The answers stored so far, without waiting for requests in progress; raises as ``claim_key``.
 
-    Who asks under the locks of what the commands change has nobody to wait for, and ends with ``keep``.
+    For callers that hold the locks of what the requests change; they end with ``store_answers``.
     """
     if not keys:
         return {}
@@ -54,14 +54,14 @@ async def recalled(tx: Transaction, keys: Sequence[Key]) -> dict[Key, bytes]:
         [key.key for key in keys],
     )
     found = {(row["scope"], row["key"]): row for row in rows}
-    told = {key: _answer(found[key.scope, key.key], key.request) for key in keys if key[:2] in found}
-    return {key: answer for key, answer in told.items() if answer is not None}
+    answers = {key: _answer(found[key.scope, key.key], key.request) for key in keys if key[:2] in found}
+    return {key: answer for key, answer in answers.items() if answer is not None}
 
 
-async def recall(tx: Transaction, scope: str, key: str, request: bytes) -> bytes | None:
-    """The answer given to ``key``, or None the first time. Requests with the same key wait for each other.
+async def claim_key(tx: Transaction, scope: str, key: str, request: bytes) -> bytes | None:
+    """The stored answer, or None the first time. Requests with the same key wait for each other.
 
-    ``scope`` keeps households and commands apart. Raises ``KeyReused`` when the key came with another request.
+    Raises ``KeyReused`` when the key came with another request.
     """
     row = await tx.fetchrow(
         "INSERT INTO idempotency_key (scope, key, request) VALUES ($1, $2, $3) "
@@ -74,15 +74,15 @@ async def recall(tx: Transaction, scope: str, key: str, request: bytes) -> bytes
 
 
 def fingerprint(request: bytes) -> bytes:
-    """What is kept of a request for as long as its key: of JSON, whatever the order of its fields and its spaces.
+    """SHA-256 of a request; of JSON, in a canonical form that ignores the order of fields and white space.
 
-    So a client of another version, which writes the same request otherwise, is answered as before.
+    A client of another version that serialises the same request differently gets the same answer.
     """
     try:
-        said = json.dumps(json.loads(request), sort_keys=True, separators=(",", ":")).encode()
+        canonical = json.dumps(json.loads(request), sort_keys=True, separators=(",", ":")).encode()
     except (ValueError, RecursionError):
-        said = request
-    return hashlib.sha256(b"preau request 2\n" + said).digest()
+        canonical = request
+    return hashlib.sha256(b"preau request 2\n" + canonical).digest()
 
 
 def _answer(row: Any, request: bytes) -> bytes | None:
@@ -93,16 +93,16 @@ def _answer(row: Any, request: bytes) -> bytes | None:
     return answer
 
 
-async def remember(tx: Transaction, scope: str, key: str, answer: bytes) -> None:
-    """Keep the answer, in the transaction that does the work."""
+async def store_answer(tx: Transaction, scope: str, key: str, answer: bytes) -> None:
+    """Store the answer, in the transaction of the request."""
     await tx.execute(
         "UPDATE idempotency_key SET answer = $3, answered_at = now() WHERE scope = $1 AND key = $2", scope, key, answer
     )
 
 
-async def keep(tx: Transaction, answers: Mapping[Key, bytes]) -> None:
-    """Keep the answers of commands that asked ``recalled`` once they held their locks, in the transaction that does
-    the work; raises ``KeyReused`` when another command has taken one of the keys since."""
+async def store_answers(tx: Transaction, answers: Mapping[IdempotencyKey, bytes]) -> None:
+    """Store the answers of requests that called ``find_answers`` under their locks, in the same transaction; raises
+    ``KeyReused`` if another request has taken one of the keys since."""
     kept = await tx.fetch(
         "INSERT INTO idempotency_key (scope, key, request, answer) "
         "SELECT * FROM unnest($1::text[], $2::text[], $3::bytea[], $4::bytea[]) ON CONFLICT DO NOTHING RETURNING key",
@@ -116,66 +116,66 @@ async def keep(tx: Transaction, answers: Mapping[Key, bytes]) -> None:
 
 
 def idempotent(handler: Route) -> Route:
-    """Mark a handler: the same ``Idempotency-Key`` of the same person does it once, and answers alike.
+    """Execute a handler once for each ``Idempotency-Key`` of a person; a repetition gets the stored answer.
 
-    All of its work and its answer are committed together, so it is not for a handler that writes something and then
-    refuses, such as a counted failure. Without the header it is done each time.
+    Its work and its answer are committed together, so it must not be used for a handler that writes something and then
+    raises, such as a counted failure. Without the header the handler runs each time.
     """
     handler.is_idempotent = True  # type: ignore[attr-defined]
     return handler
 
 
 def use_idempotency(app: web.Application) -> None:
-    """Do what is marked once for its key; after ``use_database`` and ``use_identity``."""
-    app.middlewares.append(_once_for_a_key)
+    """Enable ``@idempotent``; after ``use_database`` and ``use_identity``."""
+    app.middlewares.append(_idempotency)
 
     async def run(app: web.Application) -> AsyncIterator[None]:
-        forgetting = keep_running(partial(_forget_hourly, app[DATABASE]), "kept answers")
+        retention = run_forever(partial(_delete_expired_hourly, app[DATABASE]), "idempotency key retention")
         yield
-        await end(forgetting)
+        await cancel_and_wait(retention)
 
     app.cleanup_ctx.append(run)
 
 
-async def _forget_hourly(database: Database) -> None:
+async def _delete_expired_hourly(database: Database) -> None:
     while True:
-        while await forget(database) == FORGOTTEN_AT_ONCE_MAX:
+        while await delete_expired(database) == DELETED_ROWS_MAX:
             pass
         await asyncio.sleep(3600)
 
 
-async def forget(database: Database) -> int:
-    """Forget some of the answers that are older than ``KEPT``; how many."""
+async def delete_expired(database: Database) -> int:
+    """Delete a batch of answers older than ``KEPT``; the number of rows."""
     async with database.transaction() as tx:
         done = await tx.execute(
             "DELETE FROM idempotency_key WHERE ctid = ANY(ARRAY(SELECT ctid FROM idempotency_key "
             "WHERE answered_at < now() - $1::interval LIMIT $2))",
             KEPT,
-            FORGOTTEN_AT_ONCE_MAX,
+            DELETED_ROWS_MAX,
         )
     return int(done.removeprefix("DELETE "))
 
 
 @web.middleware
-async def _once_for_a_key(request: web.Request, handler: Handler) -> web.StreamResponse:
+async def _idempotency(request: web.Request, handler: Handler) -> web.StreamResponse:
     if not getattr(request.match_info.handler, "is_idempotent", False) or KEY_HEADER not in request.headers:
         return await handler(request)
-    key, database, who = idempotency_key(request), request.app[DATABASE], request.get(IDENTITY)
-    scope = f"{request.method} {request.path} {who.subject_id if who else ''}"
-    # The answer may hold access codes or names: only who has the key can read it again, and the key is not kept.
-    seal, digest = Seal(SecretStr(f"answer to {key}"), "key"), hashlib.sha256(key.encode()).hexdigest()
+    key, database, subject = idempotency_key(request), request.app[DATABASE], request.get(IDENTITY)
+    scope = f"{request.method} {request.path} {subject.subject_id if subject else ''}"
+    # The answer may hold access codes or names: it is encrypted under the key, of which only a hash is stored.
+    encryption, digest = Encryption(SecretStr(f"answer to {key}"), "key"), hashlib.sha256(key.encode()).hexdigest()
     async with database.transaction() as tx:
-        kept = await recall(tx, scope, digest, await request.read())
+        kept = await claim_key(tx, scope, digest, await request.read())
         if kept is not None:
-            return _again(seal.open(kept))
+            return _again(encryption.decrypt(kept))
         with database.shared(tx):
             response = await handler(request)
-        await remember(tx, scope, digest, seal.seal(_kept(response)))
+        await store_answer(tx, scope, digest, encryption.encrypt(_kept(response)))
     return response
 
 
 def _kept(response: web.StreamResponse) -> bytes:
-    """Status, headers and body, the last as it is: a PDF may be long."""
+    """Serialise status, headers and body, the last as raw bytes: a PDF may be long."""
     assert isinstance(response, web.Response), "an answer that is kept is whole"
     body = response.body or b""
     assert isinstance(body, bytes), "an answer that is kept is bytes"

@@ -16,7 +16,7 @@ from pydantic import ValidationError
 
 from chassis.http import path_uuid
 from chassis.settings import EdgeSettings
-from chassis.tasks import end, keep_running
+from chassis.tasks import cancel_and_wait, run_forever
 from contracts.failures import Forbidden, NotFound, Unauthenticated, Unavailable
 from contracts.identity import Identity, Permission, roles_with
 
@@ -57,12 +57,12 @@ class RemoteKeys:
     async def start(self) -> None:
         """Open the HTTP client."""
         self._http = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=3))
-        self._reading = keep_running(self._read_again, "reading auth's keys")
+        self._reading = run_forever(self._read_again, "reading auth's keys")
 
     async def stop(self) -> None:
         """Close the HTTP client."""
         if self._reading:
-            await end(self._reading)
+            await cancel_and_wait(self._reading)
         if self._http:
             await self._http.close()
 

@@ -1,6 +1,6 @@
-"""What the clock starts: a function run at an interval, or as soon as the database says there is work.
+"""Background jobs: functions that run at an interval, or when the database notifies that there is work.
 
-Several replicas run the same jobs: a job claims rows or takes a lock, it never assumes it is alone.
+Several replicas run the same jobs: a job claims rows or takes a lock, it never assumes that it is the only one.
 """
 
 import asyncio
@@ -13,7 +13,7 @@ from aiohttp import web
 
 from chassis.database import DATABASE
 from chassis.metrics import JOB_FAILURES
-from chassis.tasks import end
+from chassis.tasks import cancel_and_wait
 
 Run = Callable[[web.Application], Awaitable[None]]
 
@@ -32,7 +32,7 @@ class Job:
 
 
 class Jobs:
-    """The jobs of a service, declared where they are written."""
+    """The jobs of a service; each registers itself by the decorator ``every``."""
 
     def __init__(self) -> None:
         self.all: list[Job] = []
@@ -48,7 +48,7 @@ class Jobs:
 
 
 def use_jobs(app: web.Application, jobs: Jobs) -> None:
-    """Run the jobs from start to stop; what is in flight at stop is finished or cancelled after the grace time."""
+    """Run the jobs from start to stop; those in progress at stop are finished, or cancelled after 8 seconds."""
 
     async def run_all(app: web.Application) -> AsyncIterator[None]:
         stopping = asyncio.Event()
@@ -58,7 +58,7 @@ def use_jobs(app: web.Application, jobs: Jobs) -> None:
         for _job, wake in wakes:
             wake.set()
         _done, late = await asyncio.wait(tasks, timeout=8) if tasks else (set(), set())
-        await end(*late)
+        await cancel_and_wait(*late)
 
     wakes = [(job, app[DATABASE].wake_on(job.wake_on) if job.wake_on else asyncio.Event()) for job in jobs.all]
     app.cleanup_ctx.append(run_all)

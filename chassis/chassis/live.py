@@ -1,4 +1,4 @@
-"""Events as they pass: not durable, for whoever watches now, such as the gateway's open pages."""
+"""Events as they are published, not durable: for the pages that are open at the gateway."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from chassis.broker import BROKER
 from chassis.envelope import Envelope
-from chassis.tasks import end, keep_running
+from chassis.tasks import cancel_and_wait, run_forever
 from contracts.events import Event
 
 log = structlog.get_logger()
@@ -26,8 +26,8 @@ def use_live(app: web.Application, types: Sequence[str], on_event: Callable[[Eve
             await on_event(event)
 
     async def run(app: web.Application) -> AsyncIterator[None]:
-        attending = keep_running(lambda: app[BROKER].attend_live(types, handle), "live events")
+        consuming = run_forever(lambda: app[BROKER].consume_live(types, handle), "live events")
         yield
-        await end(attending)
+        await cancel_and_wait(consuming)
 
     app.cleanup_ctx.append(run)

@@ -12,11 +12,11 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.registry import Collector
 
 from chassis.broker import AWAY as BROKER_AWAY
-from chassis.broker import BROKER, parked_name, waiting
+from chassis.broker import BROKER, dead_letter_queue, waiting_messages
 from chassis.connections import Connections, Site, answered_by
 from chassis.database import DATABASE, Database
+from chassis.health_metrics import DEAD_LETTERS, Gauge, measure
 from chassis.settings import EdgeSettings
-from chassis.vitals import PARKED, Figure, measure
 from contracts.failures import Unavailable
 
 REQUESTS = Histogram(
@@ -26,10 +26,12 @@ REQUESTS = Histogram(
     buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
 )
 PUBLISHED = Counter("preau_events_published", "Events that the broker confirmed", ["type"])
-HEARD = Counter("preau_events_heard", "Events that a listener was given, by what became of them", ["queue", "outcome"])
+CONSUMED = Counter(
+    "preau_events_consumed", "Events that a listener was given, by what became of them", ["queue", "outcome"]
+)
 JOB_FAILURES = Counter("preau_job_failures", "Times that a job failed and will try again", ["job"])
 
-LOOK_SECONDS = 5
+QUEUE_CHECK_SECONDS = 5
 
 SCRAPES_MAX = 64
 
@@ -57,7 +59,7 @@ class _Measured(Collector):
         yield from self._families
 
 
-def use_metrics(app: web.Application, settings: EdgeSettings, figures: Sequence[Figure], queues: Sequence[str]) -> None:
+def use_metrics(app: web.Application, settings: EdgeSettings, gauges: Sequence[Gauge], queues: Sequence[str]) -> None:
     """Answer ``GET /metrics`` on the port of the settings; without one there is no such door."""
     if settings.metrics_port is None:
         return
@@ -65,7 +67,7 @@ def use_metrics(app: web.Application, settings: EdgeSettings, figures: Sequence[
 
     async def metrics(_request: web.Request) -> web.Response:
         registry = CollectorRegistry()
-        registry.register(_Measured(await _measured(app, figures, queues)))
+        registry.register(_Measured(await _measured(app, gauges, queues)))
         body = generate_latest(REGISTRY) + generate_latest(registry)
         return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE_LATEST})
 
@@ -83,22 +85,22 @@ def use_metrics(app: web.Application, settings: EdgeSettings, figures: Sequence[
     app.cleanup_ctx.append(run)
 
 
-async def _measured(app: web.Application, figures: Sequence[Figure], queues: Sequence[str]) -> list[GaugeMetricFamily]:
+async def _measured(app: web.Application, gauges: Sequence[Gauge], queues: Sequence[str]) -> list[GaugeMetricFamily]:
     """The figures and the queues; those of a server that is away are missing, which is an alert of its own."""
-    families = await _of_database(app[DATABASE], figures) if DATABASE in app else []
+    families = await _of_database(app[DATABASE], gauges) if DATABASE in app else []
     depth = GaugeMetricFamily("preau_queue_messages", "messages that wait for a listener", labels=["queue"])
-    aside = GaugeMetricFamily(f"preau_{PARKED.name}", PARKED.says, labels=["queue"])
+    aside = GaugeMetricFamily(f"preau_{DEAD_LETTERS.name}", DEAD_LETTERS.description, labels=["queue"])
     try:
-        async with asyncio.timeout(LOOK_SECONDS), app[BROKER].looking() as channel:
+        async with asyncio.timeout(QUEUE_CHECK_SECONDS), app[BROKER].inspecting() as channel:
             for queue in queues:
-                depth.add_metric([queue], await waiting(channel, queue))
-                aside.add_metric([queue], await waiting(channel, parked_name(queue)))
+                depth.add_metric([queue], await waiting_messages(channel, queue))
+                aside.add_metric([queue], await waiting_messages(channel, dead_letter_queue(queue)))
     except (*BROKER_AWAY, LookupError) as error:
         log.warning("queues not measured", error=str(error))
     return [*families, depth, aside]
 
 
-async def _of_database(database: Database, figures: Sequence[Figure]) -> list[GaugeMetricFamily]:
+async def _of_database(database: Database, gauges: Sequence[Gauge]) -> list[GaugeMetricFamily]:
     pool = GaugeMetricFamily(
         "preau_database_connections", "connections to the database, by what they do", labels=["state"]
     )
@@ -106,13 +108,13 @@ async def _of_database(database: Database, figures: Sequence[Figure]) -> list[Ga
         pool.add_metric([state], count)
     try:
         async with database.transaction() as tx:
-            found = await measure(tx, figures)
+            found = await measure(tx, gauges)
     except Unavailable as error:
         log.warning("vitals not measured", error=str(error))
         found = {}
     measured = [
-        GaugeMetricFamily(f"preau_{each.name}", each.says, value=found[each.name])
-        for each in figures
+        GaugeMetricFamily(f"preau_{each.name}", each.description, value=found[each.name])
+        for each in gauges
         if each.name in found
     ]
     return [pool, *measured]

@@ -1,6 +1,6 @@
-"""The outbox: a fact is stored in the transaction that makes it true, and published by the relay afterwards.
+"""The transactional outbox: an event is stored in the transaction of its change, and published by the relay.
 
-What was published is kept ``EVENTS_KEPT_DAYS``, so that it can be said again to who lost it (``say-again``).
+Published events are kept ``EVENTS_KEPT_DAYS``, so that they can be published again (``republish --since``).
 """
 
 import asyncio
@@ -19,14 +19,14 @@ from chassis import retention, tracing
 from chassis.broker import AWAY, BROKER, Exchange, Message, publish
 from chassis.broker_accounts import EVENTS_EXCHANGE
 from chassis.clock import now
-from chassis.database import DATABASE, Database, Part, Transaction, opened, store
+from chassis.database import DATABASE, Database, Statement, Transaction, execute_together, opened
 from chassis.envelope import Envelope
 from chassis.health import NAME
 from chassis.logs import correlation_id
 from chassis.metrics import PUBLISHED
 from chassis.retention import Retention
 from chassis.settings import ServiceSettings
-from chassis.tasks import end, keep_running
+from chassis.tasks import cancel_and_wait, run_forever
 from contracts.events import Event
 from contracts.failures import Unavailable
 
@@ -34,40 +34,40 @@ CHANNEL = "outbox"
 BATCH_MAX = 200
 POLL_SECONDS = 5.0
 PACE_SECONDS = 0.02
-"""Batches begin no closer together: an event alone leaves at once, of a stream some leave together."""
+"""The least time between two batches: a single event is published immediately, a stream of them in batches."""
 STANDBY_SECONDS = 1.0
-"""How long a replica leaves the events to the one that it saw publishing, which hears of each as well."""
+"""How long a replica waits that found another one publishing."""
 PUBLISHED_EVENTS = Retention("outbox", "published_at")
 ANSWERED_KEYS = Retention("idempotency_key", "answered_at")
-LOCK = 7_267_305_101  # one relay publishes at a time: facts of a subject leave in order, unless one is not confirmed
+LOCK = 7_267_305_101  # one relay publishes at a time, so that the events of a subject are published in order
 
 log = structlog.get_logger()
 
 
 async def add(tx: Transaction, *events: Event) -> None:
-    """Store events in the caller's transaction; they are published once it has committed, at least once."""
+    """Store events in the caller's transaction; after its commit each is published at least once."""
     if events:
-        await store(tx, part(*events))
+        await execute_together(tx, insert_statement(*events))
 
 
 class Origin(NamedTuple):
-    """The request or message that something goes back to."""
+    """The request or message that caused an event."""
 
     correlation_id: str
     traceparent: str | None
 
 
 def origin() -> Origin:
-    """What is being worked on."""
+    """The origin of the current task."""
     return Origin(correlation_id(), tracing.traceparent())
 
 
-def part(*events: Event, origins: Sequence[Origin] | None = None) -> Part:
-    """The same, to be stored together with what the events tell of; ``origins``, one an event, if not what is being
-    worked on."""
-    told = origins if origins is not None else [origin()] * len(events)
-    return Part(
-        "said AS (INSERT INTO outbox (type, subject, data, correlation_id, traceparent) "
+def insert_statement(*events: Event, origins: Sequence[Origin] | None = None) -> Statement:
+    """The statement of ``add``, to be executed together with others; ``origins`` has one for each event, by default
+    that of the current task."""
+    origins = origins if origins is not None else [origin()] * len(events)
+    return Statement(
+        "outbox_rows AS (INSERT INTO outbox (type, subject, data, correlation_id, traceparent) "
         "SELECT type, subject, data, correlation_id, traceparent "
         "FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[]) "
         "WITH ORDINALITY AS e (type, subject, data, correlation_id, traceparent, number) ORDER BY number "
@@ -76,27 +76,29 @@ def part(*events: Event, origins: Sequence[Origin] | None = None) -> Part:
             [event.type for event in events],
             [event.subject for event in events],
             [event.model_dump_json() for event in events],
-            [each.correlation_id for each in told],
-            [each.traceparent for each in told],
+            [each.correlation_id for each in origins],
+            [each.traceparent for each in origins],
             CHANNEL,
         ),
     )
 
 
-async def forget(tx: Transaction, *subjects: str) -> None:
-    """Delete the events of subjects whose names nobody may keep, published or not: what they are now is told next."""
+async def delete_events_of(tx: Transaction, *subjects: str) -> None:
+    """Delete all events of subjects that are erased; the caller then adds the event of their erasure."""
     await tx.execute("DELETE FROM outbox WHERE subject = ANY($1)", subjects)
 
 
 def use_outbox(app: web.Application, settings: ServiceSettings) -> None:
-    """Run the relay from start to stop; any number of replicas may, one publishes at a time."""
+    """Run the relay from start to stop; with several replicas, one publishes at a time."""
     wake = app[DATABASE].wake_on(CHANNEL)
 
     async def run(app: web.Application) -> AsyncIterator[None]:
-        relay = keep_running(lambda: _relay(app, wake), "outbox relay")
-        trimming = keep_running(lambda: _trim_hourly(app[DATABASE], settings.events_kept_days), "outbox trimming")
+        relay = run_forever(lambda: _relay(app, wake), "outbox relay")
+        retention_task = run_forever(
+            lambda: _delete_expired_hourly(app[DATABASE], settings.events_kept_days), "outbox retention"
+        )
         yield
-        await end(relay, trimming)
+        await cancel_and_wait(relay, retention_task)
 
     app.cleanup_ctx.append(run)
 
@@ -122,37 +124,37 @@ async def _relay(app: web.Application, wake: asyncio.Event) -> None:
         await asyncio.sleep(0.5)
 
 
-async def _trim_hourly(database: Database, kept_days: int) -> None:
+async def _delete_expired_hourly(database: Database, kept_days: int) -> None:
     while True:
-        await trim(database, kept_days)
+        await delete_expired(database, kept_days)
         await asyncio.sleep(3600)
 
 
-async def trim(database: Database, kept_days: int) -> None:
-    """Forget what was published, and what was answered to a key, longer ago."""
+async def delete_expired(database: Database, kept_days: int) -> None:
+    """Delete events published, and answers kept for idempotency keys, longer ago than ``kept_days``."""
     before = now() - timedelta(days=kept_days)
     for each in (PUBLISHED_EVENTS, ANSWERED_KEYS):
-        await retention.forget(database, each, before)
+        await retention.delete_expired(database, each, before)
 
 
-async def say_again(database_url: str, words: list[str]) -> int:
-    """``say-again SINCE``: publish once more what was published since then; who has heard it does nothing twice."""
+async def republish(database_url: str, words: list[str]) -> int:
+    """``republish --since TIME``: publish again the events since then; consumers skip those they have handled."""
     try:
-        since = datetime.fromisoformat(words[0]).astimezone() if len(words) == 1 else None
+        since = datetime.fromisoformat(words[1]).astimezone() if words[:1] == ["--since"] and len(words) == 2 else None
     except (ValueError, OverflowError):
         since = None
     if since is None:
-        sys.stderr.write("usage: say-again SINCE, such as 2026-11-24T18:00+01:00\n")
+        sys.stderr.write("usage: republish --since TIME, such as 2026-11-24T18:00+01:00\n")
         return 2
     async with opened(database_url) as database, database.transaction() as tx:
         done = await tx.execute("UPDATE outbox SET published_at = NULL WHERE published_at >= $1", since)
         await tx.execute("SELECT pg_notify($1, '')", CHANNEL)
-    sys.stdout.write(f"{done.removeprefix('UPDATE ')} events are said again by the service that runs\n")
+    sys.stdout.write(f"{done.removeprefix('UPDATE ')} events will be published again by the running service\n")
     return 0
 
 
 async def publish_batch(database: Database, exchange: Exchange, source: str) -> int | None:
-    """Publish the oldest events and mark those the broker confirmed; how many it took on, None while another replica
+    """Publish the oldest events and mark those the broker confirmed; their number, None while another replica
     publishes."""
     async with database.transaction() as tx:
         if not await tx.fetchval("SELECT pg_try_advisory_xact_lock($1)", LOCK):
@@ -160,7 +162,7 @@ async def publish_batch(database: Database, exchange: Exchange, source: str) -> 
         rows = await tx.fetch("SELECT * FROM outbox WHERE published_at IS NULL ORDER BY position LIMIT $1", BATCH_MAX)
         if not rows:
             return 0
-        failures = await asyncio.gather(*(_say(exchange, row, source) for row in rows), return_exceptions=True)
+        failures = await asyncio.gather(*(_publish_row(exchange, row, source) for row in rows), return_exceptions=True)
         confirmed = [row["position"] for row, failure in zip(rows, failures, strict=True) if failure is None]
         await tx.execute("UPDATE outbox SET published_at = now() WHERE position = ANY($1::bigint[])", confirmed)
     for row, failure in zip(rows, failures, strict=True):
@@ -172,10 +174,10 @@ async def publish_batch(database: Database, exchange: Exchange, source: str) -> 
     return len(rows)
 
 
-async def _say(exchange: Exchange, row: "asyncpg.Record", source: str) -> None:
+async def _publish_row(exchange: Exchange, row: "asyncpg.Record", source: str) -> None:
     """Publish one event in the trace in which it was added, and wait until the broker confirms it."""
     facts = {"messaging.system": "rabbitmq", "messaging.operation.type": "send"}
-    with tracing.continued(row["traceparent"], f"publish {row['type']}", tracing.Kind.PRODUCER, facts):
+    with tracing.continue_trace(row["traceparent"], f"publish {row['type']}", tracing.Kind.PRODUCER, facts):
         await publish(exchange, _message(row, source))
 
 

@@ -1,7 +1,7 @@
-"""What is older than it is kept goes in batches, oldest first by an index, each batch in a transaction of its own.
+"""Retention: expired rows are deleted in batches, oldest first by an index, each batch in its own transaction.
 
-A batch holds no lock for long and fits the time that a statement has, whatever has piled up; what went stays gone when
-the program ends in the middle. Several replicas may do it at the same time.
+A batch holds its locks briefly and stays within the statement timeout, however many rows have expired. Several
+replicas may run it at the same time.
 """
 
 import asyncio
@@ -12,14 +12,14 @@ from chassis.database import Database
 
 BATCH = 2_000
 PAUSE_SECONDS = 0.02
-"""Between two batches, so that whoever else uses the table has a turn."""
+"""Between two batches, so that other transactions get the table."""
 
 
 @dataclass(frozen=True)
 class Retention:
-    """Rows of a table that go once ``age``, a column or an expression with an index of its own, is old enough.
+    """Rows of a table that expire by ``age``, a column or an expression that has an index.
 
-    ``only`` narrows them down further; an index on part of the table has the same condition. Both are written by us.
+    ``only`` is a further condition; a partial index has the same one. Both are constants of the code.
     """
 
     table: str
@@ -33,17 +33,17 @@ class Retention:
 
     @property
     def delete(self) -> str:
-        """A row that changed since it was found is left for the next time: it is another version then."""
+        """A row that was updated since it was found has another ``ctid`` and is left for the next time."""
         return f"DELETE FROM {self.table} WHERE ctid = ANY(ARRAY({self.oldest}))"  # noqa: S608
 
 
-async def forget(database: Database, retention: Retention, before: datetime, *, batch: int = BATCH) -> int:
-    """Delete what is older than ``before``; how many rows went."""
-    gone = 0
+async def delete_expired(database: Database, retention: Retention, before: datetime, *, batch: int = BATCH) -> int:
+    """Delete what is older than ``before``; the number of rows."""
+    total = 0
     while True:
         async with database.transaction() as tx:
             deleted = int((await tx.execute(retention.delete, before, batch)).split()[-1])
-        gone += deleted
+        total += deleted
         if deleted == 0:
-            return gone
+            return total
         await asyncio.sleep(PAUSE_SECONDS)

@@ -1,4 +1,4 @@
-"""Tasks that run for as long as the program does, and their end."""
+"""Background tasks that run as long as the program does."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -9,22 +9,22 @@ import structlog
 log = structlog.get_logger()
 
 
-def keep_running(work: Callable[[], Awaitable[None]], name: str) -> "asyncio.Task[None]":
-    """A task that does ``work`` for ever: an error nobody foresaw is told, and the work begun again."""
+def run_forever(work: Callable[[], Awaitable[None]], name: str) -> "asyncio.Task[None]":
+    """A task that runs ``work`` for ever; an unexpected error is logged and ``work`` started again after a second."""
 
     async def run() -> None:
         while True:
             try:
                 await work()
             except Exception:
-                log.exception("task failed, beginning again", task=name)
+                log.exception("task failed, restarting", task=name)
             await asyncio.sleep(1)
 
     return asyncio.create_task(run(), name=name)
 
 
-async def end(*tasks: "asyncio.Task[Any]") -> None:
-    """Cancel tasks and wait for them; again until each has ended, as a library may swallow one cancellation."""
+async def cancel_and_wait(*tasks: "asyncio.Task[Any]") -> None:
+    """Cancel tasks and wait until each has ended; repeated, because a library may swallow one cancellation."""
     waiting = set(tasks)
     while waiting:
         for task in waiting:

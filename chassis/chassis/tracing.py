@@ -110,7 +110,7 @@ def span(name: str, kind: Kind, facts: Facts | None = None) -> Span:
     return _on.traces.begin(name, kind, facts or {}, None, is_told=False) if _on.traces else NOTHING
 
 
-def continued(told: str | None, name: str, kind: Kind, facts: Facts | None = None) -> Span:
+def continue_trace(told: str | None, name: str, kind: Kind, facts: Facts | None = None) -> Span:
     """A part of the trace that a ``traceparent`` told of; without one, the beginning of another.
 
     What this task does already is linked when it is of another trace, and gets a part when it is of the same.

@@ -15,7 +15,7 @@ from chassis.clock import now
 from chassis.command import Service, set_up
 from chassis.database import DATABASE, Transaction, use_database
 from chassis.http import application
-from chassis.inbox import Listeners, use_listeners
+from chassis.inbox import Consumers, use_consumers
 from chassis.migrations import migrate
 from chassis.outbox import use_outbox
 from chassis.settings import ServiceSettings
@@ -29,19 +29,19 @@ class Rig:
     """A service with one listener whose behaviour the test chooses, and a table for its effects."""
 
     def __init__(self, settings: ServiceSettings, migrations: Path) -> None:
-        self.listeners = Listeners("rig")
+        self.consumers = Consumers("rig")
         self.settings = settings
         self.behave: Listen = self.note
         self.attempts = 0
         self.server: TestServer | None = None
         rig = self
 
-        @self.listeners.on(SessionEnded)
+        @self.consumers.on(SessionEnded)
         async def take_note(event: SessionEnded, tx: Transaction) -> None:
             rig.attempts += 1
             await rig.behave(event, tx)
 
-        self.service = Service("rig", ServiceSettings, self.build, migrations, self.listeners)
+        self.service = Service("rig", ServiceSettings, self.build, migrations, self.consumers)
 
     async def is_published(self) -> bool:
         async with self.app[DATABASE].transaction() as tx:
@@ -56,16 +56,16 @@ class Rig:
         use_database(app, settings)
         use_broker(app, settings)
         use_outbox(app, settings)
-        use_listeners(app, self.listeners, settings)
+        use_consumers(app, self.consumers, settings)
         return app
 
     async def end_session(self, request: web.Request) -> web.Response:
         """Say once that a session ended, however often it is asked."""
         event = SessionEnded(session_id=UUID(request.match_info["id"]), ended_at=now())
         async with request.app[DATABASE].transaction() as tx:
-            if await idempotency.recall(tx, "rig", str(event.session_id), b"") is None:
+            if await idempotency.claim_key(tx, "rig", str(event.session_id), b"") is None:
                 await outbox.add(tx, event)
-                await idempotency.remember(tx, "rig", str(event.session_id), b"done")
+                await idempotency.store_answer(tx, "rig", str(event.session_id), b"done")
         return web.Response()
 
     async def start(self) -> None:

@@ -9,11 +9,11 @@ from uuid import uuid4
 import pytest
 
 from chassis import outbox
-from chassis.broker import depth, home_name, opened, parked_name
+from chassis.broker import dead_letter_queue, opened, queue_depth, service_exchange
 from chassis.clock import now
 from chassis.database import DATABASE, Transaction
-from chassis.inbox import PREFETCH, Later
-from chassis.metrics import HEARD
+from chassis.inbox import PREFETCH, RetryLater
+from chassis.metrics import CONSUMED
 from chassis.testing import Probe, eventually
 from contracts.events.auth import SessionEnded
 from contracts.failures import NotFound
@@ -27,14 +27,14 @@ def ended() -> SessionEnded:
 
 
 def given_back() -> float:
-    return float(HEARD.labels(QUEUE, "given back")._value.get())
+    return float(CONSUMED.labels(QUEUE, "requeued")._value.get())
 
 
 async def depths(url: str, queue: str = QUEUE) -> tuple[int, int] | None:
     """How many messages wait in the queue and how many consume it; None when there is no such queue."""
     async with opened(url) as channel:
         try:
-            return await depth(channel, queue)
+            return await queue_depth(channel, queue)
         except LookupError:
             return None
 
@@ -66,7 +66,7 @@ async def test_what_a_frozen_broker_does_not_take_is_given_back_and_done_once(
         working.release()
         await frozen.wait()
         if rig.attempts % 2:
-            raise Later("not known yet")
+            raise RetryLater("not known yet")
         raise NotFound("no such session")
 
     rig.behave = refuse_when_frozen
@@ -92,7 +92,7 @@ async def test_what_a_frozen_broker_does_not_take_is_given_back_and_done_once(
     assert sorted(await rig.waits_for(PREFETCH + 1)) == sorted(each.session_id for each in [*events, last])
     await rig.stop()
     await reach(amqp_url, (0, 0))  # what somebody still had in hand would have come back
-    assert await depths(amqp_url, parked_name(QUEUE)) == (0, 0)
+    assert await depths(amqp_url, dead_letter_queue(QUEUE)) == (0, 0)
 
 
 async def test_a_consumer_whose_queue_was_deleted_declares_it_and_consumes_again(
@@ -109,7 +109,7 @@ async def test_a_consumer_whose_queue_was_deleted_declares_it_and_consumes_again
     in_work, later = ended(), ended()
     await probe.publish(in_work)
     await working.wait()
-    await probe.channel.exchange_delete(home_name(QUEUE))
+    await probe.channel.exchange_delete(service_exchange(QUEUE))
     await probe.channel.queue_delete(QUEUE)
     await reach(amqp_url, (0, 1))
     go_on.set()  # what was being worked on is finished
@@ -154,7 +154,7 @@ async def test_what_must_wait_while_the_broker_takes_nothing_waits_in_place_and_
     async def second_time(event: SessionEnded, tx: Transaction) -> None:
         await alarmed.wait()
         if rig.attempts == 1:
-            raise Later("not known yet")
+            raise RetryLater("not known yet")
         await rig.note(event, tx)
 
     rig.behave = second_time

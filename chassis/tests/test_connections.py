@@ -11,12 +11,12 @@ import structlog
 from aiohttp import web
 from structlog.testing import LogCapture
 
-from chassis import connections, receiving
+from chassis import connections, request_bodies
 from chassis.client_networks import client_network
+from chassis.concurrency import separate_limit
 from chassis.connections import Connections, Site, raise_file_limit
 from chassis.http import application, json_response, read_body
-from chassis.places import own_places
-from chassis.receiving import body_limit
+from chassis.request_bodies import body_limit
 from chassis.settings import EdgeSettings
 from contracts.model import Contract
 
@@ -73,7 +73,7 @@ async def start() -> AsyncIterator[Start]:
         app.router.add_post("/file", body_limit(2_000_000)(_length))
         app.router.add_post("/form", _form)
         app.router.add_get("/page", _page)
-        app.router.add_post("/own", own_places("own")(_echo))
+        app.router.add_post("/own", separate_limit("own")(_echo))
         runner = web.AppRunner(app, access_log=None)
         await runner.setup()
         listening, table = (
@@ -112,7 +112,7 @@ async def _page(_request: web.Request) -> web.Response:
 
 
 async def test_bodies_that_do_not_come_take_no_place_of_a_request(start: Start) -> None:
-    server = await start(requests_at_once_max=4)
+    server = await start(concurrent_requests_max=4)
     for path in ("/echo", "/own"):
         for _ in range(50):
             await server.send(HEAD.format(path=path, length=100).encode() + b"{")
@@ -123,12 +123,14 @@ async def test_bodies_that_do_not_come_take_no_place_of_a_request(start: Start) 
 async def test_a_body_must_come_fast_enough_and_a_slow_one_is_told_so(
     start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(receiving, "GRACE_SECONDS", 0.3)
-    monkeypatch.setattr(receiving, "LOOK_SECONDS", 0.05)
+    monkeypatch.setattr(request_bodies, "GRACE_SECONDS", 0.3)
+    monkeypatch.setattr(request_bodies, "LOOK_SECONDS", 0.05)
     server = await start()
     status, answer = await server.ask(HEAD.format(path="/echo", length=100).encode() + b"{")
     assert (status, "body_too_slow" in answer, "connection: close" in answer.lower()) == (408, True, True)
-    monkeypatch.setattr(receiving, "GRACE_SECONDS", -1)  # from here on only what has come counts: 1 s is 4,096 bytes
+    monkeypatch.setattr(
+        request_bodies, "GRACE_SECONDS", -1
+    )  # from here on only what has come counts: 1 s is 4,096 bytes
     reader = await server.send(HEAD.format(path="/echo", length=40_000).encode() + b'{"name":"' + b"a" * 39_000)
     await asyncio.sleep(0.3)
     server.writers[-1].write(b"a" * 989 + b'"}')
@@ -138,8 +140,8 @@ async def test_a_body_must_come_fast_enough_and_a_slow_one_is_told_so(
 async def test_of_many_bodies_of_one_address_the_oldest_gives_way(
     start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(receiving, "BODIES_OF_ADDRESS_MAX", 3)
-    monkeypatch.setattr(receiving, "GIVES_WAY_AFTER_SECONDS", 0)
+    monkeypatch.setattr(request_bodies, "BODIES_OF_ADDRESS_MAX", 3)
+    monkeypatch.setattr(request_bodies, "GIVES_WAY_AFTER_SECONDS", 0)
     server = await start()
     unfinished = HEAD.format(path="/echo", length=12).encode() + b"{"
     other = await server.send(unfinished, "127.0.0.2")
@@ -152,7 +154,7 @@ async def test_of_many_bodies_of_one_address_the_oldest_gives_way(
 
 
 async def test_what_is_under_way_is_bounded_in_bytes(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(receiving, "BYTES_MAX", 3_000_000)
+    monkeypatch.setattr(request_bodies, "BYTES_MAX", 3_000_000)
     server = await start()
     await server.send(HEAD.format(path="/file", length=1_900_000).encode() + b"{")
     status, answer = await server.ask(HEAD.format(path="/file", length=1_900_000).encode() + b"{")

@@ -5,7 +5,7 @@ import asyncio
 import asyncpg
 import pytest
 
-from chassis.database import Database, Part, opened, store
+from chassis.database import Database, Statement, execute_together, opened
 from contracts.failures import Unavailable, Unreadable
 from local_stack.wires import Wire, wired
 
@@ -99,11 +99,11 @@ async def test_parts_are_stored_together_with_their_own_arguments_and_all_or_non
         async with database.transaction() as tx:
             await tx.execute("CREATE TABLE kept (name text, size int UNIQUE)")
             words = ("one AS (INSERT INTO kept VALUES ($2, $1))", "two AS (INSERT INTO kept VALUES ($1, $2))")
-            await store(tx, Part(words[0], (1, "a")), Part(words[1], ("b", 2)))
+            await execute_together(tx, Statement(words[0], (1, "a")), Statement(words[1], ("b", 2)))
             assert [tuple(row) for row in await tx.fetch("SELECT * FROM kept ORDER BY size")] == [("a", 1), ("b", 2)]
         with pytest.raises(asyncpg.UniqueViolationError):
             async with database.transaction() as tx:
-                await store(tx, Part(words[0], (3, "c")), Part(words[1], ("d", 1)))
+                await execute_together(tx, Statement(words[0], (3, "c")), Statement(words[1], ("d", 1)))
         async with database.reading() as tx:
             assert await tx.fetchval("SELECT count(*) FROM kept") == 2
 

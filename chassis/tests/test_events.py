@@ -6,12 +6,12 @@ from uuid import uuid4
 
 import pytest
 
-from chassis import inbox, outbox, parking
+from chassis import dead_letters, inbox, outbox
 from chassis.broker import UNROUTED, Message, publish, take
 from chassis.broker_accounts import EVENTS_EXCHANGE
 from chassis.clock import now
 from chassis.database import DATABASE, Transaction
-from chassis.inbox import Later
+from chassis.inbox import RetryLater
 from chassis.testing import Probe, eventually
 from contracts.events.auth import HouseholdChanged, SessionEnded
 from contracts.failures import NotFound
@@ -58,15 +58,17 @@ async def test_what_was_published_is_said_again_and_heard_by_who_lost_it_alone(r
     for _ in range(2):
         await probe.next(SessionEnded.type)
     await eventually(rig.is_published)
-    assert await outbox.say_again(rig.settings.database_url, ["2020-01-01T00:00+00:00"]) == 0
+    assert await outbox.republish(rig.settings.database_url, ["--since", "2020-01-01T00:00+00:00"]) == 0
     again = [(await probe.next(SessionEnded.type)).data["session_id"] for _ in range(2)]
     assert again == [str(first.session_id), str(second.session_id)]
     assert set(await rig.waits_for(2)) == {first.session_id, second.session_id}
 
 
-@pytest.mark.parametrize("words", [[], ["yesterday"], ["2026-11-24", "2026-11-25"]])
+@pytest.mark.parametrize(
+    "words", [[], ["2026-11-24"], ["--since", "yesterday"], ["--since", "2026-11-24", "2026-11-25"]]
+)
 async def test_an_unclear_instant_says_nothing_again(rig: Any, words: list[str]) -> None:
-    assert await outbox.say_again(rig.settings.database_url, words) == 2
+    assert await outbox.republish(rig.settings.database_url, words) == 2
 
 
 async def test_what_is_older_than_it_is_kept_goes(rig: Any) -> None:
@@ -80,8 +82,8 @@ async def test_what_is_older_than_it_is_kept_goes(rig: Any) -> None:
             "UPDATE inbox SET received_at = now() - interval '61 days' WHERE event_id = "
             "(SELECT event_id FROM outbox WHERE position = 1)"
         )
-    await outbox.trim(rig.app[DATABASE], 30)
-    await inbox.trim(rig.app[DATABASE], 60)
+    await outbox.delete_expired(rig.app[DATABASE], 30)
+    await inbox.delete_expired(rig.app[DATABASE], 60)
     async with rig.app[DATABASE].transaction() as tx:
         assert await tx.fetchval("SELECT array_agg(position) FROM outbox") == [2]
         assert await tx.fetchval("SELECT count(*) FROM inbox") == 1
@@ -99,7 +101,7 @@ async def test_what_cannot_be_done_yet_is_done_later(rig: Any, probe: Probe) -> 
     async def third_time(event: SessionEnded, tx: Transaction) -> None:
         await rig.note(event, tx)  # rolled back with the rest
         if rig.attempts < 3:
-            raise Later("the household is not known yet")
+            raise RetryLater("the household is not known yet")
 
     rig.behave = third_time
     event = ended()
@@ -110,7 +112,7 @@ async def test_what_cannot_be_done_yet_is_done_later(rig: Any, probe: Probe) -> 
 
 async def parked(rig: Any, capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
     async def ask() -> list[str]:
-        assert await parking.run(rig.settings.amqp_url, rig.listeners, ["list"]) == 0
+        assert await dead_letters.run(rig.settings.amqp_url, rig.consumers, ["list"]) == 0
         return capsys.readouterr().out.splitlines()
 
     return [json.loads(line) for line in await eventually(ask)]
@@ -131,10 +133,10 @@ async def test_what_keeps_failing_is_parked_listed_replayed(
     assert line["attempts"] == 3
     assert "a defect" in line["reason"]
     rig.behave = rig.note
-    assert await parking.run(rig.settings.amqp_url, rig.listeners, ["replay", "rig.take-note", str(event_id)]) == 0
+    assert await dead_letters.run(rig.settings.amqp_url, rig.consumers, ["replay", "rig.take-note", str(event_id)]) == 0
     assert await rig.waits_for(1) == [event.session_id]
     capsys.readouterr()
-    assert await parking.run(rig.settings.amqp_url, rig.listeners, ["list"]) == 0
+    assert await dead_letters.run(rig.settings.amqp_url, rig.consumers, ["list"]) == 0
     assert capsys.readouterr().out == ""
 
 
@@ -148,7 +150,9 @@ async def test_a_refusal_and_an_unreadable_message_are_parked_at_once_and_can_be
     await probe.publish(ended())
     (line,) = await parked(rig, capsys)
     assert line["reason"] == "not_found: no such session"
-    assert await parking.run(rig.settings.amqp_url, rig.listeners, ["drop", line["queue"], line["message_id"]]) == 0
+    assert (
+        await dead_letters.run(rig.settings.amqp_url, rig.consumers, ["drop", line["queue"], line["message_id"]]) == 0
+    )
     assert "session_id" in capsys.readouterr().out
     exchange = await probe.channel.get_exchange(EVENTS_EXCHANGE)
     await publish(exchange, Message(b"{not json", "broken-1", SessionEnded.type))
@@ -158,7 +162,7 @@ async def test_a_refusal_and_an_unreadable_message_are_parked_at_once_and_can_be
 
 
 async def test_wrong_words_show_the_usage(rig: Any, capsys: pytest.CaptureFixture[str]) -> None:
-    assert await parking.run(rig.settings.amqp_url, rig.listeners, ["replay", "no.such-queue"]) == 2
+    assert await dead_letters.run(rig.settings.amqp_url, rig.consumers, ["replay", "no.such-queue"]) == 2
     assert "rig.take-note" in capsys.readouterr().err
 
 

@@ -12,8 +12,8 @@ from structlog.testing import LogCapture
 from yarl import URL
 
 from chassis import http
+from chassis.concurrency import queued
 from chassis.http import application, idempotency_key, json_response, path_month, path_uuid, path_year, read_body
-from chassis.places import in_line
 from chassis.settings import EdgeSettings
 from chassis.testing import eventually
 from contracts.failures import Conflict, TooMany
@@ -51,7 +51,7 @@ async def client(aiohttp_client: Any) -> TestClient[Any, Any]:
         await asyncio.sleep(5)
         raise AssertionError("the limit comes first")
 
-    @in_line
+    @queued
     async def line(_request: web.Request) -> web.Response:
         await asyncio.sleep(0.6)
         return web.json_response("served")
@@ -62,7 +62,7 @@ async def client(aiohttp_client: Any) -> TestClient[Any, Any]:
     async def year(request: web.Request) -> web.Response:
         return web.json_response(path_year(request))
 
-    app = application("test", settings(request_seconds_max=0.3, requests_at_once_max=2))
+    app = application("test", settings(request_seconds_max=0.3, concurrent_requests_max=2))
     app.router.add_post("/echo", echo)
     app.router.add_get("/refuse", refuse)
     app.router.add_get("/too-many", too_many)
@@ -181,7 +181,7 @@ async def test_too_slow_and_too_many_at_once_answer_503(client: TestClient[Any, 
     responses = await asyncio.gather(*(client.get("/slow") for _ in range(4)))
     bodies = [await problem(response, 503, "unavailable") for response in responses]
     details = sorted(body["detail"] for body in bodies)
-    assert details == ["this took too long"] * 2 + ["too many requests at once"] * 2
+    assert details == ["this took too long"] * 2 + ["too many concurrent requests"] * 2
     assert (await client.get("/health/live")).status == 200
 
 

@@ -12,15 +12,15 @@ from chassis import outbox
 from chassis.database import DATABASE, Database
 from chassis.http import application, json_response
 from chassis.idempotency import (
-    Key,
+    IdempotencyKey,
     KeyReused,
+    claim_key,
+    delete_expired,
+    find_answers,
     fingerprint,
-    forget,
     idempotent,
-    keep,
-    recall,
-    recalled,
-    remember,
+    store_answer,
+    store_answers,
     use_idempotency,
 )
 from chassis.migrations import migrate
@@ -28,7 +28,7 @@ from chassis.settings import EdgeSettings
 from contracts.failures import Conflict
 from contracts.model import Contract
 
-KEY, OTHER, THIRD = (Key("scope", key, b"request") for key in ("key", "other", "third"))
+KEY, OTHER, THIRD = (IdempotencyKey("scope", key, b"request") for key in ("key", "other", "third"))
 
 
 @pytest.fixture
@@ -46,11 +46,11 @@ async def test_same_key_same_answer_even_at_once(database: Database) -> None:
     async def command(request: bytes) -> bytes:
         nonlocal worked
         async with database.transaction() as tx:
-            if (answer := await recall(tx, "household/1 checkout", "key", request)) is not None:
+            if (answer := await claim_key(tx, "household/1 checkout", "key", request)) is not None:
                 return answer
             worked += 1
             await asyncio.sleep(0.05)
-            await remember(tx, "household/1 checkout", "key", f"answer {worked}".encode())
+            await store_answer(tx, "household/1 checkout", "key", f"answer {worked}".encode())
             return f"answer {worked}".encode()
 
     answers = await asyncio.gather(*(command(b"pay invoice 1") for _ in range(5)))
@@ -62,40 +62,40 @@ async def test_same_key_same_answer_even_at_once(database: Database) -> None:
 async def test_a_command_that_failed_may_be_sent_again(database: Database) -> None:
     with pytest.raises(RuntimeError):
         async with database.transaction() as tx:
-            assert await recall(tx, "scope", "key", b"request") is None
+            assert await claim_key(tx, "scope", "key", b"request") is None
             raise RuntimeError
     async with database.transaction() as tx:
-        assert await recall(tx, "scope", "key", b"request") is None
+        assert await claim_key(tx, "scope", "key", b"request") is None
 
 
 async def test_a_look_knows_an_answer_that_was_given_and_one_too_old_is_forgotten(database: Database) -> None:
     async with database.reading() as look:
-        assert await recalled(look, [KEY]) == {}
+        assert await find_answers(look, [KEY]) == {}
     async with database.transaction() as tx:
-        await recall(tx, "scope", "key", b"request")
-        await remember(tx, "scope", "key", b"answer")
+        await claim_key(tx, "scope", "key", b"request")
+        await store_answer(tx, "scope", "key", b"answer")
     async with database.reading() as look:
-        assert await recalled(look, [KEY]) == {KEY: b"answer"}
+        assert await find_answers(look, [KEY]) == {KEY: b"answer"}
         with pytest.raises(KeyReused):
-            await recalled(look, [KEY._replace(request=b"another request")])
-        await outbox.trim(database, kept_days=1)
-        assert await recalled(look, [KEY]) == {KEY: b"answer"}
+            await find_answers(look, [KEY._replace(request=b"another request")])
+        await outbox.delete_expired(database, kept_days=1)
+        assert await find_answers(look, [KEY]) == {KEY: b"answer"}
         await look.execute("UPDATE idempotency_key SET answered_at = now() - interval '25 hours'")
-        await outbox.trim(database, kept_days=1)
-        assert await recalled(look, [KEY]) == {}
+        await outbox.delete_expired(database, kept_days=1)
+        assert await find_answers(look, [KEY]) == {}
 
 
 async def test_an_answer_is_kept_once_and_another_request_with_its_key_is_refused(database: Database) -> None:
     async with database.transaction() as tx:
-        assert await recalled(tx, [KEY, OTHER]) == {}
-        await keep(tx, {KEY: b"answer", OTHER: b"its own"})
+        assert await find_answers(tx, [KEY, OTHER]) == {}
+        await store_answers(tx, {KEY: b"answer", OTHER: b"its own"})
     async with database.transaction() as tx:
-        assert await recalled(tx, [KEY, OTHER]) == {KEY: b"answer", OTHER: b"its own"}
+        assert await find_answers(tx, [KEY, OTHER]) == {KEY: b"answer", OTHER: b"its own"}
     with pytest.raises(KeyReused):
         async with database.transaction() as tx:
-            await keep(tx, {THIRD: b"a third", KEY._replace(request=b"another"): b"another answer"})
+            await store_answers(tx, {THIRD: b"a third", KEY._replace(request=b"another"): b"another answer"})
     async with database.transaction() as tx:
-        assert await recalled(tx, [KEY, OTHER]) == {KEY: b"answer", OTHER: b"its own"}
+        assert await find_answers(tx, [KEY, OTHER]) == {KEY: b"answer", OTHER: b"its own"}
 
 
 class Made(Contract):
@@ -165,10 +165,10 @@ async def test_an_answer_is_forgotten_after_a_day(
     client: TestClient[web.Request, web.Application], database: Database
 ) -> None:
     assert await _press(client, "/things", "one-form") == (201, 1)
-    assert await forget(database) == 0
+    assert await delete_expired(database) == 0
     async with database.transaction() as tx:
         await tx.execute("UPDATE idempotency_key SET answered_at = now() - interval '25 hours'")
-    assert await forget(database) == 1
+    assert await delete_expired(database) == 1
     assert await _press(client, "/things", "one-form") == (201, 2)
 
 
@@ -188,14 +188,14 @@ async def test_the_same_request_written_otherwise_is_answered_as_before_and_anot
     database: Database,
 ) -> None:
     async with database.transaction() as tx:
-        assert await recall(tx, "scope", "key", b'{"amount_cents":425,"means":"cash"}') is None
-        await remember(tx, "scope", "key", b"answer")
+        assert await claim_key(tx, "scope", "key", b'{"amount_cents":425,"means":"cash"}') is None
+        await store_answer(tx, "scope", "key", b"answer")
     async with database.transaction() as tx:
-        assert await recall(tx, "scope", "key", b'{"means": "cash", "amount_cents": 425}') == b"answer"
+        assert await claim_key(tx, "scope", "key", b'{"means": "cash", "amount_cents": 425}') == b"answer"
         for another in (b'{"means": "cash", "amount_cents": 426}', b'{"amount_cents": 425}', b"425", b""):
             with pytest.raises(KeyReused):
-                await recall(tx, "scope", "key", another)
+                await claim_key(tx, "scope", "key", another)
         # As the version before kept it: the digest of the bytes.
         before = b'{"amount_cents":425,"means":"card"}'
         await tx.execute("UPDATE idempotency_key SET request = sha256($1)", before)
-        assert await recall(tx, "scope", "key", before) == b"answer"
+        assert await claim_key(tx, "scope", "key", before) == b"answer"

@@ -4,8 +4,8 @@ import asyncio
 import re
 from pathlib import Path
 
-from chassis.memory import give_back_when_idle, worked
-from chassis.tasks import end
+from chassis.memory import is_busy, trim_when_idle
+from chassis.tasks import cancel_and_wait
 
 PIECE_BYTES, PIECES = 100_000, 600
 
@@ -24,7 +24,7 @@ def freed_below_a_piece_that_stays() -> bytes:
 async def test_what_was_freed_is_given_back_once_the_program_is_idle() -> None:
     kept = freed_below_a_piece_that_stays()
     before = held_mib()
-    task = asyncio.create_task(give_back_when_idle(0.2))
+    task = asyncio.create_task(trim_when_idle(0.2))
     try:
         for _ in range(30):
             await asyncio.sleep(1)  # measuring is work too, some milliseconds for each GiB: not between every two looks
@@ -32,10 +32,10 @@ async def test_what_was_freed_is_given_back_once_the_program_is_idle() -> None:
                 break
         assert held_mib() < before - 40
     finally:
-        await end(task)
+        await cancel_and_wait(task)
     assert len(kept) == PIECE_BYTES
 
 
 def test_a_program_that_serves_people_is_at_work() -> None:
-    assert worked(3, 15)
-    assert not worked(0.5, 15)
+    assert is_busy(3, 15)
+    assert not is_busy(0.5, 15)

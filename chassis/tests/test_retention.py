@@ -9,10 +9,10 @@ import pytest
 
 from chassis.clock import now
 from chassis.database import Database, opened
-from chassis.inbox import HEARD_EVENTS
+from chassis.inbox import CONSUMED_EVENTS
 from chassis.migrations import migrate
 from chassis.outbox import ANSWERED_KEYS, PUBLISHED_EVENTS
-from chassis.retention import Retention, forget
+from chassis.retention import Retention, delete_expired
 from contracts.failures import Unavailable
 
 ROWS, OLD = 40_000, 30_000
@@ -27,7 +27,7 @@ FILL = (
     "CASE WHEN n % 4 < 3 THEN now() - interval '40 days' - n * interval '1 second' ELSE now() END "
     "FROM generate_series(1, $1::int) n",
 )
-ALL = (PUBLISHED_EVENTS, HEARD_EVENTS, ANSWERED_KEYS)
+ALL = (PUBLISHED_EVENTS, CONSUMED_EVENTS, ANSWERED_KEYS)
 
 
 @pytest.fixture
@@ -50,9 +50,9 @@ async def count(database: Database, table: str) -> int:
 async def test_what_is_old_goes_and_what_is_young_stays(database: Database) -> None:
     before = now() - timedelta(days=30)
     for each in ALL:
-        assert await forget(database, each, before) == OLD
+        assert await delete_expired(database, each, before) == OLD
         assert await count(database, each.table) == ROWS - OLD
-        assert await forget(database, each, before) == 0
+        assert await delete_expired(database, each, before) == 0
 
 
 @pytest.mark.parametrize("retention", ALL, ids=lambda each: each.table)
@@ -70,13 +70,13 @@ async def test_what_went_stays_gone_when_the_rest_cannot_go(database: Database) 
     async with database.transaction() as user:
         await user.execute(f"UPDATE outbox SET traceparent = 'x' WHERE ctid = ({middle} LIMIT 1)")
         with pytest.raises(Unavailable):
-            await forget(database, PUBLISHED_EVENTS, now() - timedelta(days=30), batch=3_000)
+            await delete_expired(database, PUBLISHED_EVENTS, now() - timedelta(days=30), batch=3_000)
         assert await count(database, "outbox") == ROWS - 9_000
-    assert await forget(database, PUBLISHED_EVENTS, now() - timedelta(days=30)) == OLD - 9_000
+    assert await delete_expired(database, PUBLISHED_EVENTS, now() - timedelta(days=30)) == OLD - 9_000
 
 
 async def test_two_replicas_forget_the_same_without_a_word(database: Database) -> None:
     before = now() - timedelta(days=30)
-    gone = await asyncio.gather(*(forget(database, HEARD_EVENTS, before, batch=500) for _ in range(2)))
+    gone = await asyncio.gather(*(delete_expired(database, CONSUMED_EVENTS, before, batch=500) for _ in range(2)))
     assert await count(database, "inbox") == ROWS - OLD
     assert sum(gone) == OLD

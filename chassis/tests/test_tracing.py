@@ -54,7 +54,7 @@ def test_headers_that_cannot_be_sent_are_refused_at_the_start_and_shown_nowhere(
 
 
 def test_without_a_collector_there_is_no_span_no_header_and_nothing_to_keep() -> None:
-    with tracing.span("work", Kind.INTERNAL) as span, tracing.continued(TOLD, "more", Kind.SERVER) as more:
+    with tracing.span("work", Kind.INTERNAL) as span, tracing.continue_trace(TOLD, "more", Kind.SERVER) as more:
         assert span is more is tracing.NOTHING
         assert tracing.traceparent() is None
         assert tracing.headers() == {}
@@ -70,12 +70,12 @@ def test_without_a_collector_the_library_is_not_even_loaded() -> None:
 
 async def test_a_trace_goes_on_where_it_was_told_and_links_what_led_there(spans: list[Any]) -> None:
     with tracing.span("click", Kind.SERVER):
-        with tracing.continued(TOLD, "later", Kind.CONSUMER):
+        with tracing.continue_trace(TOLD, "later", Kind.CONSUMER):
             here = tracing.headers()["traceparent"]
             assert tracing.add_trace_id(None, "info", {}) == {"trace_id": TOLD.split("-")[1]}
-            with tracing.continued(here, "part", Kind.INTERNAL):
+            with tracing.continue_trace(here, "part", Kind.INTERNAL):
                 pass
-        with tracing.continued("no traceparent at all", "another", Kind.SERVER):
+        with tracing.continue_trace("no traceparent at all", "another", Kind.SERVER):
             pass
     await tracing.stop()
     found = {span.name: span for span in spans}

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from aiohttp import web
 
-from chassis.places import own_places
+from chassis.concurrency import separate_limit
 
 STATIC = Path(__file__).parent / "static"
 COMPRESSED = {".css", ".js", ".svg", ".txt"}
@@ -61,7 +61,7 @@ def asset_url(name: str) -> str:
 
 
 @routes.get("/static/{name:.+}")
-@own_places("static")
+@separate_limit("static")
 async def serve(request: web.Request) -> web.Response:
     """A file, compressed for who can read that, or 304 for who has it."""
     asset = ASSETS.get(request.match_info["name"])

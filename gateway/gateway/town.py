@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
-from chassis.places import own_places
+from chassis.concurrency import separate_limit
 from gateway.assets import YEAR
 from gateway.settings import CREST_KINDS, Settings
 
@@ -51,14 +51,14 @@ def _kept(request: web.Request, content: bytes, kind: str) -> web.Response:
 
 
 @routes.get("/town.css")
-@own_places("static")
+@separate_limit("static")
 async def style(request: web.Request) -> web.Response:
     """The town's colour, as a style."""
     return _kept(request, request.app[FACE].style, "text/css")
 
 
 @routes.get("/crest")
-@own_places("static")
+@separate_limit("static")
 async def crest(request: web.Request) -> web.Response:
     """The town's crest; an SVG's scripts, if it had any, are nothing under our content security policy."""
     face = request.app[FACE]

@@ -14,7 +14,7 @@ from crowd import Seen
 from messages import queues
 from town import Town
 
-from chassis.broker import Delivery, opened, parked_name, take, waiting
+from chassis.broker import Delivery, dead_letter_queue, opened, take, waiting_messages
 from chassis.inbox import REASON
 from local_stack.stack import SERVICES
 
@@ -87,11 +87,11 @@ class Evidence:
             lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
             self.complaints += [f"{log.stem}: {_complaint(each)}" for each in lines if COMPLAINT.search(each)]
         async with opened(self.town.stack.rabbit.url()) as channel:
-            self.waiting = {each: await waiting(channel, each) for each in queues()}
+            self.waiting = {each: await waiting_messages(channel, each) for each in queues()}
             self.parked = [
                 (queue, each.message.message_id, _reason(each))
                 for queue in queues()
-                for each in await take(channel, parked_name(queue), PARKED_MAX)
+                for each in await take(channel, dead_letter_queue(queue), PARKED_MAX)
             ]
 
 

@@ -10,7 +10,7 @@ import aio_pika
 from aio_pika.abc import AbstractChannel, AbstractIncomingMessage
 from town import Town
 
-from chassis.broker import QueueWish, home_name
+from chassis.broker import QueueSpec, service_exchange
 from chassis.broker_accounts import EVENTS_EXCHANGE
 from chassis.envelope import Envelope
 from local_stack import families
@@ -23,9 +23,9 @@ FIRST = 10
 """Of two consumers the one with the higher priority is served first."""
 
 
-def queues_of(package: str) -> list[QueueWish]:
+def queues_of(package: str) -> list[QueueSpec]:
     """Those of a service's listeners, each with the events that it is for."""
-    found: list[QueueWish] = importlib.import_module(f"{package}.listeners").listeners.queues()
+    found: list[QueueSpec] = importlib.import_module(f"{package}.consumers").consumers.queues()
     return found
 
 
@@ -73,7 +73,7 @@ async def reorder(_town: Town, channel: AbstractChannel, chance: Random) -> str:
     await asyncio.sleep(HOLD_SECONDS)
     await source.cancel(tag)
     chance.shuffle(held)
-    home = await channel.get_exchange(home_name(queue))
+    home = await channel.get_exchange(service_exchange(queue))
     for message in held:
         await home.publish(message, queue)
         await message.ack()
@@ -84,7 +84,7 @@ async def spoil(town: Town, channel: AbstractChannel, chance: Random) -> str:
     """Bytes that are no event come into a listener's queue; where they are parked, that is why."""
     queue, message_id = chance.choice(queues()), UUID(int=chance.getrandbits(128), version=4)
     town.spoiled.add((queue, str(message_id)))
-    home = await channel.get_exchange(home_name(queue))
+    home = await channel.get_exchange(service_exchange(queue))
     await home.publish(_message(chance.randbytes(40), message_id), queue)
     return queue
 

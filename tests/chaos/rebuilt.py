@@ -56,16 +56,16 @@ async def projections(evidence: Evidence) -> list[str]:
     events, wrong = await _events(evidence), await _usage(evidence)
     for service, keepers in KEEPERS.items():
         mine = [each for each in PROJECTIONS if each.service == service]
-        all_of_them = importlib.import_module(f"{service.replace('-', '_')}.listeners").listeners.all
-        listeners = [each for each in all_of_them if each.handle.__name__ in keepers]
+        all_of_them = importlib.import_module(f"{service.replace('-', '_')}.consumers").consumers.all
+        consumers = [each for each in all_of_them if each.handle.__name__ in keepers]
         async with undone(evidence.connections[service]) as tx:
             before = [await _read(tx, each) for each in mine]
             for each in mine:
                 await tx.execute(f"DELETE FROM {each.table}")
             for event in events:
-                for listener in listeners:
-                    if listener.event is type(event):
-                        await listener.handle(event, tx)
+                for consumer in consumers:
+                    if consumer.event is type(event):
+                        await consumer.handle(event, tx)
             anew = [await _read(tx, each) for each in mine]
         for each, was, made in zip(mine, before, anew, strict=True):
             where = f"{service}'s {each.table}"

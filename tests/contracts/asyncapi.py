@@ -9,12 +9,12 @@ from typing import Any
 import yaml
 
 from chassis.broker_accounts import EVENTS_EXCHANGE
-from chassis.inbox import Listeners
+from chassis.inbox import Consumers
 from contracts.events import EVENTS
 
 ROOT = Path(__file__).parent.parent.parent
 SPEAKERS = {"auth": "auth", "planning": "planning", "billing": "billing", "payment": "payment-gateway"}
-LISTENING = ("planning", "billing", "payment_gateway", "notifier")
+CONSUMING = ("planning", "billing", "payment_gateway", "notifier")
 
 
 def document() -> dict[str, Any]:
@@ -67,12 +67,12 @@ def _operations() -> dict[str, Any]:
     for event_type in sorted(EVENTS):
         speaker = SPEAKERS[event_type.split(".")[0]]
         operations[f"{speaker} says {event_type}"] = _operation("send", event_type)
-    for service in LISTENING:
-        listeners: Listeners = importlib.import_module(f"{service}.listeners").listeners
-        for listener in listeners.all:
-            operation = _operation("receive", listener.event.type)
-            operation["bindings"] = {"amqp": {"queue": {"name": listener.queue}}}
-            operations[f"{listener.queue} hears {listener.event.type}"] = operation
+    for service in CONSUMING:
+        consumers: Consumers = importlib.import_module(f"{service}.consumers").consumers
+        for consumer in consumers.all:
+            operation = _operation("receive", consumer.event.type)
+            operation["bindings"] = {"amqp": {"queue": {"name": consumer.queue}}}
+            operations[f"{consumer.queue} hears {consumer.event.type}"] = operation
     return operations
 
 

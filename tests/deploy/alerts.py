@@ -1,4 +1,4 @@
-"""Write deploy/observability/alerts.yaml: a Prometheus rule for each vital, and for what a vital cannot say."""
+"""Write deploy/observability/alerts.yaml: a Prometheus rule for each metric, and for what a metric cannot say."""
 
 import importlib
 import sys
@@ -7,27 +7,30 @@ from typing import Any
 
 import yaml
 
-from chassis.vitals import OUTBOX, PARKED, Vital
+from chassis.health_metrics import DEAD_LETTERS, OUTBOX_AGE, HealthMetric
 
 WARNING = frozenset(
     {"signing_key_age_seconds", "bank_notices_refused", "bank_notices_from_elsewhere", "mails_failed"}
-    | {"parked_messages", "payments_in_review", "invoice_run_silent_seconds", "checkouts_overdue", "jobs_failing"}
+    | {"dead_letter_messages", "payments_in_review", "invoice_run_silent_seconds", "checkouts_overdue", "jobs_failing"}
 )
 """What can wait for the next working day; all others are ``critical``: parents or money stand still."""
 SERVICES = ("auth", "planning", "billing", "payment-gateway", "notifier")
 
 
-def vitals_of(service: str) -> tuple[Vital, ...]:
+def vitals_of(service: str) -> tuple[HealthMetric, ...]:
     """The vitals that a service adds."""
-    found: tuple[Vital, ...] = importlib.import_module(f"{service.replace('-', '_')}.store.vitals").VITALS
+    found: tuple[HealthMetric, ...] = importlib.import_module(
+        f"{service.replace('-', '_')}.store.health_metrics"
+    ).HEALTH_METRICS
     return found
 
 
 def rules() -> str:
     """The rules, as YAML."""
-    vitals = (OUTBOX, PARKED, *(vital for service in SERVICES for vital in vitals_of(service)))
+    health_metrics = (OUTBOX_AGE, DEAD_LETTERS, *(metric for service in SERVICES for metric in vitals_of(service)))
     watched = [
-        _rule(vital.name, f"preau_{vital.name} > {vital.most:g}", vital.minutes, vital.remedy) for vital in vitals
+        _rule(metric.name, f"preau_{metric.name} > {metric.threshold:g}", metric.for_minutes, metric.remedy)
+        for metric in health_metrics
     ]
     watched += [
         _rule("program_down", 'up{job="preau"} == 0', 2, "Its container or its port is gone: read its log, start it."),

@@ -84,7 +84,7 @@ TOWN = (
 )
 OPERATIONS = (
     Panel("Programs that answer", NUMBER, [('sum(up{…,job="preau"})', "")], "stat", 6),
-    Panel("Messages put aside", NUMBER, [("sum(max by (queue) (preau_parked_messages{…}))", "")], "stat", 6),
+    Panel("Messages put aside", NUMBER, [("sum(max by (queue) (preau_dead_letter_messages{…}))", "")], "stat", 6),
     Panel("Ledger out of balance, cents", NUMBER, [("max(preau_ledger_imbalance_cents{…})", "")], "stat", 6),
     Panel("Oldest event that has not left", SECONDS, [("max(preau_outbox_oldest_seconds{…})", "")], "stat", 6),
     Panel(
@@ -136,7 +136,7 @@ OPERATIONS = (
     Panel(
         "Events heard a second, by what became of them",
         A_SECOND,
-        [("sum by (queue, outcome) (rate(preau_events_heard_total{…}[$__rate_interval]))", "{{queue}} {{outcome}}")],
+        [("sum by (queue, outcome) (rate(preau_events_consumed_total{…}[$__rate_interval]))", "{{queue}} {{outcome}}")],
     ),
     Panel(
         "Connections to the databases",

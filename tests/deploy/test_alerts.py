@@ -44,7 +44,7 @@ def turns(name: str, well: float, ill: float, minutes: int, **labels: str) -> Ca
 
 CASES = {
     "PreauOutboxOldestSeconds": turns("outbox_oldest_seconds", 60, 61, 2, instance="auth:9090"),
-    "PreauParkedMessages": turns("parked_messages", 0, 1, 5, queue="billing.settle-invoices"),
+    "PreauDeadLetterMessages": turns("dead_letter_messages", 0, 1, 5, queue="billing.settle-invoices"),
     "PreauSigningKeyAgeSeconds": turns("signing_key_age_seconds", 400 * 86_400, 400 * 86_400 + 60, 60),
     "PreauPlacesMiscounted": turns("places_miscounted", 0, 1, 0),
     "PreauLedgerImbalanceCents": turns("ledger_imbalance_cents", 0, 1, 0),

@@ -12,7 +12,7 @@ import yaml
 
 ROOT = Path(__file__).parents[2]
 OF_ALL = {"doctor": ["everything"], "serve": ["now"], "no-such-command": []}
-OF_SERVICES = {"migrate": ["--fast"], "parked": ["show", "no-such-queue"], "say-again": ["yesterday"]}
+OF_SERVICES = {"migrate": ["--fast"], "dead-letters": ["show", "no-such-queue"], "republish": ["--since", "yesterday"]}
 OWN = {
     "auth": [
         ["create-staff", "--identifier", "dgs", "--name", "D", "--role", "administrator"],
@@ -25,7 +25,7 @@ OWN = {
         ["import", "/no/such/file.csv"],
         ["import", "/"],
         ["export", "/no/such/folder/families.csv", "and more"],
-        ["say-again", "0001-01-01"],
+        ["republish", "--since", "0001-01-01"],
     ],
     "planning": [["replay", "all"]],
     "billing": [

@@ -11,15 +11,15 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from chassis.broker import Message, home_name, opened, parked_name, publish, use_broker
-from chassis.command import Service, examine, set_up
+from chassis.broker import Message, dead_letter_queue, opened, publish, service_exchange, use_broker
+from chassis.command import Service, run_doctor, set_up
 from chassis.database import opened as opened_database
 from chassis.database import use_database
 from chassis.health import add_check
+from chassis.health_metrics import OUTBOX_AGE, HealthMetric, measure
 from chassis.http import application, public
 from chassis.metrics import use_metrics
 from chassis.settings import ServiceSettings
-from chassis.vitals import OUTBOX, Vital, measure
 from contracts.failures import Unavailable
 from local_stack.ports import claim_any
 from local_stack.testing import owner_url
@@ -49,7 +49,7 @@ def settings(unmigrated_database_url: str, amqp_url: str) -> ServiceSettings:
 
 
 async def said_by_doctor(service: Service, settings: ServiceSettings, capsys: Any, *words: str) -> tuple[int, str]:
-    status = await examine(service, settings, list(words))
+    status = await run_doctor(service, settings, list(words))
     return status, capsys.readouterr().out
 
 
@@ -60,14 +60,21 @@ async def test_a_new_service_is_well_once_it_is_set_up(name: str, settings: Serv
     assert status == 1
     assert "migrations missing" in text
     assert "Run `migrate`." in text
-    made = Service(name, ServiceSettings, service.build, service.migrations, service.listeners, vitals=service.vitals)
+    made = Service(
+        name,
+        ServiceSettings,
+        service.build,
+        service.migrations,
+        service.consumers,
+        health_metrics=service.health_metrics,
+    )
     await set_up(made, settings, owner_url=owner_url(settings.database_url))
     status, text = await said_by_doctor(service, settings, capsys)
     assert (status, len(text.splitlines())) == (0, 1), text
     status, text = await said_by_doctor(service, settings, capsys, "all")
     assert (status, "!!" in text) == (0, False), text
-    for vital in service.vitals:
-        assert f"{vital.says}: 0" in text
+    for metric in service.health_metrics:
+        assert f"{metric.description}: 0" in text
     for queue in service.queues:
         assert f"{queue.name}: 0 waiting, 0 aside" in text
 
@@ -77,8 +84,8 @@ async def test_the_doctor_says_what_is_wrong_and_what_to_do(settings: ServiceSet
     await set_up(service, settings, owner_url=owner_url(settings.database_url))
     queue = service.queues[0].name
     async with opened(settings.amqp_url) as channel:
-        home = await channel.get_exchange(home_name(queue))
-        await publish(home, Message(b"{", "one", parked_name(queue)))
+        home = await channel.get_exchange(service_exchange(queue))
+        await publish(home, Message(b"{", "one", dead_letter_queue(queue)))
     async with opened_database(settings.database_url) as database, database.transaction() as tx:
         await tx.execute(
             "INSERT INTO outbox (type, subject, data, correlation_id, occurred_at) "
@@ -87,9 +94,9 @@ async def test_the_doctor_says_what_is_wrong_and_what_to_do(settings: ServiceSet
     status, text = await said_by_doctor(service, settings, capsys)
     assert status == 1
     assert f"!!  {queue}: 0 waiting, 1 aside" in text
-    assert "parked replay" in text
-    assert f"!!  {OUTBOX.says}: 30" in text
-    assert OUTBOX.remedy in text
+    assert "dead-letters replay" in text
+    assert f"!!  {OUTBOX_AGE.description}: 30" in text
+    assert OUTBOX_AGE.remedy in text
 
 
 async def test_the_doctor_finds_servers_that_are_away(capsys: Any) -> None:
@@ -123,7 +130,7 @@ async def test_the_doctor_says_that_nobody_listens_and_what_a_program_says_of_it
     await set_up(service, settings, owner_url=owner_url(settings.database_url))
     queue = service.queues[0].name
     async with opened(settings.amqp_url) as channel:
-        await publish(await channel.get_exchange(home_name(queue)), Message(b"{}", "one", queue))
+        await publish(await channel.get_exchange(service_exchange(queue)), Message(b"{}", "one", queue))
     nobody = settings.model_copy(update={"http_port": claim_any()})
     status, text = await said_by_doctor(service, nobody, capsys)
     assert status == 1
@@ -151,13 +158,13 @@ async def test_the_doctor_looks_at_the_gateway_too(amqp_url: str, settings: Serv
 
 async def test_figures_are_on_a_port_of_their_own(settings: ServiceSettings) -> None:
     service = service_of("billing")
-    made = Service("billing", ServiceSettings, service.build, service.migrations, service.listeners)
+    made = Service("billing", ServiceSettings, service.build, service.migrations, service.consumers)
     await set_up(made, settings, owner_url=owner_url(settings.database_url))
     app = application("billing", settings)
     use_database(app, settings)
     use_broker(app, settings)
     queues = [queue.name for queue in service.queues]
-    use_metrics(app, settings, (OUTBOX, *service.vitals, *service.figures), queues)
+    use_metrics(app, settings, (OUTBOX_AGE, *service.health_metrics, *service.gauges), queues)
 
     async def door(_request: web.Request) -> web.Response:
         return web.Response()
@@ -174,14 +181,14 @@ async def test_figures_are_on_a_port_of_their_own(settings: ServiceSettings) -> 
     assert "preau_ledger_imbalance_cents 0.0" in text
     assert "preau_owed_cents 0.0" in text
     assert 'preau_database_connections{state="working"} 0.0' in text
-    assert f'preau_parked_messages{{queue="{queues[0]}"}} 0.0' in text
+    assert f'preau_dead_letter_messages{{queue="{queues[0]}"}} 0.0' in text
     assert "process_resident_memory_bytes" in text
 
 
 async def test_a_vital_measures_what_it_says(settings: ServiceSettings) -> None:
     async with opened_database(settings.database_url) as database, database.transaction() as tx:
-        vital = Vital("rows", "rows", "SELECT count(*) FROM generate_series(1, 7)", 6, 0, "Fewer.")
-        assert await measure(tx, [vital]) == {"rows": 7}
+        metric = HealthMetric("rows", "rows", "SELECT count(*) FROM generate_series(1, 7)", 6, 0, "Fewer.")
+        assert await measure(tx, [metric]) == {"rows": 7}
 
 
 def test_the_alert_rules_are_not_stale() -> None:

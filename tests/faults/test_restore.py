@@ -144,7 +144,7 @@ async def test_databases_and_broker_are_destroyed_and_nothing_is_lost(
         await asyncio.gather(*(fresh.ready(name) for name in (*SERVICES, "gateway")))
         since = said.split()[-1]
         for name in SERVICES:
-            await fresh.command(name, "say-again", since)
+            await fresh.command(name, "republish", "--since", since)
         family.stack, family.gateway_url = fresh, fresh.gateway_url
         await family.is_settled_once(id_op)
         with capsys.disabled():

@@ -265,7 +265,7 @@ async def heard_of(stack: Stack) -> tuple[int, set[tuple[str, UUID]]]:
     for package in LISTENING:
         for row in await rows(stack, package.replace("_", "-"), "SELECT listener, event_id FROM inbox"):
             heard.add((row["listener"], row["event_id"]))
-        for queue in importlib.import_module(f"{package}.listeners").listeners.queues():
+        for queue in importlib.import_module(f"{package}.consumers").consumers.queues():
             wanted |= {(queue.name, each) for event_type in queue.routing_keys for each in said[event_type]}
     return len(heard), wanted - heard
 

@@ -21,8 +21,8 @@ from ground.figures import note, say, say_spans
 
 import documents
 from billing.api.runs import begin_run
+from billing.consumers import settle_invoices
 from billing.jobs import work_off_runs
-from billing.listeners import settle_invoices
 from billing.settings import MIGRATIONS, Settings
 from billing.store import checkouts, invoices, runs, tariffs
 from chassis.clock import now

@@ -25,8 +25,8 @@ from ground.wire import Asked, Wires
 
 from chassis import outbox
 from chassis.clock import now, today
-from chassis.database import Database, Transaction, store
-from chassis.idempotency import Key, keep
+from chassis.database import Database, Transaction, execute_together
+from chassis.idempotency import IdempotencyKey, store_answers
 from chassis.testing import Tokens
 from contracts.events.planning import Channel
 from planning.domain.bookings import booked_day, told
@@ -152,14 +152,14 @@ async def by_pgbench(database_url: str, children: Sequence[Child], first: int) -
 
     async def submit(tx: Transaction, number: int) -> None:
         household_id, child_id = children[-1 - number % len(children)]
-        days, key = days_of(number, behind=3), Key(f"bookings/{household_id}", uuid4().hex, WISH)
+        days, key = days_of(number, behind=3), IdempotencyKey(f"bookings/{household_id}", uuid4().hex, WISH)
         await bookings.take_locks(tx, [(ACTIVITY, day) for day in days], [child_id])
         found = await situations.situation(tx, "B", Look(household_id, child_id, days[0], days[-1]))
         assert found is not None
         changed = tuple(booked_day(found.activities[ACTIVITY], day, booked=True) for day in days)
         event = told(found, changed, found.version + 1, channel=Channel.INTERNET, by=child_id, at=now())
-        await store(tx, bookings.changes(event), outbox.part(event))
-        await keep(tx, {key: WISH})
+        await execute_together(tx, bookings.changes(event), outbox.insert_statement(event))
+        await store_answers(tx, {key: WISH})
 
     async def changes(tx: Transaction, number: int) -> None:
         await history.changes(tx, *children[number % len(children)])

@@ -18,12 +18,12 @@ from ground.figures import note, say
 
 from billing.settings import MIGRATIONS
 from billing.store import balances, reminders
+from billing.store.health_metrics import FIGURES, HEALTH_METRICS
 from billing.store.pdfs import invoices_without_pdf
-from billing.store.vitals import FIGURES, VITALS
 from chassis.clock import today
 from chassis.database import Database, Transaction
+from chassis.health_metrics import measure
 from chassis.migrations import migrate
-from chassis.vitals import measure
 from contracts.api.reminders import ReminderRule
 from local_stack.postgres import PostgresServer
 
@@ -107,7 +107,7 @@ async def compare(database: Database) -> None:
     rule = ReminderRule(days=(10, 30))
 
     async def scrape(tx: Transaction) -> None:
-        await measure(tx, (*VITALS, *FIGURES))
+        await measure(tx, (*HEALTH_METRICS, *FIGURES))
 
     async def remind(tx: Transaction) -> None:
         await reminders.overdue(tx, rule, today())

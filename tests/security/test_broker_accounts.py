@@ -17,9 +17,9 @@ import pytest_asyncio
 from aio_pika.abc import AbstractChannel
 from aio_pika.exceptions import ChannelClosed
 
-from chassis.broker import Broker, Delivery, Message, QueueWish, declare, opened, publish, waiting
+from chassis.broker import Broker, Delivery, Message, QueueSpec, declare, opened, publish, waiting_messages
 from chassis.broker_accounts import EVENTS_EXCHANGE, definitions
-from chassis.tasks import end
+from chassis.tasks import cancel_and_wait
 from chassis.testing import eventually
 from contracts.events import EVENTS, FIRST_WORDS, LIVE
 from contracts.failures import Unavailable
@@ -46,7 +46,7 @@ async def broker(folder: Path) -> AsyncIterator[RabbitServer]:
     passwords = {name: secrets.token_hex(8) for name in ACCOUNTS}
     server = RabbitServer(folder, password=secrets.token_hex(8), accounts=passwords)
     await server.start()
-    await declare(server.url(), [QueueWish(QUEUE, ("payment.confirmed",))], (10,))
+    await declare(server.url(), [QueueSpec(QUEUE, ("payment.confirmed",))], (10,))
     yield server
     await server.stop()
 
@@ -102,7 +102,7 @@ async def test_its_own_queue_is_a_programs_to_take_from_park_and_delay(broker: R
         await _take(channel)
         await _send(channel, "billing.queues", f"{QUEUE}.parked")
         await _send(channel, "billing.delay.10000ms", QUEUE)
-        assert await waiting(channel, f"{QUEUE}.parked") >= 1
+        assert await waiting_messages(channel, f"{QUEUE}.parked") >= 1
 
 
 async def test_live_updates_pass_to_the_gateway(broker: RabbitServer) -> None:
@@ -194,7 +194,7 @@ async def test_readiness_can_be_probed(broker: RabbitServer, name: str) -> None:
 async def test_a_queue_that_is_missing_and_may_not_be_declared_is_named_and_consumed_once_it_is_there(
     broker: RabbitServer,
 ) -> None:
-    wish, heard = QueueWish("billing.on-payment-refused", ("payment.refused",)), asyncio.Event()
+    wish, heard = QueueSpec("billing.on-payment-refused", ("payment.refused",)), asyncio.Event()
     await declare(broker.url(), [wish], (10,))
 
     async def hear(delivery: Delivery) -> None:
@@ -226,5 +226,5 @@ async def test_a_queue_that_is_missing_and_may_not_be_declared_is_named_and_cons
             await publish(await other.get_exchange(EVENTS_EXCHANGE, ensure=False), message)
         await heard.wait()
     finally:
-        await end(consuming)
+        await cancel_and_wait(consuming)
         await program.stop()

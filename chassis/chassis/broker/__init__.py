@@ -1,12 +1,13 @@
 """RabbitMQ, the only package that speaks AMQP.
 
-One topic exchange carries every event; each listener has a durable quorum queue; a message that must wait goes
-through a delay rung of its service and comes back to its queue; one that cannot be handled is parked. All of a
-service's own is named after it, so that its account can be held to it (`broker_accounts`). An event that nobody
-listens to is kept for a week in `preau.unrouted`: nothing is dropped in silence, nobody's absence blocks the outbox.
+One topic exchange carries every event. Each consumer has a durable quorum queue. A message to be retried waits in a
+retry-delay queue of its service and returns to its queue; one that cannot be handled goes to a dead-letter queue.
+Exchanges and queues are prefixed with the name of their service, which its broker account is restricted to
+(`broker_accounts`). An event without a consumer is kept for a week in `preau.unrouted`, so no event is dropped and no
+missing consumer blocks the outbox.
 
-A program has two connections. A broker short of memory or disk reads nothing more from a connection that publishes,
-acknowledgements included; what consumes goes on by its own, and so makes room.
+A program has two connections. During a memory or disk alarm the broker stops reading from connections that publish,
+acknowledgements included; consumers use a connection of their own, so that they keep draining their queues.
 """
 
 import asyncio
@@ -32,11 +33,11 @@ from chassis.broker.messages import (
 from chassis.broker.topology import (
     DELIVERIES_GUARD,
     UNROUTED,
-    QueueWish,
+    QueueSpec,
+    dead_letter_queue,
     declare,
-    home_name,
-    parked_name,
-    rung_name,
+    retry_delay_queue,
+    service_exchange,
 )
 from chassis.broker_accounts import EVENTS_EXCHANGE, PROBE
 from chassis.health import NAME, add_check
@@ -52,23 +53,23 @@ __all__ = [
     "Delivery",
     "Exchange",
     "Message",
-    "QueueWish",
+    "QueueSpec",
+    "dead_letter_queue",
     "declare",
-    "depth",
-    "home_name",
     "opened",
-    "parked_name",
     "publish",
     "publish_all",
-    "rung_name",
+    "queue_depth",
+    "retry_delay_queue",
+    "service_exchange",
     "take",
     "use_broker",
-    "waiting",
+    "waiting_messages",
 ]
 
 PROBE_SECONDS = 4
 MISSING_SECONDS = 5
-"""How long a consumer whose queue is missing, and which may not declare it, waits before it looks again."""
+"""Pause of a consumer whose queue is missing and whose account may not declare it."""
 LIVE = "live events"
 
 log = structlog.get_logger()
@@ -88,7 +89,7 @@ class Broker:
         self._interrupted: dict[str, str] = {}
 
     async def start(self) -> None:
-        """Begin connecting; whoever needs the broker waits for it."""
+        """Start connecting in the background; callers wait until the connection is up."""
         await self._publishing.start()
         await self._consuming.start()
 
@@ -99,7 +100,7 @@ class Broker:
 
     @contextlib.asynccontextmanager
     async def publishing(self) -> AsyncIterator[AbstractChannel]:
-        """A channel to publish over; waits as long as the broker is away or takes no messages."""
+        """A channel to publish over; waits while the broker is away or blocks publishers."""
         channel = await self._publishing.free_channel()
         try:
             yield channel
@@ -107,8 +108,8 @@ class Broker:
             await close(channel)
 
     @contextlib.asynccontextmanager
-    async def looking(self) -> AsyncIterator[AbstractChannel]:
-        """A channel to look at queues; raises at once when the broker is away."""
+    async def inspecting(self) -> AsyncIterator[AbstractChannel]:
+        """A channel to inspect queues; raises immediately when the broker is away."""
         if not self._consuming.is_up:
             raise ConnectionError("no connection to the broker")
         channel = await self._consuming.channel()
@@ -118,7 +119,7 @@ class Broker:
             await close(channel)
 
     async def check(self) -> None:
-        """Raise unless a probe message is published and confirmed; an open port proves nothing."""
+        """Raise ``Unavailable`` unless the broker confirms a probe message; an open port proves nothing."""
         if not self._publishing.is_up:
             raise Unavailable("no connection to the broker")
         if await self._publishing.is_blocked():
@@ -133,21 +134,21 @@ class Broker:
             raise Unavailable(f"the broker has not confirmed a message in {PROBE_SECONDS} s") from None
 
     async def check_consumers(self) -> None:
-        """Raise unless every queue that the program consumes is consumed; says which is not, and why."""
+        """Raise ``Unavailable``, naming the queues, unless every consumer of the program is running."""
         if self._interrupted:
             raise Unavailable("; ".join(f"{name}: {why}" for name, why in sorted(self._interrupted.items())))
 
     async def consume(
         self,
-        queue: QueueWish,
+        queue: QueueSpec,
         handle: Callable[[Delivery], Awaitable[None]],
         *,
         prefetch: int,
         delays_seconds: Sequence[float] = (),
     ) -> None:
-        """Hand each message of ``queue`` to ``handle``, for ever; several at a time, at most ``prefetch``.
+        """Pass each message of ``queue`` to ``handle``, for ever; at most ``prefetch`` at a time.
 
-        A queue that was deleted is declared again, with the delays, when the program's account may do that.
+        A deleted queue is declared again, with its retry-delay queues, if the account is allowed to.
         """
 
         async def on_message(incoming: AbstractIncomingMessage) -> None:
@@ -157,11 +158,11 @@ class Broker:
             await self._until_declared(queue, delays_seconds)
             return await channel.get_queue(queue.name, ensure=False)
 
-        await self._attend(queue.name, find, on_message, prefetch)
+        await self._consume(queue.name, find, on_message, prefetch)
 
-    async def attend_live(self, types: Sequence[str], handle: Callable[[bytes], Awaitable[None]]) -> None:
-        """Hand the bodies of events to ``handle`` as they pass, for ever; nothing is acknowledged, and what passes
-        while the broker is away is missed."""
+    async def consume_live(self, types: Sequence[str], handle: Callable[[bytes], Awaitable[None]]) -> None:
+        """Pass the bodies of events to ``handle`` as they are published, for ever. Nothing is acknowledged; events
+        published while the broker is away are missed."""
 
         async def on_message(incoming: AbstractIncomingMessage) -> None:
             await handle(incoming.body)
@@ -173,16 +174,16 @@ class Broker:
                 await queue.bind(exchange, each)
             return queue
 
-        await self._attend(LIVE, own_queue, on_message, None)
+        await self._consume(LIVE, own_queue, on_message, None)
 
-    async def _attend(self, name: str, find_queue: FindQueue, on_message: OnMessage, prefetch: int | None) -> None:
-        """Consume a queue for ever, over a new channel whenever one ends; without ``prefetch`` all that passes."""
+    async def _consume(self, name: str, find_queue: FindQueue, on_message: OnMessage, prefetch: int | None) -> None:
+        """Consume a queue for ever, over a new channel whenever one closes; without ``prefetch``, unacknowledged."""
         while True:
             self._interrupted.setdefault(name, "no connection to the broker")
             try:
                 channel = await self._consuming.channel(prefetch=prefetch)
                 try:
-                    await self._attend_over(channel, name, find_queue, on_message, is_acknowledged=bool(prefetch))
+                    await self._consume_over(channel, name, find_queue, on_message, is_acknowledged=bool(prefetch))
                 except AWAY:
                     await close(channel)
                     raise
@@ -191,7 +192,7 @@ class Broker:
                 log.warning("consumer interrupted", queue=name, error=_reason(error))
             await asyncio.sleep(0.5)
 
-    async def _attend_over(
+    async def _consume_over(
         self,
         channel: AbstractChannel,
         name: str,
@@ -200,9 +201,9 @@ class Broker:
         *,
         is_acknowledged: bool,
     ) -> None:
-        """Consume until the channel ends; again when the broker ended the consumer alone, for its queue was deleted.
+        """Consume until the channel closes; start again when the broker cancels the consumer, its queue being deleted.
 
-        What is being worked on is finished meanwhile: whoever closes a channel cancels the work of its messages.
+        The channel stays open meanwhile: closing it would cancel the work on messages already delivered.
         """
         ended = asyncio.Event()
         channel.close_callbacks.add(lambda *_: ended.set())
@@ -221,23 +222,26 @@ class Broker:
                     async with asyncio.timeout(CONFIRM_SECONDS):
                         await queue.cancel(tag)
                 raise
-            self._interrupted[name] = "the broker ended the consumer"
-            log.warning("consumer ended by the broker", queue=name)
+            self._interrupted[name] = "the broker cancelled the consumer"
+            log.warning("consumer cancelled by the broker", queue=name)
 
-    async def _until_declared(self, queue: QueueWish, delays_seconds: Sequence[float]) -> None:
-        """Wait for a queue that is missing, having tried to declare it."""
+    async def _until_declared(self, queue: QueueSpec, delays_seconds: Sequence[float]) -> None:
+        """Wait until the queue exists, trying to declare it."""
         while not await self._is_declared(queue.name):
             try:
                 await declare(self._url, [queue], delays_seconds)
-                log.error("queue was missing, declared again; say-again repeats what it missed", queue=queue.name)
+                log.error(
+                    "queue was missing, declared again; run `republish` for what it missed",
+                    queue=queue.name,
+                )
             except AWAY as error:
-                self._interrupted[queue.name] = f"the queue is missing: run `migrate`, then `say-again` ({error})"
+                self._interrupted[queue.name] = f"the queue is missing: run `migrate`, then `republish` ({error})"
                 log.error("queue is missing and may not be declared", queue=queue.name, error=str(error))  # noqa: TRY400
                 await asyncio.sleep(MISSING_SECONDS)
 
     async def _is_declared(self, queue: str) -> bool:
         try:
-            async with self.looking() as channel, asyncio.timeout(CONFIRM_SECONDS):
+            async with self.inspecting() as channel, asyncio.timeout(CONFIRM_SECONDS):
                 await channel.declare_queue(queue, passive=True)
         except ChannelNotFoundEntity:
             return False
@@ -256,8 +260,8 @@ async def opened(url: str) -> AsyncIterator[AbstractChannel]:
         yield await connection.channel(publisher_confirms=True, on_return_raises=True)
 
 
-async def depth(channel: AbstractChannel, queue: str) -> tuple[int, int]:
-    """How many messages wait in a queue and how many listen to it; ``LookupError`` when there is none of that name."""
+async def queue_depth(channel: AbstractChannel, queue: str) -> tuple[int, int]:
+    """Messages and consumers of a queue; ``LookupError`` if it does not exist."""
     try:
         found = await channel.declare_queue(queue, passive=True)
     except ChannelNotFoundEntity as error:
@@ -265,13 +269,13 @@ async def depth(channel: AbstractChannel, queue: str) -> tuple[int, int]:
     return found.declaration_result.message_count or 0, found.declaration_result.consumer_count or 0
 
 
-async def waiting(channel: AbstractChannel, queue: str) -> int:
-    """How many messages wait in a queue; raises as ``depth``."""
-    return (await depth(channel, queue))[0]
+async def waiting_messages(channel: AbstractChannel, queue: str) -> int:
+    """Messages in a queue; raises as ``queue_depth``."""
+    return (await queue_depth(channel, queue))[0]
 
 
 async def take(channel: AbstractChannel, queue: str, limit: int) -> list[Delivery]:
-    """At most ``limit`` messages of a queue, not acknowledged: they go back when the channel closes."""
+    """At most ``limit`` messages of a queue, unacknowledged: they return to it when the channel closes."""
     try:
         source = await channel.get_queue(queue, ensure=True)
     except ChannelNotFoundEntity as error:
@@ -286,7 +290,7 @@ BROKER = web.AppKey("broker", Broker)
 
 
 def use_broker(app: web.Application, settings: EdgeSettings) -> None:
-    """Give the application its connection to the broker, and a readiness check."""
+    """Connect the application to the broker from start to stop, with the readiness checks broker and consumers."""
     broker = Broker(settings.amqp_url, name=app[NAME])
     app[BROKER] = broker
 

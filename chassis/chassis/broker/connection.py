@@ -1,4 +1,4 @@
-"""A connection to the broker, made again for as long as the program runs."""
+"""A connection to the broker, re-established for as long as the program runs."""
 
 import asyncio
 import contextlib
@@ -8,7 +8,7 @@ import structlog
 from aio_pika.abc import AbstractChannel, AbstractConnection
 
 from chassis.broker.messages import AWAY, CONFIRM_SECONDS
-from chassis.tasks import end, keep_running
+from chassis.tasks import cancel_and_wait, run_forever
 
 CLOSE_SECONDS = 3
 
@@ -16,7 +16,7 @@ log = structlog.get_logger()
 
 
 class Link:
-    """One connection; whoever needs it waits until there is one."""
+    """One connection that reconnects with a growing pause; callers wait until it is up."""
 
     def __init__(self, url: str, *, name: str) -> None:
         self._url = url
@@ -26,20 +26,20 @@ class Link:
         self._running: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Begin connecting."""
-        self._running = keep_running(self._run, f"broker connection {self._name}")
+        """Start connecting in the background."""
+        self._running = run_forever(self._run, f"broker connection {self._name}")
 
     async def stop(self) -> None:
         """Close the connection."""
         if self._running:
-            await end(self._running)
+            await cancel_and_wait(self._running)
 
     @property
     def is_up(self) -> bool:
         return self._up.is_set()
 
     async def is_blocked(self) -> bool:
-        """Whether the broker has said that it takes no messages for now: it is short of memory or disk."""
+        """Whether the broker blocks publishers because of a memory or disk alarm."""
         try:
             async with asyncio.timeout(0):
                 await self._unblocked()
@@ -48,7 +48,7 @@ class Link:
         return False
 
     async def channel(self, *, prefetch: int | None = None) -> AbstractChannel:
-        """A new channel with publisher confirms, as soon as there is a connection."""
+        """A new channel with publisher confirms, once the connection is up."""
         await self._up.wait()
         if self._connection is None:
             raise ConnectionError("the broker connection was just lost")
@@ -64,7 +64,7 @@ class Link:
         return channel
 
     async def free_channel(self) -> AbstractChannel:
-        """A new channel to publish over, as soon as there is a connection by which the broker takes messages."""
+        """A new channel to publish over, once the connection is up and not blocked."""
         await self._up.wait()
         await self._unblocked()
         return await self.channel()
@@ -106,7 +106,7 @@ class Link:
 
 
 async def close(channel: AbstractChannel) -> None:
-    """End a channel; a broker that does not answer any more is not waited for."""
+    """Close a channel, waiting a few seconds at most."""
     if not channel.is_closed:
         with contextlib.suppress(*AWAY):
             async with asyncio.timeout(CLOSE_SECONDS):

@@ -1,4 +1,4 @@
-"""What is published and what comes in."""
+"""Messages published and received, and publisher confirms."""
 
 import asyncio
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ Exchange = AbstractExchange
 
 @dataclass(frozen=True)
 class Message:
-    """Bytes on their way, with the headers that say what they are."""
+    """A message body with its AMQP properties and headers."""
 
     body: bytes
     message_id: str
@@ -40,7 +40,7 @@ class Message:
 
 
 class Delivery:
-    """A message that came in; it is acknowledged once what it asked for is stored, or else given back."""
+    """A received message, to be acknowledged once its effect is stored, or requeued."""
 
     def __init__(self, incoming: AbstractIncomingMessage) -> None:
         self._incoming = incoming
@@ -54,20 +54,20 @@ class Delivery:
         )
 
     @property
-    def given_back(self) -> int:
-        """How often the broker has delivered the message before and got it back."""
+    def requeued(self) -> int:
+        """How often the message was delivered before and requeued."""
         count = self._incoming.headers.get("x-delivery-count", 0)
         return count if isinstance(count, int) else 0
 
     async def acknowledge(self) -> None:
-        """Tell the broker that the message is done with."""
+        """Acknowledge the message: its effect is stored."""
         async with asyncio.timeout(CONFIRM_SECONDS):
             await self._incoming.ack()
 
-    async def give_back(self) -> None:
-        """Put the message back at its place in the queue; the broker delivers it again at once.
+    async def requeue(self) -> None:
+        """Return the message to its queue; the broker redelivers it immediately.
 
-        When even that cannot be said the channel is ended: the broker takes back whatever was delivered over it.
+        If the broker cannot be told, the channel is closed: it then requeues whatever was delivered over it.
         """
         try:
             async with asyncio.timeout(CONFIRM_SECONDS):

@@ -11,21 +11,21 @@ from chassis.broker_accounts import EVENTS_EXCHANGE, PROBE
 
 UNROUTED = "preau.unrouted"
 WEEK_MS = 7 * 24 * 3600 * 1000
-DELIVERIES_GUARD = 20  # a worker that dies on a message gets it back this often before the broker parks it
+DELIVERIES_GUARD = 20  # a message whose worker dies is redelivered this often before the broker dead-letters it
 
 
-def parked_name(queue: str) -> str:
-    """Where a queue's messages are parked."""
+def dead_letter_queue(queue: str) -> str:
+    """The queue that keeps the messages of ``queue`` which could not be handled."""
     return f"{queue}.parked"
 
 
-def home_name(queue: str) -> str:
-    """The exchange that leads to each queue of the same service, parking included, by its name."""
+def service_exchange(queue: str) -> str:
+    """The direct exchange of a service: it routes to each of its queues, dead-letter queues included, by name."""
     return f"{_service(queue)}.queues"
 
 
-def rung_name(queue: str, delay_seconds: float) -> str:
-    """The delay rung of a queue's service for so many seconds, an exchange and a queue of the same name."""
+def retry_delay_queue(queue: str, delay_seconds: float) -> str:
+    """The retry-delay queue of a service for so many seconds; an exchange of the same name leads to it."""
     return f"{_service(queue)}.delay.{round(delay_seconds * 1000)}ms"
 
 
@@ -34,25 +34,25 @@ def _service(queue: str) -> str:
 
 
 @dataclass(frozen=True)
-class QueueWish:
-    """A listener's queue and the events it is bound to."""
+class QueueSpec:
+    """A consumer's queue and the event types that are bound to it."""
 
     name: str
     routing_keys: tuple[str, ...]
 
 
-async def declare(url: str, queues: Iterable[QueueWish], delays_seconds: Iterable[float]) -> None:
-    """Declare everything a service needs: exchange, unrouted, probe, its queues, their parking and rungs."""
+async def declare(url: str, queues: Iterable[QueueSpec], delays_seconds: Iterable[float]) -> None:
+    """Declare what a service needs: the shared exchanges, its queues, their dead-letter and retry-delay queues."""
     async with asyncio.timeout(60):
         connection = await aio_pika.connect(url, timeout=10)
         async with connection:
             channel = await connection.channel()
             events = await _declare_shared(channel)
             delays = tuple(delays_seconds)
-            for wish in queues:
-                await _declare_listener(channel, events, wish)
+            for spec in queues:
+                await _declare_queue(channel, events, spec)
                 for delay in delays:
-                    await _declare_rung(channel, wish.name, delay)
+                    await _declare_retry_delay(channel, spec.name, delay)
 
 
 async def _declare_shared(channel: AbstractChannel) -> AbstractExchange:
@@ -73,40 +73,42 @@ async def _declare_shared(channel: AbstractChannel) -> AbstractExchange:
     )
 
 
-async def _declare_rung(channel: AbstractChannel, queue: str, delay_seconds: float) -> None:
-    # The rung keeps the routing key, which is the name of the queue to come back to.
-    name = rung_name(queue, delay_seconds)
-    rung = await channel.declare_exchange(name, aio_pika.ExchangeType.FANOUT, durable=True)
+async def _declare_retry_delay(channel: AbstractChannel, queue: str, delay_seconds: float) -> None:
+    # A message keeps its routing key here: the name of the queue to which it returns.
+    name = retry_delay_queue(queue, delay_seconds)
+    exchange = await channel.declare_exchange(name, aio_pika.ExchangeType.FANOUT, durable=True)
     waiting = await channel.declare_queue(
         name,
         durable=True,
         arguments={
             "x-queue-type": "quorum",
             "x-message-ttl": round(delay_seconds * 1000),
-            "x-dead-letter-exchange": home_name(queue),
+            "x-dead-letter-exchange": service_exchange(queue),
             "x-dead-letter-strategy": "at-least-once",
             "x-overflow": "reject-publish",
         },
     )
-    await waiting.bind(rung)
+    await waiting.bind(exchange)
 
 
-async def _declare_listener(channel: AbstractChannel, events: AbstractExchange, wish: QueueWish) -> None:
-    home = await channel.declare_exchange(home_name(wish.name), aio_pika.ExchangeType.DIRECT, durable=True)
-    parked = await channel.declare_queue(parked_name(wish.name), durable=True, arguments={"x-queue-type": "quorum"})
-    await parked.bind(home, parked_name(wish.name))
+async def _declare_queue(channel: AbstractChannel, events: AbstractExchange, spec: QueueSpec) -> None:
+    direct = await channel.declare_exchange(service_exchange(spec.name), aio_pika.ExchangeType.DIRECT, durable=True)
+    dead_letters = await channel.declare_queue(
+        dead_letter_queue(spec.name), durable=True, arguments={"x-queue-type": "quorum"}
+    )
+    await dead_letters.bind(direct, dead_letter_queue(spec.name))
     queue = await channel.declare_queue(
-        wish.name,
+        spec.name,
         durable=True,
         arguments={
             "x-queue-type": "quorum",
             "x-delivery-limit": DELIVERIES_GUARD,
-            "x-dead-letter-exchange": home_name(wish.name),
-            "x-dead-letter-routing-key": parked_name(wish.name),
+            "x-dead-letter-exchange": service_exchange(spec.name),
+            "x-dead-letter-routing-key": dead_letter_queue(spec.name),
             "x-dead-letter-strategy": "at-least-once",
             "x-overflow": "reject-publish",
         },
     )
-    await queue.bind(home, wish.name)
-    for routing_key in wish.routing_keys:
+    await queue.bind(direct, spec.name)
+    for routing_key in spec.routing_keys:
         await queue.bind(events, routing_key)

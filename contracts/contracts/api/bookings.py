@@ -150,7 +150,7 @@ class PlanOutcome(Contract):
 
 
 class Change(Contract):
-    """One line of « mes dernières modifications »; ``waiting`` when it joined or left the waiting list."""
+    """One line of « mes dernières modifications »; ``waiting_messages`` when it joined or left the waiting list."""
 
     channel: Channel
     changed_at: Instant

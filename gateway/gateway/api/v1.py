@@ -12,8 +12,8 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 from pydantic import BaseModel
 
+from chassis.concurrency import queued
 from chassis.http import json_response, path_month, path_uuid, path_year, read_body
-from chassis.places import in_line
 from contracts.api.auth import CodeGiven, SessionKey, SignedIn, SignIn
 from contracts.api.payment_gateway import PaymentWish
 from contracts.failures import Forbidden, TooMany, Unauthenticated
@@ -83,7 +83,7 @@ def _door(operation: Operation) -> Handler:
     return door
 
 
-@in_line
+@queued
 async def sign_in(request: web.Request) -> web.Response:
     """The two codes against a session, by the same defences as the page."""
     typed = await read_body(request, AccessCodesTyped)

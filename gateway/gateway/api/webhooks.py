@@ -2,9 +2,9 @@
 
 from aiohttp import web
 
+from chassis.concurrency import separate_limit
 from chassis.http import Problem, problem_json
-from chassis.places import own_places
-from chassis.receiving import body_limit
+from chassis.request_bodies import body_limit
 from contracts.failures import Unavailable
 from gateway.pages.rendering import client_address
 from gateway.services import SERVICES, Told
@@ -18,7 +18,7 @@ routes = web.RouteTableDef()
 
 @routes.get("/webhooks/{bank:[a-z0-9-]{1,40}}", allow_head=False)
 @routes.post("/webhooks/{bank:[a-z0-9-]{1,40}}")
-@own_places("webhooks")
+@separate_limit("webhooks")
 @body_limit(NOTICE_BYTES_MAX)
 async def take_notice(request: web.Request) -> web.StreamResponse:
     """Answer the bank with what payment-gateway answers."""

@@ -48,7 +48,7 @@ def device(user_agent: str) -> str:
 async def _show(
     request: web.Request, session: str, person: Identity, *, part: str = "", wrong: str = "", email: str = ""
 ) -> web.Response:
-    """The page; ``part`` names the form that was refused with ``wrong``."""
+    """The page; ``insert_statement`` names the form that was refused with ``wrong``."""
     view = await request.app[SERVICES].call(session, "auth", "/account", AccountView)
     done = "" if wrong else DONE.get(request.query.get("fait", ""), "")
     devices = {each.session_id: device(each.user_agent) for each in view.sessions}

@@ -6,7 +6,7 @@ from urllib.parse import urlencode
 from aiohttp import web
 from pydantic import ValidationError
 
-from chassis.receiving import body_limit
+from chassis.request_bodies import body_limit
 from contracts.api.payment_gateway import Journal, StatementSource, Verdict
 from contracts.api.remittances import Remittance, RemittanceNote, RemittanceReport
 from contracts.identity import Permission

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from aiohttp import web
 
-from chassis.receiving import body_limit
+from chassis.request_bodies import body_limit
 from contracts.api.auth import HouseholdList, HouseholdView, ImportApply, ImportStatus, ImportView, LettersWish
 from contracts.failures import NotFound
 from contracts.identity import Identity, Permission

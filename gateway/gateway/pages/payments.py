@@ -8,8 +8,8 @@ from uuid import UUID
 from aiohttp import web
 
 from chassis.clock import now
+from chassis.concurrency import streaming
 from chassis.http import path_uuid
-from chassis.places import streaming
 from contracts.api.billing import Checkout, CheckoutWish, Invoice
 from contracts.api.notifier import PaymentMail, PaymentMails
 from contracts.api.payment_gateway import PayerForm, Payment, PaymentList, PaymentStatus, PaymentTimeline, PaymentWish

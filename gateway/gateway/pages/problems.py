@@ -6,7 +6,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from chassis.http import Problem, problem_json
-from chassis.receiving import is_received
+from chassis.request_bodies import is_received
 from contracts.failures import Refusal, Unavailable
 from contracts.identity import Role
 from gateway.forms import FormRefused, sentences

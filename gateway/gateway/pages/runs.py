@@ -6,8 +6,8 @@ from uuid import uuid4
 from aiohttp import web
 
 from chassis.clock import today
+from chassis.concurrency import streaming
 from chassis.http import path_uuid
-from chassis.places import streaming
 from contracts.api.billing import AnomalyKind, InvoicePreview, InvoiceRun, InvoiceRunWish, RunList
 from contracts.events.billing import RunStatus
 from contracts.identity import Permission

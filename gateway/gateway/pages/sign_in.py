@@ -5,7 +5,7 @@ import contextlib
 from aiohttp import web
 from pydantic import SecretStr, ValidationError
 
-from chassis.places import in_line
+from chassis.concurrency import queued
 from contracts.api.auth import SignIn
 from contracts.api.notifier import Announcement
 from contracts.failures import Unavailable
@@ -81,7 +81,7 @@ async def _form(
 
 
 @routes.post("/connexion")
-@in_line
+@queued
 async def sign_in(request: web.Request) -> web.Response:
     """The two codes; one sentence for every way of being wrong."""
     try:

@@ -19,7 +19,7 @@ from auth.domain.sign_in import SetUp
 from auth.jobs import one_import
 from auth.settings import MIGRATIONS, NAME, Settings
 from auth.store import accounts, changes, imports, registry, sessions
-from auth.store.vitals import VITALS
+from auth.store.health_metrics import HEALTH_METRICS
 from chassis import outbox
 from chassis.clock import now
 from chassis.command import Service, main
@@ -244,7 +244,7 @@ SERVICE = Service(
     Settings,
     build,
     MIGRATIONS,
-    vitals=VITALS,
+    health_metrics=HEALTH_METRICS,
     prepare=refuse_demo_accounts,
     commands={
         "create-staff": create_staff,

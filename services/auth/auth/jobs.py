@@ -90,7 +90,7 @@ async def forget(app: web.Application) -> None:
         "security_fact": timedelta(days=settings.facts_kept_days),
         "family_import": timedelta(days=settings.imports_kept_days),
     }
-    gone = sum([await retention.forget(app[DATABASE], each, now() - kept[each.table]) for each in RETENTIONS])
+    gone = sum([await retention.delete_expired(app[DATABASE], each, now() - kept[each.table]) for each in RETENTIONS])
     if gone:
         log.info("forgotten", rows=gone)
 

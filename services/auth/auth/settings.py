@@ -6,7 +6,7 @@ from pathlib import Path
 from aiohttp import web
 from pydantic import Field, SecretStr
 
-from chassis.sealing import Seal
+from chassis.encryption import Encryption
 from chassis.settings import ServiceSettings
 
 NAME = "auth"
@@ -54,7 +54,7 @@ class Settings(ServiceSettings):
 
     def sealed_link(self, token: str) -> str:
         """The token of a link, for the notifier alone to read."""
-        return Seal(self.link_secret, "LINK_SECRET").seal(token.encode()).decode()
+        return Encryption(self.link_secret, "LINK_SECRET").encrypt(token.encode()).decode()
 
 
 SETTINGS = web.AppKey("settings", Settings)

@@ -12,7 +12,7 @@ from auth.__main__ import create_staff
 from auth.app import build
 from auth.settings import Settings
 from chassis.broker import declare
-from chassis.sealing import Seal
+from chassis.encryption import Encryption
 from chassis.testing import Probe, Tokens
 from local_stack.testing import owner_url
 
@@ -93,7 +93,7 @@ class Town:
         """What the next mail of that kind is made from, the token of its link opened."""
         data = dict((await self.probe.next(event_type)).data)
         if sealed := data.pop("sealed_token", None):
-            data["token"] = Seal(self.settings.link_secret, "LINK_SECRET").open(sealed.encode()).decode()
+            data["token"] = Encryption(self.settings.link_secret, "LINK_SECRET").decrypt(sealed.encode()).decode()
         return data
 
     async def sql(self, query: str, *arguments: Any) -> Any:

@@ -7,18 +7,18 @@ from uuid import UUID
 
 from billing.api.runs import begin_run
 from billing.app import build
+from billing.consumers import consumers
 from billing.domain.residence import told
 from billing.jobs import prepare, work_off_runs
-from billing.listeners import listeners
 from billing.settings import MIGRATIONS, NAME, Settings
 from billing.store import runs, tariffs
+from billing.store.health_metrics import GAUGES, HEALTH_METRICS
 from billing.store.proof import prove
 from billing.store.rebuild import rebuild_usage
-from billing.store.vitals import FIGURES, VITALS
 from chassis import outbox
 from chassis.command import OwnCommand, Service, main
 from chassis.database import Database, Transaction, opened
-from chassis.replay import read
+from chassis.event_file import read
 from contracts.api.billing import InvoiceRunWish
 from contracts.model import parse_day
 
@@ -123,7 +123,15 @@ COMMANDS: dict[str, OwnCommand] = {
     "republish": republish,
 }
 SERVICE = Service(
-    NAME, Settings, build, MIGRATIONS, listeners, vitals=VITALS, figures=FIGURES, commands=COMMANDS, prepare=prepare
+    NAME,
+    Settings,
+    build,
+    MIGRATIONS,
+    consumers,
+    health_metrics=HEALTH_METRICS,
+    gauges=GAUGES,
+    commands=COMMANDS,
+    prepare=prepare,
 )
 
 if __name__ == "__main__":

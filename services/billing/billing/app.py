@@ -3,15 +3,15 @@
 from aiohttp import web
 
 from billing.api import ROUTES
+from billing.consumers import consumers
 from billing.jobs import jobs
-from billing.listeners import listeners
 from billing.settings import NAME, SETTINGS, Settings
 from chassis.broker import use_broker
 from chassis.database import use_database
 from chassis.http import application
 from chassis.idempotency import use_idempotency
 from chassis.identity import use_identity
-from chassis.inbox import use_listeners
+from chassis.inbox import use_consumers
 from chassis.jobs import use_jobs
 from chassis.outbox import use_outbox
 
@@ -25,7 +25,7 @@ def build(settings: Settings) -> web.Application:
     use_identity(app, settings, audience=NAME)
     use_idempotency(app)
     use_outbox(app, settings)
-    use_listeners(app, listeners, settings)
+    use_consumers(app, consumers, settings)
     use_jobs(app, jobs)
     app.add_routes(ROUTES)
     return app

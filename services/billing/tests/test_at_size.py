@@ -7,10 +7,10 @@ from urllib.parse import urlsplit
 import asyncpg
 import pytest
 
+from billing.store.health_metrics import GAUGES, HEALTH_METRICS
 from billing.store.pdfs import invoices_without_pdf
 from billing.store.reminders import overdue
 from billing.store.till import accounts
-from billing.store.vitals import FIGURES, VITALS
 from chassis.clock import today
 from chassis.database import Database, opened
 from contracts.api.reminders import ReminderRule
@@ -94,7 +94,7 @@ async def test_pdfs_to_be_made_are_found_without_the_others(years: Database) -> 
     assert explained.scans == []
 
 
-@pytest.mark.parametrize("figure", [*VITALS, *FIGURES], ids=lambda each: each.name)
+@pytest.mark.parametrize("figure", [*HEALTH_METRICS, *GAUGES], ids=lambda each: each.name)
 async def test_a_scrape_reads_no_large_table_whole(years: Database, figure: Any) -> None:
     async with years.transaction() as tx:
         explained: Any = Explained(tx)

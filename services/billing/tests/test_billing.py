@@ -11,7 +11,7 @@ import pytest
 from aiohttp import web
 
 from billing.jobs import release_overdue_checkouts
-from billing.store.vitals import VITALS
+from billing.store.health_metrics import HEALTH_METRICS
 from chassis.clock import now, today
 from contracts.events.payment import (
     Means,
@@ -119,7 +119,7 @@ async def test_a_payment_under_review_holds_its_invoices_until_the_till_keeper_d
     ago = "UPDATE checkout SET opened_at = now() - interval '3 days', expires_at = now() - interval '2 days'"
     await town.sql(ago)
     await release_overdue_checkouts(cast("web.Application", town.client.app))
-    (overdue,) = (each.query for each in VITALS if each.name == "checkouts_overdue")
+    (overdue,) = (each.query for each in HEALTH_METRICS if each.name == "checkouts_overdue")
     assert await town.sql(overdue) == 0, "it is held on purpose: nobody is to be called for it"
     await town.probe.publish(PaymentExpired(**town.over(household, checkout), expired_at=now()))
     await town.until("SELECT count(*) FROM inbox WHERE listener = 'billing.release-expired'", 1)

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from billing.__main__ import rebuild
-from chassis.replay import written
+from chassis.event_file import written
 from contracts.events import Event
 from contracts.events.planning import Presence
 

@@ -8,9 +8,9 @@ from billing.__main__ import SERVICE
 from billing.domain.canonical import document_digest
 from billing.store import balances
 from billing.store.chain import documents
-from billing.store.vitals import VITALS
+from billing.store.health_metrics import HEALTH_METRICS
 from chassis.database import opened
-from chassis.vitals import measure
+from chassis.health_metrics import measure
 
 PRICE = 425
 
@@ -117,9 +117,9 @@ async def test_the_ledger_is_checked_each_hour_by_one_replica_and_what_it_found_
     await town.sql("UPDATE ledger_check SET checked_at = now(), claimed_at = NULL")
     async with opened(town.settings.database_url) as database:
 
-        async def vitals() -> dict[str, float]:
+        async def health_metrics() -> dict[str, float]:
             async with database.transaction() as tx:
-                return await measure(tx, VITALS)
+                return await measure(tx, HEALTH_METRICS)
 
         async def check() -> bool:
             if not await balances.claim_check(database):
@@ -132,12 +132,12 @@ async def test_the_ledger_is_checked_each_hour_by_one_replica_and_what_it_found_
         await town.sql("ALTER TABLE ledger_entry DISABLE TRIGGER USER")
         await town.sql("UPDATE ledger_entry SET amount_cents = amount_cents + 7 WHERE account = 'receivable'")
         await town.sql("ALTER TABLE ledger_entry ENABLE TRIGGER USER")
-        before = await vitals()
+        before = await health_metrics()
         assert (before["ledger_imbalance_cents"], before["ledger_wrong_balances"]) == (0, 0)
         await town.sql("UPDATE ledger_check SET checked_at = now() - $1::interval", timedelta(hours=2))
-        assert (await vitals())["ledger_check_late_seconds"] >= timedelta(hours=1).total_seconds()
+        assert (await health_metrics())["ledger_check_late_seconds"] >= timedelta(hours=1).total_seconds()
         assert await check()
-        found = await vitals()
+        found = await health_metrics()
         assert (found["ledger_imbalance_cents"], found["ledger_wrong_balances"]) == (7, 1)
         assert found["ledger_check_late_seconds"] == 0
         assert await check()  # again at once, as long as something is wrong

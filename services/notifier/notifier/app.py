@@ -9,13 +9,13 @@ from chassis.database import use_database
 from chassis.http import application
 from chassis.idempotency import use_idempotency
 from chassis.identity import use_identity
-from chassis.inbox import use_listeners
+from chassis.inbox import use_consumers
 from chassis.jobs import use_jobs
 from notifier.api import ROUTES
 from notifier.channels import CHANNEL, Channel
 from notifier.channels.smtp import Smtp
+from notifier.consumers import consumers
 from notifier.jobs import jobs
-from notifier.listeners import listeners
 from notifier.settings import NAME, SETTINGS, Settings
 
 
@@ -27,7 +27,7 @@ def build(settings: Settings) -> web.Application:
     use_broker(app, settings)
     use_identity(app, settings, audience=NAME)
     use_idempotency(app)
-    use_listeners(app, listeners, settings)
+    use_consumers(app, consumers, settings)
     _use_channel(app, Smtp(settings))
     use_jobs(app, jobs)
     app.add_routes(ROUTES)

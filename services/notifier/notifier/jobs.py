@@ -88,7 +88,7 @@ async def read_bounces(app: web.Application) -> None:
 
 async def _send(app: web.Application, mail: Mail) -> None:
     """One mail, to its end or to its next try. One that we cannot even write fails by itself and stops no other."""
-    with tracing.continued(mail.traceparent, f"send mail {mail.kind}", tracing.Kind.CLIENT):
+    with tracing.continue_trace(mail.traceparent, f"send mail {mail.kind}", tracing.Kind.CLIENT):
         await _send_one(app, mail)
 
 

@@ -6,7 +6,7 @@ from typing import Literal, Self
 from aiohttp import web
 from pydantic import Field, SecretStr, model_validator
 
-from chassis.sealing import Seal
+from chassis.encryption import Encryption
 from chassis.settings import ServiceSettings
 
 NAME = "notifier"
@@ -60,7 +60,7 @@ class Settings(ServiceSettings):
 
     def opened_link(self, sealed_token: str) -> str:
         """The token of a link that auth sealed."""
-        return Seal(self.link_secret, "LINK_SECRET").open(sealed_token.encode()).decode()
+        return Encryption(self.link_secret, "LINK_SECRET").decrypt(sealed_token.encode()).decode()
 
 
 SETTINGS = web.AppKey("settings", Settings)

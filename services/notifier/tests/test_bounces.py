@@ -13,7 +13,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from pydantic import SecretStr, ValidationError
 
 from chassis.clock import now
-from chassis.sealing import Seal
+from chassis.encryption import Encryption
 from chassis.testing import eventually
 from contracts.events.auth import ResetRequested
 from local_stack.imap import PASSWORD, USER, ImapServer
@@ -162,7 +162,7 @@ async def test_nothing_more_goes_to_an_address_that_nobody_reads_until_staff_sen
         first_name="Camille",
         identifier="k7mqx2pd",
         email="camille@example.org",
-        sealed_token=Seal(post.settings.link_secret, "LINK_SECRET").seal(b"an-opaque-token").decode(),
+        sealed_token=Encryption(post.settings.link_secret, "LINK_SECRET").encrypt(b"an-opaque-token").decode(),
         expires_at=now(),
     )
     await post.hears(link)

@@ -9,7 +9,7 @@ from uuid import uuid4
 from aiohttp.test_utils import TestClient, TestServer
 
 from chassis.clock import now
-from chassis.sealing import Seal
+from chassis.encryption import Encryption
 from chassis.testing import eventually
 from contracts.events.auth import (
     EmailGiven,
@@ -229,7 +229,7 @@ async def test_who_may(post: Any) -> None:
 async def test_a_link_goes_to_its_address_once_and_its_secret_is_forgotten_here(post: Any) -> None:
     common = {"account_id": post.guardian, "first_name": "Camille", "expires_at": now() + timedelta(minutes=30)}
     token = "an-opaque-token-of-the-tests"
-    common["sealed_token"] = Seal(post.settings.link_secret, "LINK_SECRET").seal(token.encode()).decode()
+    common["sealed_token"] = Encryption(post.settings.link_secret, "LINK_SECRET").encrypt(token.encode()).decode()
     reset = ResetRequested(link_id=uuid4(), identifier="k7mqx2pd", email="camille@example.org", **common)
     given = EmailGiven(link_id=uuid4(), email="new@example.org", **common)
     for event in (reset, reset, given):

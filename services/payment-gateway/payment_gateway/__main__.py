@@ -2,11 +2,11 @@
 
 from chassis.command import Service, main
 from payment_gateway.app import build
-from payment_gateway.listeners import listeners
+from payment_gateway.consumers import consumers
 from payment_gateway.settings import MIGRATIONS, NAME, Settings
-from payment_gateway.store.vitals import VITALS
+from payment_gateway.store.health_metrics import HEALTH_METRICS
 
-SERVICE = Service(NAME, Settings, build, MIGRATIONS, listeners, vitals=VITALS)
+SERVICE = Service(NAME, Settings, build, MIGRATIONS, consumers, health_metrics=HEALTH_METRICS)
 
 if __name__ == "__main__":
     main(SERVICE)

@@ -10,10 +10,10 @@ from chassis.database import use_database
 from chassis.http import application
 from chassis.idempotency import use_idempotency
 from chassis.identity import use_identity
-from chassis.inbox import use_listeners
+from chassis.inbox import use_consumers
 from chassis.jobs import use_jobs
 from chassis.outbox import use_outbox
-from chassis.tasks import end
+from chassis.tasks import cancel_and_wait
 from payment_gateway.api import ROUTES
 from payment_gateway.banks import BANKS, Bank
 from payment_gateway.banks.checking import check
@@ -21,8 +21,8 @@ from payment_gateway.banks.lyra import Lyra
 from payment_gateway.banks.paybox import Paybox
 from payment_gateway.banks.payfip import PayFiP
 from payment_gateway.banks.stripe import Stripe
+from payment_gateway.consumers import consumers
 from payment_gateway.jobs import jobs
-from payment_gateway.listeners import listeners
 from payment_gateway.settings import NAME, SETTINGS, Settings
 
 
@@ -36,7 +36,7 @@ def build(settings: Settings) -> web.Application:
     use_idempotency(app)
     _use_banks(app, *accounts(settings))
     use_outbox(app, settings)
-    use_listeners(app, listeners, settings)
+    use_consumers(app, consumers, settings)
     use_jobs(app, jobs)
     app.add_routes(ROUTES)
     return app
@@ -60,7 +60,7 @@ def _use_banks(app: web.Application, *banks: Bank) -> None:
             await bank.start()
         checks = [asyncio.create_task(check(app[SETTINGS], bank)) for bank in banks]
         yield
-        await end(*checks)
+        await cancel_and_wait(*checks)
         for bank in banks:
             await bank.stop()
 

@@ -12,7 +12,7 @@ import pytest
 
 from chassis.testing import eventually
 from payment_gateway.banks import BANKS
-from payment_gateway.store.vitals import VITALS
+from payment_gateway.store.health_metrics import HEALTH_METRICS
 
 asked, unasked = "lyra-12345678", "lyra-23456789"
 at_lyra = pytest.mark.parametrize("till", [asked, unasked], indirect=True)
@@ -106,8 +106,8 @@ async def test_a_result_that_nobody_knows_is_held_with_its_bytes_and_rings(till:
     assert [(each["name"], each["said"]) for each in file["differences"]] == [("result", code)]
     assert any(code in each["text"] for each in file["words"])
     assert (file["commands"], file["wants_means"]) == (["confirm", "refund", "refuse"], True)
-    vital = next(each for each in VITALS if each.name == "payments_with_an_unknown_result")
-    assert await till.sql(vital.query) == 1 > vital.most
+    vital = next(each for each in HEALTH_METRICS if each.name == "payments_with_an_unknown_result")
+    assert await till.sql(vital.query) == 1 > vital.threshold
     assert (await till.decides(payment, "confirm", means="transfer")).status == 201
     event = await till.probe.next("payment.confirmed")
     assert (event.data["ticket"]["means"], event.data["amount_cents"]) == ("transfer", 4250)
@@ -175,8 +175,8 @@ async def test_a_signed_success_that_names_nothing_is_kept_and_told_to_the_till_
     assert await till.answered() == "503"
     (line,) = (await till.staff_reads("/till"))["signed_notices"]
     assert (line["bank"], line["kind"]) == (till.bank_name, "unreadable")
-    vital = next(each for each in VITALS if each.name == "bank_notices_signed_without_effect")
-    assert await till.sql(vital.query) >= 1 > vital.most
+    vital = next(each for each in HEALTH_METRICS if each.name == "bank_notices_signed_without_effect")
+    assert await till.sql(vital.query) >= 1 > vital.threshold
 
 
 @at_paybox

@@ -9,7 +9,7 @@ from uuid import UUID
 import pytest
 
 from chassis.testing import eventually
-from payment_gateway.store.vitals import VITALS
+from payment_gateway.store.health_metrics import HEALTH_METRICS
 
 pytestmark = pytest.mark.every_bank
 
@@ -162,7 +162,7 @@ async def test_a_notification_from_where_no_bank_announced_to_be_counts_and_is_m
     await is_confirmed_once(till, payment)
     words = (await till.staff_reads(f"/payments/{payment['payment_id']}/file"))["words"]
     assert {each["is_elsewhere"] for each in words if each["verdict"] != "answer"} == {True}
-    query = next(each.query for each in VITALS if each.name == "bank_notices_from_elsewhere")
+    query = next(each.query for each in HEALTH_METRICS if each.name == "bank_notices_from_elsewhere")
     assert await till.sql(query) == 1
 
 

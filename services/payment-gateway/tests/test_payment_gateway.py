@@ -21,7 +21,7 @@ from payment_gateway.banks.inquiry import hear
 from payment_gateway.domain.payments import Answer, Word
 from payment_gateway.settings import Settings
 from payment_gateway.store import payments
-from payment_gateway.store.vitals import VITALS
+from payment_gateway.store.health_metrics import HEALTH_METRICS
 
 AUDIENCE = "payment-gateway"
 
@@ -342,8 +342,8 @@ async def test_forged_notifications_fill_no_journal(till: Any) -> None:
     hours = await till.sql("SELECT count(*) FROM unknown_notice")  # two, when the test runs across a full hour
     assert await till.sql("SELECT count(*) FROM bank_word WHERE payment_id IS NULL") <= 5 * hours
     assert await till.sql("SELECT sum(seen)::int FROM unknown_notice") == 24
-    refused = next(vital for vital in VITALS if vital.name == "bank_notices_refused")
-    assert await till.sql(refused.query) == 24 < refused.most
+    refused = next(vital for vital in HEALTH_METRICS if vital.name == "bank_notices_refused")
+    assert await till.sql(refused.query) == 24 < refused.threshold
     for number in range(12):
         more = f"idop={till.id_op(payment)}&n={number}".encode()
         assert (await till.client.post(till.webhook, data=more)).status == 200

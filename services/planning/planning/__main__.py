@@ -5,13 +5,13 @@ import sys
 
 from chassis.command import OwnCommand, Service, main
 from chassis.database import Database
-from chassis.replay import written
+from chassis.event_file import written
 from planning.app import build
+from planning.consumers import consumers
 from planning.jobs import prepare
-from planning.listeners import listeners
 from planning.settings import MIGRATIONS, NAME, Settings
+from planning.store.health_metrics import GAUGES, HEALTH_METRICS
 from planning.store.replay import told
-from planning.store.vitals import FIGURES, VITALS
 
 
 async def replay(settings: Settings, arguments: list[str]) -> int:
@@ -34,7 +34,15 @@ async def replay(settings: Settings, arguments: list[str]) -> int:
 
 COMMANDS: dict[str, OwnCommand] = {"replay": replay}
 SERVICE = Service(
-    NAME, Settings, build, MIGRATIONS, listeners, vitals=VITALS, figures=FIGURES, commands=COMMANDS, prepare=prepare
+    NAME,
+    Settings,
+    build,
+    MIGRATIONS,
+    consumers,
+    health_metrics=HEALTH_METRICS,
+    gauges=GAUGES,
+    commands=COMMANDS,
+    prepare=prepare,
 )
 
 if __name__ == "__main__":

@@ -7,13 +7,13 @@ from chassis.database import use_database
 from chassis.http import application
 from chassis.idempotency import use_idempotency
 from chassis.identity import use_identity
-from chassis.inbox import use_listeners
+from chassis.inbox import use_consumers
 from chassis.jobs import use_jobs
 from chassis.outbox import use_outbox
 from planning.api import ROUTES
 from planning.api.once import use_turns
+from planning.consumers import consumers
 from planning.jobs import jobs
-from planning.listeners import listeners
 from planning.settings import NAME, SETTINGS, Settings
 
 
@@ -27,7 +27,7 @@ def build(settings: Settings) -> web.Application:
     use_identity(app, settings, audience=NAME)
     use_idempotency(app)
     use_outbox(app, settings)
-    use_listeners(app, listeners, settings)
+    use_consumers(app, consumers, settings)
     use_jobs(app, jobs)
     app.add_routes(ROUTES)
     return app

@@ -19,7 +19,7 @@ from chassis.testing import eventually
 from contracts.events.billing import ResidenceChanged, ResidenceFrom
 from planning.app import build
 from planning.jobs import lapse_offers
-from planning.store.vitals import VITALS
+from planning.store.health_metrics import HEALTH_METRICS
 
 OUTSIDER = 0
 """Which of the families of the model lives elsewhere."""
@@ -238,6 +238,6 @@ async def test_whatever_is_booked_cancelled_closed_and_changed_the_days_agree_wi
     limits = hypothesis_settings(max_examples=12, stateful_step_count=15, derandomize=True)
     await asyncio.to_thread(run_state_machine_as_test, lambda: Days(families, days, loop), settings=limits)
     connection = await asyncpg.connect(town.settings.database_url)
-    counted = await connection.fetchval(VITALS[0].query)
+    counted = await connection.fetchval(HEALTH_METRICS[0].query)
     await connection.close()
     assert counted == 0

@@ -12,7 +12,7 @@ import asyncpg
 import pytest
 
 from chassis import outbox
-from chassis.idempotency import Key
+from chassis.idempotency import IdempotencyKey
 from contracts.api.bookings import BookingLine, BookingWish
 from contracts.events.planning import Channel
 from planning.api.changing import Asked
@@ -167,7 +167,7 @@ async def test_who_waits_no_longer_is_not_served_and_a_child_has_one_wish_at_a_t
     """The first as when a request ran out of time in the line."""
     again = asked()
     wishes = [*(asked() for _ in range(AT_ONCE + 3)), again, again, asked()]
-    wanted = [Wanted(wish, Key("scope", str(number), b"")) for number, wish in enumerate(wishes)]
+    wanted = [Wanted(wish, IdempotencyKey("scope", str(number), b"")) for number, wish in enumerate(wishes)]
     served, over = list[list[str]](), asyncio.Event()
 
     async def alone(each: Wanted) -> bytes:
@@ -192,7 +192,7 @@ async def test_who_waits_no_longer_is_not_served_and_a_child_has_one_wish_at_a_t
 
 
 async def test_so_many_days_are_served_together_and_no_more() -> None:
-    wanted = [Wanted(asked(LINES_MAX // 2), Key("scope", str(number), b"")) for number in range(AT_ONCE + 4)]
+    wanted = [Wanted(asked(LINES_MAX // 2), IdempotencyKey("scope", str(number), b"")) for number in range(AT_ONCE + 4)]
     served = list[list[str]]()
 
     async def alone(each: Wanted) -> bytes:

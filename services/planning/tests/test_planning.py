@@ -10,7 +10,7 @@ import asyncpg
 import pytest
 
 from chassis.clock import now, today
-from chassis.replay import read
+from chassis.event_file import read
 from chassis.testing import eventually
 from contracts.events.auth import Custody
 from contracts.identity import Role

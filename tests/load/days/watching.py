@@ -11,7 +11,7 @@ from pathlib import Path
 import asyncpg
 from steps import row
 
-from chassis.broker import opened, parked_name, waiting
+from chassis.broker import dead_letter_queue, opened, waiting_messages
 from local_stack.stack import PROGRAMS, SERVICES, Stack
 
 EVERY_SECONDS = 2.0
@@ -43,7 +43,7 @@ class Watch:
         self._queues = [
             queue.name
             for package in LISTENING
-            for queue in importlib.import_module(f"{package}.listeners").listeners.queues()
+            for queue in importlib.import_module(f"{package}.consumers").consumers.queues()
         ]
 
     @contextlib.asynccontextmanager
@@ -62,7 +62,7 @@ class Watch:
         try:
             async with opened(self.stack.amqp_url) as channel:
                 while not over.is_set():
-                    depths = {name: await waiting(channel, name) for name in self._queues}
+                    depths = {name: await waiting_messages(channel, name) for name in self._queues}
                     found = await connection.fetch(
                         "SELECT datname, count(*) AS many FROM pg_stat_activity WHERE datname LIKE 'preau%' GROUP BY 1"
                     )
@@ -79,7 +79,7 @@ class Watch:
     async def parked(self) -> dict[str, int]:
         """Messages that could not be handled, by queue."""
         async with opened(self.stack.amqp_url) as channel:
-            found = {name: await waiting(channel, parked_name(name)) for name in self._queues}
+            found = {name: await waiting_messages(channel, dead_letter_queue(name)) for name in self._queues}
         return {name: count for name, count in found.items() if count}
 
     async def undelivered(self) -> dict[str, int]:

@@ -20,7 +20,7 @@ from auth.store import accounts, sessions
 from chassis.clock import now
 from chassis.database import DATABASE, Transaction
 from chassis.http import KEY_HEADER, json_response, path_uuid, read_body
-from chassis.idempotency import recall, remember
+from chassis.idempotency import claim_key, store_answer
 from chassis.identity import identity
 from contracts.api.auth import (
     AccountView,
@@ -99,11 +99,11 @@ async def put_email(request: web.Request) -> web.Response:
     async with request.app[DATABASE].transaction() as tx:
         # Not « idempotent » as a whole: a wrong secret is counted, and its refusal would undo that.
         key, scope = request.headers.get(KEY_HEADER), f"account/email/{account.account_id}"
-        if not key or await recall(tx, scope, key, email.encode()) is None:
+        if not key or await claim_key(tx, scope, key, email.encode()) is None:
             await send_confirmation(request, tx, account, email)
             await accounts.add_fact(tx, "email given", account.account_id, "")
             if key:
-                await remember(tx, scope, key, b"sent")
+                await store_answer(tx, scope, key, b"sent")
     return json_response(Email(email=email), status=202)
 
 
@@ -139,7 +139,7 @@ async def post_one_time_codes(request: web.Request) -> web.Response:
     async with request.app[DATABASE].transaction() as tx:
         if (await _own(request, tx)).has_totp:
             raise CodesOnAlready("one-time codes are in use already")
-        await accounts.save_totp(tx, account.account_id, request.app[OWN_KEYS].at_rest.seal(key.encode()), None)
+        await accounts.save_totp(tx, account.account_id, request.app[OWN_KEYS].at_rest.encrypt(key.encode()), None)
     uri = pyotp.TOTP(key).provisioning_uri(name=account.identifier, issuer_name=request.app[SETTINGS].town_name)
     return json_response(OneTimeCodeKey(key=key, uri=uri), status=201)
 

@@ -26,7 +26,7 @@ async def is_right(app: web.Application, tx: Transaction, account: accounts.Acco
         plain = accounts.token_hash(f"{code[:4]}-{code[4:]}")
         keyed = recovery_hash(app[SETTINGS].recovery_key, account.account_id, plain)
         return await accounts.use_recovery_code(tx, account.account_id, keyed, plain, now())
-    totp = pyotp.TOTP(app[OWN_KEYS].at_rest.open(account.totp_secret).decode(), interval=STEP_SECONDS)
+    totp = pyotp.TOTP(app[OWN_KEYS].at_rest.decrypt(account.totp_secret).decode(), interval=STEP_SECONDS)
     at = now()
     step = int(at.timestamp()) // STEP_SECONDS
     for each in range(step - STEPS_AROUND, step + STEPS_AROUND + 1):

@@ -13,11 +13,11 @@ from auth.store import accounts, changes, imports, registry, rights
 from chassis import outbox
 from chassis.clock import now
 from chassis.database import DATABASE, Transaction
-from chassis.forgetting import forget_mentions
+from chassis.erasure import erase_mentions
 from chassis.http import KEY_HEADER, json_response, path_uuid, read_body
-from chassis.idempotency import idempotent, recall, remember
+from chassis.idempotency import claim_key, idempotent, store_answer
 from chassis.identity import household_in_path, require
-from chassis.receiving import body_limit
+from chassis.request_bodies import body_limit
 from contracts.api.auth import Erasure, ImportApply
 from contracts.events.auth import GuardianChanged
 from contracts.failures import Conflict, Invalid, NotFound
@@ -45,11 +45,11 @@ async def post_import(request: web.Request) -> web.Response:
 async def _take_in(request: web.Request, tx: Transaction, by: UUID, name: str, content: bytes) -> UUID:
     """The file, kept once for the key that the request may carry."""
     key, scope = request.headers.get(KEY_HEADER), f"imports/{by}"
-    if key and (kept := await recall(tx, scope, key, content)):
+    if key and (kept := await claim_key(tx, scope, key, content)):
         return UUID(kept.decode())
     import_id = await imports.add(tx, by, name, content, now())
     if key:
-        await remember(tx, scope, key, str(import_id).encode())
+        await store_answer(tx, scope, key, str(import_id).encode())
     return import_id
 
 
@@ -122,8 +122,8 @@ async def erase(request: web.Request) -> web.Response:
         await rights.erase(tx, household_id, now())
         told = await changes.told(tx, [household_id])
         people = [each.guardian_id for each in told if isinstance(each, GuardianChanged)]
-        await forget_mentions(tx, [household_id, *people])
-        await outbox.forget(tx, *(each.subject for each in told), *(f"account/{each}" for each in people))
+        await erase_mentions(tx, [household_id, *people])
+        await outbox.delete_events_of(tx, *(each.subject for each in told), *(f"account/{each}" for each in people))
         await outbox.add(tx, *(fact for fact in facts if fact.type == "auth.session.ended"), *told)
         await accounts.add_fact(tx, f"household {wish.reference} erased", None, "", person.subject_id)
     return web.Response(status=204)

@@ -15,8 +15,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from auth.settings import SETTINGS, Settings
 from auth.store import sessions as store
 from chassis.database import DATABASE, Database, Transaction
+from chassis.encryption import Encryption
 from chassis.identity import ALGORITHM, ISSUER, claims_of, read_jwks
-from chassis.sealing import Seal
 from contracts.failures import Unavailable
 from contracts.identity import Identity
 
@@ -34,7 +34,7 @@ class OwnKeys:
 
     def __init__(self, database: Database, settings: Settings) -> None:
         self._database, self._changed = database, database.wake_on(CHANGED)
-        self.at_rest = Seal(settings.auth_key_secret, "AUTH_KEY_SECRET")
+        self.at_rest = Encryption(settings.auth_key_secret, "AUTH_KEY_SECRET")
         self._signing: tuple[str, Ed25519PrivateKey] | None = None
         self._jwks: dict[str, Any] = {"keys": []}
         self._read_at = float("-inf")
@@ -97,7 +97,7 @@ class OwnKeys:
         if not rows or not rows[0]["may_sign"]:
             return None
         try:
-            private = self.at_rest.open(rows[0]["private_key"])
+            private = self.at_rest.decrypt(rows[0]["private_key"])
         except Unavailable:
             log.warning("the newest signing key was kept under another AUTH_KEY_SECRET", key_id=rows[0]["key_id"])
             return None
@@ -112,7 +112,7 @@ class OwnKeys:
         )
         public = jwt.algorithms.OKPAlgorithm.to_jwk(key.public_key(), as_dict=True)
         entry = {**public, "kid": key_id, "use": "sig", "alg": ALGORITHM}
-        await store.add_signing_key(tx, key_id, self.at_rest.seal(private), entry, wait)
+        await store.add_signing_key(tx, key_id, self.at_rest.encrypt(private), entry, wait)
         return key_id
 
 

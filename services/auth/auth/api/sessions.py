@@ -17,9 +17,9 @@ from auth.settings import SETTINGS, Settings
 from auth.store import accounts, sessions
 from chassis import outbox
 from chassis.clock import now
+from chassis.concurrency import queued
 from chassis.database import DATABASE, Transaction
 from chassis.http import json_response, polled, public, read_body
-from chassis.places import in_line
 from contracts.api.auth import SessionKey, SessionState, SignedIn, SignIn, Stage, Token, TokenWish
 from contracts.events.auth import NewDeviceUsed, SessionEnded
 from contracts.failures import Invalid
@@ -75,7 +75,7 @@ async def open_session(
 
 @routes.post("/sessions")
 @public
-@in_line
+@queued
 async def sign_in(request: web.Request) -> web.Response:
     """The two codes against a session; every failure looks and takes the same."""
     wish = await read_body(request, SignIn)

@@ -22,7 +22,7 @@ from chassis import outbox
 from chassis.clock import now
 from chassis.database import DATABASE, Transaction
 from chassis.http import idempotency_key, json_response, path_uuid, read_body
-from chassis.idempotency import recall, remember
+from chassis.idempotency import claim_key, store_answer
 from chassis.identity import household_in_path, identity
 from contracts.api.billing import CheckoutWish, CreditUse, CreditUsed, InvoiceSummary, UnderWay
 from contracts.events.billing import CheckoutInvoice, CheckoutOpened
@@ -40,7 +40,7 @@ async def post_checkout(request: web.Request) -> web.Response:
         raise Forbidden("only the household itself pays online")
     wish = await read_body(request, CheckoutWish)
     async with request.app[DATABASE].transaction() as tx:
-        answer = await recall(tx, f"checkouts/{household_id}", key, await request.read())
+        answer = await claim_key(tx, f"checkouts/{household_id}", key, await request.read())
         if answer is None:
             chosen = await _payable(tx, household_id, wish)
             if await use_credit(tx, household_id, wish.invoice_ids, identity(request).subject_id, now()):
@@ -52,7 +52,7 @@ async def post_checkout(request: web.Request) -> web.Response:
             opened = await checkouts.checkout(tx, household_id, event.checkout_id)
             assert opened is not None, "it was opened by the statements above"
             answer = opened.model_dump_json().encode()
-            await remember(tx, f"checkouts/{household_id}", key, answer)
+            await store_answer(tx, f"checkouts/{household_id}", key, answer)
     return web.Response(body=answer, status=201, content_type="application/json", charset="utf-8")
 
 
@@ -120,14 +120,14 @@ async def post_credit_use(request: web.Request) -> web.Response:
     household_id, person = household_in_path(request, Permission.COLLECT_MONEY), identity(request)
     key, wish = idempotency_key(request), await read_body(request, CreditUse)
     async with request.app[DATABASE].transaction() as tx:
-        answer = await recall(tx, f"credit-uses/{household_id}", key, await request.read())
+        answer = await claim_key(tx, f"credit-uses/{household_id}", key, await request.read())
         if answer is None:
             if wish.invoice_ids:
                 await _payable(tx, household_id, wish)
             used = await use_credit(tx, household_id, wish.invoice_ids or None, person.subject_id, now())
             left = await invoices.credit_cents(tx, household_id)
             answer = CreditUsed(used_cents=used, credit_cents=max(0, left)).model_dump_json().encode()
-            await remember(tx, f"credit-uses/{household_id}", key, answer)
+            await store_answer(tx, f"credit-uses/{household_id}", key, answer)
     return web.Response(body=answer, status=201, content_type="application/json", charset="utf-8")
 
 

@@ -17,7 +17,7 @@ from chassis import outbox
 from chassis.clock import day_of, now
 from chassis.database import DATABASE, Transaction
 from chassis.http import idempotency_key, json_response, path_uuid, read_body
-from chassis.idempotency import recall, remember
+from chassis.idempotency import claim_key, store_answer
 from chassis.identity import household_in_path, require
 from contracts.api.billing import (
     CreditNote,
@@ -41,7 +41,7 @@ async def post_credit_note(request: web.Request) -> web.Response:
     household_id, invoice_id = path_uuid(request, "household_id"), path_uuid(request, "invoice_id")
     wish = await read_body(request, CreditNoteWish)
     async with request.app[DATABASE].transaction() as tx:
-        answer = await recall(tx, f"credit-notes/{invoice_id}", key, await request.read())
+        answer = await claim_key(tx, f"credit-notes/{invoice_id}", key, await request.read())
         if answer is None:
             await invoices.lock_household(tx, household_id)
             found = await invoices.invoice(tx, household_id, invoice_id)
@@ -56,7 +56,7 @@ async def post_credit_note(request: web.Request) -> web.Response:
                 request, tx, household_id, invoice_id, lines, products, reason=wish.reason, by=person.subject_id
             )
             answer = note.model_dump_json().encode()
-            await remember(tx, f"credit-notes/{invoice_id}", key, answer)
+            await store_answer(tx, f"credit-notes/{invoice_id}", key, answer)
     return web.Response(body=answer, status=201, content_type="application/json", charset="utf-8")
 
 

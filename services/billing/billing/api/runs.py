@@ -10,7 +10,7 @@ from chassis import outbox
 from chassis.clock import now
 from chassis.database import DATABASE, Transaction
 from chassis.http import idempotency_key, json_response, path_month, path_uuid, read_body
-from chassis.idempotency import recall, remember
+from chassis.idempotency import claim_key, store_answer
 from chassis.identity import require
 from contracts.api.billing import InvoicePreview, InvoiceRun, InvoiceRunWish, RunList
 from contracts.events.billing import RunStatus
@@ -35,10 +35,10 @@ async def post_run(request: web.Request) -> web.Response:
     person, key = require(request, Permission.PUBLISH_INVOICES), idempotency_key(request)
     wish = await read_body(request, InvoiceRunWish)
     async with request.app[DATABASE].transaction() as tx:
-        if (answer := await recall(tx, "invoice-runs", key, await request.read())) is None:
+        if (answer := await claim_key(tx, "invoice-runs", key, await request.read())) is None:
             run_id = await begin_run(tx, wish, by=person.subject_id)
             answer = (await _run(tx, run_id)).model_dump_json().encode()
-            await remember(tx, "invoice-runs", key, answer)
+            await store_answer(tx, "invoice-runs", key, answer)
     return web.Response(body=answer, status=201, content_type="application/json", charset="utf-8")
 
 

@@ -29,7 +29,7 @@ from chassis.http import (
     query_day,
     read_body,
 )
-from chassis.idempotency import idempotent, recall, remember
+from chassis.idempotency import claim_key, idempotent, store_answer
 from chassis.identity import household_in_path, require
 from contracts.api.billing import CreditNote
 from contracts.api.tariffs import (
@@ -214,7 +214,7 @@ async def post_repricing(request: web.Request) -> web.Response:
     household_id, invoice_id = path_uuid(request, "household_id"), path_uuid(request, "invoice_id")
     async with request.app[DATABASE].transaction() as tx:
         scope = f"repricing/{invoice_id}"
-        answer = await recall(tx, scope, key, b"")
+        answer = await claim_key(tx, scope, key, b"")
         if answer is None:
             await invoices.lock_household(tx, household_id)
             known = await usages.account_for_update(tx, household_id)
@@ -224,7 +224,7 @@ async def post_repricing(request: web.Request) -> web.Response:
             note = await _credit(request, tx, household_id, invoice_id, days, person.subject_id)
             await usages.mark(tx, [(each.usage, each.worth.on(invoice_id) if each.worth else None) for each in days])
             answer = note.model_dump_json().encode()
-            await remember(tx, scope, key, answer)
+            await store_answer(tx, scope, key, answer)
     return web.Response(body=answer, status=201, content_type="application/json", charset="utf-8")
 
 

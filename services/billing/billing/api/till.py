@@ -23,7 +23,7 @@ from chassis import outbox
 from chassis.clock import now, today
 from chassis.database import DATABASE, Transaction
 from chassis.http import idempotency_key, json_response, path_uuid, read_body
-from chassis.idempotency import recall, remember
+from chassis.idempotency import claim_key, store_answer
 from chassis.identity import require
 from contracts.api.billing import InvoiceSummary
 from contracts.api.till import AccountList, Receipt, ReceiptWish, RefundWish
@@ -59,11 +59,11 @@ async def post_receipt(request: web.Request) -> web.Response:
     if not today() - timedelta(days=RECEIVED_DAYS_MAX) <= wish.received_on <= today():
         raise Invalid("received too long ago, or later than today", errors=[{"field": "received_on", "message": ""}])
     async with request.app[DATABASE].transaction() as tx:
-        answer = await recall(tx, f"receipts/{household_id}", key, await request.read())
+        answer = await claim_key(tx, f"receipts/{household_id}", key, await request.read())
         if answer is None:
             receipt = await _take(request, tx, household_id, wish, person.subject_id)
             answer = receipt.model_dump_json().encode()
-            await remember(tx, f"receipts/{household_id}", key, answer)
+            await store_answer(tx, f"receipts/{household_id}", key, answer)
     return web.Response(body=answer, status=201, content_type="application/json", charset="utf-8")
 
 
@@ -123,7 +123,7 @@ async def post_refund(request: web.Request) -> web.Response:
     key, household_id = idempotency_key(request), path_uuid(request, "household_id")
     wish = await read_body(request, RefundWish)
     async with request.app[DATABASE].transaction() as tx:
-        answer = await recall(tx, f"refunds/{household_id}", key, await request.read())
+        answer = await claim_key(tx, f"refunds/{household_id}", key, await request.read())
         if answer is None:
             await invoices.lock_household(tx, household_id)
             await invoices.refuse_if_changed(tx, household_id, wish.seen_balance_cents)
@@ -136,7 +136,7 @@ async def post_refund(request: web.Request) -> web.Response:
             await invoices.add_ledger_transaction(tx, movement, household_id, entries, at, note=wish.reference)
             await outbox.add(tx, CreditRefunded(refund_id=uuid4(), household_id=household_id, refunded_at=at, **gives))
             answer = wish.model_dump_json().encode()
-            await remember(tx, f"refunds/{household_id}", key, answer)
+            await store_answer(tx, f"refunds/{household_id}", key, answer)
     return web.Response(body=answer, status=201, content_type="application/json", charset="utf-8")
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from chassis.sealing import Seal
+from chassis.encryption import Encryption
 from contracts.model import Language
 from notifier.channels.letters import EVENTS
 from notifier.domain.mails import Kind, Mail
@@ -24,7 +24,7 @@ def event_of(kind: Kind, folder: Path, settings: Settings) -> dict[str, Any]:
         return {"markdown": MESSAGE}
     read: dict[str, Any] = json.loads((folder / f"{contract.type}.json").read_text(encoding="utf-8"))  # type: ignore[attr-defined]
     if "sealed_token" in read:
-        read["sealed_token"] = Seal(settings.link_secret, "LINK_SECRET").seal(TOKEN).decode()
+        read["sealed_token"] = Encryption(settings.link_secret, "LINK_SECRET").encrypt(TOKEN).decode()
     return {**read, "reason": REASON} if kind is Kind.CLOSED else read
 
 

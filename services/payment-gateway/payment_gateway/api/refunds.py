@@ -6,7 +6,7 @@ from aiohttp import web
 
 from chassis.clock import now
 from chassis.database import DATABASE, Transaction
-from chassis.idempotency import recall, remember
+from chassis.idempotency import claim_key, store_answer
 from contracts.api.payment_gateway import PaymentStatus, Speaker, TillCommand, TillDecision, Verdict
 from contracts.identity import Identity
 from payment_gateway.api.payments import shown
@@ -39,7 +39,7 @@ async def make(request: web.Request, known: Attempt, wish: TillDecision, person:
     app, scope, body = request.app, f"decisions/{known.payment_id}", await request.read()
     decision_id = uuid5(known.payment_id, key)
     async with app[DATABASE].transaction() as tx:
-        answer = await recall(tx, scope, key, body)
+        answer = await claim_key(tx, scope, key, body)
         if answer is None:
             attempt, cents, bank_key = await _decided(tx, known.payment_id, decision_id, wish, person)
     if answer is None:
@@ -47,7 +47,7 @@ async def make(request: web.Request, known: Attempt, wish: TillDecision, person:
         async with app[DATABASE].transaction() as tx:
             attempt = await _made(app, tx, attempt, heard, decision_id, cents, wish.reason)
             answer = shown(attempt).model_dump_json().encode()
-            await remember(tx, scope, key, answer)
+            await store_answer(tx, scope, key, answer)
     return web.Response(body=answer, status=201, content_type="application/json", charset="utf-8")
 
 

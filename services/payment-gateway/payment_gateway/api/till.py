@@ -8,7 +8,7 @@ from aiohttp import web
 from chassis.clock import now, today
 from chassis.database import DATABASE, Transaction
 from chassis.http import idempotency_key, json_response, query_day, read_body
-from chassis.idempotency import recall, remember
+from chassis.idempotency import claim_key, store_answer
 from chassis.identity import identity, require
 from contracts.api.payment_gateway import (
     Difference,
@@ -116,7 +116,7 @@ async def post_decision(request: web.Request) -> web.Response:
     if refunds.are_made_by(request.app, known, wish):
         return await refunds.make(request, known, wish, person, key)
     async with request.app[DATABASE].transaction() as tx:
-        answer = await recall(tx, f"decisions/{payment_id}", key, await request.read())
+        answer = await claim_key(tx, f"decisions/{payment_id}", key, await request.read())
         if answer is None:
             attempt, decision_id = await payments.attempt_for_update(tx, payment_id), uuid4()
             refunds.refuse_if_changed(attempt, wish)
@@ -136,7 +136,7 @@ async def post_decision(request: web.Request) -> web.Response:
                 )
             await _take_off_the_list(tx, attempt, wish.command)
             answer = shown(await payments.attempt_for_update(tx, payment_id)).model_dump_json().encode()
-            await remember(tx, f"decisions/{payment_id}", key, answer)
+            await store_answer(tx, f"decisions/{payment_id}", key, answer)
     return web.Response(body=answer, status=201, content_type="application/json", charset="utf-8")
 
 

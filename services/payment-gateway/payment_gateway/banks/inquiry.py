@@ -41,7 +41,7 @@ async def look_up(app: web.Application, payment_id: UUID) -> Attempt:
         asked, trace = await payments.attempt_for_update(tx, payment_id), await _trace_of(tx, payment_id)
     if asked.bank_reference is None:
         return asked
-    with tracing.continued(trace, f"look up at {asked.bank}", tracing.Kind.INTERNAL):
+    with tracing.continue_trace(trace, f"look up at {asked.bank}", tracing.Kind.INTERNAL):
         return await _look_up(app, asked)
 
 
@@ -147,7 +147,7 @@ async def carry_out(
     back_cents = attempt.refunded_cents + (move.amount_cents or 0)
     refund_id = decision_id or uuid5(attempt.payment_id, f"{back_cents} cents are back")
     trace = await _trace_of(tx, attempt.payment_id)
-    with tracing.continued(trace, f"payment {move.to}", tracing.Kind.INTERNAL):
+    with tracing.continue_trace(trace, f"payment {move.to}", tracing.Kind.INTERNAL):
         ticket = moved.ticket if receipt else None
         await outbox.add(tx, *facts(attempt, move, ticket, now=at, decision_id=refund_id))
     return moved

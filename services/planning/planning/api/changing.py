@@ -10,7 +10,7 @@ from aiohttp import web
 
 from chassis import outbox
 from chassis.clock import now
-from chassis.database import Transaction, store
+from chassis.database import Transaction, execute_together
 from chassis.identity import identity
 from contracts.api.bookings import BookingOutcome, BookingWish
 from contracts.events.planning import BookedDay, BookingsChanged, Channel
@@ -154,8 +154,8 @@ async def _save(tx: Transaction, decided: Sequence[tuple[Held, Decision]], at: d
             joins.append((event, decision.joined))
         if waited := _waited(found, decision):
             waits.append((event, waited))
-    told_of = outbox.part(*[event for event, _ in said], origins=[origin for _, origin in said])
-    await store(tx, bookings.changes(*events), told_of)
+    told_of = outbox.insert_statement(*[event for event, _ in said], origins=[origin for _, origin in said])
+    await execute_together(tx, bookings.changes(*events), told_of)
     if joins:
         await waiting.join(tx, joins)
     for (asked, _), decision in decided:

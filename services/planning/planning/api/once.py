@@ -10,7 +10,7 @@ from aiohttp import web
 from chassis.clock import now
 from chassis.database import DATABASE
 from chassis.http import idempotency_key
-from chassis.idempotency import Key, keep, recalled
+from chassis.idempotency import IdempotencyKey, find_answers, store_answers
 from contracts.api.bookings import BookingOutcome, BookingWish
 from contracts.failures import Refusal, Unavailable
 from planning.api.changing import Asked, change, hold, no_such_child
@@ -40,7 +40,7 @@ async def change_once(request: web.Request, household_id: UUID, wish: BookingWis
 
     The key of what changes nothing stays free: the same wish sent again is weighed again.
     """
-    key = Key(f"{command}/{household_id}", idempotency_key(request), await request.read())
+    key = IdempotencyKey(f"{command}/{household_id}", idempotency_key(request), await request.read())
     return as_json(await request.app[TURNS].of(Wanted(Asked.of(request, household_id, wish), key)))
 
 
@@ -94,7 +94,7 @@ async def _from_a_look(app: web.Application, wanted: Sequence[Wanted]) -> Answer
 
     Left out is whose days changed after the version that was seen: there may be an answer to the key.
     """
-    told, at = dict[Key, bytes | Exception](), now()
+    told, at = dict[IdempotencyKey, bytes | Exception](), now()
     async with app[DATABASE].reading() as look:
         found = await situations.of_many(look, app[SETTINGS].school_zone, [asked.look for asked, _ in wanted])
     for (asked, key), situation in zip(wanted, found, strict=True):
@@ -108,7 +108,7 @@ async def _from_a_look(app: web.Application, wanted: Sequence[Wanted]) -> Answer
     return told
 
 
-async def _fulfilled(app: web.Application, wanted: Sequence[Wanted]) -> tuple[dict[Key, bytes], bool]:
+async def _fulfilled(app: web.Application, wanted: Sequence[Wanted]) -> tuple[dict[IdempotencyKey, bytes], bool]:
     """The answers to wishes, one a child, as they are or were before, and whether any comes to nothing; all that
     changes is one transaction.
 
@@ -119,11 +119,11 @@ async def _fulfilled(app: web.Application, wanted: Sequence[Wanted]) -> tuple[di
         found = zip(wanted, await hold(app, tx, [asked for asked, _ in wanted]), strict=True)
         held = {key: one for (_, key), one in found}
         moved = [key for key, (asked, situation) in held.items() if situation.version != asked.wish.seen_version]
-        answers = await recalled(tx, moved)
+        answers = await find_answers(tx, moved)
         new = [key for key in held if key not in answers]
         changed = dict(zip(new, await change(app, tx, [held[key] for key in new]), strict=True))
         told = {key: outcome.model_dump_json().encode() for key, (outcome, _) in changed.items()}
         kept = {key: told[key] for key, (_, is_any) in changed.items() if is_any}
         if kept:
-            await keep(tx, kept)
+            await store_answers(tx, kept)
     return answers | told, len(kept) < len(told)

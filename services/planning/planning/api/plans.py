@@ -7,7 +7,7 @@ from aiohttp import web
 from chassis.clock import now, today
 from chassis.database import DATABASE, Transaction
 from chassis.http import idempotency_key, json_response, read_body
-from chassis.idempotency import recall, remember
+from chassis.idempotency import claim_key, store_answer
 from chassis.identity import household_in_path, identity
 from contracts.api.bookings import BookingOutcome, BookingWish, PlanChild, PlanOutcome, PlanWish, UndoWish
 from contracts.identity import Permission
@@ -33,7 +33,7 @@ async def post_plan(request: web.Request) -> web.Response:
         if plan.preview:
             return json_response(await _preview(request, tx, household_id, plan))
         key = idempotency_key(request)
-        if answer := await recall(tx, scope, key, await request.read()):
+        if answer := await claim_key(tx, scope, key, await request.read()):
             return as_json(answer)
         planned = [await _planned(request, tx, household_id, plan, child) for child in plan.children]
         wishes = [Asked.of(request, household_id, wish) for _, wish in planned if wish]
@@ -41,7 +41,7 @@ async def post_plan(request: web.Request) -> web.Response:
         done = {outcome.child.child_id: outcome for outcome, _ in changed}
         every = tuple(done.get(found.child.child_id, _nothing(found)) for found, _ in planned)
         answer = PlanOutcome(outcomes=every).model_dump_json().encode()
-        await remember(tx, scope, key, answer)
+        await store_answer(tx, scope, key, answer)
     return as_json(answer)
 
 
@@ -81,7 +81,7 @@ async def post_undo(request: web.Request) -> web.Response:
     household_id, key = household_in_path(request, Permission.BOOK_FOR_HOUSEHOLDS), idempotency_key(request)
     wish, scope = await read_body(request, UndoWish), f"undo/{household_id}"
     async with request.app[DATABASE].transaction() as tx:
-        if answer := await recall(tx, scope, key, await request.read()):
+        if answer := await claim_key(tx, scope, key, await request.read()):
             return as_json(answer)
         changes = await history.change(tx, household_id, wish.child_id, wish.version)
         taken_back = undo(wish.child_id, changes, wish.version)
@@ -90,5 +90,5 @@ async def post_undo(request: web.Request) -> web.Response:
         held = await hold(request.app, tx, [Asked.of(request, household_id, taken_back)])
         ((outcome, _),) = await change(request.app, tx, held)
         answer = outcome.model_dump_json().encode()
-        await remember(tx, scope, key, answer)
+        await store_answer(tx, scope, key, answer)
     return as_json(answer)

@@ -7,8 +7,8 @@ from contextvars import Context
 from typing import NamedTuple
 from uuid import UUID
 
-from chassis.idempotency import Key
-from chassis.tasks import end
+from chassis.idempotency import IdempotencyKey
+from chassis.tasks import cancel_and_wait
 from planning.api.changing import Asked
 from planning.domain.bookings import slots_of
 from planning.domain.situation import Slot
@@ -22,7 +22,7 @@ SERVED_MAX, LINES_MAX = 50, 1000
 PACE_SECONDS = 0.01
 """Some begin to be served no closer together: of a trickle, a few are served together."""
 
-Answers = Mapping[Key, bytes | Exception]
+Answers = Mapping[IdempotencyKey, bytes | Exception]
 """What is told to who asked, or raised for them."""
 
 
@@ -30,7 +30,7 @@ class Wanted(NamedTuple):
     """A wish, and the key of its request."""
 
     asked: Asked
-    key: Key
+    key: IdempotencyKey
 
     @property
     def slots(self) -> list[Slot]:
@@ -95,7 +95,7 @@ class Turns:
     async def stop(self) -> None:
         """Serve nobody any more."""
         if self._serving:
-            await end(self._serving)
+            await cancel_and_wait(self._serving)
 
     async def _serve(self) -> None:
         loop = asyncio.get_running_loop()

@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from datetime import date
 from uuid import UUID
 
-from chassis.database import Part, Transaction
+from chassis.database import Statement, Transaction
 from contracts.events.planning import BookingsChanged
 from contracts.names import name_key
 from planning.domain.situation import Slot
@@ -30,14 +30,14 @@ async def take_locks(tx: Transaction, slots: Collection[Slot], child_ids: Collec
     await tx.execute("SELECT take_locks($1, $2, $3)", ids, days, list(child_ids))
 
 
-def changes(*events: BookingsChanged) -> Part:
+def changes(*events: BookingsChanged) -> Statement:
     """The days of changes, the places they take or free, their history, and the new versions; one change a child.
 
     A place that was held for a child is taken, not another one. The places of the days are locked by now, and every
     question asked until the commit is time that others wait. ``LIMIT`` is for the planner, as in ``situations``.
     """
     lines = [(number, day) for number, event in enumerate(events, 1) for day in event.days]
-    return Part(
+    return Statement(
         "change AS MATERIALIZED (SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::text[], $5::uuid[], "
         "$6::timestamptz[]) WITH ORDINALITY "
         "AS e (household_id, child_id, version, channel, changed_by, changed_at, number) LIMIT $11), "

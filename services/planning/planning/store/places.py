@@ -6,7 +6,7 @@ from itertools import groupby
 from uuid import UUID
 
 from chassis import outbox
-from chassis.database import Transaction, store
+from chassis.database import Transaction, execute_together
 from contracts.events.auth import Span
 from contracts.events.planning import BookedDay, BookingsChanged, Channel, OfferLapsed
 from planning.domain.bookings import booked_day, granted, may_grant, offered, told
@@ -34,14 +34,16 @@ async def grant(
         if hours := found.activities[slot[0]].offer_hours:
             offer = offered(found, slot, waiter.position, hours=hours, at=at)
             await waiting.offer(tx, waiter, offer.offered_until)
-            await store(tx, outbox.part(offer, origins=[cause]))
+            await execute_together(tx, outbox.insert_statement(offer, origins=[cause]))
             continue
         version = await households.next_version(tx, waiter.household_id, waiter.child_id)
         days = (booked_day(found.activities[slot[0]], day, booked=True),)
         event = told(found, days, version, channel=Channel.WAITING_LIST, by=waiter.waits_by, at=at)
         await waiting.leave(tx, waiter.child_id, [slot])
-        await store(
-            tx, bookings.changes(event), outbox.part(event, granted(found, slot, event), origins=[cause, cause])
+        await execute_together(
+            tx,
+            bookings.changes(event),
+            outbox.insert_statement(event, granted(found, slot, event), origins=[cause, cause]),
         )
 
 
@@ -87,7 +89,9 @@ async def free(
             reason=reason,
             enrolled=enrolled,
         )
-        await store(tx, bookings.changes(event), outbox.part(*[event] if event.days or event.waited else []))
+        await execute_together(
+            tx, bookings.changes(event), outbox.insert_statement(*[event] if event.days or event.waited else [])
+        )
         if waited:
             await history.add_waiting(tx, [(event, waited)])
             await waiting.leave(tx, child_id, [(each.activity_id, each.day) for each in waited])

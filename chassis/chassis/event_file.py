@@ -1,4 +1,4 @@
-"""Facts told again in a file, one a line, ``{"type", "data"}``: for a listener that builds what it knows anew."""
+"""Events as JSON lines, ``{"type", "data"}``, from which a consumer can rebuild its projection."""
 
 import json
 from collections.abc import Iterable, Iterator
@@ -7,16 +7,16 @@ from contracts.events import EVENTS, Event
 
 
 def written(event: Event) -> str:
-    """An event as a line of the file."""
+    """An event as one line."""
     return json.dumps({"type": event.type, "data": event.model_dump(mode="json")}, ensure_ascii=False) + "\n"
 
 
 def read(lines: Iterable[str]) -> Iterator[Event]:
-    """The events of a file; ``ValueError`` names the line that is none."""
+    """Parse the events of a file; ``ValueError`` names the first line that is invalid."""
     for number, line in enumerate(lines, start=1):
         try:
-            told = json.loads(line)
-            event = EVENTS[told["type"]].model_validate(told["data"])
+            parsed = json.loads(line)
+            event = EVENTS[parsed["type"]].model_validate(parsed["data"])
         except (ValueError, KeyError, TypeError) as error:
-            raise ValueError(f"line {number} is no event: {error}") from error
+            raise ValueError(f"line {number} is not an event: {error}") from error
         yield event

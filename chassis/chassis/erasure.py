@@ -1,4 +1,4 @@
-"""What a service keeps for a while beside its tables, and must not keep of somebody who is erased: events, answers."""
+"""Erasure from what the chassis keeps: published events and answers of idempotent requests."""
 
 from collections.abc import Iterable
 from uuid import UUID
@@ -6,10 +6,10 @@ from uuid import UUID
 from chassis.database import Transaction
 
 
-async def forget_mentions(tx: Transaction, ids: Iterable[UUID]) -> bool:
-    """Forget the kept events and answers that name any of these; False while one of the events is still to leave.
+async def erase_mentions(tx: Transaction, ids: Iterable[UUID]) -> bool:
+    """Delete kept events and answers that mention any of these ids; False while one of the events is unpublished.
 
-    Such an event must leave, for others wait for it: whoever is told False tries again when it has.
+    Such an event must be published first, because consumers wait for it: the caller tries again later.
     """
     texts = [str(each) for each in ids]
     await tx.execute(

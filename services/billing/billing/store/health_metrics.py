@@ -1,60 +1,60 @@
 """What says whether billing is well."""
 
-from chassis.vitals import Figure, Vital
+from chassis.health_metrics import Gauge, HealthMetric
 
-VITALS = (
-    Vital(
+HEALTH_METRICS = (
+    HealthMetric(
         name="ledger_imbalance_cents",
-        says="cents by which the ledger's transactions do not balance",
+        description="cents by which the ledger's transactions do not balance",
         query="SELECT found FROM ledger_check WHERE name = 'imbalance_cents'",
-        most=0,
-        minutes=0,
+        threshold=0,
+        for_minutes=0,
         remedy="The database refuses this: somebody worked around it. Stop billing, run `verify`, restore or correct.",
     ),
-    Vital(
+    HealthMetric(
         name="ledger_wrong_balances",
-        says="invoices of which something else is kept as left to pay than the ledger says",
+        description="invoices of which something else is kept as left to pay than the ledger says",
         query="SELECT found FROM ledger_check WHERE name = 'wrong_balances'",
-        most=0,
-        minutes=0,
+        threshold=0,
+        for_minutes=0,
         remedy="The database keeps them by itself: somebody worked around it. Run `verify`, restore or correct.",
     ),
-    Vital(
+    HealthMetric(
         name="ledger_check_late_seconds",
-        says="how late the hourly check of the whole ledger is",
+        description="how late the hourly check of the whole ledger is",
         query="SELECT greatest(0, extract(epoch FROM now() - min(checked_at)) - 3600) FROM ledger_check",
-        most=7_200,
-        minutes=10,
+        threshold=7_200,
+        for_minutes=10,
         remedy="The job `check_ledger` runs each hour: look for its failure in billing's log.",
     ),
-    Vital(
+    HealthMetric(
         name="checkouts_overdue",
-        says="checkouts that should have been let go an hour ago",
+        description="checkouts that should have been let go an hour ago",
         query="SELECT count(*) FROM checkout c WHERE status = 'open' AND expires_at < now() - interval '4 hours' "
         "AND NOT EXISTS (SELECT FROM payment_hold h WHERE h.checkout_id = c.checkout_id AND NOT h.ended)",
-        most=0,
-        minutes=60,
+        threshold=0,
+        for_minutes=60,
         remedy="Their invoices cannot be paid again: look for a failing job in billing's log.",
     ),
-    Vital(
+    HealthMetric(
         name="invoice_run_silent_seconds",
-        says="age of a run that is being prepared or published",
+        description="age of a run that is being prepared or published",
         query="SELECT coalesce(extract(epoch FROM now() - min(created_at)), 0) FROM invoice_run "
         "WHERE status IN ('drafting', 'publishing')",
-        most=86_400,
-        minutes=10,
+        threshold=86_400,
+        for_minutes=10,
         remedy="It goes on by itself when billing runs: look for a failing job in billing's log.",
     ),
 )
-FIGURES = (
-    Figure(
+GAUGES = (
+    Gauge(
         name="owed_cents",
-        says="what all households owe",
+        description="what all households owe",
         query="SELECT coalesce(sum(left_cents), 0) FROM invoice_balance WHERE left_cents > 0",
     ),
-    Figure(
+    Gauge(
         name="collected_today_cents",
-        says="what the tills took since midnight in Paris, less what was given back",
+        description="what the tills took since midnight in Paris, less what was given back",
         query="SELECT coalesce(sum(amount_cents), 0) FROM ledger_entry JOIN ledger_transaction USING (transaction_id) "
         "WHERE account = 'bank' AND day = (now() AT TIME ZONE 'Europe/Paris')::date",
     ),

@@ -9,8 +9,8 @@ from billing.store import checkouts, invoices, reminders, returns, usages
 from chassis import outbox
 from chassis.clock import now
 from chassis.database import Transaction
-from chassis.forgetting import forget_mentions
-from chassis.inbox import Later, Listeners
+from chassis.erasure import erase_mentions
+from chassis.inbox import Consumers, RetryLater
 from contracts.api.billing import CheckoutStatus
 from contracts.events.auth import HouseholdChanged
 from contracts.events.billing import InvoiceSettled, PaymentUnmatched, UnmatchedReason
@@ -26,32 +26,32 @@ from contracts.events.payment import (
 )
 from contracts.events.planning import AttendanceRecorded, BookingsChanged
 
-listeners = Listeners(NAME)
+consumers = Consumers(NAME)
 
 
-@listeners.on(HouseholdChanged)
+@consumers.on(HouseholdChanged)
 async def keep_households(event: HouseholdChanged, tx: Transaction) -> None:
     """Know whom to invoice; of one erased, keep the documents and forget the rest."""
     await usages.save_household(tx, event)
-    if event.erased and not await forget_mentions(
+    if event.erased and not await erase_mentions(
         tx, [event.household_id, *await usages.invoice_ids(tx, event.household_id)]
     ):
-        raise Later("an event of the household is still to leave")
+        raise RetryLater("an event of the household is still to leave")
 
 
-@listeners.on(BookingsChanged)
+@consumers.on(BookingsChanged)
 async def keep_usage(event: BookingsChanged, tx: Transaction) -> None:
     """Know what to invoice."""
     await usages.save_usage(tx, event)
 
 
-@listeners.on(AttendanceRecorded)
+@consumers.on(AttendanceRecorded)
 async def keep_attendance(event: AttendanceRecorded, tx: Transaction) -> None:
     """Know who came, for the activities whose price depends on it."""
     await usages.save_attendance(tx, event)
 
 
-@listeners.on(PaymentConfirmed)
+@consumers.on(PaymentConfirmed)
 async def settle_invoices(event: PaymentConfirmed, tx: Transaction) -> None:
     """Settle the checkout's invoices, once for a payment; what is over becomes the household's credit."""
     came = event.ticket.means, event.ticket.till
@@ -60,12 +60,12 @@ async def settle_invoices(event: PaymentConfirmed, tx: Transaction) -> None:
         await checkouts.close(tx, event.checkout_id, CheckoutStatus.SETTLED)
 
 
-@listeners.on(PaymentRefundUndone)
+@consumers.on(PaymentRefundUndone)
 async def settle_again(event: PaymentRefundUndone, tx: Transaction) -> None:
     """A refund failed: what it had made due again is paid after all, or is the household's credit."""
     came = await returns.how_it_came(tx, event.payment_id)
     if came is None:
-        raise Later("the payment itself is not in the ledger yet")
+        raise RetryLater("the payment itself is not in the ledger yet")
     await _settle(tx, event, f"refund-undone/{event.decision_id}", came)
 
 
@@ -93,7 +93,7 @@ async def _settle(
     return True
 
 
-@listeners.on(PaymentRefused)
+@consumers.on(PaymentRefused)
 async def release_refused(event: PaymentRefused, tx: Transaction) -> None:
     """The invoices can be paid again at once, also those that the till keeper had to decide about."""
     if event.was_held:
@@ -101,7 +101,7 @@ async def release_refused(event: PaymentRefused, tx: Transaction) -> None:
     await release(tx, event.checkout_id)
 
 
-@listeners.on(PaymentExpired)
+@consumers.on(PaymentExpired)
 async def release_expired(event: PaymentExpired, tx: Transaction) -> None:
     """The invoices can be paid again; money that still comes is settled or credited."""
     await release(tx, event.checkout_id)
@@ -115,14 +115,14 @@ async def release(tx: Transaction, checkout_id: UUID) -> None:
     await checkouts.close(tx, checkout_id, CheckoutStatus.RELEASED)
 
 
-@listeners.on(PaymentHeld)
+@consumers.on(PaymentHeld)
 async def hold_reviewed(event: PaymentHeld, tx: Transaction) -> None:
     """Nobody pays these invoices again while the till keeper looks into a payment."""
     await invoices.lock_invoices(tx, await checkouts.invoice_ids(tx, event.checkout_id))
     await returns.hold(tx, event.payment_id, event.checkout_id)
 
 
-@listeners.on(PaymentRefunded)
+@consumers.on(PaymentRefunded)
 async def book_refunds(event: PaymentRefunded, tx: Transaction) -> None:
     """Money went back; what never counted as a payment only lets go of its invoices."""
     if event.was_confirmed:
@@ -132,7 +132,7 @@ async def book_refunds(event: PaymentRefunded, tx: Transaction) -> None:
     await release(tx, event.checkout_id)
 
 
-@listeners.on(PaymentReturned)
+@consumers.on(PaymentReturned)
 async def book_returns(event: PaymentReturned, tx: Transaction) -> None:
     """The bank took its money back: the household owes again what this paid.
 
@@ -149,7 +149,7 @@ async def _give_back(tx: Transaction, event: PaymentRefunded | PaymentReturned, 
     await invoices.lock_household(tx, event.household_id)
     came = await returns.how_it_came(tx, event.payment_id)
     if came is None:
-        raise Later("the payment itself is not in the ledger yet")
+        raise RetryLater("the payment itself is not in the ledger yet")
     credit = await invoices.credit_cents(tx, event.household_id)
     asked = await returns.asked(tx, event.household_id, event.checkout_id)
     means, till = came

@@ -1,15 +1,15 @@
 """What says whether signing in is safe."""
 
-from chassis.vitals import Vital
+from chassis.health_metrics import HealthMetric
 
-VITALS = (
-    Vital(
+HEALTH_METRICS = (
+    HealthMetric(
         name="signing_key_age_seconds",
-        says="age of the key that signs tokens",
+        description="age of the key that signs tokens",
         query="SELECT coalesce(extract(epoch FROM now() - max(signs_from)), 0) FROM signing_key "
         "WHERE retires_at IS NULL",
-        most=34_560_000,
-        minutes=60,
+        threshold=34_560_000,
+        for_minutes=60,
         remedy="Run `rotate-keys`: nobody is signed out.",
     ),
 )

@@ -10,7 +10,7 @@ from aiohttp import StreamReader, web
 
 from contracts.failures import Unavailable
 
-Door = TypeVar("Door", bound=Callable[..., Awaitable[web.StreamResponse]])
+HandlerT = TypeVar("HandlerT", bound=Callable[..., Awaitable[web.StreamResponse]])
 NetworkOf = Callable[[web.Request], str]
 RECEIVED = web.RequestKey("received", bool)
 
@@ -25,12 +25,12 @@ GIVES_WAY_AFTER_SECONDS = 2
 LOOK_SECONDS = 0.5
 
 
-def body_limit(bytes_max: int | Callable[[web.Application], int]) -> Callable[[Door], Door]:
-    """Mark a door whose body may be larger than ``BODY_BYTES_MAX``, such as a file, or must be smaller."""
+def body_limit(bytes_max: int | Callable[[web.Application], int]) -> Callable[[HandlerT], HandlerT]:
+    """Mark a handler whose body may be larger than ``BODY_BYTES_MAX``, such as a file, or must be smaller."""
 
-    def mark(door: Door) -> Door:
-        door.body_bytes_max = bytes_max  # type: ignore[attr-defined]
-        return door
+    def mark(handler: HandlerT) -> HandlerT:
+        handler.body_bytes_max = bytes_max  # type: ignore[attr-defined]
+        return handler
 
     return mark
 
@@ -53,7 +53,7 @@ class _Body:
     network: str
     bytes_max: int
     began: float
-    reading: asyncio.Task[bytes]
+    read_task: asyncio.Task[bytes]
 
 
 class Receiving:
@@ -82,7 +82,7 @@ class Receiving:
         try:
             _keep(request, await self._read(body, request.content))
         finally:
-            body.reading.cancel()
+            body.read_task.cancel()
             self._leave(body)
 
     def _admit(self, body: _Body) -> None:
@@ -93,11 +93,11 @@ class Receiving:
         if self._network_of and is_crowded:
             oldest = next(iter(of_network))
             if body.began - oldest.began >= GIVES_WAY_AFTER_SECONDS:
-                oldest.reading.cancel()
+                oldest.read_task.cancel()
         of_network[body] = None
         self._bytes[body.network] += body.bytes_max
         if self._bytes.total() > BYTES_MAX:
-            body.reading.cancel()
+            body.read_task.cancel()
             self._leave(body)
             raise Unavailable("too much is being sent at once", retry_after_seconds=5)
 
@@ -111,12 +111,12 @@ class Receiving:
 
     async def _read(self, body: _Body, content: StreamReader) -> bytes:
         loop = asyncio.get_running_loop()
-        while not body.reading.done():
-            await asyncio.wait({body.reading}, timeout=LOOK_SECONDS)
+        while not body.read_task.done():
+            await asyncio.wait({body.read_task}, timeout=LOOK_SECONDS)
             if loop.time() - body.began > GRACE_SECONDS + content.total_bytes / BYTES_A_SECOND_MIN:
                 break
-        if body.reading.done() and not body.reading.cancelled():
-            return body.reading.result()
+        if body.read_task.done() and not body.read_task.cancelled():
+            return body.read_task.result()
         raise web.HTTPRequestTimeout
 
 
