@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from contracts.events import FIRST_WORDS, LIVE
+from contracts.events import EVENT_NAMESPACES, LIVE_EVENTS
 
 EVENTS_EXCHANGE = "preau.events"
 PROBE = "preau.probe"
@@ -53,7 +53,7 @@ def _may(name: str) -> dict[str, str]:
     if name == SET_UP:
         return {"configure": ".*", "write": ".*", "read": ".*"}
     shared = f"{EVENTS_EXCHANGE}|{PROBE}".replace(".", r"\.")
-    if name not in FIRST_WORDS:
+    if name not in EVENT_NAMESPACES:
         return {
             "configure": f"^{LIVE_QUEUES}$",
             "write": rf"^(preau\.probe|{LIVE_QUEUES})$",
@@ -66,6 +66,6 @@ def _may_say(name: str) -> dict[str, str]:
     """The routing keys that it may publish (``write``), and bind a queue to (``read``)."""
     if name == SET_UP:
         return {"write": ".*", "read": ".*"}
-    if word := FIRST_WORDS.get(name):
+    if word := EVENT_NAMESPACES.get(name):
         return {"write": rf"^{word}\.", "read": NOTHING}
-    return {"write": NOTHING, "read": f"^({'|'.join(re.escape(each.type) for each in LIVE)})$"}
+    return {"write": NOTHING, "read": f"^({'|'.join(re.escape(each.type) for each in LIVE_EVENTS)})$"}

@@ -11,7 +11,7 @@ class Role(StrEnum):
 
     PARENT = "parent"
     CLERK = "clerk"
-    TILL_KEEPER = "till_keeper"
+    CASHIER = "till_keeper"
     ADMINISTRATOR = "administrator"
     OPERATOR = "operator"
 
@@ -47,7 +47,7 @@ _CLERK = {
     Permission.READ_MAILS,
     Permission.RESEND_MAILS,
 }
-_TILL_KEEPER = {
+_CASHIER = {
     Permission.READ_HOUSEHOLDS,
     Permission.WRITE_TARIFFS,
     Permission.PUBLISH_INVOICES,
@@ -61,8 +61,8 @@ _TILL_KEEPER = {
 PERMISSIONS: dict[Role, frozenset[Permission]] = {
     Role.PARENT: frozenset(),
     Role.CLERK: frozenset(_CLERK),
-    Role.TILL_KEEPER: frozenset(_TILL_KEEPER),
-    Role.ADMINISTRATOR: frozenset(_CLERK | _TILL_KEEPER | {Permission.ERASE_HOUSEHOLDS}),
+    Role.CASHIER: frozenset(_CASHIER),
+    Role.ADMINISTRATOR: frozenset(_CLERK | _CASHIER | {Permission.ERASE_HOUSEHOLDS}),
     Role.OPERATOR: frozenset({Permission.READ_MAILS, Permission.RESEND_MAILS, Permission.READ_PAYMENTS}),
 }
 """The one table that says who may do what; a parent acts for the household of the token, nothing else."""

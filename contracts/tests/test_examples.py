@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from contracts.events import EVENTS, FIRST_WORDS
+from contracts.events import EVENT_NAMESPACES, EVENTS
 from contracts.events.auth import HouseholdChanged
 from contracts.model import Language
 
@@ -44,4 +44,4 @@ def test_a_household_told_before_it_had_a_language_reads_french() -> None:
 
 
 def test_every_event_begins_with_the_word_of_a_program() -> None:
-    assert {name.partition(".")[0] for name in EVENTS} <= set(FIRST_WORDS.values())
+    assert {name.partition(".")[0] for name in EVENTS} <= set(EVENT_NAMESPACES.values())

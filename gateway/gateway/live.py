@@ -10,7 +10,7 @@ from aiohttp import web
 
 from chassis.broker import use_broker
 from chassis.live import use_live
-from contracts.events import LIVE, Event
+from contracts.events import LIVE_EVENTS, Event
 from contracts.events.auth import SessionEnded
 from contracts.events.billing import RunProgressed
 from contracts.events.payment import PaymentConfirmed, PaymentExpired, PaymentHeld, PaymentRefused
@@ -92,7 +92,7 @@ def use_hub(app: web.Application) -> None:
 
     app.on_shutdown.append(close)
     use_broker(app, app[SETTINGS])
-    use_live(app, [each.type for each in LIVE], on_event)
+    use_live(app, [each.type for each in LIVE_EVENTS], on_event)
 
 
 async def stream(

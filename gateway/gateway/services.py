@@ -19,7 +19,7 @@ from yarl import URL
 from chassis import tracing
 from chassis.http import Problem
 from chassis.logs import correlation_id
-from contracts.api.auth import SessionKey, SignedIn, SignIn, Token, TokenWish
+from contracts.api.auth import SessionKey, SignedIn, SignIn, Token, TokenRequest
 from contracts.failures import Refusal, Unavailable
 from gateway.settings import SETTINGS, Settings
 
@@ -167,7 +167,7 @@ class Services:
         if kept := self.kept(session, audience):
             return kept
         try:
-            wish = TokenWish(session=session, audience=audience)
+            wish = TokenRequest(session=session, audience=audience)
             _, raw = await self.raw("auth", "POST", "/tokens", json=wish.model_dump())
         except ValueError as error:
             raise SignedOut from error  # the cookie holds nothing that auth ever gave

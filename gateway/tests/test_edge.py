@@ -15,7 +15,7 @@ from yarl import URL
 from chassis.clock import now
 from chassis.testing import Probe
 from contracts.api.auth import SignedIn, Token
-from contracts.events import LIVE
+from contracts.events import LIVE_EVENTS
 from contracts.failures import TooMany
 from contracts.identity import Identity, Role
 from gateway.app import build
@@ -299,7 +299,7 @@ async def test_a_session_has_so_many_streams_and_another_its_own() -> None:
 
 
 def test_the_gateway_hears_nothing_that_it_does_not_show() -> None:
-    assert {each.type for each in LIVE} == {
+    assert {each.type for each in LIVE_EVENTS} == {
         *("payment.confirmed", "payment.refused", "payment.expired", "payment.held"),
         *("auth.session.ended", "billing.run.progressed"),
     }

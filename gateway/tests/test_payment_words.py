@@ -7,17 +7,17 @@ import pytest
 
 from contracts.api.notifier import MailStatus, PaymentMail
 from contracts.api.payment_gateway import (
-    ExceptionKind,
+    Actor,
+    DecisionKind,
+    IssueKind,
     Payment,
-    PaymentMove,
     PaymentStatus,
     PaymentTimeline,
+    PaymentTransition,
     RemittanceKind,
     RemittedLine,
     SettledInvoice,
-    Speaker,
-    TillCommand,
-    Verdict,
+    Verification,
 )
 from contracts.api.remittances import DifferenceKind
 from gateway.pages import payment_words as words
@@ -28,10 +28,10 @@ AT = datetime(2026, 11, 24, 9, tzinfo=UTC)
 
 def test_nothing_is_without_words() -> None:
     assert set(words.STATES) == set(PaymentStatus)
-    assert set(words.COMMANDS) == set(TillCommand)
-    assert set(words.KINDS) == set(ExceptionKind)
-    assert set(words.SPEAKERS) == set(Speaker)
-    assert set(words.VERDICTS) == set(Verdict)
+    assert set(words.COMMANDS) == set(DecisionKind)
+    assert set(words.KINDS) == set(IssueKind)
+    assert set(words.SPEAKERS) == set(Actor)
+    assert set(words.VERDICTS) == set(Verification)
     assert set(words.GAPS) == set(DifferenceKind)
 
 
@@ -48,10 +48,10 @@ def story(*moves: tuple[PaymentStatus, PaymentStatus]) -> PaymentTimeline:
         changed_at=AT,
     )
     made = [
-        PaymentMove(
+        PaymentTransition(
             from_status=origin,
             to_status=to,
-            said_by=Speaker.BANK,
+            said_by=Actor.BANK,
             at=AT + timedelta(minutes=minute),
             amount_cents=100 if to is PaymentStatus.PARTIALLY_REFUNDED else None,
         )

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import pytest
 
-from contracts.api.tariffs import AttendanceRules, Price, PriceReason, ReasonKind
+from contracts.api.tariffs import AttendanceRules, Price, PriceReason, PriceReasonKind
 from contracts.model import Language
 from gateway import languages
 from gateway.pages.price_words import REASONS, by_attendance, made_by
@@ -17,10 +17,10 @@ PRICE = Price(
     unit_price_cents=477,
     rule="Cantine 2026",
     reasons=(
-        PriceReason(kind=ReasonKind.QUOTIENT, cents=1_245_50, since=date(2026, 9, 1)),
-        PriceReason(kind=ReasonKind.RATE, percent=Decimal("0.5650")),
-        PriceReason(kind=ReasonKind.RESIDENTS),
-        PriceReason(kind=ReasonKind.SIBLING, rank=2, percent=Decimal(10)),
+        PriceReason(kind=PriceReasonKind.QUOTIENT, cents=1_245_50, since=date(2026, 9, 1)),
+        PriceReason(kind=PriceReasonKind.RATE, percent=Decimal("0.5650")),
+        PriceReason(kind=PriceReasonKind.RESIDENTS),
+        PriceReason(kind=PriceReasonKind.SIBLING, rank=2, percent=Decimal(10)),
     ),
     explanation="Cantine 2026",
 )
@@ -38,7 +38,7 @@ def plain(text: str) -> str:
 
 
 def test_every_reason_has_its_words() -> None:
-    assert set(REASONS) == set(ReasonKind)
+    assert set(REASONS) == set(PriceReasonKind)
 
 
 def test_in_french() -> None:

@@ -28,8 +28,8 @@ from billing.store import checkouts, invoices, runs, tariffs
 from chassis.clock import now
 from chassis.database import Database
 from chassis.migrations import migrate
-from contracts.api.billing import InvoiceRunWish
-from contracts.api.tariffs import AttendanceRules, Bracket, Brackets, TariffWish
+from contracts.api.billing import InvoiceRunRequest
+from contracts.api.tariffs import AttendanceRules, Bracket, BracketPrices, TariffRequest
 from contracts.events.billing import CheckoutInvoice, RunStatus
 from contracts.events.payment import Means, Mode, PaymentConfirmed, Ticket
 from local_stack.postgres import PostgresServer
@@ -53,10 +53,10 @@ async def seed(database: Database, households: int) -> None:
             OPERATOR,
         )
         brackets = tuple(Bracket(up_to_cents=each * 10_000, unit_price_cents=each * 40) for each in range(1, 10))
-        formula = Brackets(
+        formula = BracketPrices(
             brackets=(*brackets, Bracket(up_to_cents=None, unit_price_cents=420)), without_quotient_cents=420
         )
-        wish = TariffWish(
+        wish = TariffRequest(
             label="Repas",
             activity_id=ACTIVITY,
             activity_label="Cantine",
@@ -101,7 +101,7 @@ async def measure_run(database: Database, settings: Settings, households: int) -
     stop = asyncio.Event()
     reading = asyncio.create_task(parents(database, stop, waits))
     start = time.perf_counter()
-    wish = InvoiceRunWish(month=date(2026, 11, 1), due_on=date(2026, 12, 31))
+    wish = InvoiceRunRequest(month=date(2026, 11, 1), due_on=date(2026, 12, 31))
     async with database.transaction() as tx:
         run_id = await begin_run(tx, wish, by=OPERATOR)
     await work_off_runs(database, settings)

@@ -32,7 +32,7 @@ from local_stack.stack import SERVICES, Stack
 
 PARTS = {"year": "2026", "announcement_id": "1", "kind": "invoice"}
 """What a path wants where it does not want a UUID."""
-ROLES = {"clerk": Role.CLERK, "till keeper": Role.TILL_KEEPER, "administrator": Role.ADMINISTRATOR}
+ROLES = {"clerk": Role.CLERK, "till keeper": Role.CASHIER, "administrator": Role.ADMINISTRATOR}
 ROLES["operator"] = Role.OPERATOR
 AWAY = "http://127.0.0.1:9"
 UNASKED = "positive_data_acceptance,unsupported_method,allow_header_conformance"

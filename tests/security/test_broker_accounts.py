@@ -21,14 +21,14 @@ from chassis.broker import Broker, Delivery, Message, QueueSpec, declare, opened
 from chassis.broker_accounts import EVENTS_EXCHANGE, definitions
 from chassis.tasks import cancel_and_wait
 from chassis.testing import eventually
-from contracts.events import EVENTS, FIRST_WORDS, LIVE
+from contracts.events import EVENT_NAMESPACES, EVENTS, LIVE_EVENTS
 from contracts.failures import Unavailable
 from local_stack.rabbit import RabbitServer
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 QUEUE = "billing.on-payment-confirmed"
-ACCOUNTS = (*FIRST_WORDS, "gateway")
+ACCOUNTS = (*EVENT_NAMESPACES, "gateway")
 ROOT = Path(__file__).parents[2]
 
 
@@ -59,7 +59,7 @@ async def test_only_the_program_whose_event_it_is_can_say_it(broker: RabbitServe
             await publish(exchange, Message(b"{}", "one", event))
 
     for event in sorted(EVENTS):
-        if FIRST_WORDS.get(name) == event.partition(".")[0]:
+        if EVENT_NAMESPACES.get(name) == event.partition(".")[0]:
             await say(event)
         else:
             with pytest.raises(ChannelClosed, match="ACCESS_REFUSED"):
@@ -108,7 +108,7 @@ async def test_its_own_queue_is_a_programs_to_take_from_park_and_delay(broker: R
 async def test_live_updates_pass_to_the_gateway(broker: RabbitServer) -> None:
     async with opened(broker.url(account="gateway")) as channel:
         queue = await channel.declare_queue(exclusive=True, auto_delete=True)
-        for each in LIVE:
+        for each in LIVE_EVENTS:
             await queue.bind(await channel.get_exchange(EVENTS_EXCHANGE), each.type)
         async with opened(broker.url(account="payment-gateway")) as other:
             await publish(await other.get_exchange(EVENTS_EXCHANGE), Message(b"{}", "one", "payment.confirmed"))
@@ -129,7 +129,7 @@ async def test_only_the_gateway_can_listen_and_only_to_what_it_shows(broker: Rab
                 queue = await channel.declare_queue(exclusive=True, auto_delete=True)
                 await queue.bind(await channel.get_exchange(EVENTS_EXCHANGE), key)
                 bound.add(key)
-    assert bound == ({each.type for each in LIVE} if name == "gateway" else set())
+    assert bound == ({each.type for each in LIVE_EVENTS} if name == "gateway" else set())
 
 
 @pytest.mark.parametrize("name", ACCOUNTS)

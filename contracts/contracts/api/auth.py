@@ -18,7 +18,7 @@ Key = Annotated[str, StringConstraints(min_length=20, max_length=200)]
 """A session or the token of a link: opaque."""
 
 
-class Stage(StrEnum):
+class SessionStage(StrEnum):
     """What a session still wants before it opens any door but those of its own sign-in."""
 
     CHOOSE_SECRET = "choose_secret"  # noqa: S105 - a step
@@ -50,7 +50,7 @@ class SignedIn(Contract):
     session: str
     expires_at: Instant
     identity: Identity
-    stage: Stage = Stage.OPEN
+    stage: SessionStage = SessionStage.OPEN
 
 
 class SessionKey(Contract):
@@ -62,14 +62,14 @@ class SessionKey(Contract):
 class SessionState(Contract):
     """What a session still wants; ``email`` is the address proposed or waiting for its confirmation."""
 
-    stage: Stage
+    stage: SessionStage
     identifier: str
     name: str
     email: str | None
     locale: Language = Language.FR
 
 
-class FirstSecret(Contract):
+class FirstSecretRequest(Contract):
     """``POST /sessions/first-secret``: in place of the letter's code. Answered by ``SignedIn``: another session."""
 
     session: Key
@@ -77,14 +77,14 @@ class FirstSecret(Contract):
     email: str = Field(max_length=254)
 
 
-class FirstEmail(Contract):
+class FirstEmailRequest(Contract):
     """``POST /sessions/email``: send the confirmation again, or to another address."""
 
     session: Key
     email: str = Field(max_length=254)
 
 
-class CodeGiven(Contract):
+class OneTimeCodeRequest(Contract):
     """``POST /sessions/one-time-code``: of the telephone, or a recovery code. Answered by ``SignedIn``."""
 
     session: Key
@@ -92,7 +92,7 @@ class CodeGiven(Contract):
     client_address: str = Field(max_length=64)
 
 
-class TokenWish(Contract):
+class TokenRequest(Contract):
     """``POST /tokens``: a short-lived token for one service, in exchange of a live session."""
 
     session: Key
@@ -108,7 +108,7 @@ class Token(Contract):
     locale: Language = Language.FR
 
 
-class ResetWish(Contract):
+class ResetRequest(Contract):
     """``POST /resets``: a link for whoever has this address, if anybody has; the answer is always the same."""
 
     email: str = Field(max_length=254)
@@ -195,7 +195,7 @@ class RecoveryCodes(Contract):
     codes: tuple[str, ...]
 
 
-class GuardianWish(Contract):
+class GuardianRequest(Contract):
     """A guardian to be written down. Codes are drawn when none are given; only an administrator may give them."""
 
     first_name: Line
@@ -205,7 +205,7 @@ class GuardianWish(Contract):
     secret: SecretStr | None = Field(default=None, min_length=8, max_length=200)
 
 
-class ChildWish(Contract):
+class ChildRequest(Contract):
     """A child to be written down; ``child_id`` names one that another household has already."""
 
     child_id: UUID | None = None
@@ -218,15 +218,15 @@ class ChildWish(Contract):
     custody_days: tuple[Span, ...] = Field(default=(), max_length=SPANS_MAX)
 
 
-class HouseholdWish(Contract):
+class HouseholdRequest(Contract):
     """``POST /households``: a household, its guardians and its children; the reference is its idempotency key."""
 
     reference: Reference
     name: Line
     address: tuple[Line, ...] = Field(min_length=1, max_length=ADDRESS_LINES_MAX)
     locale: Language = Language.FR
-    guardians: tuple[GuardianWish, ...] = Field(min_length=1, max_length=GUARDIANS_MAX)
-    children: tuple[ChildWish, ...] = Field(default=(), max_length=CHILDREN_MAX)
+    guardians: tuple[GuardianRequest, ...] = Field(min_length=1, max_length=GUARDIANS_MAX)
+    children: tuple[ChildRequest, ...] = Field(default=(), max_length=CHILDREN_MAX)
 
 
 class GuardianUpdate(Contract):
@@ -250,7 +250,7 @@ class HouseholdUpdate(Contract):
     address: tuple[Line, ...] = Field(min_length=1, max_length=ADDRESS_LINES_MAX)
     locale: Language
     guardians: tuple[GuardianUpdate, ...] = Field(min_length=1, max_length=GUARDIANS_MAX)
-    children: tuple[ChildWish, ...] = Field(default=(), max_length=CHILDREN_MAX)
+    children: tuple[ChildRequest, ...] = Field(default=(), max_length=CHILDREN_MAX)
     removed: frozenset[UUID] = Field(default=frozenset(), max_length=GUARDIANS_MAX + CHILDREN_MAX)
 
 
@@ -304,7 +304,7 @@ class HouseholdList(Contract):
     without_letter: int = 0
 
 
-class LettersWish(Contract):
+class LettersRequest(Contract):
     """``POST /letters``: new codes and their letters as PDF, for one household or the next that never had any."""
 
     household_id: UUID | None = None

@@ -14,7 +14,7 @@ Explanation = Annotated[str, StringConstraints(strip_whitespace=True, min_length
 """Which rule made a price, from which quotient, with which reductions; in French, for parents and auditors."""
 
 
-class InvoiceRunWish(Contract):
+class InvoiceRunRequest(Contract):
     """``POST /invoice-runs`` with an ``Idempotency-Key``: prepare the invoices of a month.
 
     ``straight`` publishes as soon as the preparation finds nothing that stands in the way.
@@ -84,7 +84,7 @@ class InvoiceStatus(StrEnum):
     PAID = "paid"
 
 
-class UnderWay(StrEnum):
+class PendingPayment(StrEnum):
     """Why an invoice that asks for money cannot be paid now: it is being paid, or the till keeper looks into that."""
 
     BEING_PAID = "being_paid"
@@ -106,7 +106,7 @@ class InvoiceSummary(Contract):
     status: InvoiceStatus
     checkout_id: UUID | None = None
     credited_cents: int = Field(default=0, ge=0)
-    under_way: UnderWay | None = None
+    under_way: PendingPayment | None = None
 
 
 class CreditNoteSummary(Contract):
@@ -209,7 +209,7 @@ class InvoicedDays(Contract):
     days: tuple[InvoicedDay, ...]
 
 
-class CreditNoteWish(Contract):
+class CreditNoteRequest(Contract):
     """``POST /households/{household_id}/invoices/{invoice_id}/credit-notes`` with an ``Idempotency-Key``.
 
     Either whole ``days``, which no later invoice then charges or gives back, or an ``amount_cents`` that is no day's.
@@ -283,7 +283,7 @@ class Certificate(Contract):
         return sum(line.amount_cents for line in self.lines)
 
 
-class CheckoutWish(Contract):
+class CheckoutRequest(Contract):
     """``POST /households/{household_id}/checkouts`` with an ``Idempotency-Key``.
 
     The household's credit pays first, so far as it goes; then all that is left of these invoices, or ``amount_cents``

@@ -24,7 +24,7 @@ class BookingLine(Contract):
 LINES_MAX = 2000
 
 
-class BookingWish(Contract):
+class BookingRequest(Contract):
     """``POST /households/{household_id}/bookings`` with an ``Idempotency-Key``: only what changes."""
 
     child_id: UUID
@@ -75,7 +75,7 @@ class BookingOutcome(Contract):
     lines: tuple[LineOutcome, ...]
 
 
-class UndoWish(Contract):
+class UndoRequest(Contract):
     """``POST /households/{household_id}/undo`` with an ``Idempotency-Key``: take one change back, by its version.
 
     What changed again since then, and what is past its deadline, is refused line by line as ever. Answers a
@@ -104,7 +104,7 @@ class PlanChild(Contract):
 DAYS_OF_A_PLAN_MAX = 400
 
 
-class PlanWish(Contract):
+class PlanRequest(Contract):
     """``POST /households/{household_id}/plans`` with an ``Idempotency-Key``: many days by one rule.
 
     One of: ``week``, a pattern; ``like_first_day`` to ``like_last_day``, the pattern that these days show for each

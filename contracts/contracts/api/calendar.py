@@ -23,7 +23,7 @@ class PeriodKind(StrEnum):
     EXPLICIT = "explicit"
 
 
-class Counting(StrEnum):
+class DeadlineUnit(StrEnum):
     """What the days of a notice are counted in: all, those that are neither weekend nor public holiday, or those on
     which the activity itself takes place."""
 
@@ -35,7 +35,7 @@ class Counting(StrEnum):
 SERVICE_DAYS_MAX = 20
 
 
-class Notice(Contract):
+class Deadline(Contract):
     """Until when a day may be changed, in Europe/Paris. One rule in one of three forms.
 
     ``days_before`` days of ``counting`` before it, at ``at``; or ``weekday_before``, that weekday of the week before
@@ -43,7 +43,7 @@ class Notice(Contract):
     """
 
     days_before: int = Field(default=0, ge=0, le=60)
-    counting: Counting = Counting.CALENDAR_DAYS
+    counting: DeadlineUnit = DeadlineUnit.CALENDAR_DAYS
     at: time | None = None
     weekday_before: Weekday | None = None
     until: Instant | None = None
@@ -56,7 +56,7 @@ class Notice(Contract):
             raise ValueError("the time of the day is that of Europe/Paris, without an offset")
         if self.days_before and (self.until or self.weekday_before):
             raise ValueError("a notice counts days, or names a weekday or an instant, not both")
-        if self.counting is Counting.SERVICE_DAYS and self.days_before > SERVICE_DAYS_MAX:
+        if self.counting is DeadlineUnit.SERVICE_DAYS and self.days_before > SERVICE_DAYS_MAX:
             raise ValueError(f"at most {SERVICE_DAYS_MAX} service days are counted")
         return self
 
@@ -66,7 +66,7 @@ Places = Annotated[int, Field(ge=0, le=10_000)]
 ACTIVITY_DAYS_MAX = 1500
 
 
-class ActivityWish(Contract):
+class ActivityRequest(Contract):
     """``PUT /activities/{activity_id}``.
 
     ``days`` are those of an explicit period, and of no other. ``schools`` restricts the activity to children of those
@@ -82,8 +82,8 @@ class ActivityWish(Contract):
     weekdays: frozenset[Weekday] = Field(min_length=1)
     first_day: Day
     last_day: Day
-    booking_notice: Notice
-    cancelling_notice: Notice
+    booking_notice: Deadline
+    cancelling_notice: Deadline
     capacity: Places | None = None
     school_capacities: dict[Label, Places] = Field(default={}, max_length=100)
     position: int = Field(default=0, ge=0, le=1000)
@@ -103,7 +103,7 @@ class ActivityWish(Contract):
         return self
 
 
-class ActivityView(ActivityWish):
+class ActivityView(ActivityRequest):
     """An activity as it is."""
 
     activity_id: UUID
@@ -125,7 +125,7 @@ class ActivityDay(Contract):
 
 
 class ActivityCalendar(Contract):
-    """``POST /activities/preview`` with an ``ActivityWish``: the days it would have, before it is saved.
+    """``POST /activities/preview`` with an ``ActivityRequest``: the days it would have, before it is saved.
 
     ``known_until`` is the last day of the published school calendar: past it, nothing that depends on it is offered.
     """
@@ -134,14 +134,14 @@ class ActivityCalendar(Contract):
     known_until: Day | None
 
 
-class SchoolDayWish(Contract):
+class SchoolDayRequest(Contract):
     """``PUT /school-days/{day}``: what a decree changed. With a ``holiday`` the day is one, of that name; without, the
     day is a school day whatever the published calendar says."""
 
     holiday: Label | None
 
 
-class ClosureWish(Contract):
+class ClosureRequest(Contract):
     """``POST /closures``: a day nobody can book; for one activity and one school, or for all when none is named.
 
     ``cancel_bookings`` cancels what is booked: exactly ``cancel_seen``, where it says how many, else it is told again.
@@ -155,7 +155,7 @@ class ClosureWish(Contract):
     cancel_seen: int | None = Field(default=None, ge=0, le=1_000_000)
 
 
-class Closure(ClosureWish):
+class Closure(ClosureRequest):
     """A closure as it is, and how many bookings it cancelled; ``nobody_attends`` its school, as far as is known."""
 
     cancelled: int = Field(default=0, ge=0)

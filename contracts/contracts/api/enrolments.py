@@ -10,7 +10,7 @@ from contracts.events.planning import Channel
 from contracts.model import Contract, Day, Instant, Label, SeenVersion, Version
 
 
-class EnrolmentWish(Contract):
+class EnrolmentRequest(Contract):
     """``PUT /households/{household_id}/children/{child_id}/enrolments/{activity_id}``: from a day to another, both
     included, in place of the dates before.
 

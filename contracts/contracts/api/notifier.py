@@ -30,7 +30,7 @@ class PreferencesView(Preferences):
     saved_at: Instant | None
 
 
-class AudienceWish(Contract):
+class AudienceRequest(Contract):
     """Whom a message is for: one school's families, those of an activity, or all when neither is named."""
 
     school: Label | None = None
@@ -43,7 +43,7 @@ class AudienceWish(Contract):
         return self
 
 
-class AnnouncementWish(AudienceWish):
+class AnnouncementRequest(AudienceRequest):
     """``POST /announcements``: a message in Markdown, from now on unless it says when it starts.
 
     ``by_mail`` sends it as well, once it has begun.
@@ -91,7 +91,7 @@ class AnnouncementState(StrEnum):
     ENDED = "ended"
 
 
-class AnnouncementView(AnnouncementWish):
+class AnnouncementView(AnnouncementRequest):
     """A message as staff see it, with how many mails were made of it and how many of them went."""
 
     announcement_id: int

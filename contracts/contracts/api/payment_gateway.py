@@ -29,7 +29,7 @@ class PaymentStatus(StrEnum):
     REVERSED = "reversed"
 
 
-class PaymentWish(Contract):
+class PaymentRequest(Contract):
     """``POST /payments``: pay this checkout. Its id is the idempotency key: an open attempt is answered again."""
 
     checkout_id: UUID
@@ -71,16 +71,16 @@ class PayerForm(Contract):
     fields: tuple[tuple[str, str], ...]
 
 
-class Speaker(StrEnum):
+class Actor(StrEnum):
     """Whose word moved an attempt."""
 
     BANK = "bank"
     PARENT = "parent"
     CLOCK = "clock"
-    TILL_KEEPER = "till_keeper"
+    CASHIER = "till_keeper"
 
 
-class PaymentMove(Contract):
+class PaymentTransition(Contract):
     """One move of an attempt. Who decided, the reason and the evidence are told to staff only.
 
     ``amount_cents`` went back with it; ``undone_cents`` counts again, because a refund failed.
@@ -88,7 +88,7 @@ class PaymentMove(Contract):
 
     from_status: PaymentStatus
     to_status: PaymentStatus
-    said_by: Speaker
+    said_by: Actor
     at: Instant
     amount_cents: PositiveCents | None = None
     undone_cents: PositiveCents | None = None
@@ -138,12 +138,12 @@ class PaymentTimeline(Contract):
 
     payment: Payment
     first_notice_at: Instant | None
-    moves: tuple[PaymentMove, ...]
+    moves: tuple[PaymentTransition, ...]
     settled: tuple[SettledInvoice, ...] = ()
     remitted: tuple[RemittedLine, ...] = ()
 
 
-class Verdict(StrEnum):
+class Verification(StrEnum):
     """What was made of a bank's word when it came."""
 
     HINT = "hint"
@@ -154,7 +154,7 @@ class Verdict(StrEnum):
     ANSWER = "answer"
 
 
-class BankWord(Contract):
+class BankMessage(Contract):
     """One word of a bank as it was kept: raw, as text where it is text.
 
     ``is_elsewhere``: it came from outside the addresses that the bank announced, which proves nothing either way.
@@ -163,7 +163,7 @@ class BankWord(Contract):
     """
 
     received_at: Instant
-    verdict: Verdict
+    verdict: Verification
     source: str
     is_elsewhere: bool = False
     text: str
@@ -171,7 +171,7 @@ class BankWord(Contract):
     trimmed_at: Instant | None = None
 
 
-class JournalWord(BankWord):
+class JournalEntry(BankMessage):
     """A word in the journal, with the payment it speaks of, if any."""
 
     word_id: int
@@ -189,7 +189,7 @@ class Journal(Contract):
     ``before`` in the answer asks for the next words, when there are more.
     """
 
-    words: tuple[JournalWord, ...]
+    words: tuple[JournalEntry, ...]
     before: int | None
 
 
@@ -201,7 +201,7 @@ class Difference(Contract):
     said: str
 
 
-class TillCommand(StrEnum):
+class DecisionKind(StrEnum):
     """What the till keeper may decide of an attempt."""
 
     CONFIRM = "confirm"
@@ -223,7 +223,7 @@ StateVersion = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{16}$")]
 Sentence = Annotated[str, StringConstraints(strip_whitespace=True, min_length=3, max_length=500)]
 
 
-class TillDecision(Contract):
+class PaymentDecision(Contract):
     """``POST /payments/{payment_id}/decisions`` with an ``Idempotency-Key``; ``amount_cents`` for a refund, or for the
     part of a payment for which a dispute is lost.
 
@@ -231,7 +231,7 @@ class TillDecision(Contract):
     is that of the file on which it was decided. ``means`` is how it was paid, where the bank did not say so.
     """
 
-    command: TillCommand
+    command: DecisionKind
     seen_version: StateVersion
     reason: Sentence
     evidence: Sentence
@@ -265,13 +265,13 @@ class PaymentFile(Contract):
     contradicted_cents: int = 0
     wants_means: bool = False
     differences: tuple[Difference, ...]
-    words: tuple[BankWord, ...]
+    words: tuple[BankMessage, ...]
     bank_can_be_asked: bool
     bank_refunds: bool
-    commands: tuple[TillCommand, ...]
+    commands: tuple[DecisionKind, ...]
 
 
-class ExceptionKind(StrEnum):
+class IssueKind(StrEnum):
     """Why an attempt is in the till keeper's list."""
 
     REVIEW = "review"
@@ -282,10 +282,10 @@ class ExceptionKind(StrEnum):
     UNANSWERED = "unanswered"
 
 
-class TillException(Contract):
+class PaymentIssue(Contract):
     """An attempt that wants a person. ``amount_cents`` is the money at stake."""
 
-    kind: ExceptionKind
+    kind: IssueKind
     payment_id: UUID
     household_name: Label
     household_reference: Reference
@@ -293,7 +293,7 @@ class TillException(Contract):
     since: Instant
 
 
-class DayAtBank(Contract):
+class BankDay(Contract):
     """One account on one day: what was confirmed, what went back.
 
     Of the confirmed, ``remitted`` as the bank says, and ``arrived`` as the treasury says.
@@ -312,7 +312,7 @@ class DayAtBank(Contract):
     arrived_cents: int = 0
 
 
-class UnknownNotices(Contract):
+class UnknownNotifications(Contract):
     """Calls that spoke of nothing known here in one hour; only the first of them are kept."""
 
     bank: Reference
@@ -320,26 +320,26 @@ class UnknownNotices(Contract):
     seen: int
 
 
-class SignedNoticeKind(StrEnum):
+class SignedNotificationKind(StrEnum):
     """Why a notification that a bank signed did not reach a payment."""
 
     UNKNOWN = "unknown"
     UNREADABLE = "unreadable"
 
 
-class SignedNotices(Contract):
+class SignedNotifications(Contract):
     """Notifications that a bank signed and that reached no payment, in one hour."""
 
     bank: Reference
-    kind: SignedNoticeKind
+    kind: SignedNotificationKind
     hour: Instant
     seen: int
 
 
-class TillReport(Contract):
+class CashDeskReport(Contract):
     """``GET /till?day=2026-11-24``: the till keeper's list, and that day's receipts account by account."""
 
-    exceptions: tuple[TillException, ...]
-    days: tuple[DayAtBank, ...]
-    unknown_notices: tuple[UnknownNotices, ...]
-    signed_notices: tuple[SignedNotices, ...] = ()
+    exceptions: tuple[PaymentIssue, ...]
+    days: tuple[BankDay, ...]
+    unknown_notices: tuple[UnknownNotifications, ...]
+    signed_notices: tuple[SignedNotifications, ...] = ()

@@ -24,7 +24,7 @@ class ReminderRule(Contract):
         return self
 
 
-class Waits(StrEnum):
+class ReminderHold(StrEnum):
     """Why nobody is reminded of an overdue invoice now."""
 
     BEING_PAID = "being_paid"
@@ -47,7 +47,7 @@ class OverdueInvoice(Contract):
     left_cents: PositiveCents
     reminded_on: tuple[Day, ...]
     next_on: Day | None
-    waits: Waits | None
+    waits: ReminderHold | None
     pause_reason: Label | None
 
 

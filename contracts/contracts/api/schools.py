@@ -16,7 +16,7 @@ class SchoolClass(Contract):
     children: int = Field(default=0, ge=0)
 
 
-class SchoolWish(Contract):
+class SchoolRequest(Contract):
     """``POST /schools``: a school and classes of it; those that are there already, however they are written, stay."""
 
     name: Line

@@ -20,7 +20,7 @@ Percent = Annotated[int, Field(strict=True, ge=0, le=100)]
 ShortLabel = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=60)]
 
 
-class Flat(Contract):
+class FlatPrice(Contract):
     """The same price for everybody."""
 
     kind: Literal["flat"] = "flat"
@@ -34,7 +34,7 @@ class Bracket(Contract):
     unit_price_cents: UnitCents
 
 
-class Brackets(Contract):
+class BracketPrices(Contract):
     """A price by bracket of quotient. Prices never fall as quotients rise."""
 
     kind: Literal["brackets"] = "brackets"
@@ -55,7 +55,7 @@ class Brackets(Contract):
         return self
 
 
-class Proportional(Contract):
+class EffortRate(Contract):
     """A share of the quotient (« taux d'effort »), between a floor and a ceiling."""
 
     kind: Literal["proportional"] = "proportional"
@@ -71,7 +71,7 @@ class Proportional(Contract):
         return self
 
 
-Formula = Annotated[Flat | Brackets | Proportional, Field(discriminator="kind")]
+Formula = Annotated[FlatPrice | BracketPrices | EffortRate, Field(discriminator="kind")]
 
 
 class AttendanceRules(Contract):
@@ -89,7 +89,7 @@ class AttendanceRules(Contract):
     late_pickup_cents: UnitCents = 0
 
 
-class ReasonKind(StrEnum):
+class PriceReasonKind(StrEnum):
     """What may have made a price, and the fields that go with it."""
 
     QUOTIENT = "quotient"
@@ -112,7 +112,7 @@ class ReasonKind(StrEnum):
 class PriceReason(Contract):
     """A fact that made a price, for whoever words it."""
 
-    kind: ReasonKind
+    kind: PriceReasonKind
     cents: int | None = None
     percent: Decimal | None = None
     rank: int | None = None
@@ -142,7 +142,7 @@ class PriceList(Contract):
     prices: tuple[Price, ...]
 
 
-class TariffWish(Contract):
+class TariffRequest(Contract):
     """``PUT /tariffs/{tariff_id}``: what a day of an activity costs, for whom and when.
 
     ``school`` and ``resident`` left out mean all. ``sibling_percents`` are taken off for the second child of the
@@ -169,7 +169,7 @@ class TariffWish(Contract):
         return self
 
 
-class Tariff(TariffWish):
+class Tariff(TariffRequest):
     """A rule that is kept."""
 
     tariff_id: UUID
@@ -188,7 +188,7 @@ class QuoteDay(Contract):
     day: Day
 
 
-class QuoteWish(Contract):
+class QuoteRequest(Contract):
     """``POST /households/{household_id}/quotes``: what these days of a child would cost; nothing is kept."""
 
     child_id: UUID
@@ -208,14 +208,14 @@ class Quote(Contract):
     total_cents: int
 
 
-class TermsWish(Contract):
+class TermsRequest(Contract):
     """``PUT /households/{household_id}/terms/{day}``: the quotient and residence of a household from a day on."""
 
     quotient_cents: QuotientCents | None
     resident: bool = True
 
 
-class Terms(TermsWish):
+class Terms(TermsRequest):
     """What is known of a household from a day on."""
 
     valid_from: Day

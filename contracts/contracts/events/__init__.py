@@ -38,7 +38,7 @@ EVENTS: dict[str, type[Event]] = {
     )
 }
 
-FIRST_WORDS = {
+EVENT_NAMESPACES = {
     "auth": "auth",
     "planning": "planning",
     "billing": "billing",
@@ -47,7 +47,7 @@ FIRST_WORDS = {
 }
 """The first word of every event that a program says; a program that is not here says none."""
 
-LIVE = (
+LIVE_EVENTS = (
     auth.SessionEnded,
     billing.RunProgressed,
     payment.PaymentConfirmed,
@@ -57,4 +57,4 @@ LIVE = (
 )
 """What the gateway hears as it passes; its account at the broker may bind these keys and no other."""
 
-__all__ = ["EVENTS", "FIRST_WORDS", "LIVE", "Event"]
+__all__ = ["EVENTS", "EVENT_NAMESPACES", "LIVE", "Event"]

@@ -68,7 +68,7 @@ class PaymentConfirmed(Event):
         return f"payment/{self.payment_id}"
 
 
-class Unpaid(StrEnum):
+class UnpaidOutcome(StrEnum):
     """How an attempt ended without money."""
 
     REFUSED = "refused"
@@ -89,7 +89,7 @@ class PaymentRefused(Event):
     household_id: UUID
     payer_id: UUID
     amount_cents: PositiveCents
-    outcome: Unpaid
+    outcome: UnpaidOutcome
     was_held: bool = False
     refused_at: Instant
 
@@ -174,7 +174,7 @@ class PaymentRefundUndone(Event):
         return f"payment/{self.payment_id}"
 
 
-class Returned(StrEnum):
+class ReturnKind(StrEnum):
     """How the bank takes money back."""
 
     CHARGED_BACK = "charged_back"
@@ -191,7 +191,7 @@ class PaymentReturned(Event):
     household_id: UUID
     payer_id: UUID
     amount_cents: PositiveCents
-    how: Returned
+    how: ReturnKind
     returned_at: Instant
 
     @property

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from pydantic import BaseModel, Field, SecretStr
 
 from contracts.api.auth import AccountView, SignedIn
-from contracts.api.billing import Checkout, CheckoutWish, CreditUse, CreditUsed, Invoice, InvoiceList
-from contracts.api.bookings import BookingOutcome, BookingWish, ChangeHistory, PlanOutcome, PlanWish, UndoWish
+from contracts.api.billing import Checkout, CheckoutRequest, CreditUse, CreditUsed, Invoice, InvoiceList
+from contracts.api.bookings import BookingOutcome, BookingRequest, ChangeHistory, PlanOutcome, PlanRequest, UndoRequest
 from contracts.api.enrolments import ChildList
 from contracts.api.months import MonthView, OfferAnswer, OfferList
 from contracts.api.notifier import Announcements, Preferences, PreferencesView
-from contracts.api.payment_gateway import Payment, PaymentTimeline, PaymentWish
+from contracts.api.payment_gateway import Payment, PaymentRequest, PaymentTimeline
 from contracts.api.tariffs import PriceList
 from contracts.identity import Identity
 from contracts.model import Contract
@@ -128,7 +128,7 @@ PLANNING = (
         BookingOutcome,
         "planning",
         f"{HOUSE}/bookings",
-        body=BookingWish,
+        body=BookingRequest,
         keyed=True,
     ),
     Operation(
@@ -138,7 +138,7 @@ PLANNING = (
         PlanOutcome,
         "planning",
         f"{HOUSE}/plans",
-        body=PlanWish,
+        body=PlanRequest,
         keyed=True,
     ),
     Operation(
@@ -148,7 +148,7 @@ PLANNING = (
         BookingOutcome,
         "planning",
         f"{HOUSE}/undo",
-        body=UndoWish,
+        body=UndoRequest,
         keyed=True,
     ),
     Operation(
@@ -230,7 +230,7 @@ PAYMENTS = (
         Checkout,
         "billing",
         f"{HOUSE}/checkouts",
-        body=CheckoutWish,
+        body=CheckoutRequest,
         keyed=True,
         status=201,
     ),
@@ -258,7 +258,7 @@ PAYMENTS = (
         "POST /payments",
         "Begin to pay a checkout: the answer says where the parent goes to pay at the bank.",
         Payment,
-        body=PaymentWish,
+        body=PaymentRequest,
         status=201,
     ),
     Operation(

@@ -14,8 +14,8 @@ from pydantic import BaseModel
 
 from chassis.concurrency import queued
 from chassis.http import json_response, path_month, path_uuid, path_year, read_body
-from contracts.api.auth import CodeGiven, SessionKey, SignedIn, SignIn
-from contracts.api.payment_gateway import PaymentWish
+from contracts.api.auth import OneTimeCodeRequest, SessionKey, SignedIn, SignIn
+from contracts.api.payment_gateway import PaymentRequest
 from contracts.failures import Forbidden, TooMany, Unauthenticated
 from gateway.api.limits import LIMITS
 from gateway.api.openapi import DOCUMENT
@@ -99,7 +99,7 @@ async def sign_in(request: web.Request) -> web.Response:
 async def give_one_time_code(request: web.Request) -> web.Response:
     """The code of the telephone; the answer is another session, in place of the one that was sent."""
     typed = await read_body(request, OneTimeCodeTyped)
-    wish = CodeGiven(session=session_of(request), code=typed.code, client_address=client_address(request)[:64])
+    wish = OneTimeCodeRequest(session=session_of(request), code=typed.code, client_address=client_address(request)[:64])
     opened = await request.app[SERVICES].open("/sessions/one-time-code", wish, SignedIn)
     return json_response(opened, status=201, headers=PRIVATE)
 
@@ -118,7 +118,7 @@ async def who_am_i(request: web.Request) -> web.Response:
 
 async def pay(request: web.Request) -> web.Response:
     """An attempt for a checkout, as soon as the payment gateway has heard of it; asked twice, the same one."""
-    session, wish = session_of(request), await read_body(request, PaymentWish)
+    session, wish = session_of(request), await read_body(request, PaymentRequest)
     return json_response(await begin(request, session, str(wish.checkout_id)), status=201, headers=PRIVATE)
 
 

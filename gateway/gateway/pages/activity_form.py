@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from chassis.clock import PARIS
-from contracts.api.calendar import ActivityView, ActivityWish, Counting, Notice, PeriodKind
+from contracts.api.calendar import ActivityRequest, ActivityView, Deadline, DeadlineUnit, PeriodKind
 from contracts.api.schools import SchoolView
 from gateway.forms import Fields, Sent, line, lines, one_of, tick
 from gateway.pages.schools import spelt
@@ -20,9 +20,9 @@ PERIODS = {
     PeriodKind.EXPLICIT: "Jours choisis un par un",
 }
 COUNTINGS = {
-    Counting.CALENDAR_DAYS: "jours",
-    Counting.WORKING_DAYS: "jours ouvrés",
-    Counting.SERVICE_DAYS: "jours de service",
+    DeadlineUnit.CALENDAR_DAYS: "jours",
+    DeadlineUnit.WORKING_DAYS: "jours ouvrés",
+    DeadlineUnit.SERVICE_DAYS: "jours de service",
 }
 FIELDS = {
     "label": "le nom",
@@ -78,10 +78,10 @@ ACTIVITY = {
 }
 
 
-def wish(form: Sent, known: tuple[SchoolView, ...]) -> ActivityWish:
+def wish(form: Sent, known: tuple[SchoolView, ...]) -> ActivityRequest:
     if form.get("days") and form.get("period") != PeriodKind.EXPLICIT:
         raise form.wrong("days", "« {field} » : videz ce champ, ou prenez la période « Jours choisis un par un ».")
-    return ActivityWish.model_validate(
+    return ActivityRequest.model_validate(
         {
             "label": form.get("label"),
             "period": form.get("period"),
@@ -170,14 +170,14 @@ def blank() -> dict[str, Any]:
     return {"weekdays": {"1", "2", "4", "5"}, **typed_notices(None, None)}
 
 
-def typed_notices(book: Notice | None, cancel: Notice | None) -> dict[str, str]:
+def typed_notices(book: Deadline | None, cancel: Deadline | None) -> dict[str, str]:
     found: dict[str, str] = {}
     for which, notice in ((BOOK, book), (CANCEL, cancel)):
         kind = "until" if notice and notice.until else "weekday" if notice and notice.weekday_before else "days"
         found |= {
             f"{which}_kind": kind,
             f"{which}_days": str(notice.days_before if notice else 1),
-            f"{which}_counting": str(notice.counting if notice else Counting.CALENDAR_DAYS),
+            f"{which}_counting": str(notice.counting if notice else DeadlineUnit.CALENDAR_DAYS),
             f"{which}_weekday": str(notice.weekday_before or 4) if notice else "4",
             f"{which}_at": f"{notice.at:%H:%M}" if notice and notice.at else "18:00",
             f"{which}_until": _local(notice.until) if notice else "",

@@ -7,7 +7,7 @@ from aiohttp import web
 from pydantic import ValidationError
 
 from chassis.request_bodies import body_limit
-from contracts.api.payment_gateway import Journal, StatementSource, Verdict
+from contracts.api.payment_gateway import Journal, StatementSource, Verification
 from contracts.api.remittances import Remittance, RemittanceNote, RemittanceReport
 from contracts.identity import Permission
 from contracts.model import parse_day
@@ -41,7 +41,7 @@ async def journal(request: web.Request) -> web.Response:
     session, person = await staff(request, Permission.READ_PAYMENTS)
     typed = {name: request.query.get(name, "").strip() for name in ("reference", "jour", "verdict", "avant")}
     day, wrong = _day(typed["jour"])
-    verdict = typed["verdict"] if typed["verdict"] in set(Verdict) else ""
+    verdict = typed["verdict"] if typed["verdict"] in set(Verification) else ""
     wish = {"reference": typed["reference"][:120], "day": day, "verdict": verdict, "before": typed["avant"]}
     if not typed["avant"].isdecimal() or len(typed["avant"]) > 18:
         del wish["before"]

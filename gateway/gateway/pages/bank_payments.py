@@ -5,7 +5,14 @@ from pydantic import ValidationError
 
 from chassis.clock import today
 from chassis.http import path_uuid
-from contracts.api.payment_gateway import Payment, PaymentFile, PaymentList, TillCommand, TillDecision, TillReport
+from contracts.api.payment_gateway import (
+    CashDeskReport,
+    DecisionKind,
+    Payment,
+    PaymentDecision,
+    PaymentFile,
+    PaymentList,
+)
 from contracts.events.payment import Means
 from contracts.identity import Permission
 from contracts.model import parse_day
@@ -16,7 +23,7 @@ from gateway.pages.rendering import checked_form, page, see
 from gateway.pages.staff import staff, typed_cents
 from gateway.services import SERVICES, Told
 
-WITH_AMOUNT = (TillCommand.REFUND, TillCommand.CHARGE_BACK)
+WITH_AMOUNT = (DecisionKind.REFUND, DecisionKind.CHARGE_BACK)
 REFUSALS = {
     "invalid": "Il manque le motif, la preuve, ou le montant ne peut pas être lu. Rien n'a été enregistré.",
     "refund_too_high": "C'est plus que ce qui reste de ce paiement. Rien n'a été enregistré.",
@@ -30,7 +37,7 @@ REFUSALS = {
 }
 
 DECISION = {
-    "command": one_of("Décision", *TillCommand),
+    "command": one_of("Décision", *DecisionKind),
     "reason": line("Motif", length_max=500, always=True),
     "evidence": line("Preuve", length_max=500, always=True),
     "amount": line("Montant"),
@@ -50,7 +57,7 @@ async def till(request: web.Request) -> web.Response:
     except ValueError:
         day = today()
     services = request.app[SERVICES]
-    report = await services.call(session, "payment-gateway", f"/till?day={day}", TillReport)
+    report = await services.call(session, "payment-gateway", f"/till?day={day}", CashDeskReport)
     latest = await services.call(session, "payment-gateway", "/payments", PaymentList)
     return page(
         request,
@@ -128,7 +135,7 @@ async def decide(request: web.Request) -> web.Response:
     try:
         amount = typed["amount"] if typed["command"] in WITH_AMOUNT else ""
         cents = typed_cents(amount) if amount else None
-        wish = TillDecision(
+        wish = PaymentDecision(
             command=typed["command"],
             seen_version=form.get("seen_version"),
             reason=typed["reason"],

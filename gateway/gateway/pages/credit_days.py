@@ -6,7 +6,7 @@ from uuid import UUID
 from aiohttp import web
 
 from chassis.http import path_uuid
-from contracts.api.billing import CreditNote, CreditNoteWish, DayKey, Invoice, InvoicedDay, InvoicedDays
+from contracts.api.billing import CreditNote, CreditNoteRequest, DayKey, Invoice, InvoicedDay, InvoicedDays
 from contracts.failures import Invalid
 from contracts.identity import Identity, Permission
 from gateway.forms import an_id, hidden, line
@@ -88,7 +88,7 @@ async def give_back(request: web.Request) -> web.Response:
     try:
         parts = [each.split("|") for each in typed]
         keys = tuple(DayKey(child_id=child, activity_id=activity, day=day) for child, activity, day in parts)
-        wish = CreditNoteWish(days=keys, reason=reason)
+        wish = CreditNoteRequest(days=keys, reason=reason)
     except ValueError:
         wrong = "Choisissez au moins un jour, et donnez le motif."
         return await _days(request, who, invoice_id, wrong=wrong, chosen=typed, reason=reason)

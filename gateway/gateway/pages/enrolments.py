@@ -8,7 +8,7 @@ from uuid import UUID
 
 from aiohttp import web
 
-from contracts.api.enrolments import ChildEnrolments, EnrolmentBook, EnrolmentWish
+from contracts.api.enrolments import ChildEnrolments, EnrolmentBook, EnrolmentRequest
 from gateway.forms import Sent, an_id, hidden, line
 from gateway.languages import short_day
 from gateway.pages.confirming import Question
@@ -60,7 +60,7 @@ def read(sent: Sent) -> Typed:
     return Typed(sent.get("child_id"), activity_id, version, sent.get("first_day"), sent.get("last_day"))
 
 
-def wish(typed: Typed, known: Mapping[UUID, ChildEnrolments]) -> EnrolmentWish | None:
+def wish(typed: Typed, known: Mapping[UUID, ChildEnrolments]) -> EnrolmentRequest | None:
     """What the form wishes; without a last day, until the activity ends. None when ``typed.wrong`` says why not."""
     child = next((each for child_id, each in known.items() if str(child_id) == typed.child_id), None)
     if child is None:
@@ -81,7 +81,7 @@ def wish(typed: Typed, known: Mapping[UUID, ChildEnrolments]) -> EnrolmentWish |
     if last < first:
         typed.wrong["last_day"] = NOT_IN_ORDER.format(first=f"{first:%d/%m/%Y}", last=f"{last:%d/%m/%Y}")
         return None
-    return EnrolmentWish(first_day=first, last_day=last, seen_version=int(typed.version))
+    return EnrolmentRequest(first_day=first, last_day=last, seen_version=int(typed.version))
 
 
 def _day(typed: Typed, name: str, which: str) -> date | None:

@@ -6,7 +6,7 @@ from uuid import UUID
 from aiohttp import web
 
 from chassis.request_bodies import body_limit
-from contracts.api.auth import HouseholdList, HouseholdView, ImportApply, ImportStatus, ImportView, LettersWish
+from contracts.api.auth import HouseholdList, HouseholdView, ImportApply, ImportStatus, ImportView, LettersRequest
 from contracts.failures import NotFound
 from contracts.identity import Identity, Permission
 from gateway.forms import Sent, an_id, file, tick
@@ -61,7 +61,7 @@ async def letters(request: web.Request) -> web.Response:
     """New codes, as letters to print: of one household, or of the next that never had any."""
     form = await checked_form(request, LETTERS)
     session, person = await staff(request, Permission.READ_HOUSEHOLDS)
-    wish = LettersWish(household_id=form.get("household_id") or None, limit=LETTERS_AT_ONCE)
+    wish = LettersRequest(household_id=form.get("household_id") or None, limit=LETTERS_AT_ONCE)
     if wish.household_id and (asked := await _ask_for_letters(request, form, session, person, wish.household_id)):
         return asked
     try:

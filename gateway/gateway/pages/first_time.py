@@ -6,17 +6,17 @@ from aiohttp import web
 from pydantic import SecretStr, ValidationError
 
 from contracts.api.auth import (
-    CodeGiven,
     Email,
     EmailConfirmation,
-    FirstEmail,
-    FirstSecret,
+    FirstEmailRequest,
+    FirstSecretRequest,
+    OneTimeCodeRequest,
+    ResetRequest,
     ResetUse,
-    ResetWish,
     SessionKey,
+    SessionStage,
     SessionState,
     SignedIn,
-    Stage,
 )
 from gateway.forms import EMAIL_MAX, PATH_MAX, hidden, line, secret
 from gateway.languages import N_, _
@@ -98,9 +98,9 @@ async def _show(
     request: web.Request, state: SessionState, *, wrong: str = "", email: str = "", sent: bool = False, back: str = ""
 ) -> web.Response:
     template = {
-        Stage.CHOOSE_SECRET: "first_secret.html",
-        Stage.CONFIRM_EMAIL: "confirm_email.html",
-        Stage.ONE_TIME_CODE: "one_time_code.html",
+        SessionStage.CHOOSE_SECRET: "first_secret.html",
+        SessionStage.CONFIRM_EMAIL: "confirm_email.html",
+        SessionStage.ONE_TIME_CODE: "one_time_code.html",
     }[state.stage]
     return page(
         request,
@@ -120,7 +120,7 @@ async def _show(
 async def first_time(request: web.Request) -> web.Response:
     """Whatever the session still wants; the portal when it wants nothing."""
     _session, state = await _state(request)
-    if state.stage is Stage.OPEN:
+    if state.stage is SessionStage.OPEN:
         return see("/")
     return await _show(request, state, sent="envoye" in request.query, back=request.query.get("vers", ""))
 
@@ -129,12 +129,12 @@ async def first_time(request: web.Request) -> web.Response:
 async def choose_secret(request: web.Request) -> web.Response:
     form = await checked_form(request, CHOICE)
     session, state = await _state(request)
-    if state.stage is not Stage.CHOOSE_SECRET:
+    if state.stage is not SessionStage.CHOOSE_SECRET:
         return see("/premiere-connexion")
     email = form.get("email")
     secret = SecretStr(form.get("secret"))
     try:
-        wish = FirstSecret(session=session, secret=secret, email=email)
+        wish = FirstSecretRequest(session=session, secret=secret, email=email)
         opened = await request.app[SERVICES].open("/sessions/first-secret", wish, SignedIn)
     except Told as told:
         return await _show(request, state, wrong=sentence(told), email=email)
@@ -145,11 +145,11 @@ async def choose_secret(request: web.Request) -> web.Response:
 async def send_again(request: web.Request) -> web.Response:
     form = await checked_form(request, EMAIL)
     session, state = await _state(request)
-    if state.stage is not Stage.CONFIRM_EMAIL:
+    if state.stage is not SessionStage.CONFIRM_EMAIL:
         return see("/premiere-connexion")
     email = form.get("email")
     try:
-        await request.app[SERVICES].open("/sessions/email", FirstEmail(session=session, email=email), Email)
+        await request.app[SERVICES].open("/sessions/email", FirstEmailRequest(session=session, email=email), Email)
     except Told as told:
         return await _show(request, state, wrong=sentence(told), email=email)
     return see("/premiere-connexion?envoye=1")
@@ -159,10 +159,10 @@ async def send_again(request: web.Request) -> web.Response:
 async def give_code(request: web.Request) -> web.Response:
     form = await checked_form(request, CODE)
     session, state = await _state(request)
-    if state.stage is not Stage.ONE_TIME_CODE:
+    if state.stage is not SessionStage.ONE_TIME_CODE:
         return see("/premiere-connexion")
     code, back = SecretStr(form.get("code")), form.get("vers")
-    wish = CodeGiven(session=session, code=code, client_address=client_address(request)[:64])
+    wish = OneTimeCodeRequest(session=session, code=code, client_address=client_address(request)[:64])
     try:
         opened = await request.app[SERVICES].open("/sessions/one-time-code", wish, SignedIn)
     except Told as told:
@@ -201,7 +201,7 @@ async def ask_link(request: web.Request) -> web.Response:
     email = form.get("email")
     if "@" not in email:
         return page(request, "forgotten.html", status=422, sent=False, wrong=_(EMAIL_WRONG), email=email)
-    wish = ResetWish(email=email, client_address=client_address(request)[:64])
+    wish = ResetRequest(email=email, client_address=client_address(request)[:64])
     try:
         headers = {"X-Device": device_of(request)}
         await request.app[SERVICES].raw("auth", "POST", "/resets", headers=headers, json=wish.model_dump())

@@ -11,7 +11,7 @@ from contracts.api.auth import (
     ADDRESS_LINES_MAX,
     CHILDREN_MAX,
     GUARDIANS_MAX,
-    ChildWish,
+    ChildRequest,
     GuardianUpdate,
     HouseholdList,
     HouseholdUpdate,
@@ -192,8 +192,8 @@ def _ids(rows: Iterable[Row]) -> list[UUID]:
     return [UUID(each["id"]) for each in rows if each["id"]]
 
 
-def _child_wish(row: Row) -> ChildWish:
-    return ChildWish(
+def _child_wish(row: Row) -> ChildRequest:
+    return ChildRequest(
         child_id=UUID(row["id"]) if row["id"] else None,
         first_name=row["first_name"],
         last_name=row["last_name"],

@@ -3,7 +3,7 @@
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from contracts.api.auth import SignedIn, Stage
+from contracts.api.auth import SessionStage, SignedIn
 from contracts.api.notifier import Preferences, PreferencesView
 from contracts.failures import Unavailable
 from contracts.model import Language
@@ -89,7 +89,7 @@ async def _preferences(request: web.Request, session: str) -> PreferencesView:
 
 async def in_language_of(request: web.Request, response: web.Response, opened: SignedIn) -> web.Response:
     """Bring the account's choice to the browser that it signs in from; that of another account does not stay."""
-    if opened.stage is not Stage.OPEN:
+    if opened.stage is not SessionStage.OPEN:
         return response
     if opened.identity.household_id is None:
         wanted = None

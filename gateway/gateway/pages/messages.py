@@ -4,7 +4,13 @@ from urllib.parse import urlencode
 
 from aiohttp import web
 
-from contracts.api.notifier import AnnouncementArchive, AnnouncementState, AnnouncementWish, Audience, AudienceWish
+from contracts.api.notifier import (
+    AnnouncementArchive,
+    AnnouncementRequest,
+    AnnouncementState,
+    Audience,
+    AudienceRequest,
+)
 from contracts.identity import Permission
 from gateway.forms import NOTHING, Sent, line, lines, said, tick
 from gateway.pages.confirming import Question, ask_first
@@ -96,7 +102,7 @@ async def save(request: web.Request) -> web.Response:
     return see("/mairie/messages?fait=1")
 
 
-def _sending(wish: AnnouncementWish, counted: Audience) -> Question:
+def _sending(wish: AnnouncementRequest, counted: Audience) -> Question:
     families, mails = counted.households, counted.mails if wish.by_mail else 0
     says = [f"{families} famille{'s' if families > 1 else ''} {'verront' if families > 1 else 'verra'} ce message."]
     if wish.by_mail:
@@ -107,8 +113,8 @@ def _sending(wish: AnnouncementWish, counted: Audience) -> Question:
     return Question("Envoyer ce message ?" if wish.by_mail else "Afficher ce message ?", says, button, _BACK, numbers)
 
 
-def _wish(form: Sent, audience: dict[str, str]) -> AnnouncementWish:
-    return AnnouncementWish(
+def _wish(form: Sent, audience: dict[str, str]) -> AnnouncementRequest:
+    return AnnouncementRequest(
         markdown=form.get("markdown"),
         starts_at=form.instant("starts_at"),
         ends_at=form.instant("ends_at"),
@@ -121,7 +127,7 @@ def _audience(form: Sent) -> dict[str, str]:
     """``school:…``, ``activity_id:…`` or nothing for all, as the list has them; what is not understood is not all."""
     chosen = form.get("audience")
     name, _, value = chosen.partition(":")
-    if chosen and not (name in AudienceWish.model_fields and value):
+    if chosen and not (name in AudienceRequest.model_fields and value):
         raise form.wrong("audience", "« {field} » : choisissez dans la liste.")
     return {name: value} if chosen else {}
 

@@ -1,6 +1,6 @@
 """Deadlines of an activity in French words."""
 
-from contracts.api.calendar import Counting, Notice
+from contracts.api.calendar import Deadline, DeadlineUnit
 from gateway.languages import deadline
 from gateway.pages.activity_form import BOOK, CANCEL, COUNTINGS, FIELDS, WEEKDAYS
 
@@ -19,7 +19,7 @@ NOTICES = {
 """What the parts of a deadline are called, where one differs from what is kept."""
 
 
-def rule(notice: Notice) -> str:
+def rule(notice: Deadline) -> str:
     """A deadline rule as a sentence: « la veille à 18 h »."""
     if notice.until is not None:
         return f"jusqu'au {deadline(notice.until)}"
@@ -29,7 +29,7 @@ def rule(notice: Notice) -> str:
         return f"le {WEEKDAYS[notice.weekday_before - 1]} de la semaine d'avant à {at}"
     if notice.days_before == 0:
         return f"le jour même à {at}"
-    if notice.days_before == 1 and notice.counting is Counting.CALENDAR_DAYS:
+    if notice.days_before == 1 and notice.counting is DeadlineUnit.CALENDAR_DAYS:
         return f"la veille à {at}"
     kind = COUNTINGS[notice.counting]
     return f"{notice.days_before} {kind if notice.days_before > 1 else kind.replace('jours', 'jour', 1)} avant à {at}"

@@ -6,17 +6,17 @@ from datetime import datetime
 
 from contracts.api.notifier import MailStatus, PaymentMail
 from contracts.api.payment_gateway import (
-    DayAtBank,
-    ExceptionKind,
-    PaymentMove,
+    Actor,
+    BankDay,
+    DecisionKind,
+    IssueKind,
     PaymentTimeline,
+    PaymentTransition,
     RemittanceKind,
     RemittedLine,
-    SignedNoticeKind,
-    Speaker,
+    SignedNotificationKind,
     StatementSource,
-    TillCommand,
-    Verdict,
+    Verification,
 )
 from contracts.api.payment_gateway import PaymentStatus as S
 from contracts.api.remittances import DifferenceKind
@@ -65,55 +65,55 @@ DIFFERENCES = {
 }
 MEANS = {Means.CARD: "Carte bancaire", Means.DEBIT: "Prélèvement", Means.TRANSFER: "Virement"}
 COMMANDS = {
-    TillCommand.CONFIRM: ("Confirmer", "L'argent est bien là : le paiement compte pour ce que la banque a pris."),
-    TillCommand.REFUSE: ("Rien n'a été pris", "La banque n'a pas pris l'argent : les factures restent à régler."),
-    TillCommand.SEEN: ("Vérifié", "Ce que dit la banque est expliqué : rien ne change ici."),
-    TillCommand.REFUND: ("Rembourser", "La somme est rendue, ou n'est pas pour nous."),
-    TillCommand.DISPUTE: ("Noter une contestation", "La banque du payeur conteste le paiement."),
-    TillCommand.WIN: ("Contestation gagnée", "La banque nous laisse la somme."),
-    TillCommand.CHARGE_BACK: ("Contestation perdue", "La banque a repris la somme, ou la part dite ci-dessous."),
-    TillCommand.REVERSE: ("Noter un rejet", "Le prélèvement est revenu impayé : les factures sont à régler."),
-    TillCommand.ACKNOWLEDGE: ("Laisser en avoir", "Le trop-perçu reste au crédit de la famille."),
-    TillCommand.REMADE: (
+    DecisionKind.CONFIRM: ("Confirmer", "L'argent est bien là : le paiement compte pour ce que la banque a pris."),
+    DecisionKind.REFUSE: ("Rien n'a été pris", "La banque n'a pas pris l'argent : les factures restent à régler."),
+    DecisionKind.SEEN: ("Vérifié", "Ce que dit la banque est expliqué : rien ne change ici."),
+    DecisionKind.REFUND: ("Rembourser", "La somme est rendue, ou n'est pas pour nous."),
+    DecisionKind.DISPUTE: ("Noter une contestation", "La banque du payeur conteste le paiement."),
+    DecisionKind.WIN: ("Contestation gagnée", "La banque nous laisse la somme."),
+    DecisionKind.CHARGE_BACK: ("Contestation perdue", "La banque a repris la somme, ou la part dite ci-dessous."),
+    DecisionKind.REVERSE: ("Noter un rejet", "Le prélèvement est revenu impayé : les factures sont à régler."),
+    DecisionKind.ACKNOWLEDGE: ("Laisser en avoir", "Le trop-perçu reste au crédit de la famille."),
+    DecisionKind.REMADE: (
         "Rendu autrement",
         "La famille a eu son argent par virement ou en espèces : rien ne change ici.",
     ),
-    TillCommand.UNDO_REFUND: (
+    DecisionKind.UNDO_REFUND: (
         "Annuler le remboursement",
         "L'argent est resté à la mairie : il règle de nouveau les factures. Vous pourrez rembourser à nouveau.",
     ),
 }
 KINDS = {
-    ExceptionKind.REVIEW: (
+    IssueKind.REVIEW: (
         "À vérifier",
         "La banque dit autre chose que ce qui était attendu : regardez, puis décidez.",
     ),
-    ExceptionKind.DISPUTED: (
+    IssueKind.DISPUTED: (
         "Contesté",
         "Répondez à la banque, puis dites comment cela a fini ; perdu pour une part seulement, dites laquelle.",
     ),
-    ExceptionKind.SURPLUS: ("Trop-perçu", "Aucune facture n'attendait cet argent : rendez-le ou laissez-le en avoir."),
-    ExceptionKind.REFUND_FAILED: (
+    IssueKind.SURPLUS: ("Trop-perçu", "Aucune facture n'attendait cet argent : rendez-le ou laissez-le en avoir."),
+    IssueKind.REFUND_FAILED: (
         "Remboursement échoué",
         "La banque n'a pas pu rendre l'argent, il est revenu : rendez-le autrement, ou annulez le remboursement.",
     ),
-    ExceptionKind.CONTRADICTED: (
+    IssueKind.CONTRADICTED: (
         "La banque dit autre chose",
         "Elle a rendu ou repris de l'argent qui compte encore ici : regardez chez elle, puis notez-le.",
     ),
-    ExceptionKind.UNANSWERED: ("Sans réponse", "La banque ne répond pas : réinterrogez-la, appelez-la si cela dure."),
+    IssueKind.UNANSWERED: ("Sans réponse", "La banque ne répond pas : réinterrogez-la, appelez-la si cela dure."),
 }
 VERDICTS = {
-    Verdict.HINT: "notification sans signature",
-    Verdict.VERIFIED: "notification signée",
-    Verdict.FORGED: "refusée : pas de la banque",
-    Verdict.UNKNOWN: "aucun paiement de ce nom",
-    Verdict.UNREADABLE: "signée par la banque, mais illisible",
-    Verdict.ANSWER: "réponse à notre question",
+    Verification.HINT: "notification sans signature",
+    Verification.VERIFIED: "notification signée",
+    Verification.FORGED: "refusée : pas de la banque",
+    Verification.UNKNOWN: "aucun paiement de ce nom",
+    Verification.UNREADABLE: "signée par la banque, mais illisible",
+    Verification.ANSWER: "réponse à notre question",
 }
 SIGNED_NOTICES = {
-    SignedNoticeKind.UNKNOWN: "paiement inconnu ici",
-    SignedNoticeKind.UNREADABLE: "message illisible",
+    SignedNotificationKind.UNKNOWN: "paiement inconnu ici",
+    SignedNotificationKind.UNREADABLE: "message illisible",
 }
 GAPS = {
     DifferenceKind.MISSING: (
@@ -252,7 +252,7 @@ def is_told_whole(timeline: PaymentTimeline, mails: Iterable[PaymentMail]) -> bo
     return bool(timeline.settled) and any(each.kind == TICKET and each.status in _MAILED for each in mails)
 
 
-def _staff_step(move: PaymentMove) -> Step:
+def _staff_step(move: PaymentTransition) -> Step:
     amount = f" : {euros(move.amount_cents)}" if move.amount_cents else ""
     amount += f" (remboursement échoué : {euros(move.undone_cents)})" if move.undone_cents else ""
     by = f"par {move.decided_by or SPEAKERS[move.said_by]}"
@@ -260,7 +260,7 @@ def _staff_step(move: PaymentMove) -> Step:
     return Step(move.at, STATES[move.to_status].capitalize() + amount, by + why)
 
 
-def _step(move: PaymentMove) -> str:
+def _step(move: PaymentTransition) -> str:
     if (
         move.from_status is S.DISPUTED
         and move.to_status in {S.CONFIRMED, S.PARTIALLY_REFUNDED}
@@ -269,7 +269,7 @@ def _step(move: PaymentMove) -> str:
         return _("La contestation est close : le paiement reste valable")
     if move.undone_cents:
         return _("Un remboursement n'a pas abouti : {amount} comptent de nouveau", amount=euros(move.undone_cents))
-    is_checked = move.said_by is Speaker.TILL_KEEPER or move.from_status is S.REVIEW
+    is_checked = move.said_by is Actor.CASHIER or move.from_status is S.REVIEW
     if is_checked and move.to_status is S.CONFIRMED:
         return _("La mairie a vérifié : c'est payé")
     if is_checked and move.to_status is S.REFUSED:
@@ -278,6 +278,6 @@ def _step(move: PaymentMove) -> str:
     return _(_STEPS[move.to_status]) + amount
 
 
-def balance_cents(days: tuple[DayAtBank, ...]) -> int:
+def balance_cents(days: tuple[BankDay, ...]) -> int:
     """What a day leaves in the till."""
     return sum(day.confirmed_cents - day.returned_cents for day in days)

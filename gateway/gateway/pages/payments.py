@@ -10,9 +10,16 @@ from aiohttp import web
 from chassis.clock import now
 from chassis.concurrency import streaming
 from chassis.http import path_uuid
-from contracts.api.billing import Checkout, CheckoutWish, Invoice
+from contracts.api.billing import Checkout, CheckoutRequest, Invoice
 from contracts.api.notifier import PaymentMail, PaymentMails
-from contracts.api.payment_gateway import PayerForm, Payment, PaymentList, PaymentStatus, PaymentTimeline, PaymentWish
+from contracts.api.payment_gateway import (
+    PayerForm,
+    Payment,
+    PaymentList,
+    PaymentRequest,
+    PaymentStatus,
+    PaymentTimeline,
+)
 from contracts.failures import Invalid, Unavailable
 from gateway.forms import NOTHING, an_id, line
 from gateway.languages import N_, _, euros, written
@@ -50,7 +57,7 @@ async def pay(request: web.Request) -> web.Response:
             request, wanted, wrong=_("Le montant s'écrit comme {example}.", example=written(4250)), typed=typed
         )
     try:
-        wish = CheckoutWish(invoice_ids=wanted, amount_cents=amount)
+        wish = CheckoutRequest(invoice_ids=wanted, amount_cents=amount)
     except ValueError as error:
         raise Invalid("the form cannot be read", errors=[]) from error
     try:
@@ -103,7 +110,7 @@ def _part(facts: dict[str, Any]) -> str:
 
 async def begin(request: web.Request, session: str, checkout_id: str) -> Payment:
     """The attempt of a checkout, as soon as payment-gateway has heard of it."""
-    services, wish = request.app[SERVICES], PaymentWish(checkout_id=checkout_id)
+    services, wish = request.app[SERVICES], PaymentRequest(checkout_id=checkout_id)
     for _attempt in range(READY_TRIES):
         try:
             return await services.call(session, "payment-gateway", "/payments", Payment, method="POST", body=wish)

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from chassis.clock import today
 from chassis.http import path_month, path_uuid, read_form
-from contracts.api.bookings import BookingOutcome, BookingWish, ChangeHistory
+from contracts.api.bookings import BookingOutcome, BookingRequest, ChangeHistory
 from contracts.api.enrolments import ChildList
 from contracts.api.months import CellState, Day, MonthView, Offer, PlaceOnOffer
 from contracts.failures import Forbidden, Invalid
@@ -160,7 +160,7 @@ async def save(request: web.Request) -> web.Response:
     if not lines:
         return recap(request, person, child_id, first, ())
     try:
-        wish = BookingWish(child_id=child_id, seen_version=form.get("version"), lines=lines)
+        wish = BookingRequest(child_id=child_id, seen_version=form.get("version"), lines=lines)
     except ValidationError as error:
         raise Invalid("the form cannot be read", errors=[]) from error
     outcome = await request.app[SERVICES].call(

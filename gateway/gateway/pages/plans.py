@@ -9,7 +9,15 @@ from pydantic import ValidationError
 
 from chassis.clock import today
 from chassis.http import path_month, path_uuid
-from contracts.api.bookings import BookingOutcome, LineRefusal, PlanChild, PlanOutcome, PlanWish, UndoWish, WeekSlot
+from contracts.api.bookings import (
+    BookingOutcome,
+    LineRefusal,
+    PlanChild,
+    PlanOutcome,
+    PlanRequest,
+    UndoRequest,
+    WeekSlot,
+)
 from contracts.failures import Invalid
 from gateway.forms import NOTHING, Sent, an_id, hidden, line, one_of, read, tick
 from gateway.languages import N_
@@ -94,7 +102,7 @@ async def undo(request: web.Request) -> web.Response:
     session, person, household = await household_of(request)
     child_id, first = path_uuid(request, "child_id"), path_month(request)
     try:
-        wish = UndoWish(child_id=child_id, version=form.get("version"))
+        wish = UndoRequest(child_id=child_id, version=form.get("version"))
     except ValidationError as error:
         raise Invalid("the form cannot be read", errors=[]) from error
     key, path, services = form.get("key"), f"{household}/undo", request.app[SERVICES]
@@ -102,7 +110,7 @@ async def undo(request: web.Request) -> web.Response:
     return recap(request, person, child_id, first, (outcome,))
 
 
-def _plan(form: Sent, child_id: UUID, first: date, *, preview: bool) -> PlanWish | None:
+def _plan(form: Sent, child_id: UUID, first: date, *, preview: bool) -> PlanRequest | None:
     """The rule of the form; None when no weekday was chosen.
 
     ``comme`` is the week before this one, the month before the shown one, or a child; without it, ``jour`` holds
@@ -117,7 +125,7 @@ def _plan(form: Sent, child_id: UUID, first: date, *, preview: bool) -> PlanWish
         rule = _rule(form, first)
         if rule is None:
             return None
-        return PlanWish(
+        return PlanRequest(
             children=tuple(PlanChild(child_id=each, seen_version=seen.get(each)) for each in dict.fromkeys(children)),
             first_day=max(first_day, today()),
             last_day=max(last_day, today()),

@@ -1,7 +1,7 @@
 """Why a day costs what it does, in words: billing sends the facts, an invoice alone words them itself."""
 
 from contracts.api.tariffs import AttendanceRules, Price, PriceReason
-from contracts.api.tariffs import ReasonKind as K
+from contracts.api.tariffs import PriceReasonKind as K
 from gateway.languages import N_, NO_BREAK, _, dotted_day, euros, number, quotient
 
 REASONS = {

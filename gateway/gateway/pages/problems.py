@@ -115,7 +115,7 @@ AWAY = {
 ROLES = {
     Role.PARENT: N_("aux familles"),
     Role.CLERK: N_("à l'accueil de la mairie"),
-    Role.TILL_KEEPER: N_("à la régie"),
+    Role.CASHIER: N_("à la régie"),
     Role.ADMINISTRATOR: N_("aux administrateurs"),
     Role.OPERATOR: N_("à l'exploitation du portail"),
 }

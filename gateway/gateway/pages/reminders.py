@@ -6,7 +6,7 @@ from aiohttp import web
 from pydantic import ValidationError
 
 from chassis.http import path_uuid
-from contracts.api.reminders import STEPS_MAX, ReminderList, ReminderPause, ReminderRule, Waits
+from contracts.api.reminders import STEPS_MAX, ReminderHold, ReminderList, ReminderPause, ReminderRule
 from contracts.identity import Permission
 from gateway.forms import NOTHING, line, said, tick
 from gateway.pages.rendering import checked_form, page, see
@@ -19,9 +19,9 @@ STEPS = ("1er rappel", "2e rappel", "3e rappel")
 WRONG_DAYS = "Donnez des nombres de jours entre 1 et 180, chacun plus grand que le précédent. Rien n'a été enregistré."
 WRONG_REASON = "Dites en quelques mots pourquoi cette facture n'est plus rappelée. Rien n'a été enregistré."
 WAITS = {
-    Waits.BEING_PAID: "paiement en cours",
-    Waits.UNDER_REVIEW: "paiement vérifié par la régie",
-    Waits.PAUSED: "rappels suspendus",
+    ReminderHold.BEING_PAID: "paiement en cours",
+    ReminderHold.UNDER_REVIEW: "paiement vérifié par la régie",
+    ReminderHold.PAUSED: "rappels suspendus",
 }
 
 DAYS_MAX = 180

@@ -8,7 +8,7 @@ from aiohttp import web
 from chassis.clock import today
 from chassis.concurrency import streaming
 from chassis.http import path_uuid
-from contracts.api.billing import AnomalyKind, InvoicePreview, InvoiceRun, InvoiceRunWish, RunList
+from contracts.api.billing import AnomalyKind, InvoicePreview, InvoiceRun, InvoiceRunRequest, RunList
 from contracts.events.billing import RunStatus
 from contracts.identity import Permission
 from gateway.forms import NOTHING, line, said
@@ -74,7 +74,7 @@ async def begin(request: web.Request) -> web.Response:
     session, _person = await staff(request, Permission.PUBLISH_INVOICES)
     typed = {name: form.get(name) for name in ("month", "due_on")}
     try:
-        wish = InvoiceRunWish(month=typed["month"], due_on=form.day("due_on"))
+        wish = InvoiceRunRequest(month=typed["month"], due_on=form.day("due_on"))
     except ValueError as error:
         wrong = said(error, "Donnez le mois et la date limite de règlement.")
         return await _runs(request, wrong=wrong, typed=typed)

@@ -3,7 +3,7 @@
 from aiohttp import web
 
 from chassis.http import path_uuid
-from contracts.api.schools import CLASSES_MAX, SchoolList, SchoolUpdate, SchoolView, SchoolWish
+from contracts.api.schools import CLASSES_MAX, SchoolList, SchoolRequest, SchoolUpdate, SchoolView
 from contracts.identity import Permission
 from contracts.names import name_key
 from gateway.forms import Sent, line, lines, said, tick
@@ -67,7 +67,7 @@ async def register(request: web.Request) -> web.Response:
         for each in await listed(request, session):
             if name_key(each.name) == name_key(typed["name"]):
                 raise form.wrong("name", "« {field} » : l'école « {known} » est déjà dans la liste.", known=each.name)
-        wish = SchoolWish(name=typed["name"], classes=tuple(form.lines("classes")))
+        wish = SchoolRequest(name=typed["name"], classes=tuple(form.lines("classes")))
     except ValueError as error:
         return await _show(request, wrong=said(error, REFUSALS["invalid"]), typed=typed, status=422)
     await request.app[SERVICES].call(session, "auth", "/schools", SchoolList, method="POST", body=wish)

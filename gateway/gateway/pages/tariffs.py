@@ -15,13 +15,13 @@ from contracts.api.calendar import ActivityList
 from contracts.api.tariffs import (
     AttendanceRules,
     Bracket,
-    Brackets,
-    Flat,
+    BracketPrices,
+    EffortRate,
+    FlatPrice,
     Formula,
-    Proportional,
     Tariff,
     TariffList,
-    TariffWish,
+    TariffRequest,
 )
 from contracts.failures import Unavailable
 from contracts.identity import Permission
@@ -157,11 +157,11 @@ def _sentence(error: ValueError) -> str:
     return named.get(str(first["loc"][0]) if first["loc"] else "", "Le dernier jour du tarif suit son premier jour.")
 
 
-def _wish(typed: dict[str, str]) -> TariffWish:
+def _wish(typed: dict[str, str]) -> TariffRequest:
     activity_id, _, activity_label = typed["activity"].partition("|")
     if not activity_label:
         raise Unclear("Choisissez une activité.")
-    return TariffWish(
+    return TariffRequest(
         label=typed["label"],
         activity_id=activity_id,
         activity_label=activity_label,
@@ -203,7 +203,7 @@ def _number(text: str, what: str) -> int:
 
 def _formula(typed: dict[str, str]) -> Formula:
     if typed["kind"] == "brackets":
-        return Brackets(
+        return BracketPrices(
             brackets=tuple(_brackets(typed["brackets"])),
             without_quotient_cents=_amount(typed["without_quotient"], "du prix quand le QF n'est pas connu"),
         )
@@ -211,13 +211,13 @@ def _formula(typed: dict[str, str]) -> Formula:
         rate = typed["rate"].removesuffix("%").strip()
         if not RATE.fullmatch(rate):
             raise Unclear("Le taux d'effort s'écrit comme 0,4375.")
-        return Proportional(
+        return EffortRate(
             rate_percent=Decimal(rate.replace(",", ".")),
             floor_cents=_amount(typed["floor"], "du plancher"),
             ceiling_cents=_amount(typed["ceiling"], "du plafond"),
             without_quotient_cents=_amount(typed["without_quotient"], "du prix quand le QF n'est pas connu"),
         )
-    return Flat(unit_price_cents=_amount(typed["unit_price"], "du prix"))
+    return FlatPrice(unit_price_cents=_amount(typed["unit_price"], "du prix"))
 
 
 def _amount(text: str, what: str) -> int:
@@ -256,7 +256,7 @@ async def end(request: web.Request) -> web.Response:
     try:
         until = form.day("valid_until")
         kept = tariff.model_dump(exclude={"tariff_id"}) if tariff else {}
-        wish = TariffWish.model_validate({**kept, "valid_until": until})
+        wish = TariffRequest.model_validate({**kept, "valid_until": until})
     except ValueError as error:
         wrong = said(error, "Le dernier jour d'un tarif suit son premier jour.")
         return await _tariffs(request, wrong=wrong)

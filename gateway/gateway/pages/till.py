@@ -8,9 +8,9 @@ from aiohttp import web
 
 from chassis.clock import today
 from chassis.http import path_uuid
-from contracts.api.billing import CreditNote, CreditNoteWish, CreditUse, CreditUsed, InvoiceList
-from contracts.api.tariffs import HouseholdTerms, TermsKnown, TermsWish
-from contracts.api.till import AccountList, Journal, Receipt, ReceiptWish, RefundWish
+from contracts.api.billing import CreditNote, CreditNoteRequest, CreditUse, CreditUsed, InvoiceList
+from contracts.api.cash_desk import AccountList, Journal, Receipt, ReceiptRequest, RefundRequest
+from contracts.api.tariffs import HouseholdTerms, TermsKnown, TermsRequest
 from contracts.failures import Invalid
 from contracts.identity import Permission
 from contracts.model import parse_day
@@ -179,7 +179,7 @@ async def take(request: web.Request) -> web.Response:
     household_id = path_uuid(request, "household_id")
     typed = {name: form.get(name) for name in ("amount", "means", "received_on", "reference")}
     try:
-        wish = ReceiptWish(
+        wish = ReceiptRequest(
             means=typed["means"],
             amount_cents=typed_cents(typed["amount"]),
             received_on=form.day("received_on"),
@@ -229,7 +229,7 @@ async def refund(request: web.Request) -> web.Response:
     text = {"refund": form.get("amount"), "refund_reference": form.get("reference")}
     typed = {"kind": "refund", **text}
     try:
-        wish = RefundWish(
+        wish = RefundRequest(
             means=form.get("means"),
             amount_cents=typed_cents(text["refund"]),
             reference=text["refund_reference"],
@@ -240,7 +240,7 @@ async def refund(request: web.Request) -> web.Response:
         return await _account(request, wrong=wrong, typed=typed)
     path, key = f"/households/{household_id}/refunds", form.get("key")
     try:
-        await request.app[SERVICES].call(session, "billing", path, RefundWish, method="POST", body=wish, key=key)
+        await request.app[SERVICES].call(session, "billing", path, RefundRequest, method="POST", body=wish, key=key)
     except Told as told:
         if told.told_code != "more_than_credit":
             return await _changed(request, told, typed)
@@ -257,7 +257,7 @@ async def keep_terms(request: web.Request) -> web.Response:
     household_id, text = path_uuid(request, "household_id"), form.get("quotient")
     wrong = "Le QF s'écrit comme 845 ou 845,50, avec le jour où il commence."
     try:
-        wish = TermsWish(quotient_cents=typed_cents(text) if text else None, resident=form.ticked("resident"))
+        wish = TermsRequest(quotient_cents=typed_cents(text) if text else None, resident=form.ticked("resident"))
         day = form.day("valid_from")
     except ValueError as error:
         day, wrong = None, said(error, wrong)
@@ -288,7 +288,7 @@ async def credit(request: web.Request) -> web.Response:
         path = f"/households/{household_id}/invoices/{UUID(text['invoice'])}"
         if not is_repricing:
             amount, reason = typed_cents(text["amount"]), text["reason"]
-            wish = CreditNoteWish(amount_cents=amount, reason=reason, seen_balance_cents=_seen(form))
+            wish = CreditNoteRequest(amount_cents=amount, reason=reason, seen_balance_cents=_seen(form))
     except ValueError:
         wrong = f"Donnez la facture, le montant et le motif de l'avoir. {WRONG_AMOUNT}"
         return await _account(request, wrong=wrong, typed=typed)

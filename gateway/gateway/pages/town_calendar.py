@@ -18,8 +18,8 @@ from contracts.api.calendar import (
     ActivityView,
     Closure,
     ClosureList,
-    ClosureWish,
-    SchoolDayWish,
+    ClosureRequest,
+    SchoolDayRequest,
 )
 from contracts.failures import NotFound
 from contracts.identity import Identity, Permission
@@ -73,7 +73,7 @@ async def close_day(request: web.Request) -> web.Response:
     typed = {name: form.get(name) for name in ("day", "activity_id", "school", "reason")}
     known = await schools.listed(request, session)
     try:
-        wish = ClosureWish(
+        wish = ClosureRequest(
             day=form.day("day"),
             reason=typed["reason"],
             activity_id=typed["activity_id"] or None,
@@ -92,7 +92,7 @@ async def close_day(request: web.Request) -> web.Response:
 
 
 async def _close(
-    request: web.Request, form: Sent, session: str, person: Identity, wish: ClosureWish
+    request: web.Request, form: Sent, session: str, person: Identity, wish: ClosureRequest
 ) -> Closure | web.Response:
     """The closure, or the page that asks for it: as long as the number of bookings is not the one that was shown."""
     while True:
@@ -108,7 +108,7 @@ async def _close(
         wish = wish.model_copy(update={"cancel_bookings": True, "cancel_seen": booked})
 
 
-def _closing(wish: ClosureWish, booked: int) -> Question:
+def _closing(wish: ClosureRequest, booked: int) -> Question:
     many, day = "s" if booked > 1 else "", short_day(wish.day)
     does = f"{booked} réservation{many} {'sont annulées' if booked > 1 else 'est annulée'} le {day}"
     button = f"Fermer et annuler {f'les {booked} réservations' if booked > 1 else 'la réservation'}"
@@ -127,10 +127,10 @@ async def keep_decree(request: web.Request) -> web.Response:
         day, wrong = None, str(error)
     if day is None:
         return await _show(request, session, person, status=422, wrong=wrong)
-    wish = SchoolDayWish(holiday=form.get("holiday") or None)
+    wish = SchoolDayRequest(holiday=form.get("holiday") or None)
     path = f"/school-days/{day}"
     try:
-        await request.app[SERVICES].call(session, "planning", path, SchoolDayWish, method="PUT", body=wish)
+        await request.app[SERVICES].call(session, "planning", path, SchoolDayRequest, method="PUT", body=wish)
     except Told as told:
         return await _show(request, session, person, status=HTTPStatus.CONFLICT, wrong=_left_behind(told))
     return await _show(request, session, person, done="Le calendrier scolaire est corrigé.")

@@ -19,7 +19,7 @@ from chassis import outbox
 from chassis.command import OwnCommand, Service, main
 from chassis.database import Database, Transaction, opened
 from chassis.event_file import read
-from contracts.api.billing import InvoiceRunWish
+from contracts.api.billing import InvoiceRunRequest
 from contracts.model import parse_day
 
 OPERATOR = UUID(int=0)
@@ -32,7 +32,7 @@ async def publish(settings: Settings, arguments: list[str]) -> int:
     parser.add_argument("month", help="such as 2026-12")
     parser.add_argument("--due", required=True, type=parse_day)
     given = parser.parse_args(arguments)
-    wish = InvoiceRunWish(month=given.month, due_on=given.due, straight=True)
+    wish = InvoiceRunRequest(month=given.month, due_on=given.due, straight=True)
     async with opened(settings.database_url) as database:
         async with database.transaction() as tx:
             run_id = await begin_run(tx, wish, by=OPERATOR)

@@ -22,7 +22,7 @@ from contracts.events.payment import (
     PaymentRefundUndone,
     PaymentRefused,
     PaymentReturned,
-    Returned,
+    ReturnKind,
 )
 from contracts.events.planning import AttendanceRecorded, BookingsChanged
 
@@ -139,7 +139,7 @@ async def book_returns(event: PaymentReturned, tx: Transaction) -> None:
     What was contested is left to people: nobody is reminded of it until the town hall says so.
     """
     is_new = await _give_back(tx, event, f"returned/{event.payment_id}")
-    if is_new and event.how is Returned.CHARGED_BACK:
+    if is_new and event.how is ReturnKind.CHARGED_BACK:
         contested = await checkouts.invoice_ids(tx, event.checkout_id)
         await reminders.pause(tx, contested, "paiement contesté auprès de la banque", None, now())
 

@@ -42,7 +42,7 @@ class Town:
         return Tokens.headers(self.tokens.parent(household, audience="billing"), **more)
 
     def staff(self, **more: str) -> dict[str, str]:
-        return Tokens.headers(self.tokens.staff(Role.TILL_KEEPER, audience="billing"), **more)
+        return Tokens.headers(self.tokens.staff(Role.CASHIER, audience="billing"), **more)
 
     async def sql(self, query: str, *arguments: Any) -> Any:
         """One value, read or changed as the owner of the tables."""

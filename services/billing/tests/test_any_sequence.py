@@ -9,7 +9,7 @@ import pytest
 
 from billing.__main__ import verify
 from chassis.clock import now, today
-from contracts.events.payment import PaymentConfirmed, PaymentRefunded, PaymentRefundUndone, PaymentReturned, Returned
+from contracts.events.payment import PaymentConfirmed, PaymentRefunded, PaymentRefundUndone, PaymentReturned, ReturnKind
 
 PRICE = 425
 STEPS = 30
@@ -100,7 +100,7 @@ class Paper:
                 self.payments.append((event, left - cents))
         else:
             cents = left
-            returned = PaymentReturned(**who, amount_cents=cents, how=Returned.CHARGED_BACK, returned_at=now())
+            returned = PaymentReturned(**who, amount_cents=cents, how=ReturnKind.CHARGED_BACK, returned_at=now())
             await self.told(returned, f"returned/{event.payment_id}")
         self.money -= cents
 

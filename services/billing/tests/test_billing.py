@@ -21,8 +21,8 @@ from contracts.events.payment import (
     PaymentRefundUndone,
     PaymentRefused,
     PaymentReturned,
-    Returned,
-    Unpaid,
+    ReturnKind,
+    UnpaidOutcome,
 )
 
 MONTH = date(2026, 11, 1)
@@ -93,7 +93,9 @@ async def test_a_refused_payment_frees_the_invoice_and_a_late_success_still_sett
     assert again.status == 409
     body = await again.json(content_type=None)
     assert (body["code"], body["checkout_id"]) == ("checkout_open", first["checkout_id"])
-    refused = PaymentRefused(**town.over(household, first["checkout_id"]), outcome=Unpaid.REFUSED, refused_at=now())
+    refused = PaymentRefused(
+        **town.over(household, first["checkout_id"]), outcome=UnpaidOutcome.REFUSED, refused_at=now()
+    )
     await town.probe.publish(refused)
     await town.until("SELECT count(*) FROM checkout_invoice WHERE open", 0)
     second = await town.opened(household, invoice["invoice_id"])
@@ -139,7 +141,7 @@ async def test_a_review_that_finds_that_nothing_was_taken_lets_go_of_its_invoice
     who = {**town.over(household, checkout), "amount_cents": PRICE}
     await town.probe.publish(PaymentHeld(**who, held_at=now()))
     await town.until("SELECT count(*) FROM payment_hold WHERE NOT ended", 1)
-    await town.probe.publish(PaymentRefused(**who, outcome=Unpaid.REFUSED, was_held=True, refused_at=now()))
+    await town.probe.publish(PaymentRefused(**who, outcome=UnpaidOutcome.REFUSED, was_held=True, refused_at=now()))
     await town.until("SELECT count(*) FROM checkout_invoice WHERE open", 0)
     assert (await town.checkout(household, invoice["invoice_id"])).status == 201
 
@@ -148,7 +150,7 @@ async def test_a_review_of_a_payment_that_was_given_up_takes_its_invoices_again(
     household, invoice = await town.invoiced(1)
     checkout = (await town.opened(household, invoice["invoice_id"]))["checkout_id"]
     who = {**town.over(household, checkout), "amount_cents": PRICE}
-    await town.probe.publish(PaymentRefused(**who, outcome=Unpaid.CANCELLED, refused_at=now()))
+    await town.probe.publish(PaymentRefused(**who, outcome=UnpaidOutcome.CANCELLED, refused_at=now()))
     await town.until("SELECT count(*) FROM checkout_invoice WHERE open", 0)
     await town.probe.publish(PaymentHeld(**who, held_at=now()))
     await town.until("SELECT count(*) FROM checkout_invoice WHERE open", 1)
@@ -198,7 +200,7 @@ async def test_a_refund_makes_the_invoice_due_again_(town: Any) -> None:
     await town.until("SELECT count(*) FROM inbox WHERE listener = 'billing.book-refunds'", 2)
     (due,) = (await town.invoices(household))["to_pay"]
     assert (due["left_cents"], due["status"]) == (300, "partially_paid")
-    taken = PaymentReturned(**{**who, "amount_cents": 550}, how=Returned.CHARGED_BACK, returned_at=now())
+    taken = PaymentReturned(**{**who, "amount_cents": 550}, how=ReturnKind.CHARGED_BACK, returned_at=now())
     await town.probe.publish(taken)
     await town.until("SELECT count(*) FROM ledger_transaction WHERE key LIKE 'returned/%'", 1)
     (due,) = (await town.invoices(household))["to_pay"]
@@ -221,7 +223,7 @@ async def test_money_taken_back_makes_due_what_it_paid_in_the_end_and_never_what
     await town.uses(household, 8, 9)
     await town.run()  # the credit pays it
     who = {**town.over(household, checkout), "payment_id": event.payment_id, "amount_cents": 2 * PRICE}
-    await town.probe.publish(PaymentReturned(**who, how=Returned.CHARGED_BACK, returned_at=now()))
+    await town.probe.publish(PaymentReturned(**who, how=ReturnKind.CHARGED_BACK, returned_at=now()))
     await town.until("SELECT count(*) FROM ledger_transaction WHERE key LIKE 'returned/%'", 1)
     (due,) = (await town.invoices(household))["to_pay"]
     assert (due["left_cents"], due["invoice_id"] != invoice["invoice_id"]) == (2 * PRICE, True)

@@ -8,7 +8,7 @@ from uuid import uuid4
 from billing.jobs import send_reminders
 from chassis.clock import PARIS, today
 from chassis.database import DATABASE
-from contracts.events.payment import PaymentHeld, PaymentReturned, Returned
+from contracts.events.payment import PaymentHeld, PaymentReturned, ReturnKind
 from contracts.identity import Role
 
 DUE_DAYS = 30
@@ -121,7 +121,7 @@ async def test_what_was_contested_at_the_bank_waits_for_the_town_hall(town: Any)
         household_id=household,
         payer_id=paid.payer_id,
         amount_cents=paid.amount_cents,
-        how=Returned.CHARGED_BACK,
+        how=ReturnKind.CHARGED_BACK,
         returned_at=morning(1),
     )
     await town.probe.publish(returned, times=2)

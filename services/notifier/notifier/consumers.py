@@ -28,7 +28,7 @@ from contracts.events.payment import (
     PaymentRefundUndone,
     PaymentRefused,
     PaymentReturned,
-    Unpaid,
+    UnpaidOutcome,
 )
 from contracts.events.planning import (
     BookingsChanged,
@@ -91,7 +91,7 @@ async def _tell_payer(tx: Transaction, kind: Kind, event: AboutPayment, fact: UU
 @consumers.on(PaymentRefused)
 async def mail_refusal(event: PaymentRefused, tx: Transaction) -> None:
     """The bank's refusal, to who tried to pay; who gave up by themselves know it."""
-    if event.outcome is Unpaid.REFUSED:
+    if event.outcome is UnpaidOutcome.REFUSED:
         await _tell_payer(tx, Kind.REFUSED, event)
 
 

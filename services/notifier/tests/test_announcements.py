@@ -74,7 +74,7 @@ async def test_what_cannot_be_a_message(post: Any) -> None:
     before = (now() - timedelta(hours=2)).isoformat()
     for body in (wish(""), wish("x" * 10_001), wish("x", ends_at=before)):
         assert (await save(post, body)).status == 422
-    assert (await save(post, wish("Non"), Role.TILL_KEEPER)).status == 403
+    assert (await save(post, wish("Non"), Role.CASHIER)).status == 403
     assert (await post.client.get("/announcements", headers=post.parent())).status == 403
     assert (await post.client.get(f"/households/{uuid4()}/announcements", headers=post.parent())).status == 404
 

@@ -145,7 +145,7 @@ async def test_what_is_no_audience(post: Any) -> None:
     for query in (both, {"activity_id": "x"}, {"nobody": "x"}):
         response = await post.client.get("/announcements/audience", params=query, headers=post.staff())
         assert response.status == 422
-    keeper = post.staff(Role.TILL_KEEPER)
+    keeper = post.staff(Role.CASHIER)
     assert (await post.client.get("/announcements/audience", headers=keeper)).status == 403
 
 

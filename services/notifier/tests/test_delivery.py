@@ -143,4 +143,4 @@ async def test_a_dead_mail_is_listed_and_sent_again_to_the_address_known_now(pos
     (mail,) = await post.mails(1)
     assert mail["To"] == "camille@example.org"
     assert (await post.client.post(again, headers=post.staff())).status == 404
-    assert (await post.client.post(f"/mails/{uuid4()}/again", headers=post.staff(Role.TILL_KEEPER))).status == 404
+    assert (await post.client.post(f"/mails/{uuid4()}/again", headers=post.staff(Role.CASHIER))).status == 404

@@ -16,7 +16,7 @@ from contracts.events.billing import (
     PaymentUnmatched,
     UnmatchedReason,
 )
-from contracts.events.payment import PaymentHeld, PaymentRefunded, PaymentRefundUndone, PaymentReturned, Returned
+from contracts.events.payment import PaymentHeld, PaymentRefunded, PaymentRefundUndone, PaymentReturned, ReturnKind
 
 
 def about(post: Any, payer: UUID | None = None) -> dict[str, Any]:
@@ -81,8 +81,8 @@ async def test_each_part_of_a_refund_is_told_once_to_who_paid(post: Any) -> None
     ("event", "more", "said"),
     [
         (PaymentHeld, {"held_at": now()}, "rien n'est perdu"),
-        (PaymentReturned, {"how": Returned.REVERSED, "returned_at": now()}, "prélèvement"),
-        (PaymentReturned, {"how": Returned.CHARGED_BACK, "returned_at": now()}, "contesté"),
+        (PaymentReturned, {"how": ReturnKind.REVERSED, "returned_at": now()}, "prélèvement"),
+        (PaymentReturned, {"how": ReturnKind.CHARGED_BACK, "returned_at": now()}, "contesté"),
         (
             PaymentRefunded,
             {"refund_id": uuid4(), "refunded_cents": 4250, "was_confirmed": False, "refunded_at": now()},

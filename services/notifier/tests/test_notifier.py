@@ -19,7 +19,7 @@ from contracts.events.auth import (
     ResetRequested,
     Span,
 )
-from contracts.events.payment import PaymentRefused, Unpaid
+from contracts.events.payment import PaymentRefused, UnpaidOutcome
 from contracts.events.planning import BookedDay, BookingsChanged, Channel, OfferLapsed, PlaceGranted, PlaceOffered
 from notifier.app import build
 from notifier.domain.mails import Kind
@@ -157,9 +157,11 @@ async def test_an_older_address_never_replaces_a_newer_one(post: Any) -> None:
 async def test_a_refusal_by_the_bank_is_told_to_who_tried_and_giving_up_is_not(post: Any) -> None:
     await post.known()
     facts = {"payment_id": uuid4(), "checkout_id": uuid4(), "household_id": post.household, "payer_id": post.guardian}
-    for outcome in (Unpaid.CANCELLED, Unpaid.FAILED):
+    for outcome in (UnpaidOutcome.CANCELLED, UnpaidOutcome.FAILED):
         await post.hears(PaymentRefused(**facts, amount_cents=4250, outcome=outcome, refused_at=now()))
-    await post.probe.publish(PaymentRefused(**facts, amount_cents=4250, outcome=Unpaid.REFUSED, refused_at=now()))
+    await post.probe.publish(
+        PaymentRefused(**facts, amount_cents=4250, outcome=UnpaidOutcome.REFUSED, refused_at=now())
+    )
     (mail,) = await post.mails(1)
     assert mail["Subject"] == "Votre paiement de 42,50\N{NO-BREAK SPACE}€ n'a pas abouti"
 

@@ -15,7 +15,7 @@ async def test_a_payments_mails_are_told_to_its_household_and_to_staff(post: Any
     (mine,) = (await (await post.client.get(path, headers=post.parent())).json())["mails"]
     assert (mine["kind"], mine["status"], mine["recipient"], mine["answer"]) == ("ticket", "sent", None, None)
     assert mine["sent_at"]
-    (theirs,) = (await (await post.client.get(path, headers=post.staff(Role.TILL_KEEPER))).json())["mails"]
+    (theirs,) = (await (await post.client.get(path, headers=post.staff(Role.CASHIER))).json())["mails"]
     assert (theirs["recipient"], theirs["sent_at"]) == ("camille@example.org", mine["sent_at"])
     assert theirs["answer"]
     for household, payment in ((uuid4(), event.payment_id), (post.household, uuid4())):

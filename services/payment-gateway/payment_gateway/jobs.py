@@ -10,7 +10,7 @@ from aiohttp import web
 from chassis.clock import now
 from chassis.database import DATABASE
 from chassis.jobs import Jobs
-from contracts.api.payment_gateway import PaymentStatus, Speaker
+from contracts.api.payment_gateway import Actor, PaymentStatus
 from payment_gateway.banks.inquiry import carry_out, look_up
 from payment_gateway.domain.failures import BankUnreachable, NoAccount
 from payment_gateway.domain.payments import PAGE_OPENS_FOR, Move
@@ -74,5 +74,5 @@ async def _give_up(app: web.Application, payment_id: UUID) -> None:
         attempt = await payments.attempt_for_update(tx, payment_id)
         if attempt.status is PaymentStatus.CREATED:
             never = Move(PaymentStatus.FAILED, "the bank was never reached")
-            await carry_out(tx, app[SETTINGS], attempt, never, said_by=Speaker.CLOCK, at=now())
+            await carry_out(tx, app[SETTINGS], attempt, never, said_by=Actor.CLOCK, at=now())
             await payments.schedule_look_up(tx, payment_id, None)

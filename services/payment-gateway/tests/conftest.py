@@ -224,7 +224,7 @@ class Till:
         return str((await eventually(ask))[0].split()[-1])
 
     def keeper(self, **more: str) -> dict[str, str]:
-        return Tokens.headers(self.tokens.staff(Role.TILL_KEEPER, audience=AUDIENCE), **more)
+        return Tokens.headers(self.tokens.staff(Role.CASHIER, audience=AUDIENCE), **more)
 
     async def version(self, payment: dict[str, Any]) -> str:
         """The state that the till keeper's page shows."""

@@ -78,7 +78,7 @@ async def test_nobody_gives_up_while_somebody_is_on_the_banks_page(till: Any) ->
     assert (refused["code"], (await till.get(payment))["status"]) == ("payment_unresolved", "processing")
     await till.at_bank(payment, "abandon")
     assert (await till.act(payment, "abandon"))["status"] == "cancelled"
-    keeper = Tokens.headers(till.tokens.staff(Role.TILL_KEEPER, audience=AUDIENCE))
+    keeper = Tokens.headers(till.tokens.staff(Role.CASHIER, audience=AUDIENCE))
     path = f"/payments/{payment['payment_id']}/abandon"
     assert (await till.client.post(path, headers=keeper)).status == 403
 
@@ -191,7 +191,7 @@ async def test_who_may_see_and_begin(till: Any) -> None:
     assert (await till.client.get(path, headers=stranger)).status == 404
     assert (await till.client.get(path)).status == 401
     assert (await till.client.get("/payments", headers=stranger)).status == 403
-    keeper = Tokens.headers(till.tokens.staff(Role.TILL_KEEPER, audience=AUDIENCE))
+    keeper = Tokens.headers(till.tokens.staff(Role.CASHIER, audience=AUDIENCE))
     listed = await (await till.client.get("/payments", headers=keeper)).json()
     assert [each["payment_id"] for each in listed["payments"]] == [payment["payment_id"]]
     theirs = await till.client.get(f"/checkouts/{payment['checkout_id']}/payments", headers=stranger)

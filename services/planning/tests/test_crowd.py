@@ -13,7 +13,7 @@ import pytest
 
 from chassis import outbox
 from chassis.idempotency import IdempotencyKey
-from contracts.api.bookings import BookingLine, BookingWish
+from contracts.api.bookings import BookingLine, BookingRequest
 from contracts.events.planning import Channel
 from planning.api.changing import Asked
 from planning.api.turns import AT_ONCE, LINES_MAX, Answers, Turns, Wanted
@@ -213,5 +213,5 @@ def asked(days: int = 1) -> Asked:
     """A wish for a child of its own, for the same days as any other."""
     first = date(2026, 12, 1)
     lines = [BookingLine(activity_id=UUID(int=1), day=first + timedelta(days=n), booked=True) for n in range(days)]
-    wish = BookingWish(child_id=uuid4(), seen_version=0, lines=tuple(lines))
+    wish = BookingRequest(child_id=uuid4(), seen_version=0, lines=tuple(lines))
     return Asked(uuid4(), wish, uuid4(), on_behalf=False, channel=Channel.INTERNET, origin=outbox.origin())

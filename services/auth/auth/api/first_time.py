@@ -24,7 +24,14 @@ from chassis.clock import now
 from chassis.database import DATABASE, Transaction
 from chassis.http import json_response, public, read_body
 from chassis.idempotency import idempotent
-from contracts.api.auth import CodeGiven, Email, EmailConfirmation, FirstEmail, FirstSecret, Stage
+from contracts.api.auth import (
+    Email,
+    EmailConfirmation,
+    FirstEmailRequest,
+    FirstSecretRequest,
+    OneTimeCodeRequest,
+    SessionStage,
+)
 from contracts.events.auth import EmailGiven, EmailReplaced
 from contracts.failures import TooMany
 
@@ -60,11 +67,11 @@ def _email_given(account: accounts.Account, email: str, sealed_token: str, expir
 @public
 async def choose_first_secret(request: web.Request) -> web.Response:
     """A secret of one's own in place of the letter's code, which is worth nothing from then on."""
-    wish = await read_body(request, FirstSecret)
+    wish = await read_body(request, FirstSecretRequest)
     email, secret = checked_email(wish.email), wish.secret.get_secret_value()
     async with request.app[DATABASE].transaction() as tx:
         session = await live_session(request, tx, wish.session)
-    if session.stage is not Stage.CHOOSE_SECRET:
+    if session.stage is not SessionStage.CHOOSE_SECRET:
         raise SetUpWanted("a secret is chosen already", stage=session.stage)
     chosen_secrets.check(secret, (*session.account.personal, email), request.app[SETTINGS].town_names)
     hashed = await request.app[HASHER].hash(secret)
@@ -87,11 +94,11 @@ async def choose_first_secret(request: web.Request) -> web.Response:
 @idempotent
 async def send_again(request: web.Request) -> web.Response:
     """Send the link again, or to another address; only while a session waits for it."""
-    wish = await read_body(request, FirstEmail)
+    wish = await read_body(request, FirstEmailRequest)
     email = checked_email(wish.email)
     async with request.app[DATABASE].transaction() as tx:
         session = await live_session(request, tx, wish.session)
-        if session.stage is not Stage.CONFIRM_EMAIL:
+        if session.stage is not SessionStage.CONFIRM_EMAIL:
             raise SetUpWanted("nothing waits for an address", stage=session.stage)
         await send_confirmation(request, tx, session.account, email)
     return json_response(Email(email=email))
@@ -124,10 +131,10 @@ async def confirm_email(request: web.Request) -> web.Response:
 @public
 async def give_one_time_code(request: web.Request) -> web.Response:
     """The second step of a sign-in; attempts are counted as those at the secret are, in a limit of their own."""
-    wish = await read_body(request, CodeGiven)
+    wish = await read_body(request, OneTimeCodeRequest)
     async with request.app[DATABASE].transaction() as tx:
         session = await live_session(request, tx, wish.session)
-        if session.stage is not Stage.ONE_TIME_CODE:
+        if session.stage is not SessionStage.ONE_TIME_CODE:
             raise SetUpWanted("no one-time code is wanted", stage=session.stage)
         limited = of_one_time_codes(session.account)
         await limited.count(tx)

@@ -34,13 +34,13 @@ from chassis.idempotency import idempotent
 from chassis.identity import household_in_path, require
 from contracts.api.auth import (
     AccessCodes,
-    ChildWish,
+    ChildRequest,
+    GuardianRequest,
     GuardianUpdate,
-    GuardianWish,
     HouseholdCreated,
     HouseholdList,
+    HouseholdRequest,
     HouseholdUpdate,
-    HouseholdWish,
 )
 from contracts.failures import Forbidden, Invalid, NotFound
 from contracts.identity import Permission, Role
@@ -78,7 +78,7 @@ async def get_households(request: web.Request) -> web.Response:
 async def post_household(request: web.Request) -> web.Response:
     """Write a household down once: the same wish again answers the household that is there, without its codes."""
     person = require(request, Permission.WRITE_HOUSEHOLDS)
-    wish = await read_body(request, HouseholdWish)
+    wish = await read_body(request, HouseholdRequest)
     if any(each.identifier or each.secret for each in wish.guardians) and Role.ADMINISTRATOR not in person.roles:
         raise Forbidden("only an administrator may choose access codes", roles=[Role.ADMINISTRATOR])
     codes = [await _codes(request, guardian) for guardian in wish.guardians]
@@ -103,7 +103,7 @@ async def post_household(request: web.Request) -> web.Response:
     return json_response(HouseholdCreated(household=view, access_codes=tuple(told)), status=201)
 
 
-async def _codes(request: web.Request, guardian: GuardianWish) -> tuple[str, str, str, SetUp]:
+async def _codes(request: web.Request, guardian: GuardianRequest) -> tuple[str, str, str, SetUp]:
     """Identifier, secret, its hash, and how far that brings the guardian: a drawn code is a letter's."""
     identifier = guardian.identifier or access_codes.draw_identifier(secrets.choice)
     if guardian.secret:
@@ -115,7 +115,7 @@ async def _codes(request: web.Request, guardian: GuardianWish) -> tuple[str, str
     return identifier, secret, request.app[HASHER].letter_hash(secret), SetUp.LETTER
 
 
-async def _known_children(tx: Transaction, children: tuple[ChildWish, ...]) -> dict[UUID, Child]:
+async def _known_children(tx: Transaction, children: tuple[ChildRequest, ...]) -> dict[UUID, Child]:
     """The children that the wish names by id, as they are; ``Invalid`` when one does not exist or comes twice."""
     shared = [child.child_id for child in children if child.child_id]
     known = await registry.known_children(tx, shared)
@@ -127,7 +127,7 @@ async def _known_children(tx: Transaction, children: tuple[ChildWish, ...]) -> d
 
 
 async def _add_guardians(
-    tx: Transaction, household_id: UUID, wish: HouseholdWish, codes: list[tuple[str, str, str, SetUp]]
+    tx: Transaction, household_id: UUID, wish: HouseholdRequest, codes: list[tuple[str, str, str, SetUp]]
 ) -> list[AccessCodes]:
     told = []
     for position, guardian in enumerate(wish.guardians):
@@ -176,7 +176,7 @@ async def put_household(request: web.Request) -> web.Response:
     return json_response(view)
 
 
-def _spelt(child: ChildWish, known: Schools) -> ChildWish:
+def _spelt(child: ChildRequest, known: Schools) -> ChildRequest:
     """The child with its school and class as they are registered."""
     school, class_name = known.spelt(child.school, child.class_name)
     return child.model_copy(update={"school": school, "class_name": class_name})

@@ -18,7 +18,7 @@ from chassis.database import DATABASE, Transaction
 from chassis.http import read_body
 from chassis.idempotency import idempotent
 from chassis.identity import require
-from contracts.api.auth import HouseholdView, Letter, LettersWish
+from contracts.api.auth import HouseholdView, Letter, LettersRequest
 from contracts.events.auth import SessionEnded
 from contracts.failures import Conflict, NotFound
 from contracts.identity import Identity, Permission
@@ -35,7 +35,7 @@ async def post_letters(request: web.Request) -> web.Response:
 
     A household's former codes and secrets are worth nothing from then on, and its sessions end.
     """
-    person, wish = require(request, Permission.WRITE_HOUSEHOLDS), await read_body(request, LettersWish)
+    person, wish = require(request, Permission.WRITE_HOUSEHOLDS), await read_body(request, LettersRequest)
     async with request.app[DATABASE].transaction() as tx:
         chosen = await registry.guardians_for_letters(tx, wish.household_id, wish.limit)
         if not chosen:

@@ -18,7 +18,7 @@ from chassis.clock import now
 from chassis.database import DATABASE, Transaction
 from chassis.http import public, read_body
 from chassis.idempotency import idempotent
-from contracts.api.auth import ResetUse, ResetWish
+from contracts.api.auth import ResetRequest, ResetUse
 from contracts.failures import TooMany
 
 DEVICE_HEADER = "X-Device"
@@ -32,7 +32,7 @@ routes = web.RouteTableDef()
 @idempotent
 async def post_reset(request: web.Request) -> web.Response:
     """Note the wish and answer: who has that address is looked up afterwards, so nothing here can tell."""
-    wish, at = await read_body(request, ResetWish), now()
+    wish, at = await read_body(request, ResetRequest), now()
     async with request.app[DATABASE].transaction() as tx:
         key, limit = await _limit_of(tx, wish.client_address, request.headers.get(DEVICE_HEADER, ""))
         if wait := await attempts.count(tx, key, limit, at):

@@ -8,7 +8,7 @@ from chassis.database import DATABASE
 from chassis.http import json_response, path_uuid, read_body
 from chassis.idempotency import idempotent
 from chassis.identity import identity, require
-from contracts.api.schools import SchoolList, SchoolUpdate, SchoolWish
+from contracts.api.schools import SchoolList, SchoolRequest, SchoolUpdate
 from contracts.failures import Forbidden, NotFound
 from contracts.identity import Permission
 
@@ -27,7 +27,7 @@ async def get_schools(request: web.Request) -> web.Response:
 @idempotent
 async def post_school(request: web.Request) -> web.Response:
     """Register a school and classes of it; the same names again change nothing."""
-    person, wish = require(request, Permission.WRITE_HOUSEHOLDS), await read_body(request, SchoolWish)
+    person, wish = require(request, Permission.WRITE_HOUSEHOLDS), await read_body(request, SchoolRequest)
     async with request.app[DATABASE].transaction() as tx:
         await registry.lock(tx)
         await schools.register(tx, wish.name, *wish.classes)

@@ -20,7 +20,7 @@ from chassis.clock import now
 from chassis.concurrency import queued
 from chassis.database import DATABASE, Transaction
 from chassis.http import json_response, polled, public, read_body
-from contracts.api.auth import SessionKey, SessionState, SignedIn, SignIn, Stage, Token, TokenWish
+from contracts.api.auth import SessionKey, SessionStage, SessionState, SignedIn, SignIn, Token, TokenRequest
 from contracts.events.auth import NewDeviceUsed, SessionEnded
 from contracts.failures import Invalid
 from contracts.user_agents import browser_and_system
@@ -173,12 +173,12 @@ async def sign_out(request: web.Request) -> web.Response:
 @public
 async def exchange(request: web.Request) -> web.Response:
     """A live session against a token for one service; none as long as the session wants something itself."""
-    wish = await read_body(request, TokenWish)
+    wish = await read_body(request, TokenRequest)
     if wish.audience not in AUDIENCES:
         raise Invalid(NO_SUCH_AUDIENCE, errors=[{"field": "audience", "message": NO_SUCH_AUDIENCE}])
     async with request.app[DATABASE].transaction() as tx:
         session = await live_session(request, tx, wish.session)
-    if session.stage is not Stage.OPEN:
+    if session.stage is not SessionStage.OPEN:
         raise SetUpWanted("the sign-in is not finished", stage=session.stage)
     at = now()
     identity = session.account.identity(session.session_id)

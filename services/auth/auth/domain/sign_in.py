@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from contracts.api.auth import Stage
+from contracts.api.auth import SessionStage
 
 LINKS_AN_HOUR_MAX = 4
 
@@ -34,11 +34,15 @@ class SetUp(StrEnum):
     DONE = "done"
 
 
-def stage(set_up: SetUp, *, wants_code: bool) -> Stage:
+def stage(set_up: SetUp, *, wants_code: bool) -> SessionStage:
     """What a session still wants before it opens doors; the code of the telephone comes before anything else."""
     if wants_code:
-        return Stage.ONE_TIME_CODE
-    return {SetUp.LETTER: Stage.CHOOSE_SECRET, SetUp.EMAIL: Stage.CONFIRM_EMAIL, SetUp.DONE: Stage.OPEN}[set_up]
+        return SessionStage.ONE_TIME_CODE
+    return {
+        SetUp.LETTER: SessionStage.CHOOSE_SECRET,
+        SetUp.EMAIL: SessionStage.CONFIRM_EMAIL,
+        SetUp.DONE: SessionStage.OPEN,
+    }[set_up]
 
 
 @dataclass(frozen=True)

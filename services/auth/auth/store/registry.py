@@ -9,7 +9,7 @@ from uuid import UUID
 from auth.domain.registry import Child, Guardian, Household, Place, Plan
 from auth.store.accounts import guardian_of
 from chassis.database import Transaction
-from contracts.api.auth import GuardianView, HouseholdView, HouseholdWish
+from contracts.api.auth import GuardianView, HouseholdRequest, HouseholdView
 from contracts.events.auth import Custody, GuardianChanged, HouseholdChild, Span
 from contracts.model import Language
 
@@ -28,7 +28,7 @@ async def household_by_reference(tx: Transaction, reference: str) -> tuple[UUID,
     return (row["household_id"], row["wish_digest"]) if row else None
 
 
-async def add_household(tx: Transaction, wish: HouseholdWish, digest: bytes) -> UUID:
+async def add_household(tx: Transaction, wish: HouseholdRequest, digest: bytes) -> UUID:
     """The household and its children; a child that another household has is joined, not copied."""
     household_id: UUID = await tx.fetchval(
         "INSERT INTO household (reference, name, address, locale, wish_digest) VALUES ($1, $2, $3, $4, $5) "

@@ -9,7 +9,7 @@ from uuid import UUID
 from auth.domain.sign_in import SessionTimes, stage
 from auth.store.accounts import Account, account_of, token_hash
 from chassis.database import Transaction
-from contracts.api.auth import SessionView, Stage
+from contracts.api.auth import SessionStage, SessionView
 from contracts.model import Language
 
 
@@ -25,7 +25,7 @@ class Session:
     locale: Language
 
     @property
-    def stage(self) -> Stage:
+    def stage(self) -> SessionStage:
         """What it still wants."""
         return stage(self.account.set_up, wants_code=self.account.has_totp and not self.code_given)
 

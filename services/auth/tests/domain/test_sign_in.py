@@ -10,7 +10,7 @@ from auth.domain.access_codes import draw_identifier, draw_secret, typed, typed_
 from auth.domain.attempts import OF_ACCOUNT
 from auth.domain.failures import SecretRefused
 from auth.domain.sign_in import Link, SessionTimes, SetUp, stage
-from contracts.api.auth import Stage
+from contracts.api.auth import SessionStage
 
 NOW = datetime(2026, 11, 24, 8, 0, tzinfo=UTC)
 TOWN = ("Saint-Aubin", "https://familles.saint-aubin.fr")
@@ -105,6 +105,6 @@ def test_a_link_is_good_once_in_time_and_while_the_account_stays_as_it_was() -> 
 
 
 def test_a_session_wants_the_telephone_first_then_the_secret_then_the_address() -> None:
-    assert stage(SetUp.LETTER, wants_code=True) is Stage.ONE_TIME_CODE
+    assert stage(SetUp.LETTER, wants_code=True) is SessionStage.ONE_TIME_CODE
     steps = [stage(each, wants_code=False) for each in (SetUp.LETTER, SetUp.EMAIL, SetUp.DONE)]
-    assert steps == [Stage.CHOOSE_SECRET, Stage.CONFIRM_EMAIL, Stage.OPEN]
+    assert steps == [SessionStage.CHOOSE_SECRET, SessionStage.CONFIRM_EMAIL, SessionStage.OPEN]

@@ -24,7 +24,7 @@ from chassis.database import DATABASE, Transaction
 from chassis.http import idempotency_key, json_response, path_uuid, read_body
 from chassis.idempotency import claim_key, store_answer
 from chassis.identity import household_in_path, identity
-from contracts.api.billing import CheckoutWish, CreditUse, CreditUsed, InvoiceSummary, UnderWay
+from contracts.api.billing import CheckoutRequest, CreditUse, CreditUsed, InvoiceSummary, PendingPayment
 from contracts.events.billing import CheckoutInvoice, CheckoutOpened
 from contracts.failures import Forbidden
 from contracts.identity import Permission
@@ -38,7 +38,7 @@ async def post_checkout(request: web.Request) -> web.Response:
     household_id, key = household_in_path(request, Permission.READ_HOUSEHOLDS), idempotency_key(request)
     if identity(request).household_id != household_id:
         raise Forbidden("only the household itself pays online")
-    wish = await read_body(request, CheckoutWish)
+    wish = await read_body(request, CheckoutRequest)
     async with request.app[DATABASE].transaction() as tx:
         answer = await claim_key(tx, f"checkouts/{household_id}", key, await request.read())
         if answer is None:
@@ -56,7 +56,7 @@ async def post_checkout(request: web.Request) -> web.Response:
     return web.Response(body=answer, status=201, content_type="application/json", charset="utf-8")
 
 
-async def _asking(tx: Transaction, household_id: UUID, wish: CheckoutWish) -> list[InvoiceSummary]:
+async def _asking(tx: Transaction, household_id: UUID, wish: CheckoutRequest) -> list[InvoiceSummary]:
     """Of the chosen invoices, oldest first, those that still ask for money once the credit has paid."""
     found = [each for each in reversed(await invoices.summaries(tx, household_id, wish.invoice_ids)) if each.left_cents]
     if not found:
@@ -64,7 +64,7 @@ async def _asking(tx: Transaction, household_id: UUID, wish: CheckoutWish) -> li
     return found
 
 
-async def _payable(tx: Transaction, household_id: UUID, wish: CheckoutWish | CreditUse) -> list[InvoiceSummary]:
+async def _payable(tx: Transaction, household_id: UUID, wish: CheckoutRequest | CreditUse) -> list[InvoiceSummary]:
     """The chosen invoices, oldest first, if every one of them can be paid now."""
     await invoices.lock_household(tx, household_id)
     await invoices.lock_invoices(tx, wish.invoice_ids)
@@ -74,7 +74,7 @@ async def _payable(tx: Transaction, household_id: UUID, wish: CheckoutWish | Cre
     for invoice in chosen:
         if invoice.left_cents == 0:
             raise AlreadyPaid("nothing is left to pay", number=invoice.number)
-        if invoice.under_way is UnderWay.UNDER_REVIEW and invoice.checkout_id is None:
+        if invoice.under_way is PendingPayment.UNDER_REVIEW and invoice.checkout_id is None:
             raise PaymentUnderWay("a payment of this invoice is under review", numbers=[invoice.number])
         if invoice.checkout_id:
             raise CheckoutOpen("this invoice is being paid", checkout_id=str(invoice.checkout_id))

@@ -22,8 +22,8 @@ from chassis.identity import household_in_path, require
 from contracts.api.billing import (
     CreditNote,
     CreditNoteLine,
+    CreditNoteRequest,
     CreditNoteSummary,
-    CreditNoteWish,
     Invoice,
     InvoicedDay,
     InvoicedDays,
@@ -39,7 +39,7 @@ async def post_credit_note(request: web.Request) -> web.Response:
     """Credit an invoice with whole days or with an amount, for a reason; once for a key."""
     person, key = require(request, Permission.PUBLISH_INVOICES), idempotency_key(request)
     household_id, invoice_id = path_uuid(request, "household_id"), path_uuid(request, "invoice_id")
-    wish = await read_body(request, CreditNoteWish)
+    wish = await read_body(request, CreditNoteRequest)
     async with request.app[DATABASE].transaction() as tx:
         answer = await claim_key(tx, f"credit-notes/{invoice_id}", key, await request.read())
         if answer is None:
@@ -71,7 +71,7 @@ def _of_amount(found: Invoice, cents: int, reason: str) -> tuple[list[CreditNote
 
 
 async def _of_days(
-    tx: Transaction, household_id: UUID, invoice_id: UUID, wish: CreditNoteWish
+    tx: Transaction, household_id: UUID, invoice_id: UUID, wish: CreditNoteRequest
 ) -> tuple[list[CreditNoteLine], dict[str, int]]:
     """Whole days at what each costs now; they are marked, so that no later invoice gives them back or charges them."""
     account = await usages.account_for_update(tx, household_id)

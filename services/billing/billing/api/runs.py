@@ -12,7 +12,7 @@ from chassis.database import DATABASE, Transaction
 from chassis.http import idempotency_key, json_response, path_month, path_uuid, read_body
 from chassis.idempotency import claim_key, store_answer
 from chassis.identity import require
-from contracts.api.billing import InvoicePreview, InvoiceRun, InvoiceRunWish, RunList
+from contracts.api.billing import InvoicePreview, InvoiceRun, InvoiceRunRequest, RunList
 from contracts.events.billing import RunStatus
 from contracts.identity import Permission
 
@@ -33,7 +33,7 @@ async def get_preview(request: web.Request) -> web.Response:
 async def post_run(request: web.Request) -> web.Response:
     """Begin to prepare a month's invoices, once for a key; nothing is published before somebody says so."""
     person, key = require(request, Permission.PUBLISH_INVOICES), idempotency_key(request)
-    wish = await read_body(request, InvoiceRunWish)
+    wish = await read_body(request, InvoiceRunRequest)
     async with request.app[DATABASE].transaction() as tx:
         if (answer := await claim_key(tx, "invoice-runs", key, await request.read())) is None:
             run_id = await begin_run(tx, wish, by=person.subject_id)
@@ -42,7 +42,7 @@ async def post_run(request: web.Request) -> web.Response:
     return web.Response(body=answer, status=201, content_type="application/json", charset="utf-8")
 
 
-async def begin_run(tx: Transaction, wish: InvoiceRunWish, *, by: UUID) -> UUID:
+async def begin_run(tx: Transaction, wish: InvoiceRunRequest, *, by: UUID) -> UUID:
     """Begin a run and wake the job that does its work; ``RunOpen`` while another is not done."""
     households, _ = await usages.waiting(tx, runs.last_day(wish.month))
     run_id = await runs.add_run(tx, wish, households, by, now())

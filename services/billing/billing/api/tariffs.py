@@ -37,14 +37,14 @@ from contracts.api.tariffs import (
     PriceList,
     Quote,
     QuotedDay,
-    QuoteWish,
+    QuoteRequest,
     Repricing,
     Tariff,
     TariffList,
-    TariffWish,
+    TariffRequest,
     Terms,
     TermsKnown,
-    TermsWish,
+    TermsRequest,
 )
 from contracts.failures import Invalid
 from contracts.identity import Permission
@@ -64,7 +64,7 @@ async def get_tariffs(request: web.Request) -> web.Response:
 async def put_tariff(request: web.Request) -> web.Response:
     """Keep a rule, unless another applies to the same days; one that made an invoice only ends."""
     require(request, Permission.WRITE_TARIFFS)
-    tariff_id, wish = path_uuid(request, "tariff_id"), await read_body(request, TariffWish)
+    tariff_id, wish = path_uuid(request, "tariff_id"), await read_body(request, TariffRequest)
     tariff = Tariff(tariff_id=tariff_id, **dict(wish))
     async with request.app[DATABASE].transaction() as tx:
         await tariffs.hold_tariffs(tx)
@@ -127,7 +127,7 @@ async def get_prices(request: web.Request) -> web.Response:
 async def post_quote(request: web.Request) -> web.Response:
     """What some days would cost; nothing is kept."""
     household_id = household_in_path(request, Permission.READ_HOUSEHOLDS)
-    wish = await read_body(request, QuoteWish)
+    wish = await read_body(request, QuoteRequest)
     async with request.app[DATABASE].transaction() as tx:
         household, book = await _prices(tx, household_id)
     days = tuple(
@@ -191,7 +191,7 @@ async def get_terms(request: web.Request) -> web.Response:
 async def put_terms(request: web.Request) -> web.Response:
     """Keep a household's quotient and residence from a day on; what it makes cheaper is proposed, not done."""
     person = require(request, Permission.WRITE_TARIFFS)
-    household_id, wish = path_uuid(request, "household_id"), await read_body(request, TermsWish)
+    household_id, wish = path_uuid(request, "household_id"), await read_body(request, TermsRequest)
     day = path_day(request)
     async with request.app[DATABASE].transaction() as tx:
         if await tariffs.household(tx, household_id) is None:

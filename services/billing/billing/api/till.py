@@ -26,7 +26,7 @@ from chassis.http import idempotency_key, json_response, path_uuid, read_body
 from chassis.idempotency import claim_key, store_answer
 from chassis.identity import require
 from contracts.api.billing import InvoiceSummary
-from contracts.api.till import AccountList, Receipt, ReceiptWish, RefundWish
+from contracts.api.cash_desk import AccountList, Receipt, ReceiptRequest, RefundRequest
 from contracts.events.billing import CreditRefunded, InvoiceSettled
 from contracts.failures import Invalid
 from contracts.identity import Permission
@@ -55,7 +55,7 @@ async def get_accounts(request: web.Request) -> web.Response:
 async def post_receipt(request: web.Request) -> web.Response:
     """Take money in, once for a key: it pays what is due, oldest first."""
     person, key = require(request, Permission.COLLECT_MONEY), idempotency_key(request)
-    household_id, wish = path_uuid(request, "household_id"), await read_body(request, ReceiptWish)
+    household_id, wish = path_uuid(request, "household_id"), await read_body(request, ReceiptRequest)
     if not today() - timedelta(days=RECEIVED_DAYS_MAX) <= wish.received_on <= today():
         raise Invalid("received too long ago, or later than today", errors=[{"field": "received_on", "message": ""}])
     async with request.app[DATABASE].transaction() as tx:
@@ -67,7 +67,7 @@ async def post_receipt(request: web.Request) -> web.Response:
     return web.Response(body=answer, status=201, content_type="application/json", charset="utf-8")
 
 
-async def _take(request: web.Request, tx: Transaction, household_id: UUID, wish: ReceiptWish, by: UUID) -> Receipt:
+async def _take(request: web.Request, tx: Transaction, household_id: UUID, wish: ReceiptRequest, by: UUID) -> Receipt:
     due = await _due(tx, household_id, wish)
     await invoices.refuse_if_changed(tx, household_id, wish.seen_balance_cents)
     online = [each.number for each in due if each.under_way]
@@ -103,7 +103,7 @@ async def _take(request: web.Request, tx: Transaction, household_id: UUID, wish:
     return receipt
 
 
-async def _due(tx: Transaction, household_id: UUID, wish: ReceiptWish) -> list[InvoiceSummary]:
+async def _due(tx: Transaction, household_id: UUID, wish: ReceiptRequest) -> list[InvoiceSummary]:
     """The invoices that the money is for and that still ask for some, locked, oldest first."""
     if await tariffs.household(tx, household_id) is None:
         raise NoSuchHousehold("billing has not heard of this household")
@@ -121,7 +121,7 @@ async def post_refund(request: web.Request) -> web.Response:
     """Give a household's credit back, once for a key."""
     require(request, Permission.COLLECT_MONEY)
     key, household_id = idempotency_key(request), path_uuid(request, "household_id")
-    wish = await read_body(request, RefundWish)
+    wish = await read_body(request, RefundRequest)
     async with request.app[DATABASE].transaction() as tx:
         answer = await claim_key(tx, f"refunds/{household_id}", key, await request.read())
         if answer is None:

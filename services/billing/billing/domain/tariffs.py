@@ -11,8 +11,8 @@ from datetime import date
 from decimal import ROUND_HALF_UP, Decimal
 from uuid import UUID
 
-from contracts.api.tariffs import Brackets, Price, PriceReason, Proportional, Tariff, Terms
-from contracts.api.tariffs import ReasonKind as K
+from contracts.api.tariffs import BracketPrices, EffortRate, Price, PriceReason, Tariff, Terms
+from contracts.api.tariffs import PriceReasonKind as K
 from contracts.names import name_key
 
 CENT = Decimal(1)
@@ -155,11 +155,11 @@ def in_french(reason: PriceReason) -> str:
 def _formula(tariff: Tariff, quotient: int | None) -> tuple[Decimal, list[PriceReason]]:
     """The exact price in cents before reductions, and what to say of the quotient: nothing when it plays no part."""
     formula = tariff.formula
-    if not isinstance(formula, Brackets | Proportional):
+    if not isinstance(formula, BracketPrices | EffortRate):
         return Decimal(formula.unit_price_cents), []
     if quotient is None:
         return Decimal(formula.without_quotient_cents), [PriceReason(kind=K.QUOTIENT_UNKNOWN)]
-    if isinstance(formula, Brackets):
+    if isinstance(formula, BracketPrices):
         return _bracket(formula, quotient)
     why, exact = [PriceReason(kind=K.RATE, percent=formula.rate_percent)], quotient * formula.rate_percent / 100
     if exact < formula.floor_cents:
@@ -169,7 +169,7 @@ def _formula(tariff: Tariff, quotient: int | None) -> tuple[Decimal, list[PriceR
     return exact, why
 
 
-def _bracket(formula: Brackets, quotient: int) -> tuple[Decimal, list[PriceReason]]:
+def _bracket(formula: BracketPrices, quotient: int) -> tuple[Decimal, list[PriceReason]]:
     below: int | None = None
     for each in formula.brackets:
         if each.up_to_cents is None or quotient <= each.up_to_cents:

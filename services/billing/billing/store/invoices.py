@@ -10,7 +10,7 @@ from billing.domain.failures import AccountChanged
 from billing.domain.ledger import Entry
 from chassis.clock import day_of
 from chassis.database import Transaction
-from contracts.api.billing import Invoice, InvoiceLine, InvoiceStatus, InvoiceSummary, Issuer, UnderWay
+from contracts.api.billing import Invoice, InvoiceLine, InvoiceStatus, InvoiceSummary, Issuer, PendingPayment
 
 LIST_MAX = 500
 
@@ -43,10 +43,10 @@ def _summary(row: Any) -> InvoiceSummary:
     )
 
 
-def _under_way(row: Any) -> UnderWay | None:
+def _under_way(row: Any) -> PendingPayment | None:
     if row["is_held"]:
-        return UnderWay.UNDER_REVIEW
-    return UnderWay.BEING_PAID if row["checkout_id"] else None
+        return PendingPayment.UNDER_REVIEW
+    return PendingPayment.BEING_PAID if row["checkout_id"] else None
 
 
 async def next_numbers(tx: Transaction, series: str, year: int, count: int) -> list[str]:

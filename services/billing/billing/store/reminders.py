@@ -7,7 +7,7 @@ from uuid import UUID
 
 from billing.domain.reminders import next_on
 from chassis.database import Transaction
-from contracts.api.reminders import OverdueInvoice, ReminderRule, Waits
+from contracts.api.reminders import OverdueInvoice, ReminderHold, ReminderRule
 
 
 async def rule(tx: Transaction) -> tuple[ReminderRule, datetime | None]:
@@ -48,7 +48,7 @@ async def overdue(
 
 
 def _overdue(row: Any, chosen: ReminderRule, today: date) -> OverdueInvoice:
-    waits = {Waits.UNDER_REVIEW: row["is_held"], Waits.BEING_PAID: row["is_being_paid"]}
+    waits = {ReminderHold.UNDER_REVIEW: row["is_held"], ReminderHold.BEING_PAID: row["is_being_paid"]}
     return OverdueInvoice(
         invoice_id=row["invoice_id"],
         household_id=row["household_id"],
@@ -59,7 +59,9 @@ def _overdue(row: Any, chosen: ReminderRule, today: date) -> OverdueInvoice:
         left_cents=row["left_cents"],
         reminded_on=tuple(row["reminded_on"]),
         next_on=next_on(chosen.days, row["due_on"], row["reminded_on"], today),
-        waits=Waits.PAUSED if row["pause_reason"] else next((why for why, holds in waits.items() if holds), None),
+        waits=ReminderHold.PAUSED
+        if row["pause_reason"]
+        else next((why for why, holds in waits.items() if holds), None),
         pause_reason=row["pause_reason"],
     )
 

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from billing.domain.invoicing import Finding
 from chassis.database import Transaction
-from contracts.api.billing import Anomaly, InvoiceRun, InvoiceRunWish
+from contracts.api.billing import Anomaly, InvoiceRun, InvoiceRunRequest
 from contracts.events.billing import RunProgressed, RunStatus
 
 ANOMALIES_SHOWN_MAX = 200
@@ -15,7 +15,7 @@ RUNS_SHOWN_MAX = 24
 FIRST = UUID(int=0)
 
 
-async def add_run(tx: Transaction, wish: InvoiceRunWish, households: int, by: UUID, at: datetime) -> UUID | None:
+async def add_run(tx: Transaction, wish: InvoiceRunRequest, households: int, by: UUID, at: datetime) -> UUID | None:
     """Begin a run; None when another is open."""
     run_id: UUID | None = await tx.fetchval(
         "INSERT INTO invoice_run (month, due_on, straight, status, requested_by, created_at, after_household, "

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from billing.domain.tariffs import Child, Household
 from chassis.database import Transaction
-from contracts.api.tariffs import Tariff, TariffWish, Terms, TermsWish
+from contracts.api.tariffs import Tariff, TariffRequest, Terms, TermsRequest
 
 _SELECT = (
     "SELECT tariff_id, label, activity_id, activity_label, school, resident, valid_from, valid_until, formula, "
@@ -38,7 +38,7 @@ async def tariff(tx: Transaction, tariff_id: UUID) -> tuple[Tariff, bool] | None
     return _tariff(row) if row else None
 
 
-async def save_tariff(tx: Transaction, tariff_id: UUID, wish: TariffWish) -> None:
+async def save_tariff(tx: Transaction, tariff_id: UUID, wish: TariffRequest) -> None:
     await tx.execute(
         "INSERT INTO tariff (tariff_id, label, activity_id, activity_label, school, resident, valid_from, valid_until, "
         "formula, sibling_percents, childcare, attendance) "
@@ -96,7 +96,7 @@ def _terms(row: Any) -> Terms:
 
 
 async def add_terms(
-    tx: Transaction, household_id: UUID, valid_from: date, wish: TermsWish, by: UUID, at: datetime
+    tx: Transaction, household_id: UUID, valid_from: date, wish: TermsRequest, by: UUID, at: datetime
 ) -> int:
     """Keep what is known from a day on; what was known before stays readable. Its id, which grows."""
     terms_id: int = await tx.fetchval(

@@ -6,14 +6,21 @@ from typing import Any
 from uuid import UUID
 
 from chassis.database import Transaction
-from contracts.api.till import Account, CounterMeans, Journal, Receipt, ReceiptWish, Taking, Takings
+from contracts.api.cash_desk import Account, CounterMeans, Journal, Receipt, ReceiptRequest, Taking, Takings
 
 ACCOUNTS_SHOWN_MAX = 50
 ENTRIES_SHOWN_MAX = 500
 
 
 async def add_receipt(
-    tx: Transaction, household_id: UUID, wish: ReceiptWish, *, number: str, surplus_cents: int, by: UUID, at: datetime
+    tx: Transaction,
+    household_id: UUID,
+    wish: ReceiptRequest,
+    *,
+    number: str,
+    surplus_cents: int,
+    by: UUID,
+    at: datetime,
 ) -> Receipt:
     """Money as it was taken in."""
     row: Any = await tx.fetchrow(

@@ -13,7 +13,7 @@ from billing.domain.attendance import Basis, charged
 from billing.domain.invoicing import Prices, Usage, cheaper, draft, waived
 from billing.domain.tariffs import Household, PriceBook
 from contracts.api.billing import AnomalyKind
-from contracts.api.tariffs import AttendanceRules, Flat, Tariff, Terms
+from contracts.api.tariffs import AttendanceRules, FlatPrice, Tariff, Terms
 
 MONTH = date(2026, 11, 1)
 CANTEEN, CHILD, HOUSEHOLD = UUID(int=1), UUID(int=2), UUID(int=3)
@@ -30,7 +30,7 @@ def book(rules: AttendanceRules | None = RULES, cents: int = 425) -> PriceBook:
         activity_id=CANTEEN,
         activity_label="Cantine",
         valid_from=date(2026, 9, 1),
-        formula=Flat(unit_price_cents=cents),
+        formula=FlatPrice(unit_price_cents=cents),
         attendance=rules,
     )
     return PriceBook([rule])

@@ -14,12 +14,12 @@ from billing.domain.attendance import Basis
 from billing.domain.invoicing import Invoiced, Usage, cheaper, draft, shares, unusual
 from billing.domain.tariffs import FRENCH, Child, Household, PriceBook, overlapping, price, rounded
 from contracts.api.billing import AnomalyKind
-from contracts.api.tariffs import Bracket, Brackets, Flat, Proportional, ReasonKind, Tariff, Terms
+from contracts.api.tariffs import Bracket, BracketPrices, EffortRate, FlatPrice, PriceReasonKind, Tariff, Terms
 
 MONTH = date(2026, 11, 1)
 CANTEEN, CHILD, HOUSEHOLD, RULE = UUID(int=1), UUID(int=2), UUID(int=3), UUID(int=4)
-FLAT = Flat(unit_price_cents=425)
-BRACKETS = Brackets(
+FLAT = FlatPrice(unit_price_cents=425)
+BRACKETS = BracketPrices(
     brackets=(
         Bracket(up_to_cents=400_00, unit_price_cents=100),
         Bracket(up_to_cents=900_00, unit_price_cents=250),
@@ -27,7 +27,7 @@ BRACKETS = Brackets(
     ),
     without_quotient_cents=480,
 )
-EFFORT = Proportional(rate_percent=Decimal("0.4375"), floor_cents=120, ceiling_cents=650, without_quotient_cents=650)
+EFFORT = EffortRate(rate_percent=Decimal("0.4375"), floor_cents=120, ceiling_cents=650, without_quotient_cents=650)
 
 
 def tariff(formula: Any = FLAT, **more: Any) -> Tariff:
@@ -58,9 +58,9 @@ def said(text: str) -> str:
 def test_a_share_of_the_quotient_is_exact_and_rounded_once(quotient: int, rate: str, cents: int) -> None:
     if len(rate.partition(".")[2]) > 4:
         with pytest.raises(ValidationError):
-            Proportional(rate_percent=Decimal(rate), floor_cents=0, ceiling_cents=1, without_quotient_cents=1)
+            EffortRate(rate_percent=Decimal(rate), floor_cents=0, ceiling_cents=1, without_quotient_cents=1)
         return
-    formula = Proportional(rate_percent=Decimal(rate), floor_cents=0, ceiling_cents=1_000_00, without_quotient_cents=1)
+    formula = EffortRate(rate_percent=Decimal(rate), floor_cents=0, ceiling_cents=1_000_00, without_quotient_cents=1)
     assert price(tariff(formula), terms(quotient), 1).unit_price_cents == cents
 
 
@@ -69,15 +69,15 @@ def test_a_share_of_the_quotient_is_exact_and_rounded_once(quotient: int, rate: 
     [(425, 10, 383), (425, 50, 213), (5, 10, 5), (5, 30, 4), (1, 50, 1), (425, 100, 0), (333, 33, 223)],
 )
 def test_a_siblings_reduction_is_rounded_half_up(cents: int, percent: int, expected: int) -> None:
-    rule = tariff(Flat(unit_price_cents=cents), sibling_percents=(percent,))
+    rule = tariff(FlatPrice(unit_price_cents=cents), sibling_percents=(percent,))
     assert price(rule, None, 2).unit_price_cents == expected
     assert price(rule, None, 1).unit_price_cents == cents
 
 
 def test_each_child_has_the_reduction_of_its_own_rank_and_the_last_one_holds_for_all_who_follow() -> None:
-    rule = tariff(Flat(unit_price_cents=10_00), sibling_percents=(10, 20, 50))
+    rule = tariff(FlatPrice(unit_price_cents=10_00), sibling_percents=(10, 20, 50))
     assert [price(rule, None, rank).unit_price_cents for rank in range(1, 7)] == [10_00, 9_00, 8_00, 5_00, 5_00, 5_00]
-    none_for_the_second = tariff(Flat(unit_price_cents=10_00), sibling_percents=(0, 20))
+    none_for_the_second = tariff(FlatPrice(unit_price_cents=10_00), sibling_percents=(0, 20))
     assert [price(none_for_the_second, None, rank).unit_price_cents for rank in (2, 3)] == [10_00, 8_00]
 
 
@@ -113,7 +113,7 @@ def test_a_price_says_which_rule_which_quotient_and_which_reductions_made_it() -
 
 
 def test_a_price_brings_the_facts_that_made_it_for_who_words_them() -> None:
-    assert set(FRENCH) == set(ReasonKind)
+    assert set(FRENCH) == set(PriceReasonKind)
     made = price(tariff(EFFORT, sibling_percents=(10,), resident=False), terms(10_00), 2)
     assert (made.rule, [each.model_dump(mode="json", exclude_none=True) for each in made.reasons]) == (
         "Cantine 2026",
@@ -133,7 +133,7 @@ def test_without_a_quotient_the_declared_price_holds_and_says_so() -> None:
         made = price(tariff(EFFORT), known, 1)
         assert (made.unit_price_cents, made.quotient_cents) == (650, None)
         assert said(made.explanation) == "Cantine 2026 · QF non connu : tarif prévu dans ce cas"
-        assert [each.kind for each in made.reasons] == [ReasonKind.QUOTIENT_UNKNOWN]
+        assert [each.kind for each in made.reasons] == [PriceReasonKind.QUOTIENT_UNKNOWN]
         assert made.quotient_from is None
 
 
@@ -146,12 +146,12 @@ def test_a_price_keeps_the_quotient_that_made_it_and_none_that_did_not() -> None
 
 def test_an_effort_that_is_just_the_floor_or_the_ceiling_is_neither() -> None:
     rule = tariff(
-        Proportional(rate_percent=Decimal("0.5"), floor_cents=100, ceiling_cents=500, without_quotient_cents=500)
+        EffortRate(rate_percent=Decimal("0.5"), floor_cents=100, ceiling_cents=500, without_quotient_cents=500)
     )
     for quotient, cents in ((200_00, 100), (1_000_00, 500)):
         made = price(rule, terms(quotient), 1)
         assert made.unit_price_cents == cents
-        assert [each.kind for each in made.reasons] == [ReasonKind.QUOTIENT, ReasonKind.RATE]
+        assert [each.kind for each in made.reasons] == [PriceReasonKind.QUOTIENT, PriceReasonKind.RATE]
 
 
 def test_a_rule_holds_from_its_first_day_to_its_last() -> None:
@@ -190,7 +190,7 @@ def test_prices_never_fall_as_quotients_rise_and_are_never_negative(quotients: l
 )
 def test_brackets_that_make_no_sense_are_refused(brackets: list[tuple[int | None, int]]) -> None:
     with pytest.raises(ValidationError):
-        Brackets(
+        BracketPrices(
             brackets=tuple(Bracket(up_to_cents=bound, unit_price_cents=cents) for bound, cents in brackets),
             without_quotient_cents=1,
         )
@@ -221,10 +221,10 @@ def test_two_rules_that_both_apply_are_found(one: dict[str, Any], other: dict[st
 def test_the_rule_of_the_school_the_residence_and_the_day_applies() -> None:
     book = PriceBook(
         [
-            tariff(Flat(unit_price_cents=300), school="Prévert", resident=True, valid_until=date(2026, 12, 31)),
-            tariff(Flat(unit_price_cents=310), school="Prévert", resident=True, valid_from=date(2027, 1, 1)),
-            tariff(Flat(unit_price_cents=900), resident=False),
-            tariff(Flat(unit_price_cents=400), school="Ferry", resident=True),
+            tariff(FlatPrice(unit_price_cents=300), school="Prévert", resident=True, valid_until=date(2026, 12, 31)),
+            tariff(FlatPrice(unit_price_cents=310), school="Prévert", resident=True, valid_from=date(2027, 1, 1)),
+            tariff(FlatPrice(unit_price_cents=900), resident=False),
+            tariff(FlatPrice(unit_price_cents=400), school="Ferry", resident=True),
         ]
     )
     moved = (terms(None), terms(None, resident=False, since=date(2026, 11, 10)))
@@ -281,8 +281,8 @@ def test_a_draft_is_the_sum_of_its_lines_which_are_the_sum_of_its_days(
 
 def test_days_at_two_prices_are_two_lines_and_a_cancelled_one_is_a_correction() -> None:
     rules = [
-        tariff(Flat(unit_price_cents=400), label="Automne", tariff_id=RULE, valid_until=date(2026, 11, 14)),
-        tariff(Flat(unit_price_cents=450), label="Hiver", valid_from=date(2026, 11, 15)),
+        tariff(FlatPrice(unit_price_cents=400), label="Automne", tariff_id=RULE, valid_until=date(2026, 11, 14)),
+        tariff(FlatPrice(unit_price_cents=450), label="Hiver", valid_from=date(2026, 11, 15)),
     ]
     usages = [usage(date(2026, 11, 10)), usage(date(2026, 11, 12)), usage(date(2026, 11, 20))]
     usages += [usage(date(2026, 10, 6), booked=False, invoiced=390), usage(date(2026, 10, 7))]

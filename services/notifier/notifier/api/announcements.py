@@ -11,9 +11,9 @@ from chassis.identity import household_in_path, require
 from contracts.api.notifier import (
     Announcement,
     AnnouncementArchive,
+    AnnouncementRequest,
     Announcements,
-    AnnouncementWish,
-    AudienceWish,
+    AudienceRequest,
 )
 from contracts.failures import Invalid
 from contracts.identity import Permission
@@ -51,7 +51,7 @@ async def get_audience(request: web.Request) -> web.Response:
     """How many a message would be for, counted before it is saved."""
     require(request, Permission.WRITE_ANNOUNCEMENTS)
     try:
-        wish = AudienceWish.model_validate(dict(request.query))
+        wish = AudienceRequest.model_validate(dict(request.query))
     except ValidationError:
         raise Invalid("no such audience", errors=[{"field": "activity_id", "message": "no such audience"}]) from None
     async with request.app[DATABASE].transaction() as tx:
@@ -63,7 +63,7 @@ async def get_audience(request: web.Request) -> web.Response:
 async def post_announcement(request: web.Request) -> web.Response:
     """Save a message; the answer is the archive with it."""
     person = require(request, Permission.WRITE_ANNOUNCEMENTS)
-    wish, at = await read_body(request, AnnouncementWish), now()
+    wish, at = await read_body(request, AnnouncementRequest), now()
     if wish.starts_at is None and wish.ends_at is not None and wish.ends_at <= at:
         raise Invalid("a message ends after its start", errors=[{"field": "ends_at", "message": "has passed"}])
     async with request.app[DATABASE].transaction() as tx:

@@ -9,11 +9,11 @@ from chassis.clock import day_of
 from chassis.database import Transaction
 from contracts.api.notifier import (
     Announcement,
+    AnnouncementRequest,
     AnnouncementView,
-    AnnouncementWish,
     Audience,
     AudienceActivity,
-    AudienceWish,
+    AudienceRequest,
 )
 from notifier.domain.announcements import state
 from notifier.domain.mails import PRIORITY, Kind, domain_of
@@ -22,7 +22,7 @@ ARCHIVE_MAX = 100
 SHOWN_MAX = 10
 
 
-async def add(tx: Transaction, wish: AnnouncementWish, by: UUID, at: datetime) -> bool:
+async def add(tx: Transaction, wish: AnnouncementRequest, by: UUID, at: datetime) -> bool:
     """A new message; wakes the job that mails it. False when nobody came to its activity, or goes to its school."""
     label = await tx.fetchval(
         "SELECT activity_label FROM enrolment WHERE activity_id = $1 ORDER BY version DESC LIMIT 1", wish.activity_id
@@ -127,7 +127,7 @@ async def activities(tx: Transaction, at: datetime) -> tuple[AudienceActivity, .
     return tuple(sorted((AudienceActivity(**row) for row in rows), key=lambda each: each.label))
 
 
-async def audience(tx: Transaction, wish: AudienceWish, at: datetime) -> Audience:
+async def audience(tx: Transaction, wish: AudienceRequest, at: datetime) -> Audience:
     """Whom a message would be for, and how many mails it would make."""
     row = await tx.fetchrow(
         "SELECT count(DISTINCT g.household_id) AS households, count(*) FILTER (WHERE g.email IS NOT NULL "

@@ -8,7 +8,7 @@ from chassis.clock import PARIS
 from chassis.database import DATABASE
 from chassis.http import json_response
 from chassis.identity import require
-from contracts.api.payment_gateway import Journal, Verdict
+from contracts.api.payment_gateway import Journal, Verification
 from contracts.failures import Invalid
 from contracts.identity import Permission
 from contracts.model import parse_day
@@ -27,7 +27,7 @@ async def get_journal(request: web.Request) -> web.Response:
     require(request, Permission.READ_PAYMENTS)
     query = request.query
     try:
-        verdict = Verdict(query["verdict"]) if query.get("verdict") else None
+        verdict = Verification(query["verdict"]) if query.get("verdict") else None
         begins, ends = paris_day(parse_day(query["day"])) if query.get("day") else (None, None)
         before = min(int(query.get("before", KEY_MAX)), KEY_MAX)
     except ValueError:

@@ -11,7 +11,7 @@ from chassis.clock import now
 from chassis.database import DATABASE, Transaction
 from chassis.http import json_response, path_uuid, read_body
 from chassis.identity import identity, require
-from contracts.api.payment_gateway import Payment, PaymentList, PaymentStatus, PaymentWish, Speaker
+from contracts.api.payment_gateway import Actor, Payment, PaymentList, PaymentRequest, PaymentStatus
 from contracts.failures import Forbidden
 from contracts.identity import Identity, Permission
 from documents import ticket
@@ -54,12 +54,12 @@ async def post_payment(request: web.Request) -> web.Response:
     person = identity(request)
     if person.household_id is None:
         raise Forbidden("only a household pays online")
-    wish = await read_body(request, PaymentWish)
+    wish = await read_body(request, PaymentRequest)
     async with request.app[DATABASE].transaction() as tx:
         attempt, is_new = await _attempt_for(request.app, tx, person, person.household_id, wish.checkout_id)
         if is_new and attempt.checkout.expires_at <= now():
             late = Move(PaymentStatus.FAILED, "the checkout was over")  # told, so that billing lets go of its invoices
-            attempt = await carry_out(tx, request.app[SETTINGS], attempt, late, said_by=Speaker.CLOCK, at=now())
+            attempt = await carry_out(tx, request.app[SETTINGS], attempt, late, said_by=Actor.CLOCK, at=now())
             await payments.schedule_look_up(tx, attempt.payment_id, None)
     if is_new and attempt.status is PaymentStatus.CREATED:
         attempt = await _open_at_bank(request.app, attempt)
@@ -107,7 +107,7 @@ async def _open_at_bank(app: web.Application, attempt: Attempt) -> Attempt:
         with tracing.span(f"open at {attempt.bank}", tracing.Kind.CLIENT):
             opened = await bank_of(app, attempt).open(attempt)
     except (BankRefused, BankUnreachable) as refusal:
-        await _end(app, attempt.payment_id, Move(PaymentStatus.FAILED, refusal.detail), said_by=Speaker.BANK)
+        await _end(app, attempt.payment_id, Move(PaymentStatus.FAILED, refusal.detail), said_by=Actor.BANK)
         raise
     async with app[DATABASE].transaction() as tx:
         current, at = await payments.attempt_for_update(tx, attempt.payment_id), now()
@@ -116,10 +116,10 @@ async def _open_at_bank(app: web.Application, attempt: Attempt) -> Attempt:
         again = next_look_up(current.created_at, now=at)
         await payments.opened_at_bank(tx, current.payment_id, opened.bank_reference, opened.payer_url, again)
         pending = Move(PaymentStatus.PENDING, "the bank gave a reference")
-        return await carry_out(tx, app[SETTINGS], current, pending, said_by=Speaker.BANK, at=at)
+        return await carry_out(tx, app[SETTINGS], current, pending, said_by=Actor.BANK, at=at)
 
 
-async def _end(app: web.Application, payment_id: UUID, move: Move, *, said_by: Speaker) -> Attempt:
+async def _end(app: web.Application, payment_id: UUID, move: Move, *, said_by: Actor) -> Attempt:
     """End an attempt that is still open; one that has ended meanwhile stays as it is."""
     async with app[DATABASE].transaction() as tx:
         attempt, at = await payments.attempt_for_update(tx, payment_id), now()
@@ -192,7 +192,7 @@ async def post_abandon(request: web.Request) -> web.Response:
         attempt = await look_up(request.app, attempt.payment_id)
     if attempt.may_be_given_up and bank.can_be_asked:
         given_up = Move(PaymentStatus.CANCELLED, "given up by the household")
-        attempt = await _end(request.app, attempt.payment_id, given_up, said_by=Speaker.PARENT)
+        attempt = await _end(request.app, attempt.payment_id, given_up, said_by=Actor.PARENT)
     elif attempt.status in OPEN:
         raise PaymentUnresolved("somebody is on the bank's page", payment_id=str(attempt.payment_id))
     return json_response(shown(attempt))

@@ -7,7 +7,7 @@ from aiohttp import web
 from chassis.clock import now
 from chassis.database import DATABASE, Transaction
 from chassis.idempotency import claim_key, store_answer
-from contracts.api.payment_gateway import PaymentStatus, Speaker, TillCommand, TillDecision, Verdict
+from contracts.api.payment_gateway import Actor, DecisionKind, PaymentDecision, PaymentStatus, Verification
 from contracts.identity import Identity
 from payment_gateway.api.payments import shown
 from payment_gateway.banks import BANKS, Heard, bank_of
@@ -21,20 +21,20 @@ from payment_gateway.store import journal, payments, till
 COUNTED = (PaymentStatus.CONFIRMED, PaymentStatus.PARTIALLY_REFUNDED, PaymentStatus.REFUNDED)
 
 
-def are_made_by(app: web.Application, attempt: Attempt, wish: TillDecision) -> bool:
+def are_made_by(app: web.Application, attempt: Attempt, wish: PaymentDecision) -> bool:
     """Whether the attempt's bank makes this refund itself; elsewhere the till keeper says that it was made."""
     bank = app[BANKS].get(attempt.bank)
-    is_refund = wish.command is TillCommand.REFUND and attempt.status in COUNTED
+    is_refund = wish.command is DecisionKind.REFUND and attempt.status in COUNTED
     return is_refund and bank is not None and bank.can_refund
 
 
-def refuse_if_changed(attempt: Attempt, wish: TillDecision) -> None:
+def refuse_if_changed(attempt: Attempt, wish: PaymentDecision) -> None:
     """A decision is about what was shown; ``PaymentChanged`` when a colleague or the bank was faster."""
     if wish.seen_version != version_of(attempt):
         raise PaymentChanged("this payment has changed since it was shown", status=attempt.status)
 
 
-async def make(request: web.Request, known: Attempt, wish: TillDecision, person: Identity, key: str) -> web.Response:
+async def make(request: web.Request, known: Attempt, wish: PaymentDecision, person: Identity, key: str) -> web.Response:
     """Refund at the bank; the same key does it once, and so does another for the same amount until it is known here."""
     app, scope, body = request.app, f"decisions/{known.payment_id}", await request.read()
     decision_id = uuid5(known.payment_id, key)
@@ -52,7 +52,7 @@ async def make(request: web.Request, known: Attempt, wish: TillDecision, person:
 
 
 async def _decided(
-    tx: Transaction, payment_id: UUID, decision_id: UUID, wish: TillDecision, person: Identity
+    tx: Transaction, payment_id: UUID, decision_id: UUID, wish: PaymentDecision, person: Identity
 ) -> tuple[Attempt, int, str]:
     """The attempt, the amount and the bank's key, of a decision that is kept now or was before."""
     attempt = await payments.attempt_for_update(tx, payment_id)
@@ -75,14 +75,14 @@ async def _made(
 ) -> Attempt:
     """Believe the bank's answer, unless its notification was faster."""
     attempt, at = await payments.attempt_for_update(tx, asked.payment_id), now()
-    word = journal.Word(attempt.bank, "answer", Verdict.ANSWER, body=heard.body)
+    word = journal.Word(attempt.bank, "answer", Verification.ANSWER, body=heard.body)
     await journal.add_word(tx, word, payment_id=attempt.payment_id, at=at)
     if attempt.contradicted_cents:
         await till.close_contradiction(tx, attempt.payment_id)
     back = given_back(attempt, heard.answer.amount_cents or 0)
     if attempt.failed_refunds and not await till.is_made(tx, decision_id):
-        back = decide_till(attempt, TillCommand.REFUND, cents, reason, now=at)
+        back = decide_till(attempt, DecisionKind.REFUND, cents, reason, now=at)
     if back is None:
         return attempt
-    move, keeper = Move(back.to, reason, back.amount_cents), Speaker.TILL_KEEPER
+    move, keeper = Move(back.to, reason, back.amount_cents), Actor.CASHIER
     return await carry_out(tx, app[SETTINGS], attempt, move, said_by=keeper, at=at, decision_id=decision_id)

@@ -11,13 +11,13 @@ from chassis.http import idempotency_key, json_response, query_day, read_body
 from chassis.idempotency import claim_key, store_answer
 from chassis.identity import identity, require
 from contracts.api.payment_gateway import (
+    Actor,
+    CashDeskReport,
+    DecisionKind,
     Difference,
+    PaymentDecision,
     PaymentFile,
     PaymentTimeline,
-    Speaker,
-    TillCommand,
-    TillDecision,
-    TillReport,
 )
 from contracts.identity import Permission
 from payment_gateway.api import refunds
@@ -42,7 +42,7 @@ async def get_till(request: web.Request) -> web.Response:
     require(request, Permission.READ_PAYMENTS)
     begins, ends = paris_day(query_day(request, "day", today()))
     async with request.app[DATABASE].transaction() as tx:
-        report = TillReport(
+        report = CashDeskReport(
             exceptions=await till.exceptions(tx, LIST_MAX),
             days=await till.days(tx, begins, ends),
             unknown_notices=await journal.unknown_notices(tx, now() - timedelta(days=UNKNOWN_DAYS)),
@@ -111,7 +111,7 @@ async def get_file(request: web.Request) -> web.Response:
 async def post_decision(request: web.Request) -> web.Response:
     """Decide, with a reason and the place of the proof; the same key decides once."""
     person, key = require(request, Permission.DECIDE_PAYMENTS), idempotency_key(request)
-    known, wish, at = await own(request), await read_body(request, TillDecision), now()
+    known, wish, at = await own(request), await read_body(request, PaymentDecision), now()
     payment_id = known.payment_id
     if refunds.are_made_by(request.app, known, wish):
         return await refunds.make(request, known, wish, person, key)
@@ -123,7 +123,7 @@ async def post_decision(request: web.Request) -> web.Response:
             move = decide_till(attempt, wish.command, wish.amount_cents, wish.reason, now=at)
             await till.add_decision(tx, decision_id, payment_id, wish, person, at)
             if move:
-                keeper, rests_on = Speaker.TILL_KEEPER, confirmed_answer(attempt, wish.means)
+                keeper, rests_on = Actor.CASHIER, confirmed_answer(attempt, wish.means)
                 await carry_out(
                     tx,
                     request.app[SETTINGS],
@@ -140,11 +140,11 @@ async def post_decision(request: web.Request) -> web.Response:
     return web.Response(body=answer, status=201, content_type="application/json", charset="utf-8")
 
 
-async def _take_off_the_list(tx: Transaction, attempt: Attempt, command: TillCommand) -> None:
+async def _take_off_the_list(tx: Transaction, attempt: Attempt, command: DecisionKind) -> None:
     """What a decision settles beside its move; whatever was decided of the money answers what the bank contradicts."""
-    if command in (TillCommand.UNDO_REFUND, TillCommand.REMADE):
+    if command in (DecisionKind.UNDO_REFUND, DecisionKind.REMADE):
         await till.close_failed_refunds(tx, attempt.payment_id)
-    elif command is TillCommand.ACKNOWLEDGE:
+    elif command is DecisionKind.ACKNOWLEDGE:
         await till.acknowledge(tx, attempt.payment_id)
-    if attempt.contradicted_cents and command is not TillCommand.ACKNOWLEDGE:
+    if attempt.contradicted_cents and command is not DecisionKind.ACKNOWLEDGE:
         await till.close_contradiction(tx, attempt.payment_id)

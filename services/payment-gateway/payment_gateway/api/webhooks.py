@@ -9,7 +9,7 @@ from aiohttp import web
 from chassis.clock import now
 from chassis.database import DATABASE, Transaction
 from chassis.http import public
-from contracts.api.payment_gateway import Verdict
+from contracts.api.payment_gateway import Verification
 from payment_gateway.banks import BANKS, Bank, Forged, Notice, Unreadable, is_elsewhere
 from payment_gateway.banks.inquiry import hear
 from payment_gateway.domain.failures import NoSuchBank, UnknownNotice, UnknownSignedNotice, UnreadableSignedNotice
@@ -69,12 +69,12 @@ def _read(bank: Bank, query: str, body: bytes, request: web.Request) -> Read:
         return unreadable
 
 
-def _verdict(read: Read) -> Verdict:
+def _verdict(read: Read) -> Verification:
     if isinstance(read, Forged):
-        return Verdict.FORGED
+        return Verification.FORGED
     if isinstance(read, Unreadable):
-        return Verdict.UNREADABLE
-    return Verdict.VERIFIED if read.is_signed else Verdict.HINT
+        return Verification.UNREADABLE
+    return Verification.VERIFIED if read.is_signed else Verification.HINT
 
 
 async def _body(request: web.Request) -> bytes:
@@ -113,7 +113,7 @@ async def _act(app: web.Application, tx: Transaction, bank: Bank, read: Read, wo
     if answer:
         await hear(tx, settings, attempt, answer, asked_at=at, at=at)
     else:
-        again, is_signed = timedelta(seconds=settings.parent_look_up_seconds), _verdict(read) is Verdict.VERIFIED
+        again, is_signed = timedelta(seconds=settings.parent_look_up_seconds), _verdict(read) is Verification.VERIFIED
         await payments.look_up_now(tx, attempt.payment_id, at, not_before=again, is_signed=is_signed)
     return True
 
@@ -138,5 +138,5 @@ async def _keep_of_nobody(tx: Transaction, settings: Settings, read: Read, word:
         kind = "unreadable" if isinstance(read, Unreadable) else "unknown" if read.reference else "unrelated"
         seen, most = await journal.count_signed(tx, word.bank, kind, at), settings.signed_notices_kept_an_hour
     if seen <= most:
-        kept = word.judged(Verdict.UNKNOWN) if isinstance(read, Notice) else word
+        kept = word.judged(Verification.UNKNOWN) if isinstance(read, Notice) else word
         await journal.add_word(tx, kept, payment_id=None, at=at)

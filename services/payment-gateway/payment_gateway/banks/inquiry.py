@@ -9,7 +9,7 @@ from aiohttp import web
 from chassis import outbox, tracing
 from chassis.clock import now
 from chassis.database import DATABASE, Transaction
-from contracts.api.payment_gateway import PaymentStatus, Speaker, Verdict
+from contracts.api.payment_gateway import Actor, PaymentStatus, Verification
 from payment_gateway.banks import bank_of
 from payment_gateway.domain.failures import BankUnreachable, NoAccount
 from payment_gateway.domain.payments import (
@@ -60,7 +60,7 @@ async def _look_up(app: web.Application, asked: Attempt) -> Attempt:
         raise
     async with app[DATABASE].transaction() as tx:
         attempt = await payments.attempt_for_update(tx, payment_id)
-        at, word = now(), journal.Word(asked.bank, "answer", Verdict.ANSWER, body=heard.body)
+        at, word = now(), journal.Word(asked.bank, "answer", Verification.ANSWER, body=heard.body)
         await journal.add_word(tx, word, payment_id=payment_id, at=at)
         return await hear(tx, app[SETTINGS], attempt, heard.answer, asked_at=asked_at, at=at)
 
@@ -75,7 +75,7 @@ async def _wait(app: web.Application, payment_id: UUID) -> Attempt:
     async with app[DATABASE].transaction() as tx:
         attempt, at = await payments.attempt_for_update(tx, payment_id), now()
         if move := unasked(attempt, now=at):
-            attempt = await carry_out(tx, app[SETTINGS], attempt, move, said_by=Speaker.CLOCK, at=at)
+            attempt = await carry_out(tx, app[SETTINGS], attempt, move, said_by=Actor.CLOCK, at=at)
         again = next_look_up(attempt.created_at, now=at) if attempt.status in OPEN else None
         await payments.schedule_look_up(tx, payment_id, again)
         return attempt
@@ -112,7 +112,7 @@ async def _act_on(
     again = next_look_up(attempt.created_at, now=at) if is_asked_again else None
     heard = Heard(answer, asked_at, again)
     if move:
-        return await carry_out(tx, settings, attempt, move, said_by=Speaker.BANK, heard=heard, at=at)
+        return await carry_out(tx, settings, attempt, move, said_by=Actor.BANK, heard=heard, at=at)
     failed = await till.failed_refunds_cents(tx, attempt.payment_id) if attempt.failed_refunds else 0
     if cents := contradicted_cents(attempt, answer, failed_cents=failed):
         await till.note_contradiction(tx, attempt.payment_id, cents, at)
@@ -125,7 +125,7 @@ async def carry_out(
     attempt: Attempt,
     move: Move,
     *,
-    said_by: Speaker,
+    said_by: Actor,
     at: datetime,
     heard: Heard | None = None,
     confirmed: Answer | None = None,

@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from uuid import UUID
 
+from contracts.api.payment_gateway import Actor
 from contracts.api.payment_gateway import PaymentStatus as S
-from contracts.api.payment_gateway import Speaker
 from contracts.events.billing import CheckoutInvoice, CheckoutOpened
 from contracts.events.event import Event
 from contracts.events.payment import (
@@ -21,9 +21,9 @@ from contracts.events.payment import (
     PaymentRefused,
     PaymentReturned,
     Receipt,
-    Returned,
+    ReturnKind,
     Ticket,
-    Unpaid,
+    UnpaidOutcome,
 )
 from payment_gateway.domain.transitions import may_move
 
@@ -193,7 +193,7 @@ def differences(attempt: Attempt, answer: Answer) -> list[tuple[str, object, obj
 def decide(attempt: Attempt, answer: Answer, *, now: datetime, open_for: timedelta) -> Move | None:
     """The move that the bank's answer asks for, or None when the attempt stays where it is."""
     move = _wanted(attempt, answer, now, open_for)
-    return move if move and may_move(attempt.status, move.to, Speaker.BANK) else None
+    return move if move and may_move(attempt.status, move.to, Actor.BANK) else None
 
 
 def _wanted(attempt: Attempt, answer: Answer, now: datetime, open_for: timedelta) -> Move | None:
@@ -312,8 +312,8 @@ def receipt_of(attempt: Attempt, answer: Answer, *, town: str, now: datetime) ->
     )
 
 
-_UNPAID = {S.REFUSED: Unpaid.REFUSED, S.CANCELLED: Unpaid.CANCELLED, S.FAILED: Unpaid.FAILED}
-_TAKEN = {S.CHARGED_BACK: Returned.CHARGED_BACK, S.REVERSED: Returned.REVERSED}
+_UNPAID = {S.REFUSED: UnpaidOutcome.REFUSED, S.CANCELLED: UnpaidOutcome.CANCELLED, S.FAILED: UnpaidOutcome.FAILED}
+_TAKEN = {S.CHARGED_BACK: ReturnKind.CHARGED_BACK, S.REVERSED: ReturnKind.REVERSED}
 
 
 def facts(attempt: Attempt, move: Move, ticket: Ticket | None, *, now: datetime, decision_id: UUID) -> list[Event]:

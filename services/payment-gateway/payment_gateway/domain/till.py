@@ -4,8 +4,8 @@ import hashlib
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from contracts.api.payment_gateway import DecisionKind as C
 from contracts.api.payment_gateway import PaymentStatus as S
-from contracts.api.payment_gateway import TillCommand as C
 from contracts.events.payment import Means
 from payment_gateway.domain.failures import NotForThisPayment, RefundTooHigh
 from payment_gateway.domain.payments import Answer, Attempt, Move, Word

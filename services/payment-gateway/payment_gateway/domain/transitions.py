@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
+from contracts.api.payment_gateway import Actor
 from contracts.api.payment_gateway import PaymentStatus as S
-from contracts.api.payment_gateway import Speaker
 
 
 @dataclass(frozen=True)
@@ -12,11 +12,11 @@ class Way:
 
     origins: tuple[S, ...]
     to: S
-    said_by: tuple[Speaker, ...]
+    said_by: tuple[Actor, ...]
     when: str
 
 
-BANK, PARENT, CLOCK, KEEPER = Speaker.BANK, Speaker.PARENT, Speaker.CLOCK, Speaker.TILL_KEEPER
+BANK, PARENT, CLOCK, KEEPER = Actor.BANK, Actor.PARENT, Actor.CLOCK, Actor.CASHIER
 _AT_BANK = (S.PENDING, S.PROCESSING)
 _ENDED_UNPAID = (S.REFUSED, S.CANCELLED, S.EXPIRED)
 
@@ -48,7 +48,7 @@ WAYS: tuple[Way, ...] = (
 """Every move there is. No later word of the bank's about the result leaves ``confirmed``: it is journalled only."""
 
 
-def may_move(origin: S, to: S, said_by: Speaker) -> bool:
+def may_move(origin: S, to: S, said_by: Actor) -> bool:
     """Whether this speaker may make this move."""
     return any(origin in way.origins and way.to is to and said_by in way.said_by for way in WAYS)
 

@@ -8,7 +8,13 @@ from typing import Any
 from uuid import UUID
 
 from chassis.database import Transaction
-from contracts.api.payment_gateway import BankWord, JournalWord, SignedNotices, UnknownNotices, Verdict
+from contracts.api.payment_gateway import (
+    BankMessage,
+    JournalEntry,
+    SignedNotifications,
+    UnknownNotifications,
+    Verification,
+)
 
 TEXT_MAX = 4_000
 
@@ -19,7 +25,7 @@ class Word:
 
     bank: str
     kind: str
-    verdict: Verdict
+    verdict: Verification
     body: bytes
     query: str = ""
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -30,7 +36,7 @@ class Word:
         """The same word, from an address that its bank did not announce."""
         return replace(self, is_elsewhere=True)
 
-    def judged(self, verdict: Verdict) -> "Word":
+    def judged(self, verdict: Verification) -> "Word":
         """The same word, with what was made of it."""
         return replace(self, verdict=verdict)
 
@@ -82,32 +88,32 @@ async def count_signed(tx: Transaction, bank: str, kind: str, at: datetime) -> i
     return seen
 
 
-async def signed_notices(tx: Transaction, since: datetime) -> tuple[SignedNotices, ...]:
+async def signed_notices(tx: Transaction, since: datetime) -> tuple[SignedNotifications, ...]:
     """The hours in which a bank signed what reached no payment and should have, newest first."""
     rows = await tx.fetch(
         "SELECT bank, kind, hour, seen FROM signed_notice WHERE hour >= $1 AND kind <> 'unrelated' "
         "ORDER BY hour DESC, bank, kind LIMIT 200",
         since,
     )
-    return tuple(SignedNotices(**dict(row)) for row in rows)
+    return tuple(SignedNotifications(**dict(row)) for row in rows)
 
 
-async def unknown_notices(tx: Transaction, since: datetime) -> tuple[UnknownNotices, ...]:
+async def unknown_notices(tx: Transaction, since: datetime) -> tuple[UnknownNotifications, ...]:
     """The hours with calls that named nothing here, newest first."""
     rows = await tx.fetch(
         "SELECT bank, hour, seen FROM unknown_notice WHERE hour >= $1 ORDER BY hour DESC, bank LIMIT 200", since
     )
-    return tuple(UnknownNotices(**dict(row)) for row in rows)
+    return tuple(UnknownNotifications(**dict(row)) for row in rows)
 
 
-async def words_of(tx: Transaction, payment_id: UUID) -> tuple[BankWord, ...]:
+async def words_of(tx: Transaction, payment_id: UUID) -> tuple[BankMessage, ...]:
     """What the bank said about a payment, oldest first."""
     rows = await tx.fetch(
         "SELECT received_at, verdict, source, is_elsewhere, query, body, digest, trimmed_at FROM bank_word "
         "WHERE payment_id = $1 ORDER BY word_id LIMIT 200",
         payment_id,
     )
-    return tuple(BankWord(**_shown(row)) for row in rows)
+    return tuple(BankMessage(**_shown(row)) for row in rows)
 
 
 def _shown(row: Any) -> dict[str, Any]:
@@ -124,7 +130,7 @@ class Search:
     reference: str
     begins: datetime | None
     ends: datetime | None
-    verdict: Verdict | None
+    verdict: Verification | None
     before: int
 
 
@@ -142,14 +148,14 @@ _NAMED = (
 )
 
 
-async def search(tx: Transaction, wish: Search, limit: int) -> tuple[JournalWord, ...]:
+async def search(tx: Transaction, wish: Search, limit: int) -> tuple[JournalEntry, ...]:
     """Words of the journal, newest first: a reference is a payment's, or any text of a word without a payment."""
     rows = await tx.fetch(
         f"{_WORDS}{_NAMED if wish.reference else ''}ORDER BY w.word_id DESC LIMIT $5",
         *(wish.before, wish.begins, wish.ends, wish.verdict, limit),
         *((wish.reference, _payment_id(wish.reference)) if wish.reference else ()),
     )
-    return tuple(JournalWord(**_shown(row)) for row in rows)
+    return tuple(JournalEntry(**_shown(row)) for row in rows)
 
 
 def _payment_id(reference: str) -> UUID | None:

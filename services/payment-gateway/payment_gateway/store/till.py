@@ -4,7 +4,7 @@ from datetime import datetime
 from uuid import UUID
 
 from chassis.database import Transaction
-from contracts.api.payment_gateway import DayAtBank, PaymentMove, SettledInvoice, TillDecision, TillException
+from contracts.api.payment_gateway import BankDay, PaymentDecision, PaymentIssue, PaymentTransition, SettledInvoice
 from contracts.events.billing import InvoiceSettled
 from contracts.identity import Identity
 
@@ -15,7 +15,7 @@ async def add_decision(
     tx: Transaction,
     decision_id: UUID,
     payment_id: UUID,
-    wish: TillDecision,
+    wish: PaymentDecision,
     by: Identity,
     at: datetime,
     *,
@@ -140,7 +140,7 @@ async def settled_with(tx: Transaction, payment_id: UUID) -> tuple[SettledInvoic
     return tuple(SettledInvoice(**dict(row)) for row in rows)
 
 
-async def moves_of(tx: Transaction, payment_id: UUID) -> tuple[PaymentMove, ...]:
+async def moves_of(tx: Transaction, payment_id: UUID) -> tuple[PaymentTransition, ...]:
     """Every move of an attempt, with the decision behind it, oldest first."""
     rows = await tx.fetch(
         "SELECT m.from_status, m.to_status, m.said_by, m.at, m.amount_cents, m.undone_cents, m.reason, "
@@ -148,10 +148,10 @@ async def moves_of(tx: Transaction, payment_id: UUID) -> tuple[PaymentMove, ...]
         "FROM payment_move m LEFT JOIN till_decision d USING (decision_id) WHERE m.payment_id = $1 ORDER BY m.move_id",
         payment_id,
     )
-    return tuple(PaymentMove(**dict(row)) for row in rows)
+    return tuple(PaymentTransition(**dict(row)) for row in rows)
 
 
-async def exceptions(tx: Transaction, limit: int) -> tuple[TillException, ...]:
+async def exceptions(tx: Transaction, limit: int) -> tuple[PaymentIssue, ...]:
     """What wants a person, oldest first: one line an attempt, its most pressing reason."""
     rows = await tx.fetch(
         "SELECT CASE WHEN p.status IN ('review', 'disputed') THEN p.status "
@@ -168,10 +168,10 @@ async def exceptions(tx: Transaction, limit: int) -> tuple[TillException, ...]:
         UNANSWERED_TOO_OFTEN,
         limit,
     )
-    return tuple(TillException(**dict(row)) for row in rows)
+    return tuple(PaymentIssue(**dict(row)) for row in rows)
 
 
-async def days(tx: Transaction, begins: datetime, ends: datetime) -> tuple[DayAtBank, ...]:
+async def days(tx: Transaction, begins: datetime, ends: datetime) -> tuple[BankDay, ...]:
     """What each account confirmed and what went back between two instants; of the confirmed, what is there since."""
     rows = await tx.fetch(
         "SELECT p.bank, p.account, p.mode, "
@@ -194,4 +194,4 @@ async def days(tx: Transaction, begins: datetime, ends: datetime) -> tuple[DayAt
         begins,
         ends,
     )
-    return tuple(DayAtBank(**dict(row)) for row in rows)
+    return tuple(BankDay(**dict(row)) for row in rows)

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from contracts.api.payment_gateway import Actor
+from contracts.api.payment_gateway import DecisionKind as C
 from contracts.api.payment_gateway import PaymentStatus as S
-from contracts.api.payment_gateway import Speaker
-from contracts.api.payment_gateway import TillCommand as C
 from contracts.events.billing import CheckoutInvoice, CheckoutOpened
 from contracts.events.payment import Means, Mode, Ticket
 from payment_gateway.domain.failures import NotForThisPayment, RefundTooHigh
@@ -58,7 +58,7 @@ CONFIRMED = replace(REVIEWED, status=S.CONFIRMED, said=None, ticket=TICKET, take
 def decided(attempt: Attempt, command: C, amount_cents: int | None = None) -> Move:
     move = decide_till(attempt, command, amount_cents, "parce que", now=START)
     assert move
-    assert may_move(attempt.status, move.to, Speaker.TILL_KEEPER)
+    assert may_move(attempt.status, move.to, Actor.CASHIER)
     return move
 
 

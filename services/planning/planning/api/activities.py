@@ -12,12 +12,12 @@ from chassis.identity import require
 from contracts.api.calendar import (
     ActivityCalendar,
     ActivityList,
+    ActivityRequest,
     ActivityView,
-    ActivityWish,
     Closure,
     ClosureList,
-    ClosureWish,
-    SchoolDayWish,
+    ClosureRequest,
+    SchoolDayRequest,
 )
 from contracts.events.planning import Channel
 from contracts.identity import Permission
@@ -41,7 +41,7 @@ async def get_activities(request: web.Request) -> web.Response:
 async def preview_activity(request: web.Request) -> web.Response:
     """The days an activity would have: staff see its calendar before it is saved."""
     require(request, Permission.WRITE_CALENDAR)
-    wish = await read_body(request, ActivityWish)
+    wish = await read_body(request, ActivityRequest)
     async with request.app[DATABASE].transaction() as tx:
         calendar = await calendars.calendar(tx, request.app[SETTINGS].school_zone)
     days = calendar.preview(ActivityView(activity_id=NOWHERE, **wish.model_dump()))
@@ -53,7 +53,7 @@ async def preview_activity(request: web.Request) -> web.Response:
 async def put_activity(request: web.Request) -> web.Response:
     """Save an activity while nobody books; places that this frees go to who waits."""
     require(request, Permission.WRITE_CALENDAR)
-    activity_id, wish = path_uuid(request, "activity_id"), await read_body(request, ActivityWish)
+    activity_id, wish = path_uuid(request, "activity_id"), await read_body(request, ActivityRequest)
     saved = ActivityView(activity_id=activity_id, **wish.model_dump())
     async with request.app[DATABASE].transaction() as tx:
         await bookings.hold_calendar(tx)
@@ -68,7 +68,7 @@ async def put_activity(request: web.Request) -> web.Response:
 async def put_school_day(request: web.Request) -> web.Response:
     """Keep what a decree changed in the school calendar."""
     require(request, Permission.WRITE_CALENDAR)
-    day, wish = path_day(request, "day"), await read_body(request, SchoolDayWish)
+    day, wish = path_day(request, "day"), await read_body(request, SchoolDayRequest)
     async with request.app[DATABASE].transaction() as tx:
         await bookings.hold_calendar(tx)
         await calendars.save_school_day(tx, day, wish)
@@ -105,7 +105,7 @@ async def get_closures(request: web.Request) -> web.Response:
 async def post_closure(request: web.Request) -> web.Response:
     """Close a day. If children are booked it first says how many; told to, it cancels them in the same step."""
     person = require(request, Permission.WRITE_CALENDAR)
-    wish = await read_body(request, ClosureWish)
+    wish = await read_body(request, ClosureRequest)
     async with request.app[DATABASE].transaction() as tx:
         await bookings.hold_calendar(tx)
         known = {activity.activity_id for activity in await calendars.activities(tx)}

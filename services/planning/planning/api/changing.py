@@ -12,7 +12,7 @@ from chassis import outbox
 from chassis.clock import now
 from chassis.database import Transaction, execute_together
 from chassis.identity import identity
-from contracts.api.bookings import BookingOutcome, BookingWish
+from contracts.api.bookings import BookingOutcome, BookingRequest
 from contracts.events.planning import BookedDay, BookingsChanged, Channel
 from contracts.failures import Forbidden
 from contracts.identity import Identity, Role
@@ -58,14 +58,14 @@ class Asked(NamedTuple):
     """A wish for a household's child, by whom and by which door, and the request it came with."""
 
     household_id: UUID
-    wish: BookingWish
+    wish: BookingRequest
     by: UUID
     on_behalf: bool
     channel: Channel
     origin: outbox.Origin
 
     @classmethod
-    def of(cls, request: web.Request, household_id: UUID, wish: BookingWish) -> "Asked":
+    def of(cls, request: web.Request, household_id: UUID, wish: BookingRequest) -> "Asked":
         """The wish of who sends the request."""
         person = identity(request)
         channel = channel_of(request, person)

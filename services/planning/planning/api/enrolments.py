@@ -10,7 +10,7 @@ from chassis.database import DATABASE
 from chassis.http import json_response, path_uuid, read_body
 from chassis.idempotency import idempotent
 from chassis.identity import household_in_path, require
-from contracts.api.enrolments import ChildEnrolments, Enrolment, EnrolmentBook, EnrolmentWish
+from contracts.api.enrolments import ChildEnrolments, Enrolment, EnrolmentBook, EnrolmentRequest
 from contracts.events.auth import Span
 from contracts.events.planning import EnrolmentChanged
 from contracts.identity import Permission
@@ -52,7 +52,7 @@ async def put_enrolment(request: web.Request) -> web.Response:
     """
     person = require(request, Permission.WRITE_HOUSEHOLDS)
     ids: dict[str, Any] = {name: path_uuid(request, name) for name in ("household_id", "child_id", "activity_id")}
-    wish, channel = await read_body(request, EnrolmentWish), channel_of(request, person)
+    wish, channel = await read_body(request, EnrolmentRequest), channel_of(request, person)
     async with request.app[DATABASE].transaction() as tx:
         await bookings.hold_calendar(tx)
         child = await households.child(tx, ids["household_id"], ids["child_id"])

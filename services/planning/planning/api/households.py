@@ -9,7 +9,7 @@ from chassis.clock import now, today
 from chassis.database import DATABASE
 from chassis.http import json_response, path_month, path_uuid, read_body
 from chassis.identity import household_in_path, identity
-from contracts.api.bookings import BookingWish, ChangeHistory
+from contracts.api.bookings import BookingRequest, ChangeHistory
 from contracts.api.enrolments import ChildList
 from contracts.api.months import MonthView
 from contracts.identity import Permission
@@ -56,7 +56,7 @@ async def get_month(request: web.Request) -> web.Response:
 async def post_bookings(request: web.Request) -> web.Response:
     """Change some days: each line saved or refused with its reason."""
     household_id = household_in_path(request, Permission.BOOK_FOR_HOUSEHOLDS)
-    return await change_once(request, household_id, await read_body(request, BookingWish), "bookings")
+    return await change_once(request, household_id, await read_body(request, BookingRequest), "bookings")
 
 
 @routes.get("/households/{household_id}/children/{child_id}/changes")

@@ -11,7 +11,7 @@ from chassis.clock import now
 from chassis.database import DATABASE
 from chassis.http import idempotency_key
 from chassis.idempotency import IdempotencyKey, find_answers, store_answers
-from contracts.api.bookings import BookingOutcome, BookingWish
+from contracts.api.bookings import BookingOutcome, BookingRequest
 from contracts.failures import Refusal, Unavailable
 from planning.api.changing import Asked, change, hold, no_such_child
 from planning.api.turns import Answers, Turns, Wanted
@@ -35,7 +35,7 @@ def use_turns(app: web.Application) -> None:
     app.cleanup_ctx.append(run)
 
 
-async def change_once(request: web.Request, household_id: UUID, wish: BookingWish, command: str) -> web.Response:
+async def change_once(request: web.Request, household_id: UUID, wish: BookingRequest, command: str) -> web.Response:
     """Do what can be done of a wish, all in one transaction, once for the key that the request carries.
 
     The key of what changes nothing stays free: the same wish sent again is weighed again.

@@ -9,7 +9,7 @@ from chassis.database import DATABASE, Transaction
 from chassis.http import idempotency_key, json_response, read_body
 from chassis.idempotency import claim_key, store_answer
 from chassis.identity import household_in_path, identity
-from contracts.api.bookings import BookingOutcome, BookingWish, PlanChild, PlanOutcome, PlanWish, UndoWish
+from contracts.api.bookings import BookingOutcome, BookingRequest, PlanChild, PlanOutcome, PlanRequest, UndoRequest
 from contracts.identity import Permission
 from planning.api.changing import Asked, change, hold, situation_of
 from planning.api.once import as_json
@@ -27,7 +27,7 @@ routes = web.RouteTableDef()
 async def post_plan(request: web.Request) -> web.Response:
     """Fill days by a rule: previewed, or done in one transaction, once for a key."""
     household_id = household_in_path(request, Permission.BOOK_FOR_HOUSEHOLDS)
-    plan = await read_body(request, PlanWish)
+    plan = await read_body(request, PlanRequest)
     scope = f"plans/{household_id}"
     async with request.app[DATABASE].transaction() as tx:
         if plan.preview:
@@ -46,8 +46,8 @@ async def post_plan(request: web.Request) -> web.Response:
 
 
 async def _planned(
-    request: web.Request, tx: Transaction, household_id: UUID, plan: PlanWish, child: PlanChild
-) -> tuple[Situation, BookingWish | None]:
+    request: web.Request, tx: Transaction, household_id: UUID, plan: PlanRequest, child: PlanChild
+) -> tuple[Situation, BookingRequest | None]:
     """A child's situation and the wish that the plan comes to."""
     days = plans.span(plan)
     found = await situation_of(request, tx, household_id, child.child_id, days)
@@ -58,7 +58,7 @@ async def _planned(
     return found, plans.wish(plan, found, model, seen=seen, today=today())
 
 
-async def _preview(request: web.Request, tx: Transaction, household_id: UUID, plan: PlanWish) -> PlanOutcome:
+async def _preview(request: web.Request, tx: Transaction, household_id: UUID, plan: PlanRequest) -> PlanOutcome:
     at, on_behalf = now(), identity(request).is_staff
     planned = [await _planned(request, tx, household_id, plan, child) for child in plan.children]
     wishes = [Wished(found, wish, on_behalf) for found, wish in planned if wish]
@@ -79,7 +79,7 @@ def _nothing(found: Situation) -> BookingOutcome:
 async def post_undo(request: web.Request) -> web.Response:
     """Take a change back, as far as the rules of each of its days still allow; once for a key."""
     household_id, key = household_in_path(request, Permission.BOOK_FOR_HOUSEHOLDS), idempotency_key(request)
-    wish, scope = await read_body(request, UndoWish), f"undo/{household_id}"
+    wish, scope = await read_body(request, UndoRequest), f"undo/{household_id}"
     async with request.app[DATABASE].transaction() as tx:
         if answer := await claim_key(tx, scope, key, await request.read()):
             return as_json(answer)

@@ -6,7 +6,7 @@ from datetime import date, datetime, timedelta
 from typing import NamedTuple
 from uuid import UUID
 
-from contracts.api.bookings import BookingLine, BookingWish, LineOutcome, LineRefusal
+from contracts.api.bookings import BookingLine, BookingRequest, LineOutcome, LineRefusal
 from contracts.api.calendar import ActivityView
 from contracts.events.planning import BookedDay, BookingsChanged, Channel, PlaceGranted, PlaceOffered
 from contracts.failures import Invalid
@@ -41,7 +41,7 @@ class Act(NamedTuple):
     leaves: bool = False
 
 
-def decide(situation: Situation, wish: BookingWish, *, now: datetime, on_behalf: bool) -> Decision:
+def decide(situation: Situation, wish: BookingRequest, *, now: datetime, on_behalf: bool) -> Decision:
     """Weigh each line by itself: saved, waiting, or refused with its reason; never silently partial.
 
     Staff (``on_behalf``) are exempt from deadlines and the opening instant, and from nothing else. Raises ``Invalid``
@@ -65,7 +65,7 @@ def decide(situation: Situation, wish: BookingWish, *, now: datetime, on_behalf:
     return Decision(tuple(lines), tuple(changed), tuple(joined), tuple(left), version)
 
 
-def slots_of(wish: BookingWish) -> list[Slot]:
+def slots_of(wish: BookingRequest) -> list[Slot]:
     """What a wish is about, line by line; ``Invalid`` when a slot is named twice."""
     slots = [(line.activity_id, line.day) for line in wish.lines]
     if len(set(slots)) != len(slots):
@@ -157,7 +157,7 @@ def _hindrance(
     return LineRefusal.PAST_DEADLINE if now >= situation.until(slot) else None
 
 
-def undo(child_id: UUID, changes: Collection[tuple[Slot, bool, bool]], version: int) -> BookingWish | None:
+def undo(child_id: UUID, changes: Collection[tuple[Slot, bool, bool]], version: int) -> BookingRequest | None:
     """The wish that takes a change back. ``changes`` are its slots, booked or not, waiting list or not.
 
     Seen is the change's own version, so what changed again since then is told. A place left in a waiting list is not
@@ -168,7 +168,7 @@ def undo(child_id: UUID, changes: Collection[tuple[Slot, bool, bool]], version: 
         for slot, booked, waiting in changes
         if booked or not waiting
     )
-    return BookingWish(child_id=child_id, seen_version=version, lines=lines) if lines else None
+    return BookingRequest(child_id=child_id, seen_version=version, lines=lines) if lines else None
 
 
 def may_grant(situation: Situation, slot: Slot, *, now: datetime) -> bool:

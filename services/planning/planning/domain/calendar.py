@@ -6,7 +6,7 @@ from datetime import date, datetime, time, timedelta
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from contracts.api.calendar import ActivityDay, ActivityView, Counting, Notice, PeriodKind
+from contracts.api.calendar import ActivityDay, ActivityView, Deadline, DeadlineUnit, PeriodKind
 from contracts.events.auth import Custody
 from contracts.names import name_key
 
@@ -61,7 +61,7 @@ class Calendar:
         """What to write beside a day."""
         return self.public_holidays.get(day) or self.school_holidays.get(day)
 
-    def deadline(self, activity: ActivityView, notice: Notice, day: date) -> datetime:
+    def deadline(self, activity: ActivityView, notice: Deadline, day: date) -> datetime:
         """The instant from which ``day`` can no more be changed, in UTC; never after the day itself has ended.
 
         Service days are those on which the activity takes place for some school. Where none comes before (the first
@@ -77,16 +77,16 @@ class Calendar:
             last = self._day_before(activity, notice.counting, last)
         return at_paris(last, notice.at)
 
-    def _day_before(self, activity: ActivityView, counting: Counting, day: date) -> date:
+    def _day_before(self, activity: ActivityView, counting: DeadlineUnit, day: date) -> date:
         previous = day - DAY
         match counting:
-            case Counting.CALENDAR_DAYS:
+            case DeadlineUnit.CALENDAR_DAYS:
                 return previous
-            case Counting.WORKING_DAYS:
+            case DeadlineUnit.WORKING_DAYS:
                 while previous.isoweekday() >= SATURDAY or previous in self.public_holidays:
                     previous -= DAY
                 return previous
-            case Counting.SERVICE_DAYS:
+            case DeadlineUnit.SERVICE_DAYS:
                 served = (day - timedelta(days=gap) for gap in range(1, GAP_DAYS_MAX + 1))
                 return next((each for each in served if self._is_served(activity, each)), previous)
 

@@ -5,12 +5,12 @@ from datetime import date
 from uuid import UUID
 
 from contracts.api.calendar import ActivityView
-from contracts.api.enrolments import ChildView, Enrolment, EnrolmentChoice, EnrolmentWish
+from contracts.api.enrolments import ChildView, Enrolment, EnrolmentChoice, EnrolmentRequest
 from contracts.names import name_key
 from planning.domain.failures import EnrolmentMoved, NotForTheSchool
 
 
-def check(child: ChildView, activity: ActivityView, now: Enrolment | None, wish: EnrolmentWish) -> None:
+def check(child: ChildView, activity: ActivityView, now: Enrolment | None, wish: EnrolmentRequest) -> None:
     """Raise ``EnrolmentMoved`` when the enrolment is not what was seen, ``NotForTheSchool`` for a first one in an
     activity of other schools; the dates of one that is there can always be changed, for the child may have moved."""
     if wish.seen_version is not None and wish.seen_version != (now.version if now else 0):

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from datetime import date, timedelta
 from uuid import UUID
 
-from contracts.api.bookings import LINES_MAX, BookingLine, BookingWish, PlanWish
+from contracts.api.bookings import LINES_MAX, BookingLine, BookingRequest, PlanRequest
 from contracts.failures import Invalid
 from planning.domain.situation import Situation, Slot
 
@@ -18,14 +18,16 @@ def dates(first: date, last: date) -> list[date]:
     return [first + timedelta(days=number) for number in range((last - first).days + 1)]
 
 
-def span(plan: PlanWish) -> tuple[date, date]:
+def span(plan: PlanRequest) -> tuple[date, date]:
     """The days that must be known: those of the plan, and those it takes as a model."""
     return min(plan.first_day, plan.like_first_day or plan.first_day), max(
         plan.last_day, plan.like_last_day or plan.last_day
     )
 
 
-def wish(plan: PlanWish, found: Situation, model: Situation | None, *, seen: int, today: date) -> BookingWish | None:
+def wish(
+    plan: PlanRequest, found: Situation, model: Situation | None, *, seen: int, today: date
+) -> BookingRequest | None:
     """The lines of the days that would change; None without any. ``model`` is the child that is followed, if one is.
 
     A day that is closed, or past its deadline, stays in, so that the parent is told why it will not change. Raises
@@ -43,7 +45,7 @@ def wish(plan: PlanWish, found: Situation, model: Situation | None, *, seen: int
                 lines.append(line)
     if len(lines) > LINES_MAX:
         raise Invalid("too many days at once", errors=[{"field": "last_day", "message": "too many days at once"}])
-    return BookingWish(child_id=found.child.child_id, seen_version=seen, lines=tuple(lines)) if lines else None
+    return BookingRequest(child_id=found.child.child_id, seen_version=seen, lines=tuple(lines)) if lines else None
 
 
 def usual_week(found: Situation, first: date, last: date) -> Week:
@@ -61,7 +63,7 @@ def usual_week(found: Situation, first: date, last: date) -> Week:
     return {key: True for key, booked in seen.items() if sum(booked) * 2 >= len(booked)}
 
 
-def _week(plan: PlanWish, found: Situation) -> Week:
+def _week(plan: PlanRequest, found: Situation) -> Week:
     if plan.like_first_day and plan.like_last_day:
         return usual_week(found, plan.like_first_day, plan.like_last_day)
     return {(slot.activity_id, slot.weekday): slot.booked for slot in plan.week}

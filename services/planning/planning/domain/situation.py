@@ -7,7 +7,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from contracts.api.calendar import ActivityView
-from contracts.api.enrolments import ChildView, EnrolmentWish
+from contracts.api.enrolments import ChildView, EnrolmentRequest
 from contracts.api.months import ActivityColumn, Cell, CellState, Day, PlaceOnOffer
 from contracts.events.auth import Custody, Span
 from planning.domain.calendar import Calendar, is_own_week
@@ -48,7 +48,7 @@ class Situation:
     version: int
     calendar: Calendar
     activities: Mapping[UUID, ActivityView]
-    enrolments: Mapping[UUID, EnrolmentWish]
+    enrolments: Mapping[UUID, EnrolmentRequest]
     bookings: Mapping[Slot, Booking]
     taken_elsewhere: frozenset[Slot]
     occupation: Mapping[Slot, int]

@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import NamedTuple
 
-from contracts.api.bookings import BookingWish, LineOutcome, LineRefusal
+from contracts.api.bookings import BookingRequest, LineOutcome, LineRefusal
 from planning.domain.bookings import Decision, decide
 from planning.domain.situation import Situation, Slot
 
@@ -15,7 +15,7 @@ class Wished(NamedTuple):
     """A child's wish, what decides about it, and whether staff have it (``on_behalf``)."""
 
     found: Situation
-    wish: BookingWish
+    wish: BookingRequest
     on_behalf: bool
 
 
@@ -48,7 +48,7 @@ def together(wishes: Sequence[Wished], *, now: datetime) -> list[Decision]:
     ]
 
 
-def _after(found: Situation, wish: BookingWish, taken: Counter[tuple[Slot, str | None]]) -> Situation:
+def _after(found: Situation, wish: BookingRequest, taken: Counter[tuple[Slot, str | None]]) -> Situation:
     """The situation once the wishes before have their places."""
     slots = [(line.activity_id, line.day) for line in wish.lines]
     in_all = {slot: found.occupation.get(slot, 0) + taken[slot, None] for slot in slots}
@@ -56,7 +56,7 @@ def _after(found: Situation, wish: BookingWish, taken: Counter[tuple[Slot, str |
     return replace(found, occupation={**found.occupation, **in_all}, of_school={**found.of_school, **of_school})
 
 
-def _without(wish: BookingWish, failing: Collection[Slot]) -> BookingWish:
+def _without(wish: BookingRequest, failing: Collection[Slot]) -> BookingRequest:
     lines = tuple(line for line in wish.lines if not line.booked or (line.activity_id, line.day) not in failing)
     return wish.model_copy(update={"lines": lines})
 

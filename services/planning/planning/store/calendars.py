@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from chassis.database import Transaction
-from contracts.api.calendar import ActivityView, ActivityWish, Closure, ClosureWish, SchoolDayWish
+from contracts.api.calendar import ActivityRequest, ActivityView, Closure, ClosureRequest, SchoolDayRequest
 from contracts.names import name_key
 from planning.domain.calendar import Calendar
 
@@ -59,7 +59,7 @@ async def activity(tx: Transaction, activity_id: UUID) -> ActivityView | None:
     return activity_of(row) if row else None
 
 
-async def save_activity(tx: Transaction, activity_id: UUID, wish: ActivityWish) -> None:
+async def save_activity(tx: Transaction, activity_id: UUID, wish: ActivityRequest) -> None:
     """Keep an activity as wished; with a capacity, its booked days get their rows of places."""
     await tx.execute(
         "INSERT INTO activity (activity_id, label, period, weekdays, first_day, last_day, booking_notice, "
@@ -134,7 +134,7 @@ async def _read(tx: Transaction, zone: str) -> Calendar:
     )
 
 
-async def save_school_day(tx: Transaction, day: date, wish: SchoolDayWish) -> None:
+async def save_school_day(tx: Transaction, day: date, wish: SchoolDayRequest) -> None:
     """Keep what a decree says of a day; it outranks the published calendar."""
     await tx.execute(
         "INSERT INTO school_day (day, holiday) VALUES ($1, $2) ON CONFLICT (day) DO UPDATE SET holiday = $2",
@@ -176,7 +176,7 @@ def _key(school: str | None) -> str | None:
     return None if school is None else name_key(school)
 
 
-async def add_closure(tx: Transaction, wish: ClosureWish) -> bool:
+async def add_closure(tx: Transaction, wish: ClosureRequest) -> bool:
     """Close a day; False when it was closed already, for the same activity and school: its reason is the new one."""
     inserted = await tx.fetchval(
         "INSERT INTO closure (day, activity_id, school, reason) VALUES ($1, $2, $3, $4) "

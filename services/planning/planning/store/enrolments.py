@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from chassis.database import Transaction
-from contracts.api.enrolments import Enrolment, EnrolmentWish
+from contracts.api.enrolments import Enrolment, EnrolmentRequest
 from contracts.events.planning import Channel
 from planning.store.households import DayLeft
 
@@ -45,7 +45,7 @@ async def enrolment(tx: Transaction, household_id: UUID, child_id: UUID, activit
     return _enrolment(row) if row else None
 
 
-async def save(tx: Transaction, household_id: UUID, child_id: UUID, activity_id: UUID, wish: EnrolmentWish) -> int:
+async def save(tx: Transaction, household_id: UUID, child_id: UUID, activity_id: UUID, wish: EnrolmentRequest) -> int:
     """Keep an enrolment, in place of the one before; its version."""
     version: int = await tx.fetchval(
         "INSERT INTO enrolment AS e (household_id, child_id, activity_id, first_day, last_day) "
@@ -79,7 +79,7 @@ async def add_change(
 
 
 async def days_outside(
-    tx: Transaction, household_id: UUID, child_id: UUID, activity_id: UUID, wish: EnrolmentWish, today: date
+    tx: Transaction, household_id: UUID, child_id: UUID, activity_id: UUID, wish: EnrolmentRequest, today: date
 ) -> list[DayLeft]:
     """The days after today that are booked or waited for, and that the wished dates do not cover."""
     rows = await tx.fetch(

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from chassis.database import Transaction
-from contracts.api.enrolments import EnrolmentWish
+from contracts.api.enrolments import EnrolmentRequest
 from planning.domain.situation import Booking, Look, Situation, Slot
 from planning.store import calendars, households, waiting
 
@@ -69,7 +69,7 @@ async def of_many(tx: Transaction, zone: str, looks: Sequence[Look]) -> list[Sit
 
 def _situation(row: Any, year: calendars.Year) -> Situation:
     household_id = row["household_id"]
-    enrolments = {each[0]: EnrolmentWish(first_day=each[1], last_day=each[2]) for each in row["enrolments"]}
+    enrolments = {each[0]: EnrolmentRequest(first_day=each[1], last_day=each[2]) for each in row["enrolments"]}
     others = {(each[0], each[1]) for each in row["bookings"] if each[2] and each[4] != household_id}
     return Situation(
         household_id=household_id,

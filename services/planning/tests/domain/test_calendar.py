@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from contracts.api.calendar import ActivityView, Counting, Notice, PeriodKind
+from contracts.api.calendar import ActivityView, Deadline, DeadlineUnit, PeriodKind
 from contracts.events.auth import Custody
 from contracts.names import name_key
 from planning.domain.calendar import PARIS, Calendar, at_paris, is_own_week
@@ -23,7 +23,7 @@ CALENDAR = Calendar(
 
 
 def activity(period: PeriodKind, *weekdays: int, activity_id: UUID = CANTEEN) -> ActivityView:
-    notice = Notice(days_before=1, at=time(18))
+    notice = Deadline(days_before=1, at=time(18))
     return ActivityView(
         activity_id=activity_id,
         label="Cantine",
@@ -65,12 +65,12 @@ def test_closed_days_say_why() -> None:
     assert CALENDAR.closed_because(uuid4(), date(2026, 12, 11)) is None
 
 
-EVE_18H = Notice(days_before=1, at=time(18))
-SERVICE_11H = Notice(days_before=1, counting=Counting.SERVICE_DAYS, at=time(11))
-THURSDAY_12H = Notice(weekday_before=4, at=time(12))
-WORKING_2 = Notice(days_before=2, counting=Counting.WORKING_DAYS, at=time(12))
-WORKING_3 = Notice(days_before=3, counting=Counting.WORKING_DAYS, at=time(9))
-UNTIL_17_08 = Notice(until=at_paris(date(2027, 8, 18), time(0)))
+EVE_18H = Deadline(days_before=1, at=time(18))
+SERVICE_11H = Deadline(days_before=1, counting=DeadlineUnit.SERVICE_DAYS, at=time(11))
+THURSDAY_12H = Deadline(weekday_before=4, at=time(12))
+WORKING_2 = Deadline(days_before=2, counting=DeadlineUnit.WORKING_DAYS, at=time(12))
+WORKING_3 = Deadline(days_before=3, counting=DeadlineUnit.WORKING_DAYS, at=time(9))
+UNTIL_17_08 = Deadline(until=at_paris(date(2027, 8, 18), time(0)))
 
 PUBLISHED = {
     "la veille 18h": [
@@ -107,12 +107,12 @@ PUBLISHED = {
         (UNTIL_17_08, date(2027, 8, 25), "2027-08-18T00:00:00+02:00"),
         (UNTIL_17_08, date(2027, 8, 16), "2027-08-16T00:00:00+02:00"),  # never once the day has begun
     ],
-    "le matin même 8h30": [(Notice(days_before=0, at=time(8, 30)), date(2026, 12, 1), "2026-12-01T08:30:00+01:00")],
+    "le matin même 8h30": [(Deadline(days_before=0, at=time(8, 30)), date(2026, 12, 1), "2026-12-01T08:30:00+01:00")],
 }
 
 
 @pytest.mark.parametrize(("rule", "notice", "day", "until"), [(r, *case) for r, cs in PUBLISHED.items() for case in cs])
-def test_the_rules_that_town_halls_publish(rule: str, notice: Notice, day: date, until: str) -> None:
+def test_the_rules_that_town_halls_publish(rule: str, notice: Deadline, day: date, until: str) -> None:
     assert CALENDAR.deadline(SCHOOL_CANTEEN, notice, day).astimezone(PARIS).isoformat() == until, rule
 
 
@@ -130,20 +130,20 @@ def test_the_rules_that_town_halls_publish(rule: str, notice: Notice, day: date,
 )
 def test_a_rule_has_one_form(wrong: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
-        Notice.model_validate(wrong)
+        Deadline.model_validate(wrong)
 
 
 YEAR = (datetime(2026, 9, 1), datetime(2027, 8, 31))  # noqa: DTZ001 - Hypothesis wants them without a zone
 NOTICES = st.one_of(
-    st.builds(Notice, days_before=st.integers(0, 20), counting=st.sampled_from(Counting), at=st.times()),
-    st.builds(Notice, days_before=st.integers(0, 60), at=st.times()),
-    st.builds(Notice, weekday_before=st.integers(1, 7), at=st.times()),
-    st.builds(Notice, until=st.datetimes(*YEAR, timezones=st.just(PARIS))),
+    st.builds(Deadline, days_before=st.integers(0, 20), counting=st.sampled_from(DeadlineUnit), at=st.times()),
+    st.builds(Deadline, days_before=st.integers(0, 60), at=st.times()),
+    st.builds(Deadline, weekday_before=st.integers(1, 7), at=st.times()),
+    st.builds(Deadline, until=st.datetimes(*YEAR, timezones=st.just(PARIS))),
 )
 
 
 @given(day=st.dates(date(2026, 9, 1), date(2027, 8, 31)), notice=NOTICES)
-def test_a_deadline_is_never_after_the_day_and_later_days_never_close_earlier(day: date, notice: Notice) -> None:
+def test_a_deadline_is_never_after_the_day_and_later_days_never_close_earlier(day: date, notice: Deadline) -> None:
     until = CALENDAR.deadline(SCHOOL_CANTEEN, notice, day)
     assert until < at_paris(day + timedelta(days=1), time(0))
     assert until <= CALENDAR.deadline(SCHOOL_CANTEEN, notice, day + timedelta(days=1))
@@ -151,13 +151,13 @@ def test_a_deadline_is_never_after_the_day_and_later_days_never_close_earlier(da
 
 @given(day=st.dates(date(2026, 9, 1), date(2027, 8, 31)), days=st.integers(0, 20), at=st.times(time(4), time(23)))
 def test_a_deadline_is_the_same_time_on_the_wall_whatever_the_clocks_did(day: date, days: int, at: time) -> None:
-    until = CALENDAR.deadline(SCHOOL_CANTEEN, Notice(days_before=days, at=at), day).astimezone(PARIS)
+    until = CALENDAR.deadline(SCHOOL_CANTEEN, Deadline(days_before=days, at=at), day).astimezone(PARIS)
     assert (until.date(), until.time()) == (day - timedelta(days=days), at)
 
 
 @given(day=st.dates(date(2026, 9, 1), date(2027, 8, 31)), days=st.integers(1, 20))
 def test_service_days_are_those_of_the_activity(day: date, days: int) -> None:
-    notice = Notice(days_before=days, counting=Counting.SERVICE_DAYS, at=time(12))
+    notice = Deadline(days_before=days, counting=DeadlineUnit.SERVICE_DAYS, at=time(12))
     until = CALENDAR.deadline(SCHOOL_CANTEEN, notice, day).astimezone(PARIS).date()
     between = [until + timedelta(days=n) for n in range((day - until).days)]
     served = [d for d in between if CALENDAR.is_offered(SCHOOL_CANTEEN, d) and not CALENDAR.closed_because(CANTEEN, d)]
@@ -166,8 +166,8 @@ def test_service_days_are_those_of_the_activity(day: date, days: int) -> None:
 
 
 def test_a_time_that_the_clocks_skip_or_repeat_is_one_instant() -> None:
-    skipped = CALENDAR.deadline(SCHOOL_CANTEEN, Notice(days_before=0, at=time(2, 30)), date(2027, 3, 28))
-    repeated = CALENDAR.deadline(SCHOOL_CANTEEN, Notice(days_before=0, at=time(2, 30)), date(2026, 10, 25))
+    skipped = CALENDAR.deadline(SCHOOL_CANTEEN, Deadline(days_before=0, at=time(2, 30)), date(2027, 3, 28))
+    repeated = CALENDAR.deadline(SCHOOL_CANTEEN, Deadline(days_before=0, at=time(2, 30)), date(2026, 10, 25))
     assert skipped.isoformat() == "2027-03-28T01:30:00+00:00"
     assert repeated.isoformat() == "2026-10-25T00:30:00+00:00"  # the first of the two
 

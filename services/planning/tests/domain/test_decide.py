@@ -8,9 +8,9 @@ from uuid import UUID, uuid4
 import pytest
 
 from contracts.api.attendance import AttendanceMark, AttendanceRow
-from contracts.api.bookings import BookingLine, BookingWish, LineOutcome, LineRefusal
-from contracts.api.calendar import ActivityView, Notice, PeriodKind
-from contracts.api.enrolments import ChildView, EnrolmentWish
+from contracts.api.bookings import BookingLine, BookingRequest, LineOutcome, LineRefusal
+from contracts.api.calendar import ActivityView, Deadline, PeriodKind
+from contracts.api.enrolments import ChildView, EnrolmentRequest
 from contracts.api.months import CellState
 from contracts.events.auth import Custody, Span
 from contracts.events.planning import Presence
@@ -36,8 +36,8 @@ def activity(activity_id: UUID, capacity: int | None = None) -> ActivityView:
         weekdays=frozenset({1, 2, 4, 5}),
         first_day=date(2026, 9, 1),
         last_day=date(2027, 7, 3),
-        booking_notice=Notice(days_before=1, at=time(18)),
-        cancelling_notice=Notice(days_before=2, at=time(18)),
+        booking_notice=Deadline(days_before=1, at=time(18)),
+        cancelling_notice=Deadline(days_before=2, at=time(18)),
         capacity=capacity,
     )
 
@@ -58,8 +58,8 @@ BASE = Situation(
     calendar=Calendar({}, {}, {(FRIDAY, None, None): "Grève"}),
     activities={CANTEEN: activity(CANTEEN), CLUB: activity(CLUB, capacity=1)},
     enrolments={
-        CANTEEN: EnrolmentWish(first_day=date(2026, 9, 1), last_day=date(2027, 7, 3)),
-        CLUB: EnrolmentWish(first_day=date(2026, 9, 1), last_day=date(2027, 7, 3)),
+        CANTEEN: EnrolmentRequest(first_day=date(2026, 9, 1), last_day=date(2027, 7, 3)),
+        CLUB: EnrolmentRequest(first_day=date(2026, 9, 1), last_day=date(2027, 7, 3)),
     },
     bookings={(CANTEEN, TUESDAY): Booking(True, 2), (CANTEEN, THURSDAY): Booking(True, 4)},
     taken_elsewhere=frozenset(),
@@ -67,8 +67,8 @@ BASE = Situation(
 )
 
 
-def wish(*lines: tuple[UUID, date, bool], seen: int = 4) -> BookingWish:
-    return BookingWish(
+def wish(*lines: tuple[UUID, date, bool], seen: int = 4) -> BookingRequest:
+    return BookingRequest(
         child_id=CHILD.child_id,
         seen_version=seen,
         lines=tuple(BookingLine(activity_id=a, day=d, booked=b) for a, d, b in lines),

@@ -4,9 +4,9 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from uuid import UUID
 
-from contracts.api.bookings import BookingLine, BookingWish, LineRefusal
-from contracts.api.calendar import ActivityView, Notice, PeriodKind
-from contracts.api.enrolments import ChildView, EnrolmentWish
+from contracts.api.bookings import BookingLine, BookingRequest, LineRefusal
+from contracts.api.calendar import ActivityView, Deadline, PeriodKind
+from contracts.api.enrolments import ChildView, EnrolmentRequest
 from contracts.events.auth import Custody
 from planning.domain.calendar import Calendar
 from planning.domain.situation import Booking, Situation
@@ -14,7 +14,7 @@ from planning.domain.together import Wished, in_turn, together
 
 CLUB, DAY = UUID(int=2), date(2026, 12, 1)
 SLOT, NOW = (CLUB, DAY), datetime(2026, 11, 28, 9, 0, tzinfo=UTC)
-NOTICE = Notice(days_before=1, at=time(18))
+NOTICE = Deadline(days_before=1, at=time(18))
 YEAR = {"first_day": date(2026, 9, 1), "last_day": date(2027, 7, 3)}
 
 
@@ -46,13 +46,13 @@ def wished(number: int, *, places: int, taken: int, school: str = "Prévert", bo
         version=1,
         calendar=Calendar({}, {}, {}),
         activities={CLUB: activity},
-        enrolments={CLUB: EnrolmentWish(**YEAR)},
+        enrolments={CLUB: EnrolmentRequest(**YEAR)},
         bookings={} if booked else {SLOT: Booking(True, 1)},
         taken_elsewhere=frozenset(),
         occupation={SLOT: taken},
     )
     line = BookingLine(activity_id=CLUB, day=DAY, booked=booked)
-    return Wished(found, BookingWish(child_id=child.child_id, seen_version=1, lines=(line,)), False)
+    return Wished(found, BookingRequest(child_id=child.child_id, seen_version=1, lines=(line,)), False)
 
 
 def holding(each: Wished) -> Wished:

@@ -19,7 +19,7 @@ class CounterMeans(StrEnum):
     TRANSFER = "transfer"
 
 
-class ReceiptWish(Contract):
+class ReceiptRequest(Contract):
     """``POST /households/{household_id}/receipts`` with an ``Idempotency-Key``: money given at the counter.
 
     It pays the named invoices, or all that are due, oldest first. More than is due is refused unless
@@ -52,7 +52,7 @@ class Receipt(Contract):
     recorded_at: Instant
 
 
-class RefundWish(Contract):
+class RefundRequest(Contract):
     """``POST /households/{household_id}/refunds`` with an ``Idempotency-Key``: give a credit back.
 
     ``seen_balance_cents`` is what the household was shown to owe, less its credit: where it changed, nothing is given.
