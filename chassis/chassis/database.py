@@ -161,8 +161,7 @@ class Database:
     async def transaction(self) -> AsyncIterator[Transaction]:
         """A connection inside a transaction; ``Unavailable`` when the server is away or too busy.
 
-        Inside ``shared`` it is a savepoint of that transaction, and is committed with it: not for what guards in the
-        database hold to one transaction (the ledger, payments), whose rows must not be written in a savepoint.
+        Inside ``shared`` it is a savepoint of that transaction, and is committed with it.
         """
         if (around := _shared.get()) and around[0] is self:
             async with around[1].transaction():

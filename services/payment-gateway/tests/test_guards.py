@@ -1,5 +1,6 @@
 """What the database refuses whoever writes: the running role, and the owner of the tables with its triggers."""
 
+import contextlib
 from typing import Any
 from uuid import uuid4
 
@@ -77,15 +78,17 @@ async def test_a_confirmed_payment_its_ticket_and_its_history_change_by_a_transi
     assert await till.sql("SELECT status FROM payment") == "confirmed"
 
 
-async def test_a_transition_with_its_row_of_the_history_is_taken(till: Any, url: str) -> None:
+@pytest.mark.parametrize("in_savepoint", [False, True])
+async def test_a_transition_with_its_row_of_the_history_is_taken(till: Any, url: str, in_savepoint: bool) -> None:
     payment = await till.begin()
     await till.at_bank(payment, "pay")
     await till.becomes(payment, "confirmed")
     connection = await asyncpg.connect(url)
     try:
-        await connection.execute(
-            f"WITH told AS ({MOVE.replace('refunded', 'disputed')}) UPDATE payment SET status = 'disputed'"
-        )
+        async with connection.transaction(), connection.transaction() if in_savepoint else contextlib.nullcontext():
+            await connection.execute(
+                f"WITH told AS ({MOVE.replace('refunded', 'disputed')}) UPDATE payment SET status = 'disputed'"
+            )
     finally:
         await connection.close()
     assert await till.sql("SELECT status FROM payment") == "disputed"
