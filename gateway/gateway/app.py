@@ -14,6 +14,7 @@ from gateway.pages import (
     bank_payments,
     calendar_feed,
     credit_days,
+    credit_notes,
     design,
     families,
     first_time,
@@ -56,7 +57,8 @@ def build(settings: Settings) -> web.Application:
     for part in (
         *(language, sign_in, first_time, account, calendar_feed, home, guide, plans, planning, offers, invoices),
         *(payments, town_hall, design, families, schools, household, messages, mails, town_calendar, attendance),
-        *(runs, tariffs, till, credit_days, reminders, bank_payments, bank_journal, webhooks, api_guide, assets, town),
+        *(runs, tariffs, till, credit_notes, credit_days, reminders, bank_payments, bank_journal, webhooks, api_guide),
+        *(assets, town),
     ):
         app.add_routes(part.routes)
     app.add_routes(v1.routes())

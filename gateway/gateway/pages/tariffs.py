@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable
 from datetime import date
 from decimal import Decimal
+from http import HTTPStatus
 from typing import Any, TypeVar
 from uuid import UUID, uuid4
 
@@ -28,7 +29,8 @@ from contracts.identity import Permission
 from contracts.versions import NONE_YET
 from gateway.forms import FieldWrong, an_id, line, lines, one_of, said, tick
 from gateway.languages import short_day
-from gateway.pages import schools
+from gateway.pages import money_questions, schools
+from gateway.pages.confirming import ask_first
 from gateway.pages.rendering import checked_form, page, see
 from gateway.pages.staff import staff, typed_cents, typed_whole
 from gateway.pages.versions import OF_A_DIGEST, VERSION, has_changed, version
@@ -83,7 +85,15 @@ async def tariffs(request: web.Request) -> web.Response:
     return await _tariffs(request)
 
 
-async def _tariffs(request: web.Request, *, wrong: str = "", typed: dict[str, str] | None = None) -> web.Response:
+async def _tariffs(
+    request: web.Request,
+    *,
+    wrong: str = "",
+    typed: dict[str, str] | None = None,
+    ending: tuple[UUID, str] | None = None,
+    status: int = HTTPStatus.UNPROCESSABLE_ENTITY,
+) -> web.Response:
+    """The page, with what was typed for a new tariff, or as the last day of one (``ending``)."""
     session, person = await staff(request, Permission.WRITE_TARIFFS)
     services = request.app[SERVICES]
     found = (await services.call(session, "billing", "/tariffs", TariffList)).tariffs
@@ -97,8 +107,9 @@ async def _tariffs(request: web.Request, *, wrong: str = "", typed: dict[str, st
         request,
         "tariffs.html",
         person,
-        status=422 if wrong else 200,
+        status=status if wrong else 200,
         tariffs=found,
+        ending=ending,
         schools=await schools.listed(request, session),
         version=version,
         activities=sorted(labels.items(), key=lambda each: each[1]),
@@ -245,43 +256,52 @@ def _percents(text: str) -> list[int]:
         raise Unclear("Les réductions s'écrivent comme 10, 20.") from None
 
 
+async def _tariff(request: web.Request, session: str) -> Tariff | None:
+    """The tariff of the path, if it is still there."""
+    found = (await request.app[SERVICES].call(session, "billing", "/tariffs", TariffList)).tariffs
+    return next((each for each in found if each.tariff_id == path_uuid(request, "tariff_id")), None)
+
+
 @routes.post("/mairie/tarifs/{tariff_id}/fin")
 async def end(request: web.Request) -> web.Response:
     """End a rule on a day."""
     form = await checked_form(request, TARIFF_END)
     session, _person = await staff(request, Permission.WRITE_TARIFFS)
     tariff_id, services = path_uuid(request, "tariff_id"), request.app[SERVICES]
-    found = (await services.call(session, "billing", "/tariffs", TariffList)).tariffs
-    tariff = next((each for each in found if each.tariff_id == tariff_id), None)
+    tariff = await _tariff(request, session)
     try:
         until = form.day("valid_until")
         kept = tariff.model_dump(exclude={"tariff_id"}) if tariff else {}
         wish = TariffRequest.model_validate({**kept, "valid_until": until})
     except ValueError as error:
         wrong = said(error, "Le dernier jour d'un tarif suit son premier jour.")
-        return await _tariffs(request, wrong=wrong)
+        return await _tariffs(request, wrong=wrong, ending=(tariff_id, form.get("valid_until")))
     seen, path = form.get(VERSION), f"/tariffs/{tariff_id}"
     try:
         await services.call(session, "billing", path, Tariff, method="PUT", body=wish, version=seen)
     except Told as told:
         if not has_changed(told):
             raise
-        return await _tariffs(request, wrong=CHANGED)
+        ending = (tariff_id, form.get("valid_until"))
+        return await _tariffs(request, wrong=CHANGED, ending=ending, status=HTTPStatus.CONFLICT)
     return see("/mairie/tarifs?enregistre=1")
 
 
 @routes.post("/mairie/tarifs/{tariff_id}/suppression")
 async def remove(request: web.Request) -> web.Response:
-    """Forget a rule that never made an invoice."""
+    """Forget a rule that never made an invoice; asked first."""
     form = await checked_form(request, OF_A_DIGEST)
-    session, _person = await staff(request, Permission.WRITE_TARIFFS)
-    path = f"/tariffs/{path_uuid(request, 'tariff_id')}"
+    session, person = await staff(request, Permission.WRITE_TARIFFS)
+    tariff_id, services = path_uuid(request, "tariff_id"), request.app[SERVICES]
+    tariff = await _tariff(request, session)
+    if tariff and (asked := ask_first(request, form, person, money_questions.tariff_removal(tariff))):
+        return asked
     try:
-        seen = form.get(VERSION)
-        await request.app[SERVICES].call(session, "billing", path, Tariff, method="DELETE", version=seen)
+        seen, path = form.get(VERSION), f"/tariffs/{tariff_id}"
+        await services.call(session, "billing", path, Tariff, method="DELETE", version=seen)
     except Told as told:
         if has_changed(told):
-            return await _tariffs(request, wrong=CHANGED)
+            return await _tariffs(request, wrong=CHANGED, status=HTTPStatus.CONFLICT)
         if told.told_code != "tariff_used":
             raise
         return await _tariffs(request, wrong="Ce tarif a déjà servi à une facture : il ne peut que prendre fin.")

@@ -136,7 +136,8 @@ async def test_an_absence_excused_after_the_invoice_is_given_back_once_by_whiche
     (proposed,) = await proposals(town, credited)
     assert (proposed["days"], proposed["credit_cents"]) == (1, PRICE)
     path = f"/households/{credited}/invoices/{proposed['invoice_id']}/repricing"
-    answers = await asyncio.gather(*(town.post(path, None) for _ in range(3)))
+    wish = {"credit_cents": PRICE, **await town.balance(credited)}
+    answers = await asyncio.gather(*(town.post(path, wish) for _ in range(3)))
     assert sorted(answer.status for answer in answers) == [201, 409, 409]
     assert (await town.run())["total_cents"] == 2 * PRICE + PRICE
     assert await proposals(town, waits) == []
@@ -175,8 +176,8 @@ async def give_back(town: Any, household: UUID, invoice: dict[str, Any], *days: 
         {"child_id": str(household), "activity_id": str(town.activity), "day": str(date(2026, 11, 1 + number))}
         for number in days
     ]
-    path = f"/households/{household}/invoices/{invoice['invoice_id']}/credit-notes"
-    return await town.post(path, {"days": keys, "reason": "Repas non servi", **more})
+    path = f"invoices/{invoice['invoice_id']}/credit-notes"
+    return await town.decides(household, path, {"days": keys, "reason": "Repas non servi", **more})
 
 
 async def test_days_given_back_by_hand_are_neither_given_back_again_nor_charged_again(town: Any) -> None:
