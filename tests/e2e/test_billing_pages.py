@@ -242,10 +242,21 @@ async def test_a_tariff_by_attendance_keeps_what_was_typed_until_it_is_right(pho
     await phone.get_by_role("button", name="Enregistrer le tarif").click()
     await expect(phone.get_by_role("alert")).to_contain_text("tranches croissantes")
     await phone.get_by_label("Le même prix pour tous").check()
+    await phone.get_by_label("Dont garde").fill("30 %")
+    await phone.get_by_role("button", name="Enregistrer le tarif").click()
+    await expect(phone.get_by_role("alert")).to_contain_text("va avec la case")
+    await phone.get_by_label("C'est de la garde d'enfant").check()
+    for wrong in ("100 %", "0", "la moitié"):
+        await phone.get_by_label("Dont garde").fill(wrong)
+        await phone.get_by_role("button", name="Enregistrer le tarif").click()
+        await expect(phone.get_by_role("alert")).to_contain_text("Dont garde")
+        await expect(phone.get_by_label("Dont garde")).to_have_value(wrong)
+    await phone.get_by_label("Dont garde").fill("30 %")
     await phone.get_by_role("button", name="Enregistrer le tarif").click()
     kept = phone.locator(".tariffs > li", has_text="Matin d'une école")
     await expect(kept).to_contain_text("Facturé d'après le pointage")
     await expect(kept).to_contain_text("départ en retard +5,50")
+    await expect(kept).to_contain_text("attestation fiscale, dont garde 30 %")
 
 
 async def test_a_parent_pays_a_part_and_reads_what_is_left(phone: Page, stack: Stack) -> None:

@@ -39,7 +39,7 @@ from gateway.services import SERVICES, Told
 RESIDENCES = {"": None, "yes": True, "no": False}
 FIELDS = (
     "label", "activity", "school", "resident", "valid_from", "valid_until", "kind", "unit_price", "brackets",
-    "rate", "floor", "ceiling", "without_quotient", "siblings", "childcare", "tariff_id",
+    "rate", "floor", "ceiling", "without_quotient", "siblings", "childcare", "care_part", "tariff_id",
     "by_attendance", "justified", "unjustified", "free_absences", "extra", "late_pickup",
 )  # fmt: skip
 USUAL = {"kind": "flat", "justified": "0", "unjustified": "100", "free_absences": "0", "extra": "0", "late_pickup": "0"}
@@ -56,7 +56,7 @@ NAMED = {
     "valid_until": "Dernier jour", "unit_price": "Prix", "rate": "Taux", "floor": "Plancher", "ceiling": "Plafond",
     "without_quotient": "Prix quand le QF n'est pas connu", "siblings": "Réduction des frères et sœurs",
     "justified": "Absence justifiée", "unjustified": "Absence non justifiée", "extra": "Supplément sans réservation",
-    "free_absences": "Absences gratuites", "late_pickup": "Supplément départ en retard",
+    "free_absences": "Absences gratuites", "late_pickup": "Supplément départ en retard", "care_part": "Dont garde",
 }  # fmt: skip
 TARIFF = {
     **{name: line(label, length_max=300, always=True) for name, label in NAMED.items()},
@@ -183,6 +183,7 @@ def _wish(typed: dict[str, str]) -> TariffRequest:
         formula=_sensible(_formula, typed, WRONG_FORMULA),
         sibling_percents=tuple(_percents(typed["siblings"])),
         childcare=bool(typed["childcare"]),
+        **_care_part(typed),
         attendance=_sensible(_attendance, typed, WRONG_RULES) if typed["by_attendance"] else None,
     )
 
@@ -203,6 +204,22 @@ def _attendance(typed: dict[str, str]) -> AttendanceRules:
         extra_cents=_amount(typed["extra"], "du supplément sans réservation"),
         late_pickup_cents=_amount(typed["late_pickup"], "du supplément pour un départ en retard"),
     )
+
+
+def _care_part(typed: dict[str, str]) -> dict[str, int]:
+    """« 1,20 » or « 30 % » of the price; nothing where the whole price is for care, or none of it."""
+    text = typed["care_part"]
+    if text and not typed["childcare"]:
+        raise Unclear("« Dont garde » va avec la case « C'est de la garde d'enfant ».")
+    if text.endswith("%"):
+        percent = _number(text, "« Dont garde », en pourcentage,")
+        if not 0 < percent < 100:
+            raise Unclear("« Dont garde » est entre 1 % et 99 %, ou vide pour tout le prix.")
+        return {"childcare_percent": percent}
+    cents = _amount(text, "de « Dont garde »") if text else None
+    if cents == 0:
+        raise Unclear("« Dont garde » est plus que zéro, ou vide pour tout le prix.")
+    return {"childcare_cents": cents} if cents else {}
 
 
 def _number(text: str, what: str) -> int:
