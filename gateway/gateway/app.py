@@ -5,42 +5,30 @@ from aiohttp import web
 from chassis.http import application
 from gateway import assets, town
 from gateway.api import limits, v1, webhooks
+from gateway.clients.services import use_services
 from gateway.live import use_hub
-from gateway.pages import (
-    account,
-    api_guide,
+from gateway.pages.parents import account, calendar_feed, fill_days, home, invoices, offers, payments, planning
+from gateway.pages.shared import api_guide, first_sign_in, guide, language, sign_in
+from gateway.pages.shared.problems import one_host, problem, signed_out, with_security_headers
+from gateway.pages.shared.rendering import network_of
+from gateway.pages.town_hall import (
     attendance,
     bank_journal,
     bank_payments,
-    calendar_feed,
+    calendar,
+    cash_desk,
     credit_days,
-    credit_notes,
     design,
     families,
-    first_time,
-    guide,
-    home,
     household,
-    invoices,
-    language,
+    invoice_runs,
     mails,
     messages,
-    offers,
-    payments,
-    planning,
-    plans,
     reminders,
-    runs,
     schools,
-    sign_in,
     tariffs,
-    till,
-    town_calendar,
-    town_hall,
 )
-from gateway.pages.problems import one_host, problem, signed_out, with_security_headers
-from gateway.pages.rendering import network_of
-from gateway.services import use_services
+from gateway.pages.town_hall import home as town_hall_home
 from gateway.settings import NAME, SETTINGS, Settings
 
 
@@ -55,10 +43,10 @@ def build(settings: Settings) -> web.Application:
     use_services(app)
     use_hub(app)
     for part in (
-        *(language, sign_in, first_time, account, calendar_feed, home, guide, plans, planning, offers, invoices),
-        *(payments, town_hall, design, families, schools, household, messages, mails, town_calendar, attendance),
-        *(runs, tariffs, till, credit_notes, credit_days, reminders, bank_payments, bank_journal, webhooks, api_guide),
-        *(assets, town),
+        *(language, sign_in, first_sign_in, account, calendar_feed, home, guide, fill_days, planning, offers, invoices),
+        *(payments, town_hall_home, design, families, schools, household, messages, mails, calendar, attendance),
+        *(invoice_runs, tariffs, cash_desk, credit_days, reminders, bank_payments, bank_journal),
+        *(webhooks, api_guide, assets, town),
     ):
         app.add_routes(part.routes)
     app.add_routes(v1.routes())

@@ -15,8 +15,8 @@ from contracts.events.auth import SessionEnded
 from contracts.events.billing import RunProgressed
 from contracts.events.payment import PaymentConfirmed, PaymentExpired, PaymentHeld, PaymentRefused
 from contracts.failures import TooMany, Unavailable
-from gateway.pages.rendering import session_of
-from gateway.services import SERVICES, SignedOut, Told
+from gateway.clients.services import SERVICES, SignedOut, Told
+from gateway.pages.shared.rendering import session_of
 from gateway.settings import SETTINGS
 
 KEEP_ALIVE_SECONDS = 15

@@ -4,7 +4,7 @@ import re
 from urllib.parse import urljoin
 
 from gateway import assets
-from gateway.pages.rendering import templates
+from gateway.pages.shared.rendering import templates
 
 
 class Face:
@@ -15,7 +15,7 @@ class Face:
 
 def test_every_font_of_the_style_is_asked_for_before_the_style_is_read() -> None:
     """A font that comes after the first paint moves what is being read."""
-    page = templates.get_template("base.html").render(
+    page = templates.get_template("shared/base.html").render(
         town="Saint-Aubin", face=Face, person=None, path="/connexion", here="/connexion", form_token="t"
     )
     asked_for = re.findall(r'<link rel="preload" href="([^"]+)" as="font" type="font/woff2" crossorigin>', page)

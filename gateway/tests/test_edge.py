@@ -19,8 +19,8 @@ from contracts.events import LIVE_EVENTS
 from contracts.failures import TooMany
 from contracts.identity import Identity, Role
 from gateway.app import build
+from gateway.clients.services import SERVICES
 from gateway.live import STREAMS_OF_SESSION_MAX, Hub
-from gateway.services import SERVICES
 from gateway.settings import Settings
 
 HOST, PORTAL = "portal.example", "http://portal.example"

@@ -8,8 +8,8 @@ from multidict import MultiDict
 
 from contracts.api.enrolments import ChildEnrolments, ChildView, EnrolmentChoice
 from contracts.events.auth import Custody
-from gateway.forms import Sent, read
-from gateway.pages import enrolments
+from gateway.forms import enrolments
+from gateway.forms.fields import Sent, read
 
 CHILD, CANTEEN = uuid4(), uuid4()
 KNOWN = {

@@ -10,9 +10,9 @@ from pydantic import SecretStr
 
 from chassis.http import problem_of
 from contracts.failures import Refusal
-from gateway.forms import line
-from gateway.pages.rendering import FormToken, checked_form, cookie_name
-from gateway.services import SERVICES, Services
+from gateway.clients.services import SERVICES, Services
+from gateway.forms.fields import line
+from gateway.pages.shared.rendering import FormToken, checked_form, cookie_name
 from gateway.settings import SETTINGS, Settings
 
 PORTAL = "https://portail.example"

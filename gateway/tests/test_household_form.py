@@ -8,9 +8,8 @@ from multidict import MultiDict
 
 from contracts.api.auth import GuardianView, HouseholdList, HouseholdView
 from contracts.events.auth import HouseholdChild, Span
-from gateway import forms
-from gateway.forms import Sent
-from gateway.pages import household_form
+from gateway.forms import household as household_form
+from gateway.forms.fields import Sent, read
 
 GUARDIAN = GuardianView(guardian_id=uuid4(), first_name="Ana", last_name="Neuve", email=None, identifier="ana1")
 CHILD = HouseholdChild(
@@ -40,7 +39,7 @@ def sent(view: HouseholdView = VIEW, **changed: str) -> Sent:
     for letter, rows in (("g", form.guardians), ("c", form.children)):
         fields |= {f"{letter}{n}_{name}": value for n, row in enumerate(rows) for name, value in row.items()}
     ticks = {name: value for name, value in {**fields, **changed}.items() if value or not name.endswith("_gone")}
-    return forms.read(household_form.FIELDS, MultiDict(ticks))
+    return read(household_form.FIELDS, MultiDict(ticks))
 
 
 def test_a_form_sent_back_untouched_wishes_what_is_there() -> None:

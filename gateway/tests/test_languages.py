@@ -17,50 +17,29 @@ import gateway
 from chassis.languages import catalogue
 from contracts.model import Language
 from gateway import languages
-from gateway.pages.language import preferred
-from gateway.pages.planning_words import DAYS_OFF, known
-from gateway.pages.rendering import templates
+from gateway.pages.shared.language import preferred
+from gateway.pages.shared.planning_messages import DAYS_OFF, known
+from gateway.pages.shared.rendering import templates
 
 ROOT = Path(gateway.__file__).parent
 KEYWORDS = {"_": None, "N_": None, "ngettext": (1, 2)}
 OTHERS = sorted(set(Language) - {Language.FR})
-STAFF_TEMPLATES = {
-    *("account", "activity", "attendance", "bank_journal", "bank_payment", "bank_payments", "calendar", "confirm"),
-    "credit_days",
-    *(
-        "design",
-        "families",
-        "household",
-        "household_enrolments",
-        "import",
-        "mails",
-        "messages",
-        "reminders",
-        "remittances",
-    ),
-    *("run", "runs", "schools", "staff_pages", "tariffs", "till", "town_hall"),
-}
 DEVELOPERS_TEMPLATES = {"api"}
 """English for everybody, as the code is."""
-STAFF_MODULES = {
-    *(
-        "attendance",
-        "bank_journal",
-        "bank_payments",
-        "confirming",
-        "credit_days",
-        "enrolments",
-        "families",
-        "household",
-    ),
-    *("household_form", "mails", "messages", "payment_words", "reminders", "runs", "staff", "tariffs", "till"),
-    *("activity_form", "notices", "schools", "town_calendar", "town_hall"),
-}
-"""Theirs alone, or shared: then what parents read of them is said by ``_`` and seen in English in the browser."""
+SHARED_STAFF_MODULES = {"confirmation", "deadline_messages", "payment_messages", "staff"}
+"""Shared with the town hall: what parents read of them is said by ``_`` and seen in English in the browser."""
 PARENTS_TEMPLATES = sorted(
-    p for p in (ROOT / "templates").glob("*.html") if p.stem not in STAFF_TEMPLATES | DEVELOPERS_TEMPLATES
+    path
+    for place in ("parents", "shared")
+    for path in (ROOT / "templates" / place).glob("*.html")
+    if path.stem not in DEVELOPERS_TEMPLATES
 )
-PARENTS_MODULES = sorted(p for p in (ROOT / "pages").glob("*.py") if p.stem not in STAFF_MODULES)
+PARENTS_MODULES = sorted(
+    path
+    for place in ("parents", "shared")
+    for path in (ROOT / "pages" / place).glob("*.py")
+    if path.stem not in SHARED_STAFF_MODULES
+)
 SAID_AS_IT_IS = {"Préau", "·", "wide"}
 """The portal's own name, and the class of a wide page."""
 SPOKEN = ("aria-label", "alt", "title", "placeholder")

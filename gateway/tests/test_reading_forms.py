@@ -5,8 +5,21 @@ from datetime import UTC, date, datetime
 import pytest
 from multidict import MultiDict
 
-from gateway import forms
-from gateway.forms import FieldWrong, FormRefused, Sent, an_id, digest, hidden, line, lines, one_of, read, secret, tick
+from gateway.forms import fields
+from gateway.forms.fields import (
+    FieldWrong,
+    FormRefused,
+    Sent,
+    an_id,
+    digest,
+    hidden,
+    line,
+    lines,
+    one_of,
+    read,
+    secret,
+    tick,
+)
 
 FIELDS = {
     "reason": line("Motif", length_max=20, always=True),
@@ -95,7 +108,7 @@ def test_a_version_that_is_no_digest_is_refused(text: str) -> None:
 
 def test_a_field_that_is_always_there_and_is_not_means_another_page() -> None:
     assert refused(("text", "x")) == [("Motif", "missing")]
-    assert "«\N{NO-BREAK SPACE}Motif\N{NO-BREAK SPACE}» manque." in forms.sentences(
+    assert "«\N{NO-BREAK SPACE}Motif\N{NO-BREAK SPACE}» manque." in fields.sentences(
         [{"field": "Motif", "why": "missing", "count": 0}]
     )
 

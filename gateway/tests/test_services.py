@@ -15,7 +15,7 @@ from chassis.clock import now
 from contracts.api.auth import SignIn, Token
 from contracts.failures import Unavailable
 from contracts.identity import Identity, Role
-from gateway.services import CONNECTIONS_A_SERVICE_MAX, SIGN_IN, Services
+from gateway.clients.services import CONNECTIONS_A_SERVICE_MAX, SIGN_IN, Services
 from gateway.settings import Settings
 
 MORE_THAN_FIT = CONNECTIONS_A_SERVICE_MAX + 50
@@ -92,7 +92,7 @@ async def test_a_crowd_that_waits_keeps_nobody_else_waiting(
 
 
 async def test_of_more_tokens_than_are_kept_the_oldest_go(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gateway.services.TOKENS_MAX", 3)
+    monkeypatch.setattr("gateway.clients.services.TOKENS_MAX", 3)
     sessions = [str(number) * 43 for number in range(6)]
     for session in sessions:
         assert (await services.token(session, "billing")).identity == PERSON

@@ -114,9 +114,8 @@ def test_every_alert_has_its_paragraph_in_the_runbook_and_leads_there() -> None:
 
 
 def test_what_an_alert_sends_somebody_to_is_there() -> None:
-    pages = (
-        importlib.import_module(f"gateway.pages.{each.name}") for each in pkgutil.iter_modules(gateway.pages.__path__)
-    )
+    found = pkgutil.walk_packages(gateway.pages.__path__, "gateway.pages.")
+    pages = (importlib.import_module(each.name) for each in found)
     routes = {route.path for page in pages for route in getattr(page, "routes", ()) if isinstance(route, RouteDef)}
     told = " ".join(each["remedy"] for each in TOLD.values()) + (ROOT / "docs/runbook.md").read_text(encoding="utf-8")
     assert {path.rstrip("/") for path in re.findall(r"/mairie[a-z/-]*", told)} <= routes

@@ -15,8 +15,8 @@ import pytest
 import yaml
 
 from chassis.transport import checked_broker_url, checked_database_url
-from gateway.pages.families import FILE_BYTES_MAX
-from gateway.services import UNUSED_SECONDS
+from gateway.clients.services import UNUSED_SECONDS
+from gateway.pages.town_hall.families import FILE_BYTES_MAX
 
 OF_CHART = runpy.run_path(str(Path(__file__).parent / "chart.py"))
 ROOT, CHART, RELEASE, SETTINGS = (OF_CHART[name] for name in ("ROOT", "CHART", "RELEASE", "SETTINGS"))

@@ -25,7 +25,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from chassis import connections
-from gateway.pages import families
+from gateway.pages.town_hall import families
 from local_stack.ports import claim_any
 from payment_gateway.settings import LyraAccount, PayboxAccount, StripeAccount
 

@@ -26,20 +26,20 @@ ENGLISH = GATEWAY / "guide" / "parents.en.md"
 IMAGES = GATEWAY / "static" / "guide"
 WRITTEN = ROOT / "docs" / "guide-parents.md"
 PICTURES = {
-    "sign-in": ("connexion", "sign_in"),
-    "planning": ("planning", "planning"),
-    "recap": ("recapitulatif", "recap"),
-    "children": ("enfants", "children"),
-    "changes": ("modifications", "changes"),
-    "invoices": ("factures", "invoices"),
-    "invoice-recap": ("recapitulatif-facture", "invoice_recap"),
-    "waiting": ("attente", "payment"),
-    "confirmation": ("confirmation", "payment"),
-    "account": ("compte", "my_account"),
+    "sign-in": ("connexion", "shared/sign_in"),
+    "planning": ("planning", "parents/planning"),
+    "recap": ("recapitulatif", "parents/recap"),
+    "children": ("enfants", "parents/children"),
+    "changes": ("modifications", "parents/changes"),
+    "invoices": ("factures", "parents/invoices"),
+    "invoice-recap": ("recapitulatif-facture", "parents/invoice_recap"),
+    "waiting": ("attente", "parents/payment"),
+    "confirmation": ("confirmation", "parents/payment"),
+    "account": ("compte", "parents/my_account"),
 }
 """By the tour's name of a page: the picture's, and the template's."""
 TOURS = ((Language.FR, IMAGES, "demo01"), (Language.EN, IMAGES / "en", "demo04"))
-PART = re.compile(r'{% (?:from|include) "(\w+\.html)"')
+PART = re.compile(r'{% (?:from|include) "([\w/]+\.html)"')
 SCRIPT = re.compile(r'asset\("(\w+\.js)"\)')
 
 
@@ -47,7 +47,7 @@ def made_of() -> dict[str, str]:
     """For each picture a digest of the templates, styles and scripts that draw its page."""
     found = {}
     for picture, template in PICTURES.values():
-        pages = [GATEWAY / "templates" / name for name in ("base.html", f"{template}.html")]
+        pages = [GATEWAY / "templates" / name for name in ("shared/base.html", f"{template}.html")]
         pages += [GATEWAY / "templates" / name for name in PART.findall(pages[1].read_text(encoding="utf-8"))]
         scripts = [name for page in pages for name in SCRIPT.findall(page.read_text(encoding="utf-8"))]
         drawn_by = [*pages, GATEWAY / "static" / "style.css", *(GATEWAY / "static" / name for name in scripts)]

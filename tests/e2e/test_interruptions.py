@@ -15,7 +15,7 @@ from chassis.languages import catalogue
 from chassis.testing import eventually
 from contracts.model import Language
 from gateway.languages import FOLDER
-from gateway.pages.sign_in import KEPT
+from gateway.pages.shared.sign_in import KEPT
 from local_stack.demo import CANTEEN, Demo, id_of
 from local_stack.stack import Stack
 

@@ -30,7 +30,7 @@ import pytest
 
 from chassis.clock import today
 from chassis.testing import eventually
-from gateway.services import UNUSED_SECONDS
+from gateway.clients.services import UNUSED_SECONDS
 from local_stack import demo
 from local_stack.replicas import Replicas
 from local_stack.stack import PROGRAMS, SERVICES, Stack

@@ -12,7 +12,7 @@ from aiohttp import web
 from aiohttp.test_utils import make_mocked_request
 
 from contracts.model import Language
-from gateway.pages import rendering
+from gateway.pages.shared import rendering
 
 PORTAL, SECURE = "http://portal.example", "https://portal.example"
 POLICY = {

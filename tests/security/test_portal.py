@@ -102,7 +102,7 @@ async def test_whatever_a_form_holds_a_page_answers_and_nothing_breaks(
 ) -> None:
     """Every form's door, the fields of all templates, values that nobody types; the form itself is ours."""
     draw, broken, answers = random.Random(SEED), list[str](), Counter[int]()
-    names = sorted({name for each in TEMPLATES.glob("*.html") for name in NAMED.findall(each.read_text("utf-8"))})
+    names = sorted({name for each in TEMPLATES.rglob("*.html") for name in NAMED.findall(each.read_text("utf-8"))})
     async with aiohttp.ClientSession() as http:
         session = await signed_in(http, stack, identifier)
         known = await _known(http, f"{stack.gateway_url}/api/v1", {"Authorization": f"Bearer {session}"})

@@ -45,7 +45,7 @@ NOT_SECRET |= dict.fromkeys(
         "deploy/compose/make_secrets.py`, and `deploy/helm/preau/programs.yaml`"
         ", which also says whom each program may reach. The tests in `tests/deploy",
         "PASSWORD",
-        "first_secret.html",
+        "shared/first_secret.html",
         "preau-backup",
         "preau-rabbitmq",
         "preau-servers-ca",

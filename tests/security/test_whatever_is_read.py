@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from auth.domain import families_file
 from contracts.user_agents import browser_and_system
-from gateway.pages.coming_back import own_path
-from gateway.pages.language import preferred
-from gateway.pages.ticks import TICKS_MAX, wished
+from gateway.forms.month import TICKS_MAX, wished
+from gateway.pages.shared.language import preferred
+from gateway.pages.shared.return_path import own_path
 from notifier.domain.bounces import TEXT_MAX, read_bounce
 from payment_gateway.domain import remittances
 

@@ -20,9 +20,9 @@ from contracts.failures import Forbidden, TooMany, Unauthenticated
 from gateway.api.limits import LIMITS
 from gateway.api.openapi import DOCUMENT
 from gateway.api.operations import OPERATIONS, AccessCodesTyped, OneTimeCodeTyped, Operation
-from gateway.pages.payments import begin
-from gateway.pages.rendering import client_address, network_of
-from gateway.services import SERVICES, SignedOut, SignInUnfinished
+from gateway.clients.services import SERVICES, SignedOut, SignInUnfinished
+from gateway.pages.parents.payments import begin
+from gateway.pages.shared.rendering import client_address, network_of
 
 PREFIX = "/api/v1"
 PRIVATE = {"Cache-Control": "no-store"}

@@ -6,8 +6,8 @@ from chassis.concurrency import separate_limit
 from chassis.http import Problem, problem_json
 from chassis.request_bodies import body_limit
 from contracts.failures import Unavailable
-from gateway.pages.rendering import client_address
-from gateway.services import SERVICES, Told
+from gateway.clients.services import SERVICES, Told
+from gateway.pages.shared.rendering import client_address
 
 NOTICE_BYTES_MAX = 16_384
 HANDED_ON = ("Content-Type", "User-Agent", "Stripe-Signature")

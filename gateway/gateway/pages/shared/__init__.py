@@ -1,0 +1,1 @@
+"""Pages that parents and staff share, and the pieces that pages are made of."""

@@ -1,0 +1,79 @@
+"""P3, the recap of a change, whichever page it was made on; and what such pages ask for."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import date
+from uuid import UUID
+
+from aiohttp import web
+
+from contracts.api.bookings import BookingOutcome, LineOutcome, LineRefusal
+from contracts.api.tariffs import Price, PriceList
+from contracts.failures import Forbidden, Unavailable
+from contracts.identity import Identity, Role
+from gateway.clients.services import SERVICES, Told
+from gateway.pages.shared.planning_messages import why
+from gateway.pages.shared.rendering import page, signed_in
+
+Lines = dict[str, list[LineOutcome]]
+"""By the activity's label, in order of days."""
+
+
+async def household_of(request: web.Request) -> tuple[str, Identity, str]:
+    """The session, who it is, and the path of its household; ``Forbidden`` for who has none."""
+    session, person = await signed_in(request)
+    if person.household_id is None:
+        raise Forbidden("this page is a household's", roles=[Role.PARENT])
+    return session, person, f"/households/{person.household_id}"
+
+
+async def price_list(request: web.Request, session: str, household: str, query: str = "") -> dict[UUID, Price] | None:
+    """What a day of each activity costs the household, and why; None without billing: booking works without it."""
+    try:
+        prices = await request.app[SERVICES].call(session, "billing", f"{household}/prices{query}", PriceList)
+    except (Unavailable, Told):
+        return None
+    return {price.activity_id: price for price in prices.prices}
+
+
+def by_activity(lines: Sequence[LineOutcome]) -> Lines:
+    """Lines under their activities."""
+    found: Lines = defaultdict(list)
+    for line in sorted(lines, key=lambda each: each.day):
+        found[line.activity_label].append(line)
+    return dict(found)
+
+
+def recap(
+    request: web.Request,
+    person: Identity,
+    child_id: UUID,
+    month: date,
+    outcomes: Sequence[BookingOutcome],
+    *,
+    sent_ticks: bool = True,
+) -> web.Response:
+    """What was saved and what was not, a section a child; nothing is left out.
+
+    ``sent_ticks``: the ticks of the month were sent, so that the device need not keep them any more.
+    """
+    parts = [
+        {
+            "outcome": outcome,
+            "saved": by_activity([line for line in outcome.lines if line.refusal is None]),
+            "refused": by_activity([line for line in outcome.lines if line.refusal is not None]),
+            "full": [line for line in outcome.lines if line.refusal is LineRefusal.FULL],
+        }
+        for outcome in outcomes
+        if outcome.lines
+    ]
+    return page(
+        request,
+        "parents/recap.html",
+        person,
+        child_id=child_id,
+        month=month,
+        parts=parts,
+        why=why,
+        sent_ticks=sent_ticks,
+    )

@@ -1,0 +1,235 @@
+"""From the letter's codes to a secret of one's own, and back in when the codes are forgotten."""
+
+from http import HTTPStatus
+
+from aiohttp import web
+from pydantic import SecretStr, ValidationError
+
+from contracts.api.auth import (
+    Email,
+    EmailConfirmation,
+    FirstEmailRequest,
+    FirstSecretRequest,
+    OneTimeCodeRequest,
+    ResetRequest,
+    ResetUse,
+    SessionKey,
+    SessionStage,
+    SessionState,
+    SignedIn,
+)
+from gateway.clients.services import SERVICES, SignedOut, Told
+from gateway.forms.fields import EMAIL_MAX, PATH_MAX, hidden, line, secret
+from gateway.languages import N_, _
+from gateway.pages.shared.language import in_language_of
+from gateway.pages.shared.rendering import (
+    checked_form,
+    client_address,
+    device_of,
+    keep_session,
+    page,
+    see,
+    session_of,
+    speak_to,
+)
+from gateway.pages.shared.return_path import own_path
+from gateway.pages.shared.sign_in import locked
+
+REFUSED = {
+    "too_short": N_("Ce code secret est trop court : il en faut 10 caractères au moins."),
+    "common": N_(
+        "Ce code secret est de ceux que tout le monde essaie. Choisissez-en un autre, par exemple trois mots."
+    ),
+    "personal": N_(
+        "Ce code secret reprend votre nom, votre adresse, votre identifiant ou le nom de la ville. "
+        "Choisissez-en un autre."
+    ),
+}
+EMAIL_WRONG = N_("Cette adresse email n'est pas complète. Elle ressemble à prenom.nom@exemple.fr.")
+CODE_WRONG = N_("Ce code n'est pas le bon, ou il a déjà servi. Attendez le suivant sur votre téléphone.")
+SENT_OFTEN = N_("Plusieurs messages sont déjà partis. Regardez aussi dans vos courriers indésirables.")
+ASKED_OFTEN = N_("Trop de demandes viennent d'ici. Attendez quelques minutes, puis recommencez.")
+LINK_OVER = N_("Ce lien a déjà servi, ou il est trop ancien. Demandez-en un autre.")
+
+EMAIL = {"email": line(N_("Adresse email"), length_max=EMAIL_MAX)}
+CHOICE = {**EMAIL, "secret": secret(N_("Nouveau code secret")), "username": hidden("username")}
+CODE = {"code": line(N_("Code"), length_max=40), "vers": hidden("vers", length_max=PATH_MAX)}
+TOKEN = {"token": hidden("token")}
+NEW_SECRET = {**TOKEN, "secret": secret(N_("Nouveau code secret"))}
+
+routes = web.RouteTableDef()
+
+
+def sentence(told: Told) -> str:
+    """What was refused, in words; what nobody could type is shown as a problem."""
+    if told.told_code == "secret_refused":
+        reason = REFUSED[told.facts["reason"]]
+        return _(reason)
+    if told.told_code == "sign_in_locked":
+        return locked(told)
+    known = {
+        "email_wrong": EMAIL_WRONG,
+        "wrong_one_time_code": CODE_WRONG,
+        "too_many": SENT_OFTEN,
+        "wrong_secret": N_("Ce n'est pas votre code secret actuel."),
+        "invalid": N_("Il manque quelque chose."),
+    }
+    if told.told_code not in known:
+        raise told
+    return _(known[told.told_code])
+
+
+async def _state(request: web.Request) -> tuple[str, SessionState]:
+    session = session_of(request)
+    try:
+        wish = SessionKey(session=session)
+        state = await request.app[SERVICES].open("/sessions/state", wish, SessionState)
+    except ValidationError as error:
+        raise SignedOut from error
+    except Told as told:
+        if told.status != HTTPStatus.UNAUTHORIZED:
+            raise
+        raise SignedOut from told
+    speak_to(request, state.locale)
+    return session, state
+
+
+async def _show(
+    request: web.Request, state: SessionState, *, wrong: str = "", email: str = "", sent: bool = False, back: str = ""
+) -> web.Response:
+    template = {
+        SessionStage.CHOOSE_SECRET: "shared/first_secret.html",
+        SessionStage.CONFIRM_EMAIL: "shared/confirm_email.html",
+        SessionStage.ONE_TIME_CODE: "shared/one_time_code.html",
+    }[state.stage]
+    return page(
+        request,
+        template,
+        status=422 if wrong else 200,
+        state=state,
+        wrong=wrong,
+        email=email or state.email or "",
+        sent=sent,
+        correcting="corriger" in request.query or bool(wrong),
+        may_leave=True,
+        back=own_path(back),
+    )
+
+
+@routes.get("/premiere-connexion")
+async def first_time(request: web.Request) -> web.Response:
+    """Whatever the session still wants; the portal when it wants nothing."""
+    _session, state = await _state(request)
+    if state.stage is SessionStage.OPEN:
+        return see("/")
+    return await _show(request, state, sent="envoye" in request.query, back=request.query.get("vers", ""))
+
+
+@routes.post("/premiere-connexion")
+async def choose_secret(request: web.Request) -> web.Response:
+    form = await checked_form(request, CHOICE)
+    session, state = await _state(request)
+    if state.stage is not SessionStage.CHOOSE_SECRET:
+        return see("/premiere-connexion")
+    email = form.get("email")
+    secret = SecretStr(form.get("secret"))
+    try:
+        wish = FirstSecretRequest(session=session, secret=secret, email=email)
+        opened = await request.app[SERVICES].open("/sessions/first-secret", wish, SignedIn)
+    except Told as told:
+        return await _show(request, state, wrong=sentence(told), email=email)
+    return keep_session(request, see("/premiere-connexion"), opened.session)
+
+
+@routes.post("/premiere-connexion/email")
+async def send_again(request: web.Request) -> web.Response:
+    form = await checked_form(request, EMAIL)
+    session, state = await _state(request)
+    if state.stage is not SessionStage.CONFIRM_EMAIL:
+        return see("/premiere-connexion")
+    email = form.get("email")
+    try:
+        await request.app[SERVICES].open("/sessions/email", FirstEmailRequest(session=session, email=email), Email)
+    except Told as told:
+        return await _show(request, state, wrong=sentence(told), email=email)
+    return see("/premiere-connexion?envoye=1")
+
+
+@routes.post("/premiere-connexion/code")
+async def give_code(request: web.Request) -> web.Response:
+    form = await checked_form(request, CODE)
+    session, state = await _state(request)
+    if state.stage is not SessionStage.ONE_TIME_CODE:
+        return see("/premiere-connexion")
+    code, back = SecretStr(form.get("code")), form.get("vers")
+    wish = OneTimeCodeRequest(session=session, code=code, client_address=client_address(request)[:64])
+    try:
+        opened = await request.app[SERVICES].open("/sessions/one-time-code", wish, SignedIn)
+    except Told as told:
+        return await _show(request, state, wrong=sentence(told), back=back)
+    return await in_language_of(request, keep_session(request, see(own_path(back)), opened.session), opened)
+
+
+@routes.get("/email/confirmation")
+async def confirmation(request: web.Request) -> web.Response:
+    """A button: a mail server that opens every link must not use this one up."""
+    return page(request, "shared/email_link.html", token=request.query.get("jeton", ""), email="", wrong="")
+
+
+@routes.post("/email/confirmation")
+async def confirm(request: web.Request) -> web.Response:
+    form = await checked_form(request, TOKEN, needs_session=False)
+    try:
+        wish = EmailConfirmation(token=form.get("token"))
+        done = await request.app[SERVICES].open("/emails/confirmed", wish, Email)
+    except (ValidationError, Told) as refusal:
+        if isinstance(refusal, Told) and refusal.told_code != "link_over":
+            raise
+        return page(request, "shared/email_link.html", status=409, token="", email="", wrong=_(LINK_OVER))
+    return page(request, "shared/email_link.html", token="", email=done.email, wrong="")
+
+
+@routes.get("/codes-oublies")
+async def forgotten(request: web.Request) -> web.Response:
+    return page(request, "shared/forgotten.html", sent=False, wrong="", email="")
+
+
+@routes.post("/codes-oublies")
+async def ask_link(request: web.Request) -> web.Response:
+    """Always the same answer, whoever has the address."""
+    form = await checked_form(request, EMAIL, needs_session=False)
+    email = form.get("email")
+    if "@" not in email:
+        return page(request, "shared/forgotten.html", status=422, sent=False, wrong=_(EMAIL_WRONG), email=email)
+    wish = ResetRequest(email=email, client_address=client_address(request)[:64])
+    try:
+        headers = {"X-Device": device_of(request)}
+        await request.app[SERVICES].raw("auth", "POST", "/resets", headers=headers, json=wish.model_dump())
+    except Told as told:
+        if told.told_code != "too_many":
+            raise
+        wrong = _(ASKED_OFTEN)
+        return page(request, "shared/forgotten.html", status=told.status, sent=False, wrong=wrong, email=email)
+    return page(request, "shared/forgotten.html", sent=True, wrong="", email=email)
+
+
+@routes.get("/codes-oublies/nouveau")
+async def new_secret(request: web.Request) -> web.Response:
+    return page(request, "shared/new_secret.html", token=request.query.get("jeton", ""), wrong="", over=False)
+
+
+@routes.post("/codes-oublies/nouveau")
+async def save_new_secret(request: web.Request) -> web.Response:
+    form = await checked_form(request, NEW_SECRET, needs_session=False)
+    token = form.get("token")
+    body = {"token": token, "secret": form.get("secret")}
+    try:
+        ResetUse.model_validate(body)
+        await request.app[SERVICES].raw("auth", "POST", "/resets/used", json=body)
+    except ValidationError:
+        return page(request, "shared/new_secret.html", status=409, token="", wrong=_(LINK_OVER), over=True)
+    except Told as told:
+        over = told.told_code == "link_over"
+        wrong = _(LINK_OVER) if over else sentence(told)
+        return page(request, "shared/new_secret.html", status=told.status, token=token, wrong=wrong, over=over)
+    return see("/connexion?nouveau=1")

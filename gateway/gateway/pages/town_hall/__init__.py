@@ -1,0 +1,1 @@
+"""Pages of the town hall, for signed-in staff."""

@@ -1,0 +1,305 @@
+"""/mairie/encaissements: a household's account at the counter, and the journal of receipts."""
+
+from datetime import timedelta
+from urllib.parse import quote
+from uuid import UUID
+
+from aiohttp import web
+
+from chassis.clock import today
+from chassis.http import path_uuid
+from contracts.api.billing import CreditNote, CreditNoteRequest, CreditUse, CreditUsed, InvoiceList
+from contracts.api.cash_desk import AccountList, Journal, Receipt, ReceiptRequest, RefundRequest
+from contracts.api.tariffs import HouseholdTerms, TermsKnown, TermsRequest
+from contracts.failures import Invalid
+from contracts.identity import Permission
+from contracts.model import parse_day
+from gateway.clients.services import SERVICES, Told
+from gateway.forms.fields import NOTHING, Sent, an_id, hidden, line, one_of, said, tick
+from gateway.languages import euros, written
+from gateway.pages.shared.edit_conflicts import OF_A_DIGEST, VERSION, has_changed, version
+from gateway.pages.shared.rendering import checked_form, page, see
+from gateway.pages.shared.staff import staff, typed_cents, typed_day
+
+MEANS = {
+    "card": "Carte bancaire",
+    "debit": "Prélèvement",
+    "cash": "Espèces",
+    "cheque": "Chèque",
+    "transfer": "Virement",
+}
+COUNTER = ("cash", "cheque", "transfer")
+ELSEWHERE = ("kind", "refund", "refund_reference", "quotient", "valid_from", "invoice", "credit", "reason")
+"""What is typed in the other forms of an account's page."""
+
+DESPITE = "Attendez qu'il soit terminé, ou cochez « Encaisser quand même »."
+WRONG_AMOUNT = "Le montant s'écrit comme 42,50."
+SHOWN = {"seen_balance_cents": hidden("Solde affiché")}
+RECEIPT = {
+    "amount": line("Montant reçu", always=True),
+    "means": one_of("Moyen", *COUNTER, always=True),
+    "received_on": line("Reçu le", always=True),
+    "reference": line("Référence", always=True),
+    "keep_surplus": tick("Garder le surplus"),
+    "despite_payment": tick("Encaisser quand même"),
+    **SHOWN,
+}
+REFUND = {
+    "amount": line("Montant rendu", always=True),
+    "means": one_of("Moyen", *COUNTER, always=True),
+    "reference": line("Référence", always=True),
+    **SHOWN,
+}
+TERMS = {
+    "quotient": line("QF", always=True),
+    "valid_from": line("Depuis le", always=True),
+    "resident": tick("Habite la commune"),
+    **OF_A_DIGEST,
+}
+CREDIT = {
+    "invoice": an_id("Facture", always=True),
+    "amount": line("Montant de l'avoir"),
+    "reason": line("Motif"),
+    "repricing": tick("Recalculer"),
+    **SHOWN,
+}
+
+routes = web.RouteTableDef()
+
+
+@routes.get("/mairie/encaissements")
+async def till(request: web.Request) -> web.Response:
+    """Find a household, and what came in."""
+    session, person = await staff(request, Permission.COLLECT_MONEY)
+    services, wrong = request.app[SERVICES], ""
+    search = request.query.get("foyer", "").strip()[:100]
+    found = None
+    if search:
+        found = (await services.call(session, "billing", f"/accounts?search={quote(search)}", AccountList)).accounts
+    first, last = today().replace(day=1), today()
+    try:
+        first = typed_day(request.query.get("du")) or first
+        last = typed_day(request.query.get("au")) or last
+        path = f"/journal?first={first}&last={last}"
+        journal = await services.call(session, "billing", path, Journal)
+    except (ValueError, Told) as error:
+        if isinstance(error, Told) and error.told_code not in {"invalid", "wrong_period"}:
+            raise
+        wrong = "Cette période ne se lit pas : elle dure un an au plus. Voici le mois en cours."
+        first, last = today().replace(day=1), today()
+        journal = await services.call(session, "billing", f"/journal?first={first}&last={last}", Journal)
+    return page(
+        request,
+        "town_hall/cash_desk.html",
+        person,
+        status=422 if wrong else 200,
+        search=search,
+        accounts=found,
+        journal=journal,
+        means=MEANS,
+        wrong=wrong,
+        can_export=last - first < timedelta(days=93),
+    )
+
+
+@routes.get("/mairie/encaissements/ecritures.csv")
+async def accounting(request: web.Request) -> web.Response:
+    session, _person = await staff(request, Permission.READ_PAYMENTS)
+    try:
+        first, last = (parse_day(request.query.get(name, "")) for name in ("du", "au"))
+    except ValueError:
+        raise Invalid("the period cannot be read", errors=[]) from None
+    path = f"/exports/accounting?first={first}&last={last}"
+    disposition, raw = await request.app[SERVICES].file(session, "billing", path)
+    headers = {"Content-Disposition": disposition, "Cache-Control": "no-store"}
+    return web.Response(body=raw, content_type="text/csv", charset="utf-8", headers=headers)
+
+
+@routes.get("/mairie/encaissements/{household_id}")
+async def account(request: web.Request) -> web.Response:
+    return await _account(request)
+
+
+async def _account(request: web.Request, *, wrong: str = "", typed: dict[str, str] | None = None) -> web.Response:
+    session, person = await staff(request, Permission.COLLECT_MONEY)
+    path, services = f"/households/{path_uuid(request, 'household_id')}", request.app[SERVICES]
+    terms = await services.call(session, "billing", f"{path}/terms", HouseholdTerms)
+    invoices = await services.call(session, "billing", f"{path}/invoices", InvoiceList)
+    due = sum(each.left_cents for each in invoices.owed)
+    usual = {"amount": written(due), "means": "cash", "received_on": str(today()), "reference": ""}
+    return page(
+        request,
+        "town_hall/household_account.html",
+        person,
+        status=409 if wrong else 200,
+        terms=terms,
+        version=version(TermsKnown(terms=terms.terms)),
+        invoices=invoices,
+        due_cents=due,
+        means=MEANS,
+        counter=COUNTER,
+        typed={**dict.fromkeys(ELSEWHERE, ""), **usual, **(typed or {})},
+        wrong=wrong,
+        done=DONE.get(request.query.get("fait", ""), ""),
+        today=today(),
+    )
+
+
+DONE = {
+    "recu": "L'encaissement est enregistré.",
+    "credit": "Le crédit a réglé ce qu'il pouvait.",
+    "rendu": "Le remboursement est enregistré.",
+    "qf": "Le quotient familial est enregistré.",
+    "avoir": "L'avoir est publié.",
+}
+
+
+async def _changed(request: web.Request, told: Told, typed: dict[str, str]) -> web.Response:
+    """What was decided is about an account that is another by now: it is shown again, with what was typed."""
+    if told.told_code != "account_changed":
+        raise told
+    wrong = "Ce compte a changé entre-temps : le voici tel qu'il est maintenant. Rien n'a été enregistré."
+    return await _account(request, wrong=wrong, typed=typed)
+
+
+def _seen(form: Sent) -> int:
+    """What the page said that the household owes, less its credit; ``ValueError`` where a form does not say."""
+    return int(form.get("seen_balance_cents"))
+
+
+def _to(household_id: UUID, done: str) -> web.Response:
+    return see(f"/mairie/encaissements/{household_id}?fait={done}")
+
+
+@routes.post("/mairie/encaissements/{household_id}")
+async def take(request: web.Request) -> web.Response:
+    """Take money in; more than is due is asked about before it is kept."""
+    form = await checked_form(request, RECEIPT)
+    session, _person = await staff(request, Permission.COLLECT_MONEY)
+    household_id = path_uuid(request, "household_id")
+    typed = {name: form.get(name) for name in ("amount", "means", "received_on", "reference")}
+    try:
+        wish = ReceiptRequest(
+            means=typed["means"],
+            amount_cents=typed_cents(typed["amount"]),
+            received_on=form.day("received_on"),
+            reference=typed["reference"] or None,
+            keep_surplus=form.ticked("keep_surplus"),
+            despite_payment=form.ticked("despite_payment"),
+            seen_balance_cents=_seen(form),
+        )
+    except ValueError as error:
+        wrong = said(error, f"Donnez le montant, le moyen et le jour. {WRONG_AMOUNT}")
+        return await _account(request, wrong=wrong, typed=typed)
+    path, key = f"/households/{household_id}/receipts", form.get("key")
+    try:
+        await request.app[SERVICES].call(session, "billing", path, Receipt, method="POST", body=wish, key=key)
+    except Told as told:
+        if told.told_code == "more_than_due":
+            due = euros(told.facts["due_cents"])
+            wrong = f"C'est plus que les {due} dus. Corrigez le montant, ou cochez « Garder le surplus »."
+            return await _account(request, wrong=wrong, typed=typed)
+        if told.told_code == "payment_under_way":
+            wrong = f"Un paiement en ligne est en cours : {', '.join(told.facts['numbers'])}. {DESPITE}"
+            return await _account(request, wrong=wrong, typed={**typed, "kind": "despite"})
+        if told.told_code == "invalid":
+            wrong = "Le jour de l'encaissement est aujourd'hui, ou dans les deux derniers mois."
+            return await _account(request, wrong=wrong, typed=typed)
+        return await _changed(request, told, typed)
+    return _to(household_id, "recu")
+
+
+@routes.post("/mairie/encaissements/{household_id}/credit")
+async def use_credit(request: web.Request) -> web.Response:
+    """Have a household's credit pay what it owes, oldest first."""
+    await checked_form(request, NOTHING)
+    session, _person = await staff(request, Permission.COLLECT_MONEY)
+    household_id = path_uuid(request, "household_id")
+    path = f"/households/{household_id}/credit-uses"
+    await request.app[SERVICES].call(session, "billing", path, CreditUsed, method="POST", body=CreditUse())
+    return _to(household_id, "credit")
+
+
+@routes.post("/mairie/encaissements/{household_id}/remboursement")
+async def refund(request: web.Request) -> web.Response:
+    """Give a credit back."""
+    form = await checked_form(request, REFUND)
+    session, _person = await staff(request, Permission.COLLECT_MONEY)
+    household_id = path_uuid(request, "household_id")
+    text = {"refund": form.get("amount"), "refund_reference": form.get("reference")}
+    typed = {"kind": "refund", **text}
+    try:
+        wish = RefundRequest(
+            means=form.get("means"),
+            amount_cents=typed_cents(text["refund"]),
+            reference=text["refund_reference"],
+            seen_balance_cents=_seen(form),
+        )
+    except ValueError:
+        wrong = f"Donnez le montant et la référence du remboursement. {WRONG_AMOUNT}"
+        return await _account(request, wrong=wrong, typed=typed)
+    path, key = f"/households/{household_id}/refunds", form.get("key")
+    try:
+        await request.app[SERVICES].call(session, "billing", path, RefundRequest, method="POST", body=wish, key=key)
+    except Told as told:
+        if told.told_code != "more_than_credit":
+            return await _changed(request, told, typed)
+        wrong = f"La mairie ne doit que {euros(told.facts['credit_cents'])} à ce foyer."
+        return await _account(request, wrong=wrong, typed=typed)
+    return _to(household_id, "rendu")
+
+
+@routes.post("/mairie/encaissements/{household_id}/quotient")
+async def keep_terms(request: web.Request) -> web.Response:
+    """Keep a quotient and a residence from a day on."""
+    form = await checked_form(request, TERMS)
+    session, _person = await staff(request, Permission.WRITE_TARIFFS)
+    household_id, text = path_uuid(request, "household_id"), form.get("quotient")
+    wrong = "Le QF s'écrit comme 845 ou 845,50, avec le jour où il commence."
+    try:
+        wish = TermsRequest(quotient_cents=typed_cents(text) if text else None, resident=form.ticked("resident"))
+        day = form.day("valid_from")
+    except ValueError as error:
+        day, wrong = None, said(error, wrong)
+    if day is None:
+        return await _account(request, wrong=wrong, typed={"quotient": text})
+    path, seen = f"/households/{household_id}/terms/{day}", form.get(VERSION)
+    try:
+        services = request.app[SERVICES]
+        await services.call(session, "billing", path, HouseholdTerms, method="PUT", body=wish, version=seen)
+    except Told as told:
+        if not has_changed(told):
+            raise
+        wrong = "Un QF a été enregistré entre-temps : il est dans la liste. Vérifiez, puis enregistrez de nouveau."
+        return await _account(request, wrong=wrong, typed={"quotient": text, "valid_from": str(day)})
+    return _to(household_id, "qf")
+
+
+@routes.post("/mairie/encaissements/{household_id}/avoir")
+async def credit(request: web.Request) -> web.Response:
+    """Credit an invoice: with an amount for a reason, or with what a late quotient makes cheaper."""
+    form = await checked_form(request, CREDIT)
+    session, _person = await staff(request, Permission.PUBLISH_INVOICES)
+    household_id, key = path_uuid(request, "household_id"), form.get("key")
+    text = {name: form.get(name) for name in ("invoice", "amount", "reason")}
+    typed = {"kind": "credit", "invoice": text["invoice"], "credit": text["amount"], "reason": text["reason"]}
+    is_repricing, wish = form.ticked("repricing"), None
+    try:
+        path = f"/households/{household_id}/invoices/{UUID(text['invoice'])}"
+        if not is_repricing:
+            amount, reason = typed_cents(text["amount"]), text["reason"]
+            wish = CreditNoteRequest(amount_cents=amount, reason=reason, seen_balance_cents=_seen(form))
+    except ValueError:
+        wrong = f"Donnez la facture, le montant et le motif de l'avoir. {WRONG_AMOUNT}"
+        return await _account(request, wrong=wrong, typed=typed)
+    path += "/repricing" if is_repricing else "/credit-notes"
+    try:
+        await request.app[SERVICES].call(session, "billing", path, CreditNote, method="POST", body=wish, key=key)
+    except Told as told:
+        if told.told_code == "more_than_invoiced":
+            wrong = f"Cette facture ne peut plus être corrigée que de {euros(told.facts['creditable_cents'])}."
+            return await _account(request, wrong=wrong, typed=typed)
+        if told.told_code == "nothing_to_credit":
+            return await _account(request, wrong="Il n'y a plus rien à corriger sur cette facture.")
+        return await _changed(request, told, typed)
+    return _to(household_id, "avoir")

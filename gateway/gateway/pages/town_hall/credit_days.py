@@ -1,0 +1,102 @@
+"""/mairie/encaissements/{foyer}/jours: days of an invoice that the town gives back."""
+
+from itertools import groupby
+from uuid import UUID
+
+from aiohttp import web
+
+from chassis.http import path_uuid
+from contracts.api.billing import CreditNote, CreditNoteRequest, DayKey, Invoice, InvoicedDay, InvoicedDays
+from contracts.failures import Invalid
+from contracts.identity import Identity, Permission
+from gateway.clients.services import SERVICES, Told
+from gateway.forms.fields import an_id, hidden, line
+from gateway.pages.shared.rendering import checked_form, page, see
+from gateway.pages.shared.staff import staff
+
+WRONG = {
+    "nothing_to_credit": "Un de ces jours vient d'être rendu ou corrigé : voici ceux qui restent.",
+    "more_than_invoiced": "Cette facture a déjà été corrigée : ces jours font plus que ce qu'il en reste.",
+}
+
+DAYS = {
+    "facture": an_id("Facture", always=True),
+    "jour": hidden("Jours", many=True),
+    "reason": line("Motif", always=True),
+}
+
+routes = web.RouteTableDef()
+
+
+def _invoice_id(text: object) -> UUID:
+    try:
+        return UUID(str(text))
+    except ValueError:
+        raise Invalid("the invoice cannot be read", errors=[]) from None
+
+
+@routes.get("/mairie/encaissements/{household_id}/jours")
+async def days(request: web.Request) -> web.Response:
+    """The days that an invoice charges, to choose from."""
+    who = await staff(request, Permission.PUBLISH_INVOICES)
+    return await _days(request, who, _invoice_id(request.query.get("facture")))
+
+
+async def _days(
+    request: web.Request,
+    who: tuple[str, Identity],
+    invoice_id: UUID,
+    *,
+    wrong: str = "",
+    chosen: tuple[str, ...] = (),
+    reason: str = "",
+) -> web.Response:
+    session, person = who
+    household_id, services = path_uuid(request, "household_id"), request.app[SERVICES]
+    path = f"/households/{household_id}/invoices/{invoice_id}"
+    invoice = await services.call(session, "billing", path, Invoice)
+    found = (await services.call(session, "billing", f"{path}/days", InvoicedDays)).days
+
+    def kind(each: InvoicedDay) -> tuple[str, str]:
+        return each.child_first_name, each.activity_label
+
+    ordered = sorted(found, key=lambda each: (*kind(each), each.day))
+    return page(
+        request,
+        "town_hall/credit_days.html",
+        person,
+        status=409 if wrong else 200,
+        household_id=household_id,
+        invoice_id=invoice_id,
+        number=invoice.summary.number,
+        name=invoice.household_name,
+        groups=[(of, list(each)) for of, each in groupby(ordered, key=kind)],
+        wrong=wrong,
+        chosen=chosen,
+        reason=reason,
+    )
+
+
+@routes.post("/mairie/encaissements/{household_id}/jours")
+async def give_back(request: web.Request) -> web.Response:
+    """Publish a credit note of the chosen days, once for a form."""
+    form = await checked_form(request, DAYS)
+    who = await staff(request, Permission.PUBLISH_INVOICES)
+    household_id, invoice_id = path_uuid(request, "household_id"), _invoice_id(form.get("facture"))
+    typed = tuple(form.getall("jour"))
+    reason = form.get("reason")
+    try:
+        parts = [each.split("|") for each in typed]
+        keys = tuple(DayKey(child_id=child, activity_id=activity, day=day) for child, activity, day in parts)
+        wish = CreditNoteRequest(days=keys, reason=reason)
+    except ValueError:
+        wrong = "Choisissez au moins un jour, et donnez le motif."
+        return await _days(request, who, invoice_id, wrong=wrong, chosen=typed, reason=reason)
+    path, key = f"/households/{household_id}/invoices/{invoice_id}/credit-notes", form.get("key")
+    try:
+        await request.app[SERVICES].call(who[0], "billing", path, CreditNote, method="POST", body=wish, key=key)
+    except Told as told:
+        if told.told_code not in WRONG:
+            raise
+        return await _days(request, who, invoice_id, wrong=WRONG[told.told_code], chosen=typed, reason=reason)
+    return see(f"/mairie/encaissements/{household_id}?fait=avoir")

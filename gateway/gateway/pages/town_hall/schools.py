@@ -1,0 +1,98 @@
+"""/mairie/ecoles: the schools and classes of the town, from which every form chooses."""
+
+from aiohttp import web
+
+from chassis.http import path_uuid
+from contracts.api.schools import CLASSES_MAX, SchoolList, SchoolRequest, SchoolUpdate, SchoolView
+from contracts.identity import Permission
+from contracts.names import name_key
+from gateway.clients.services import SERVICES, Told
+from gateway.forms.fields import Sent, line, lines, said, tick
+from gateway.pages.shared.rendering import checked_form, page, see
+from gateway.pages.shared.staff import staff
+
+NEW = {"name": line("Nom", always=True), "classes": lines("Classes", length_max=CLASSES_MAX * 60, always=True)}
+CHANGE = {**NEW, "closed": tick("N'accueille plus d'élèves")}
+REFUSALS = {
+    "school_moved": "Quelqu'un a modifié cette école entre-temps. Rien n'a été enregistré : la voici maintenant.",
+    "school_name_taken": "Une autre école porte déjà ce nom. Rien n'a été enregistré.",
+    "invalid": "Donnez un nom à l'école, et une classe par ligne.",
+}
+
+routes = web.RouteTableDef()
+
+
+async def listed(request: web.Request, session: str) -> tuple[SchoolView, ...]:
+    """The schools of the town, by name."""
+    return (await request.app[SERVICES].call(session, "auth", "/schools", SchoolList)).schools
+
+
+def spelt(form: Sent, name: str, typed: str, known: tuple[SchoolView, ...]) -> str:
+    """What was typed of a school as it is registered; ``FieldWrong`` when it is not."""
+    found = next((each.name for each in known if name_key(each.name) == name_key(typed)), None)
+    if found is None:
+        raise form.wrong(name, "« {field} » : « {typed} » n'est pas dans la liste des écoles.", typed=typed)
+    return found
+
+
+async def _show(
+    request: web.Request, *, wrong: str = "", typed: dict[str, str] | None = None, status: int = 200
+) -> web.Response:
+    session, person = await staff(request, Permission.READ_HOUSEHOLDS)
+    return page(
+        request,
+        "town_hall/schools.html",
+        person,
+        status=status,
+        schools=await listed(request, session),
+        may_write=person.may(Permission.WRITE_HOUSEHOLDS),
+        wrong=wrong,
+        typed=typed or {"name": "", "classes": ""},
+        done="fait" in request.query,
+    )
+
+
+@routes.get("/mairie/ecoles")
+async def schools(request: web.Request) -> web.Response:
+    return await _show(request)
+
+
+@routes.post("/mairie/ecoles")
+async def register(request: web.Request) -> web.Response:
+    """Add a school; one of that name, however it is written, is there already."""
+    form = await checked_form(request, NEW)
+    session, _person = await staff(request, Permission.WRITE_HOUSEHOLDS)
+    typed = {"name": form.get("name"), "classes": form.get("classes")}
+    try:
+        for each in await listed(request, session):
+            if name_key(each.name) == name_key(typed["name"]):
+                raise form.wrong("name", "« {field} » : l'école « {known} » est déjà dans la liste.", known=each.name)
+        wish = SchoolRequest(name=typed["name"], classes=tuple(form.lines("classes")))
+    except ValueError as error:
+        return await _show(request, wrong=said(error, REFUSALS["invalid"]), typed=typed, status=422)
+    await request.app[SERVICES].call(session, "auth", "/schools", SchoolList, method="POST", body=wish)
+    return see("/mairie/ecoles?fait=1")
+
+
+@routes.post("/mairie/ecoles/{school_id}")
+async def change(request: web.Request) -> web.Response:
+    """Rename a school, add classes, close it or open it again."""
+    form = await checked_form(request, CHANGE)
+    session, _person = await staff(request, Permission.WRITE_HOUSEHOLDS)
+    path = f"/schools/{path_uuid(request, 'school_id')}"
+    try:
+        wish = SchoolUpdate(
+            seen_version=form.get("version"),
+            name=form.get("name"),
+            classes=tuple(form.lines("classes")),
+            closed=form.ticked("closed"),
+        )
+    except ValueError:
+        return await _show(request, wrong=REFUSALS["invalid"], status=422)
+    try:
+        await request.app[SERVICES].call(session, "auth", path, SchoolList, method="PUT", body=wish)
+    except Told as told:
+        if told.told_code not in REFUSALS:
+            raise
+        return await _show(request, wrong=REFUSALS[told.told_code], status=told.status)
+    return see("/mairie/ecoles?fait=1")
