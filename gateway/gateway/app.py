@@ -18,6 +18,7 @@ from gateway.pages.town_hall import (
     calendar,
     cash_desk,
     credit_days,
+    credit_notes,
     design,
     families,
     household,
@@ -45,7 +46,7 @@ def build(settings: Settings) -> web.Application:
     for part in (
         *(language, sign_in, first_sign_in, account, calendar_feed, home, guide, fill_days, planning, offers, invoices),
         *(payments, town_hall_home, design, families, schools, household, messages, mails, calendar, attendance),
-        *(invoice_runs, tariffs, cash_desk, credit_days, reminders, bank_payments, bank_journal),
+        *(invoice_runs, tariffs, cash_desk, credit_notes, credit_days, reminders, bank_payments, bank_journal),
         *(webhooks, api_guide, assets, town),
     ):
         app.add_routes(part.routes)

@@ -1,5 +1,6 @@
 """A bank that wants a signed form, and the till keeper's list, in a real browser on the whole portal."""
 
+import re
 from typing import Any
 
 import aiohttp
@@ -94,8 +95,14 @@ async def test_the_till_keeper_decides_of_a_payment_under_review(phone: Page, br
     await keeper.get_by_label("Confirmer").check()
     await keeper.get_by_label("Motif").fill("la banque a encaissé un euro de moins")
     await keeper.get_by_label("Preuve").fill("relevé du jour, ligne 3")
+    twin = await context.new_page()
+    await twin.goto(keeper.url)
     await keeper.get_by_role("button", name="Enregistrer la décision").click()
+    await expect(keeper.get_by_role("heading", level=1)).to_contain_text("Confirmer : ")
+    await keeper.get_by_role("button", name="Confirmer : ").click()
     await expect(keeper.get_by_role("status")).to_contain_text("enregistrée")
+    await decided_too_late(twin)
+    await by_hand(keeper, stack)
     ticket = await keeper.locator("dd", has_text="T-20").inner_text()
 
     async def one_euro_is_left() -> bool:
@@ -107,9 +114,11 @@ async def test_the_till_keeper_decides_of_a_payment_under_review(phone: Page, br
     await keeper.get_by_label("Motif").fill("geste de la mairie")
     await keeper.get_by_label("Preuve").fill("virement 7")
     await keeper.get_by_role("button", name="Enregistrer la décision").click()
+    await keeper.get_by_role("button", name=re.compile("Rembourser : 99.999,00")).click()
     await expect(keeper.get_by_role("alert")).to_contain_text("plus que ce qui reste")
     await keeper.get_by_label("Montant à rendre").fill("1,50")
     await keeper.get_by_role("button", name="Enregistrer la décision").click()
+    await keeper.get_by_role("button", name="Rembourser : 1,50 €").click()
     await expect(keeper.get_by_role("heading", level=1)).to_contain_text("remboursé en partie")
 
     async def it_is_due_again() -> bool:
@@ -119,6 +128,55 @@ async def test_the_till_keeper_decides_of_a_payment_under_review(phone: Page, br
     await phone.reload()
     await expect(phone.get_by_role("heading", level=1)).to_contain_text("remboursé en partie")
     await context.close()
+
+
+async def decided_too_late(page: Page) -> None:
+    """A colleague's decision on what was to be verified a moment ago: refused, and what was typed stays."""
+    await page.get_by_label("Rembourser").check()
+    await page.get_by_label("Motif").fill("argent inconnu")
+    await page.get_by_label("Preuve").fill("relevé, ligne 4")
+    await page.get_by_role("button", name="Enregistrer la décision").click()
+    await expect(page.get_by_role("alert")).to_contain_text("a changé entre-temps")
+    await expect(page.get_by_label("Motif")).to_have_value("argent inconnu")
+    await expect(page.get_by_label("Preuve")).to_have_value("relevé, ligne 4")
+    await page.close()
+
+
+async def by_hand(page: Page, stack: Stack) -> None:
+    """Decisions and receipts that no page of ours sends: without what was shown, unconfirmed, confirmed by oneself."""
+    form = {"form_token": await page.locator("input[name=form_token]").first.input_value()}
+    decision = {"command": "refund", "reason": "geste", "evidence": "virement 7"}
+    path = page.url.partition("?")[0] + "/decision"
+    version = await page.locator("input[name=seen_version]").input_value()
+    for more in ({}, {"seen_version": "0" * 16}):
+        answer = await page.request.post(path, form={**form, **decision, **more})
+        assert answer.status == 409
+        assert "a changé entre-temps" in await answer.text(), more
+    for more in ({}, {"confirmed": "0" * 64}):
+        answer = await page.request.post(path, form={**form, **decision, "seen_version": version, **more})
+        assert "Rembourser : " in await answer.text(), "it is asked, and not done"
+    await page.goto(f"{stack.gateway_url}/mairie/encaissements?foyer=SA006")
+    href = await page.locator(".lines a").first.get_attribute("href")
+    account = f"{stack.gateway_url}{href}"
+    receipt = {"amount": "1,00", "means": "cash", "received_on": str(today()), "reference": ""}
+    for more, words in (
+        ({}, "Ce compte a changé entre-temps"),
+        ({"seen_balance_cents": ""}, "Ce compte a changé entre-temps"),
+        ({"seen_balance_cents": "1"}, "<h1>Encaisser 1,00"),
+    ):
+        answer = await page.request.post(account, form={**form, **receipt, **more})
+        assert words in await answer.text(), more
+    assert await receipts(stack) == 0
+    await page.goto(path.removesuffix("/decision"))
+
+
+async def receipts(stack: Stack) -> int:
+    ledger = await asyncpg.connect(stack.databases["billing"])
+    try:
+        count: int = await ledger.fetchval("SELECT count(*) FROM receipt")
+        return count
+    finally:
+        await ledger.close()
 
 
 async def test_a_parent_does_not_see_the_till(phone: Page, stack: Stack) -> None:

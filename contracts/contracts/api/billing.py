@@ -219,7 +219,7 @@ class CreditNoteRequest(Contract):
     amount_cents: PositiveCents | None = None
     days: tuple[DayKey, ...] = Field(default=(), max_length=500)
     reason: Label
-    seen_balance_cents: Cents | None = None
+    seen_balance_cents: Cents
 
     @model_validator(mode="after")
     def _days_or_amount(self) -> Self:
@@ -292,6 +292,17 @@ class CheckoutRequest(Contract):
 
     invoice_ids: tuple[UUID, ...] = Field(min_length=1, max_length=50)
     amount_cents: PositiveCents | None = None
+
+
+class RepricingRequest(Contract):
+    """``POST /households/{household_id}/invoices/{invoice_id}/repricing`` with an ``Idempotency-Key``.
+
+    ``credit_cents`` is the credit that was proposed, ``seen_balance_cents`` what the household was shown to owe, less
+    its credit: where one of them changed, nothing is made.
+    """
+
+    credit_cents: PositiveCents
+    seen_balance_cents: Cents
 
 
 class CreditUse(Contract):

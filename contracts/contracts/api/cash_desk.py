@@ -34,7 +34,7 @@ class ReceiptRequest(Contract):
     reference: Label | None = None
     invoice_ids: tuple[UUID, ...] = Field(default=(), max_length=50)
     keep_surplus: bool = False
-    seen_balance_cents: Cents | None = None
+    seen_balance_cents: Cents
     despite_payment: bool = False
 
 
@@ -61,7 +61,7 @@ class RefundRequest(Contract):
     means: CounterMeans
     amount_cents: PositiveCents
     reference: Label
-    seen_balance_cents: Cents | None = None
+    seen_balance_cents: Cents
 
 
 class Account(Contract):

@@ -12,11 +12,12 @@ from uuid import UUID
 from pydantic import Field, StringConstraints, model_validator
 
 from contracts.api.billing import Explanation
-from contracts.model import Contract, Day, Label
+from contracts.model import Contract, Day, Label, PositiveCents
 
 UnitCents = Annotated[int, Field(strict=True, ge=0, le=1_000_00)]
 QuotientCents = Annotated[int, Field(strict=True, ge=0, le=1_000_000_00)]
 Percent = Annotated[int, Field(strict=True, ge=0, le=100)]
+PartPercent = Annotated[int, Field(strict=True, ge=1, le=99)]
 ShortLabel = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=60)]
 
 
@@ -146,7 +147,8 @@ class TariffRequest(Contract):
     """``PUT /tariffs/{tariff_id}``: what a day of an activity costs, for whom and when.
 
     ``school`` and ``resident`` left out mean all. ``sibling_percents`` are taken off for the second child of the
-    household, the third, and so on; the last one holds for all that follow. ``childcare`` opens the tax certificate.
+    household, the third, and so on; the last one holds for all that follow. ``childcare`` opens the tax certificate;
+    ``childcare_cents`` or ``childcare_percent`` of a day's price when the rest is for something else, such as food.
     Without ``attendance`` a day costs its price because it is booked, whoever came.
     """
 
@@ -160,12 +162,21 @@ class TariffRequest(Contract):
     formula: Formula
     sibling_percents: tuple[Percent, ...] = Field(default=(), max_length=6)
     childcare: bool = False
+    childcare_cents: PositiveCents | None = None
+    childcare_percent: PartPercent | None = None
     attendance: AttendanceRules | None = None
 
     @model_validator(mode="after")
     def _ends_after_it_begins(self) -> Self:
         if self.valid_until and self.valid_until < self.valid_from:
             raise ValueError("a tariff ends after it begins")
+        return self
+
+    @model_validator(mode="after")
+    def _has_one_part_of_childcare(self) -> Self:
+        parts = [each for each in (self.childcare_cents, self.childcare_percent) if each is not None]
+        if len(parts) > self.childcare:
+            raise ValueError("the part of childcare is an amount or a percentage, and of a tariff for childcare")
         return self
 
 

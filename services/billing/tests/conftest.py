@@ -184,6 +184,16 @@ class Town:
         headers = self.staff(**{"Idempotency-Key": key or uuid4().hex}, **more)
         return await self.client.post(path, json=body, headers=headers)
 
+    async def balance(self, household: UUID) -> dict[str, int]:
+        """What a household owes, less its credit, as the cashier's page has it now."""
+        found = await self.invoices(household)
+        owed = sum(each["left_cents"] for each in (*found["under_way"], *found["to_pay"]))
+        return {"seen_balance_cents": owed - found["credit_cents"]}
+
+    async def decides(self, household: UUID, path: str, body: dict[str, Any], key: str | None = None) -> Any:
+        """A receipt, a refund or a credit note, decided on the account as it is now."""
+        return await self.post(f"/households/{household}/{path}", {**await self.balance(household), **body}, key)
+
     async def pays(self, household: UUID, invoice: dict[str, Any], cents: int) -> None:
         """By card, whatever the amount."""
         checkout = await self.opened(household, invoice["invoice_id"])

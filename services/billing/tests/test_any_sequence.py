@@ -58,7 +58,7 @@ class Paper:
     async def counter(self) -> None:
         cents = self.random.randint(1, 900)
         body = {"means": "cheque", "amount_cents": cents, "received_on": str(today()), "keep_surplus": True}
-        answer = await self.town.post(f"/households/{self.household}/receipts", body)
+        answer = await self.town.decides(self.household, "receipts", body)
         assert answer.status == 201, await answer.text()
         self.money += cents
 
@@ -68,8 +68,8 @@ class Paper:
             return
         invoice = self.random.choice(found)
         cents = self.random.randint(1, invoice["total_cents"] - invoice["credited_cents"])
-        path = f"/households/{self.household}/invoices/{invoice['invoice_id']}/credit-notes"
-        assert (await self.town.post(path, {"amount_cents": cents, "reason": "Geste"})).status == 201
+        path = f"invoices/{invoice['invoice_id']}/credit-notes"
+        assert (await self.town.decides(self.household, path, {"amount_cents": cents, "reason": "Geste"})).status == 201
         self.credited += cents
 
     async def give_credit_back(self) -> None:
@@ -77,7 +77,7 @@ class Paper:
         if credit:
             cents = self.random.randint(1, credit)
             body = {"means": "transfer", "amount_cents": cents, "reference": "VIR"}
-            assert (await self.town.post(f"/households/{self.household}/refunds", body)).status == 201
+            assert (await self.town.decides(self.household, "refunds", body)).status == 201
             self.money -= cents
 
     async def take_back(self) -> None:

@@ -136,7 +136,8 @@ async def test_an_absence_excused_after_the_invoice_is_given_back_once_by_whiche
     (proposed,) = await proposals(town, credited)
     assert (proposed["days"], proposed["credit_cents"]) == (1, PRICE)
     path = f"/households/{credited}/invoices/{proposed['invoice_id']}/repricing"
-    answers = await asyncio.gather(*(town.post(path, None) for _ in range(3)))
+    wish = {"credit_cents": PRICE, **await town.balance(credited)}
+    answers = await asyncio.gather(*(town.post(path, wish) for _ in range(3)))
     assert sorted(answer.status for answer in answers) == [201, 409, 409]
     assert (await town.run())["total_cents"] == 2 * PRICE + PRICE
     assert await proposals(town, waits) == []
@@ -175,8 +176,8 @@ async def give_back(town: Any, household: UUID, invoice: dict[str, Any], *days: 
         {"child_id": str(household), "activity_id": str(town.activity), "day": str(date(2026, 11, 1 + number))}
         for number in days
     ]
-    path = f"/households/{household}/invoices/{invoice['invoice_id']}/credit-notes"
-    return await town.post(path, {"days": keys, "reason": "Repas non servi", **more})
+    path = f"invoices/{invoice['invoice_id']}/credit-notes"
+    return await town.decides(household, path, {"days": keys, "reason": "Repas non servi", **more})
 
 
 async def test_days_given_back_by_hand_are_neither_given_back_again_nor_charged_again(town: Any) -> None:
@@ -234,22 +235,23 @@ async def test_a_day_that_was_credited_while_a_run_looked_at_it_stays_credited(t
 
 
 async def test_the_tax_certificate_counts_care_alone(town: Any) -> None:
-    """Food, surcharges and absences without a reason are paid, and open no tax credit; nor does a child of six."""
+    """Food, surcharges and absences are paid, and open no tax credit; nor does a child of six."""
     young = town.child()
     elder = young.model_copy(update={"child_id": uuid4(), "first_name": "Tom", "birth_date": date(2015, 5, 5)})
     household = await town.household(young, elder.model_copy(update={"custody": Custody.EVEN_WEEKS}))
     flat = {"kind": "flat", "unit_price_cents": 1_000}
-    rules = {"unjustified_percent": 100, "extra_cents": 300, "late_pickup_cents": 500}
+    rules = {"unjustified_percent": 100, "justified_percent": 50, "extra_cents": 300, "late_pickup_cents": 500}
     more = {"formula": flat, "childcare": True, "attendance": rules}
     assert (await town.tariff(**more)).status == 200
-    await town.uses(household, 1, 2, 3, 4, child=young.child_id)
+    await town.uses(household, 1, 2, 3, 4, 6, child=young.child_id)
     await town.uses(household, 5, child=elder.child_id)
     await town.marks(household, 1, Presence.PRESENT, child=young.child_id, late=True)
     await town.marks(household, 2, Presence.ABSENT, child=young.child_id)
     await town.marks(household, 3, Presence.PRESENT, child=young.child_id)
+    await town.marks(household, 6, Presence.JUSTIFIED, child=young.child_id)
     await town.run()
     (invoice,) = (await town.invoices(household))["to_pay"]
-    assert invoice["total_cents"] == 1_500 + 1_000 + 1_000 + 1_000 + 1_000
+    assert invoice["total_cents"] == 1_500 + 1_000 + 1_000 + 1_000 + 500 + 1_000
     await town.pays(household, invoice, invoice["total_cents"])
     async with town.client.app[DATABASE].transaction() as tx:
         paid = await childcare_paid(tx, household, today().year)
@@ -261,3 +263,26 @@ async def test_the_tax_certificate_counts_care_alone(town: Any) -> None:
     assert (await town.client.get(path.format(young.child_id), headers=headers)).status == 200
     assert (await town.client.get(path.format(elder.child_id), headers=headers)).status == 404
     assert await town.sql("SELECT alternating FROM child WHERE child_id = $1", elder.child_id)
+
+
+async def test_the_invoice_says_the_part_of_a_meal_that_is_care_and_the_certificate_counts_that_alone(
+    town: Any,
+) -> None:
+    child = town.child()
+    household = await town.household(child)
+    flat = {"kind": "flat", "unit_price_cents": 425}
+    assert (await town.tariff(formula=flat, childcare=True, childcare_cents=120)).status == 200
+    await town.uses(household, 1, 2, child=child.child_id)
+    await town.run()
+    (invoice,) = (await town.invoices(household))["to_pay"]
+    query = "SELECT explanation FROM invoice_line"
+    assert await town.sql(query) == "Tarif unique · dont garde 1,20\N{NO-BREAK SPACE}€"
+    await town.pays(household, invoice, invoice["total_cents"])
+    async with town.client.app[DATABASE].transaction() as tx:
+        assert await childcare_paid(tx, household, today().year) == {(child.child_id, "Cantine"): 240}
+    await town.probe.publish(town.booked(household, 2, booked=False, child=child.child_id))
+    await town.until("SELECT count(*) FROM usage WHERE basis IS DISTINCT FROM seen_as", 1)
+    await town.uses(household, 3, 4, child=child.child_id)
+    await town.run()
+    care = "SELECT sum(childcare_cents)::int FROM invoice_line"
+    assert await town.sql(care) == 3 * 120, "a day that is taken back takes its part back"

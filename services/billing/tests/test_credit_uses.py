@@ -101,10 +101,10 @@ async def test_the_counter_is_warned_while_a_payment_is_under_way(town: Any) -> 
     household, invoice = await town.invoiced(1)
     checkout = await town.opened(household, invoice["invoice_id"])
     body = {"means": "cash", "amount_cents": PRICE, "received_on": str(today())}
-    refused = await town.post(f"/households/{household}/receipts", body)
+    refused = await town.decides(household, "receipts", body)
     told = await refused.json(content_type=None)
     assert (refused.status, told["code"], told["numbers"]) == (409, "payment_under_way", [invoice["number"]])
-    taken = await town.post(f"/households/{household}/receipts", {**body, "despite_payment": True})
+    taken = await town.decides(household, "receipts", {**body, "despite_payment": True})
     assert taken.status == 201
     await town.probe.publish(town.confirmed(household, checkout["checkout_id"], PRICE))
     unmatched = (await town.probe.next("billing.payment.unmatched")).data

@@ -93,10 +93,10 @@ async def paid_town(town: Any) -> tuple[UUID, dict[str, Any]]:
     household, invoice = await town.invoiced(1, 2)
     wish = {"means": "cash", "amount_cents": 100, "received_on": "today"}
     wish["received_on"] = str(await town.sql("SELECT (now() AT TIME ZONE 'Europe/Paris')::date"))
-    response = await town.post(f"/households/{household}/receipts", wish)
+    response = await town.decides(household, "receipts", wish)
     assert response.status == 201, await response.text()
-    path = f"/households/{household}/invoices/{invoice['invoice_id']}/credit-notes"
-    assert (await town.post(path, {"amount_cents": 25, "reason": "Erreur"})).status == 201
+    path = f"invoices/{invoice['invoice_id']}/credit-notes"
+    assert (await town.decides(household, path, {"amount_cents": 25, "reason": "Erreur"})).status == 201
     return household, invoice
 
 

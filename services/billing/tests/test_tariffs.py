@@ -144,13 +144,17 @@ async def test_a_quotient_that_comes_late_opens_a_credit_that_is_published_once(
     (proposed,) = told["repricings"]
     assert (proposed["number"], proposed["days"], proposed["credit_cents"]) == (invoice["number"], 2, 460)
     path = f"/households/{household}/invoices/{invoice['invoice_id']}/repricing"
-    first, again = await asyncio.gather(*(town.post(path, None, key="late") for _ in range(2)))
+    wish = {"credit_cents": 460, "seen_balance_cents": 3 * 480}
+    for other in ({"credit_cents": 461}, {"seen_balance_cents": 3 * 480 - 1}):
+        told = await (await town.post(path, {**wish, **other})).json(content_type=None)
+        assert (told["code"], told["balance_cents"]) == ("account_changed", 3 * 480)
+    first, again = await asyncio.gather(*(town.post(path, wish, key="late") for _ in range(2)))
     assert await first.text() == await again.text()
     note = await first.json()
     assert note["summary"]["number"].startswith("A-")
     assert note["summary"]["invoice_number"] == invoice["number"]
     assert [(line["count"], line["unit_credit_cents"]) for line in note["lines"]] == [(2, 230)]
-    refused = await town.post(path, None)
+    refused = await town.post(path, {**wish, **await town.balance(household)})
     assert (await refused.json(content_type=None))["code"] == "nothing_to_credit"
     after = await town.invoices(household)
     assert after["to_pay"][0]["left_cents"] == 3 * 480 - 460
@@ -167,7 +171,8 @@ async def test_a_day_taken_back_after_a_credit_comes_back_at_what_it_cost_in_the
     household, invoice = await town.invoiced(1, 2)
     await knows(town, household, 50_000)
     path = f"/households/{household}/invoices/{invoice['invoice_id']}/repricing"
-    assert (await town.post(path, None)).status == 201
+    credit = {"credit_cents": 460, **await town.balance(household)}
+    assert (await town.post(path, credit)).status == 201
     await town.probe.publish(town.booked(household, 2, booked=False))
     await town.until("SELECT count(*) FROM usage WHERE basis IS DISTINCT FROM seen_as", 1)
     await town.uses(household, 10, 11)

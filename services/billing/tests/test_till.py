@@ -21,7 +21,11 @@ def cash(cents: int, **more: Any) -> dict[str, Any]:
 
 
 async def pays(town: Any, household: UUID, body: dict[str, Any], key: str | None = None) -> Any:
-    return await town.post(f"/households/{household}/receipts", body, key)
+    if "seen_balance_cents" not in body and await town.sql(
+        "SELECT count(*) FROM household WHERE household_id = $1", household
+    ):
+        return await town.decides(household, "receipts", body, key)
+    return await town.post(f"/households/{household}/receipts", {"seen_balance_cents": 0, **body}, key)
 
 
 async def verify(town: Any, capsys: Any) -> tuple[int, str]:
@@ -33,7 +37,8 @@ async def test_money_at_the_counter_pays_the_oldest_invoice_first_and_once(town:
     household, first = await town.invoiced(1, 2)
     await town.uses(household, 10)
     await town.run()
-    answers = await asyncio.gather(*(pays(town, household, cash(1_000), key="tap") for _ in range(4)))
+    body = cash(1_000, seen_balance_cents=3 * PRICE)
+    answers = await asyncio.gather(*(pays(town, household, body, key="tap") for _ in range(4)))
     assert len({await answer.text() for answer in answers}) == 1
     receipt = await answers[0].json()
     assert receipt["number"] == f"R-{today().year}-000001"
@@ -55,10 +60,11 @@ async def test_more_than_is_due_is_refused_unless_it_is_wanted(town: Any) -> Non
     kept = await pays(town, household, {**cash(500, keep_surplus=True), "means": "cheque", "reference": "chèque 778"})
     assert (await kept.json())["surplus_cents"] == 75
     assert (await town.invoices(household))["credit_cents"] == 75
-    too_much = await town.post(f"/households/{household}/refunds", {**refund(76)})
+    too_much = await town.decides(household, "refunds", refund(76))
     assert (await too_much.json(content_type=None))["code"] == "more_than_credit"
     for _ in range(2):
-        given = await town.post(f"/households/{household}/refunds", refund(75), key="back")
+        body = {**refund(75), "seen_balance_cents": -75}
+        given = await town.post(f"/households/{household}/refunds", body, key="back")
         assert given.status == 201
     assert (await town.invoices(household))["credit_cents"] == 0
     told = (await town.probe.next("billing.credit.refunded")).data
@@ -92,6 +98,22 @@ async def test_what_was_decided_on_an_account_that_changed_meanwhile_is_not_done
     await town.balanced()
 
 
+@pytest.mark.parametrize("seen", [{}, {"seen_balance_cents": None}, {"seen_balance_cents": "x"}])
+async def test_a_decision_that_does_not_say_which_account_it_saw_is_refused(town: Any, seen: dict[str, Any]) -> None:
+    household, invoice = await town.invoiced(1)
+    path = f"/households/{household}"
+    for what, body in (
+        ("receipts", cash(PRICE)),
+        ("refunds", refund(1)),
+        (f"invoices/{invoice['invoice_id']}/credit-notes", {"amount_cents": 1, "reason": "Erreur"}),
+        (f"invoices/{invoice['invoice_id']}/repricing", {"credit_cents": 1}),
+    ):
+        refused = await town.post(f"{path}/{what}", {**body, **seen})
+        told = await refused.json(content_type=None)
+        assert (refused.status, [each["field"] for each in told["errors"]]) == (422, ["seen_balance_cents"]), what
+    assert await town.sql("SELECT count(*) FROM receipt") == 0
+
+
 async def test_a_wrong_receipt_is_refused(town: Any) -> None:
     household, _ = await town.invoiced(1)
     for wrong in (
@@ -117,15 +139,20 @@ async def test_a_credit_note_names_its_invoice_and_what_was_paid_too_much_become
     household, invoice = await town.invoiced(1, 2)
     assert (await pays(town, household, cash(PRICE + 100))).status == 201
     path = f"/households/{household}/invoices/{invoice['invoice_id']}/credit-notes"
-    refused = await town.post(path, {"amount_cents": 2 * PRICE + 1, "reason": "Erreur"})
+    shown = {"seen_balance_cents": PRICE - 100}
+    refused = await town.post(path, {"amount_cents": 2 * PRICE + 1, "reason": "Erreur", **shown})
     assert (await refused.json(content_type=None))["creditable_cents"] == 2 * PRICE
     assert await town.sql("SELECT count(*) FROM document_counter WHERE series = 'A-'") == 0
     wish = {"amount_cents": PRICE, "reason": "Repas non servi"}
-    notes = [await (await town.post(path, wish, key=key)).json() for key in ("a", "a", "b")]
+    balances = (("a", PRICE - 100), ("a", PRICE - 100), ("b", -100))
+    notes = [
+        await (await town.post(path, {**wish, "seen_balance_cents": cents}, key=key)).json() for key, cents in balances
+    ]
     assert [note["summary"]["number"][-6:] for note in notes] == ["000001", "000001", "000002"]
     after = await town.invoices(household)
     assert (after["paid"][0]["left_cents"], after["credit_cents"]) == (0, PRICE + 100)
-    assert (await town.post(path, {"amount_cents": 1, "reason": "Encore"})).status == 409
+    more = await town.decides(household, path.removeprefix(f"/households/{household}/"), {**wish, "amount_cents": 1})
+    assert (more.status, (await more.json(content_type=None))["code"]) == (409, "more_than_invoiced")
     note_id = notes[0]["summary"]["credit_note_id"]
     pdf = await town.client.get(f"/households/{household}/credit-notes/{note_id}/pdf", headers=town.parent(household))
     assert (await pdf.read()).startswith(b"%PDF")
@@ -139,7 +166,7 @@ async def test_a_credit_note_names_its_invoice_and_what_was_paid_too_much_become
 async def test_credit_notes_at_once_never_credit_more_than_the_invoice_said(town: Any) -> None:
     household, invoice = await town.invoiced(1)
     path = f"/households/{household}/invoices/{invoice['invoice_id']}/credit-notes"
-    wish = {"amount_cents": 300, "reason": "Erreur"}
+    wish = {"amount_cents": 300, "reason": "Erreur", "seen_balance_cents": PRICE}
     answers = await asyncio.gather(*(town.post(path, wish) for _ in range(5)))
     assert sorted(answer.status for answer in answers) == [201] + [409] * 4
     assert await town.sql("SELECT last FROM document_counter WHERE series = 'A-'") == 1
@@ -216,8 +243,8 @@ async def test_a_certificate_says_what_was_paid_for_childcare_in_the_year(town: 
 async def test_verify_proves_the_documents_and_finds_what_was_changed_behind_its_back(town: Any, capsys: Any) -> None:
     household, invoice = await town.invoiced(1, 2)
     await town.invoiced(3)
-    path = f"/households/{household}/invoices/{invoice['invoice_id']}/credit-notes"
-    assert (await town.post(path, {"amount_cents": 25, "reason": "Erreur"})).status == 201
+    path = f"invoices/{invoice['invoice_id']}/credit-notes"
+    assert (await town.decides(household, path, {"amount_cents": 25, "reason": "Erreur"})).status == 201
     code, said = await verify(town, capsys)
     assert (code, "3 documents" in said, "0 wrong" in said) == (0, True, True)
     await town.sql("ALTER TABLE invoice_line DISABLE TRIGGER USER")

@@ -32,8 +32,8 @@ async def test_verify_reads_what_the_version_before_published_beside_what_is_pub
     await town.sql("ALTER TABLE document_chain DISABLE TRIGGER USER")
     await town.sql("UPDATE document_chain SET version = 1, digest = $1, hash = sha256($1)", first)
     await town.sql("ALTER TABLE document_chain ENABLE TRIGGER USER")
-    path = f"/households/{household}/invoices/{invoice['invoice_id']}/credit-notes"
-    assert (await town.post(path, {"amount_cents": 25, "reason": "Erreur"})).status == 201
+    path = f"invoices/{invoice['invoice_id']}/credit-notes"
+    assert (await town.decides(household, path, {"amount_cents": 25, "reason": "Erreur"})).status == 201
     assert await town.sql("SELECT array_agg(version ORDER BY position) FROM document_chain") == [1, 2]
     assert (await verify(town, capsys))[0] == 0
     await town.sql("ALTER TABLE invoice DISABLE TRIGGER USER")

@@ -19,7 +19,9 @@ from contracts.model import parse_day
 from gateway.clients.services import SERVICES, Told
 from gateway.forms.fields import NOTHING, hidden, line, one_of
 from gateway.pages.parents.payments import mails_of
+from gateway.pages.shared import money_questions
 from gateway.pages.shared import payment_messages as words
+from gateway.pages.shared.confirmation import ask_first
 from gateway.pages.shared.rendering import checked_form, page, see
 from gateway.pages.shared.staff import staff, typed_cents
 
@@ -128,9 +130,9 @@ async def ask_again(request: web.Request) -> web.Response:
 
 @routes.post("/mairie/paiements/{payment_id}/decision")
 async def decide(request: web.Request) -> web.Response:
-    """A decision with its reason and proof; what was typed is kept when it is refused."""
+    """A decision with its reason and proof, asked first; what was typed is kept when it is refused."""
     form = await checked_form(request, DECISION)
-    session, _person = await staff(request, Permission.READ_PAYMENTS)
+    session, person = await staff(request, Permission.READ_PAYMENTS)
     typed = {name: form.get(name) for name in ("command", "reason", "evidence", "amount", "means")}
     try:
         amount = typed["amount"] if typed["command"] in WITH_AMOUNT else ""
@@ -144,11 +146,16 @@ async def decide(request: web.Request) -> web.Response:
             means=Means(typed["means"]) if typed["means"] else None,
         )
     except (ValueError, ValidationError):
-        return await _file(request, refused=REFUSALS["invalid"], typed=typed)
-    path, key = f"/payments/{path_uuid(request, 'payment_id')}/decisions", form.get("key")
+        why = "invalid" if form.get("seen_version") else "payment_changed"
+        return await _file(request, refused=REFUSALS[why], typed=typed)
+    path, key, services = f"/payments/{path_uuid(request, 'payment_id')}", form.get("key"), request.app[SERVICES]
+    found = await services.call(session, "payment-gateway", f"{path}/file", PaymentFile)
+    if found.version == wish.seen_version and (
+        asked := ask_first(request, form, person, money_questions.decision(found, wish))
+    ):
+        return asked
     try:
-        services = request.app[SERVICES]
-        await services.call(session, "payment-gateway", path, Payment, method="POST", body=wish, key=key)
+        await services.call(session, "payment-gateway", f"{path}/decisions", Payment, method="POST", body=wish, key=key)
     except Told as told:
         if told.told_code not in REFUSALS:
             raise

@@ -1,5 +1,6 @@
 """/mairie/encaissements: a household's account at the counter, and the journal of receipts."""
 
+import re
 from datetime import timedelta
 from urllib.parse import quote
 from uuid import UUID
@@ -8,32 +9,31 @@ from aiohttp import web
 
 from chassis.clock import today
 from chassis.http import path_uuid
-from contracts.api.billing import CreditNote, CreditNoteRequest, CreditUse, CreditUsed, InvoiceList
+from contracts.api.billing import CreditUse, CreditUsed, InvoiceList
 from contracts.api.cash_desk import AccountList, Journal, Receipt, ReceiptRequest, RefundRequest
 from contracts.api.tariffs import HouseholdTerms, TermsKnown, TermsRequest
 from contracts.failures import Invalid
 from contracts.identity import Permission
 from contracts.model import parse_day
 from gateway.clients.services import SERVICES, Told
-from gateway.forms.fields import NOTHING, Sent, an_id, hidden, line, one_of, said, tick
+from gateway.forms.fields import NOTHING, Sent, hidden, line, one_of, said, tick
 from gateway.languages import euros, written
+from gateway.pages.shared import money_questions
+from gateway.pages.shared.confirmation import ask_first
 from gateway.pages.shared.edit_conflicts import OF_A_DIGEST, VERSION, has_changed, version
+from gateway.pages.shared.money_questions import COUNTER, MEANS
 from gateway.pages.shared.rendering import checked_form, page, see
 from gateway.pages.shared.staff import staff, typed_cents, typed_day
 
-MEANS = {
-    "card": "Carte bancaire",
-    "debit": "Prélèvement",
-    "cash": "Espèces",
-    "cheque": "Chèque",
-    "transfer": "Virement",
-}
-COUNTER = ("cash", "cheque", "transfer")
-ELSEWHERE = ("kind", "refund", "refund_reference", "quotient", "valid_from", "invoice", "credit", "reason")
+ELSEWHERE = (
+    *("kind", "refund", "refund_reference", "quotient", "valid_from", "resident", "invoice", "credit", "reason"),
+)
 """What is typed in the other forms of an account's page."""
 
 DESPITE = "Attendez qu'il soit terminé, ou cochez « Encaisser quand même »."
 WRONG_AMOUNT = "Le montant s'écrit comme 42,50."
+CHANGED = "Ce compte a changé entre-temps : le voici tel qu'il est maintenant."
+BALANCE = re.compile(r"-?[0-9]{1,12}", re.ASCII)
 SHOWN = {"seen_balance_cents": hidden("Solde affiché")}
 RECEIPT = {
     "amount": line("Montant reçu", always=True),
@@ -55,13 +55,6 @@ TERMS = {
     "valid_from": line("Depuis le", always=True),
     "resident": tick("Habite la commune"),
     **OF_A_DIGEST,
-}
-CREDIT = {
-    "invoice": an_id("Facture", always=True),
-    "amount": line("Montant de l'avoir"),
-    "reason": line("Motif"),
-    "repricing": tick("Recalculer"),
-    **SHOWN,
 }
 
 routes = web.RouteTableDef()
@@ -117,15 +110,20 @@ async def accounting(request: web.Request) -> web.Response:
 
 @routes.get("/mairie/encaissements/{household_id}")
 async def account(request: web.Request) -> web.Response:
-    return await _account(request)
+    return await account_page(request)
 
 
-async def _account(request: web.Request, *, wrong: str = "", typed: dict[str, str] | None = None) -> web.Response:
-    session, person = await staff(request, Permission.COLLECT_MONEY)
+async def shown(request: web.Request, session: str) -> tuple[HouseholdTerms, InvoiceList, int]:
+    """A household's account as it is now, and what it owes."""
     path, services = f"/households/{path_uuid(request, 'household_id')}", request.app[SERVICES]
     terms = await services.call(session, "billing", f"{path}/terms", HouseholdTerms)
     invoices = await services.call(session, "billing", f"{path}/invoices", InvoiceList)
-    due = sum(each.left_cents for each in invoices.owed)
+    return terms, invoices, sum(each.left_cents for each in invoices.owed)
+
+
+async def account_page(request: web.Request, *, wrong: str = "", typed: dict[str, str] | None = None) -> web.Response:
+    session, person = await staff(request, Permission.COLLECT_MONEY)
+    terms, invoices, due = await shown(request, session)
     usual = {"amount": written(due), "means": "cash", "received_on": str(today()), "reference": ""}
     return page(
         request,
@@ -154,59 +152,72 @@ DONE = {
 }
 
 
-async def _changed(request: web.Request, told: Told, typed: dict[str, str]) -> web.Response:
+async def changed(request: web.Request, told: Told, typed: dict[str, str]) -> web.Response:
     """What was decided is about an account that is another by now: it is shown again, with what was typed."""
     if told.told_code != "account_changed":
         raise told
-    wrong = "Ce compte a changé entre-temps : le voici tel qu'il est maintenant. Rien n'a été enregistré."
-    return await _account(request, wrong=wrong, typed=typed)
+    return await account_page(request, wrong=CHANGED, typed=typed)
 
 
-def _seen(form: Sent) -> int:
-    """What the page said that the household owes, less its credit; ``ValueError`` where a form does not say."""
-    return int(form.get("seen_balance_cents"))
+def seen_balance(form: Sent) -> int:
+    """What the page said that the household owes, less its credit; ``FieldWrong`` where a form does not say."""
+    text = form.get("seen_balance_cents")
+    if not BALANCE.fullmatch(text):
+        raise form.wrong("seen_balance_cents", CHANGED)
+    return int(text)
 
 
-def _to(household_id: UUID, done: str) -> web.Response:
+def to_account(household_id: UUID, done: str) -> web.Response:
     return see(f"/mairie/encaissements/{household_id}?fait={done}")
 
 
 @routes.post("/mairie/encaissements/{household_id}")
 async def take(request: web.Request) -> web.Response:
-    """Take money in; more than is due is asked about before it is kept."""
+    """Take money in, asked first; more than is due is refused unless the box says so."""
     form = await checked_form(request, RECEIPT)
-    session, _person = await staff(request, Permission.COLLECT_MONEY)
+    session, person = await staff(request, Permission.COLLECT_MONEY)
     household_id = path_uuid(request, "household_id")
     typed = {name: form.get(name) for name in ("amount", "means", "received_on", "reference")}
     try:
-        wish = ReceiptRequest(
-            means=typed["means"],
-            amount_cents=typed_cents(typed["amount"]),
-            received_on=form.day("received_on"),
-            reference=typed["reference"] or None,
-            keep_surplus=form.ticked("keep_surplus"),
-            despite_payment=form.ticked("despite_payment"),
-            seen_balance_cents=_seen(form),
-        )
+        wish = _receipt(form)
     except ValueError as error:
         wrong = said(error, f"Donnez le montant, le moyen et le jour. {WRONG_AMOUNT}")
-        return await _account(request, wrong=wrong, typed=typed)
+        return await account_page(request, wrong=wrong, typed=typed)
+    household, _, due_cents = await shown(request, session)
+    if asked := ask_first(request, form, person, money_questions.receipt(household, wish, due_cents)):
+        return asked
     path, key = f"/households/{household_id}/receipts", form.get("key")
     try:
         await request.app[SERVICES].call(session, "billing", path, Receipt, method="POST", body=wish, key=key)
     except Told as told:
-        if told.told_code == "more_than_due":
-            due = euros(told.facts["due_cents"])
-            wrong = f"C'est plus que les {due} dus. Corrigez le montant, ou cochez « Garder le surplus »."
-            return await _account(request, wrong=wrong, typed=typed)
-        if told.told_code == "payment_under_way":
-            wrong = f"Un paiement en ligne est en cours : {', '.join(told.facts['numbers'])}. {DESPITE}"
-            return await _account(request, wrong=wrong, typed={**typed, "kind": "despite"})
-        if told.told_code == "invalid":
-            wrong = "Le jour de l'encaissement est aujourd'hui, ou dans les deux derniers mois."
-            return await _account(request, wrong=wrong, typed=typed)
-        return await _changed(request, told, typed)
-    return _to(household_id, "recu")
+        return await _not_taken(request, told, typed)
+    return to_account(household_id, "recu")
+
+
+def _receipt(form: Sent) -> ReceiptRequest:
+    return ReceiptRequest(
+        means=form.get("means"),
+        amount_cents=typed_cents(form.get("amount")),
+        received_on=form.day("received_on"),
+        reference=form.get("reference") or None,
+        keep_surplus=form.ticked("keep_surplus"),
+        despite_payment=form.ticked("despite_payment"),
+        seen_balance_cents=seen_balance(form),
+    )
+
+
+async def _not_taken(request: web.Request, told: Told, typed: dict[str, str]) -> web.Response:
+    if told.told_code == "more_than_due":
+        due = euros(told.facts["due_cents"])
+        wrong = f"C'est plus que les {due} dus. Corrigez le montant, ou cochez « Garder le surplus »."
+    elif told.told_code == "payment_under_way":
+        wrong = f"Un paiement en ligne est en cours : {', '.join(told.facts['numbers'])}. {DESPITE}"
+        typed = {**typed, "kind": "despite"}
+    elif told.told_code == "invalid":
+        wrong = "Le jour de l'encaissement est aujourd'hui, ou dans les deux derniers mois."
+    else:
+        return await changed(request, told, typed)
+    return await account_page(request, wrong=wrong, typed=typed)
 
 
 @routes.post("/mairie/encaissements/{household_id}/credit")
@@ -217,14 +228,14 @@ async def use_credit(request: web.Request) -> web.Response:
     household_id = path_uuid(request, "household_id")
     path = f"/households/{household_id}/credit-uses"
     await request.app[SERVICES].call(session, "billing", path, CreditUsed, method="POST", body=CreditUse())
-    return _to(household_id, "credit")
+    return to_account(household_id, "credit")
 
 
 @routes.post("/mairie/encaissements/{household_id}/remboursement")
 async def refund(request: web.Request) -> web.Response:
-    """Give a credit back."""
+    """Give a credit back; asked first."""
     form = await checked_form(request, REFUND)
-    session, _person = await staff(request, Permission.COLLECT_MONEY)
+    session, person = await staff(request, Permission.COLLECT_MONEY)
     household_id = path_uuid(request, "household_id")
     text = {"refund": form.get("amount"), "refund_reference": form.get("reference")}
     typed = {"kind": "refund", **text}
@@ -233,20 +244,23 @@ async def refund(request: web.Request) -> web.Response:
             means=form.get("means"),
             amount_cents=typed_cents(text["refund"]),
             reference=text["refund_reference"],
-            seen_balance_cents=_seen(form),
+            seen_balance_cents=seen_balance(form),
         )
-    except ValueError:
-        wrong = f"Donnez le montant et la référence du remboursement. {WRONG_AMOUNT}"
-        return await _account(request, wrong=wrong, typed=typed)
+    except ValueError as error:
+        wrong = said(error, f"Donnez le montant et la référence du remboursement. {WRONG_AMOUNT}")
+        return await account_page(request, wrong=wrong, typed=typed)
+    household, invoices, _ = await shown(request, session)
+    if asked := ask_first(request, form, person, money_questions.refund(household, wish, invoices.credit_cents)):
+        return asked
     path, key = f"/households/{household_id}/refunds", form.get("key")
     try:
         await request.app[SERVICES].call(session, "billing", path, RefundRequest, method="POST", body=wish, key=key)
     except Told as told:
         if told.told_code != "more_than_credit":
-            return await _changed(request, told, typed)
+            return await changed(request, told, typed)
         wrong = f"La mairie ne doit que {euros(told.facts['credit_cents'])} à ce foyer."
-        return await _account(request, wrong=wrong, typed=typed)
-    return _to(household_id, "rendu")
+        return await account_page(request, wrong=wrong, typed=typed)
+    return to_account(household_id, "rendu")
 
 
 @routes.post("/mairie/encaissements/{household_id}/quotient")
@@ -255,6 +269,11 @@ async def keep_terms(request: web.Request) -> web.Response:
     form = await checked_form(request, TERMS)
     session, _person = await staff(request, Permission.WRITE_TARIFFS)
     household_id, text = path_uuid(request, "household_id"), form.get("quotient")
+    typed = {
+        "quotient": text,
+        "valid_from": form.get("valid_from"),
+        "resident": "yes" if form.ticked("resident") else "no",
+    }
     wrong = "Le QF s'écrit comme 845 ou 845,50, avec le jour où il commence."
     try:
         wish = TermsRequest(quotient_cents=typed_cents(text) if text else None, resident=form.ticked("resident"))
@@ -262,7 +281,7 @@ async def keep_terms(request: web.Request) -> web.Response:
     except ValueError as error:
         day, wrong = None, said(error, wrong)
     if day is None:
-        return await _account(request, wrong=wrong, typed={"quotient": text})
+        return await account_page(request, wrong=wrong, typed=typed)
     path, seen = f"/households/{household_id}/terms/{day}", form.get(VERSION)
     try:
         services = request.app[SERVICES]
@@ -271,35 +290,5 @@ async def keep_terms(request: web.Request) -> web.Response:
         if not has_changed(told):
             raise
         wrong = "Un QF a été enregistré entre-temps : il est dans la liste. Vérifiez, puis enregistrez de nouveau."
-        return await _account(request, wrong=wrong, typed={"quotient": text, "valid_from": str(day)})
-    return _to(household_id, "qf")
-
-
-@routes.post("/mairie/encaissements/{household_id}/avoir")
-async def credit(request: web.Request) -> web.Response:
-    """Credit an invoice: with an amount for a reason, or with what a late quotient makes cheaper."""
-    form = await checked_form(request, CREDIT)
-    session, _person = await staff(request, Permission.PUBLISH_INVOICES)
-    household_id, key = path_uuid(request, "household_id"), form.get("key")
-    text = {name: form.get(name) for name in ("invoice", "amount", "reason")}
-    typed = {"kind": "credit", "invoice": text["invoice"], "credit": text["amount"], "reason": text["reason"]}
-    is_repricing, wish = form.ticked("repricing"), None
-    try:
-        path = f"/households/{household_id}/invoices/{UUID(text['invoice'])}"
-        if not is_repricing:
-            amount, reason = typed_cents(text["amount"]), text["reason"]
-            wish = CreditNoteRequest(amount_cents=amount, reason=reason, seen_balance_cents=_seen(form))
-    except ValueError:
-        wrong = f"Donnez la facture, le montant et le motif de l'avoir. {WRONG_AMOUNT}"
-        return await _account(request, wrong=wrong, typed=typed)
-    path += "/repricing" if is_repricing else "/credit-notes"
-    try:
-        await request.app[SERVICES].call(session, "billing", path, CreditNote, method="POST", body=wish, key=key)
-    except Told as told:
-        if told.told_code == "more_than_invoiced":
-            wrong = f"Cette facture ne peut plus être corrigée que de {euros(told.facts['creditable_cents'])}."
-            return await _account(request, wrong=wrong, typed=typed)
-        if told.told_code == "nothing_to_credit":
-            return await _account(request, wrong="Il n'y a plus rien à corriger sur cette facture.")
-        return await _changed(request, told, typed)
-    return _to(household_id, "avoir")
+        return await account_page(request, wrong=wrong, typed=typed)
+    return to_account(household_id, "qf")

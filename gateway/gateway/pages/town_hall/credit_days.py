@@ -10,12 +10,16 @@ from contracts.api.billing import CreditNote, CreditNoteRequest, DayKey, Invoice
 from contracts.failures import Invalid
 from contracts.identity import Identity, Permission
 from gateway.clients.services import SERVICES, Told
-from gateway.forms.fields import an_id, hidden, line
-from gateway.pages.shared.rendering import checked_form, page, see
+from gateway.forms.fields import an_id, hidden, line, said
+from gateway.pages.shared import money_questions
+from gateway.pages.shared.confirmation import Question, ask_first
+from gateway.pages.shared.rendering import checked_form, page
 from gateway.pages.shared.staff import staff
+from gateway.pages.town_hall import cash_desk
 
 WRONG = {
     "nothing_to_credit": "Un de ces jours vient d'être rendu ou corrigé : voici ceux qui restent.",
+    "account_changed": cash_desk.CHANGED,
     "more_than_invoiced": "Cette facture a déjà été corrigée : ces jours font plus que ce qu'il en reste.",
 }
 
@@ -23,6 +27,7 @@ DAYS = {
     "facture": an_id("Facture", always=True),
     "jour": hidden("Jours", many=True),
     "reason": line("Motif", always=True),
+    **cash_desk.SHOWN,
 }
 
 routes = web.RouteTableDef()
@@ -56,6 +61,7 @@ async def _days(
     path = f"/households/{household_id}/invoices/{invoice_id}"
     invoice = await services.call(session, "billing", path, Invoice)
     found = (await services.call(session, "billing", f"{path}/days", InvoicedDays)).days
+    _, invoices, due_cents = await cash_desk.shown(request, session)
 
     def kind(each: InvoicedDay) -> tuple[str, str]:
         return each.child_first_name, each.activity_label
@@ -74,29 +80,42 @@ async def _days(
         wrong=wrong,
         chosen=chosen,
         reason=reason,
+        balance_cents=due_cents - invoices.credit_cents,
     )
 
 
 @routes.post("/mairie/encaissements/{household_id}/jours")
 async def give_back(request: web.Request) -> web.Response:
-    """Publish a credit note of the chosen days, once for a form."""
+    """Publish a credit note of the chosen days, once for a form; asked first."""
     form = await checked_form(request, DAYS)
-    who = await staff(request, Permission.PUBLISH_INVOICES)
+    session, person = who = await staff(request, Permission.PUBLISH_INVOICES)
     household_id, invoice_id = path_uuid(request, "household_id"), _invoice_id(form.get("facture"))
-    typed = tuple(form.getall("jour"))
-    reason = form.get("reason")
+    typed, reason = tuple(form.getall("jour")), form.get("reason")
     try:
         parts = [each.split("|") for each in typed]
         keys = tuple(DayKey(child_id=child, activity_id=activity, day=day) for child, activity, day in parts)
-        wish = CreditNoteRequest(days=keys, reason=reason)
-    except ValueError:
-        wrong = "Choisissez au moins un jour, et donnez le motif."
+        wish = CreditNoteRequest(days=keys, reason=reason, seen_balance_cents=cash_desk.seen_balance(form))
+    except ValueError as error:
+        wrong = said(error, "Choisissez au moins un jour, et donnez le motif.")
         return await _days(request, who, invoice_id, wrong=wrong, chosen=typed, reason=reason)
+    if asked := ask_first(request, form, person, await _question(request, session, invoice_id, wish)):
+        return asked
     path, key = f"/households/{household_id}/invoices/{invoice_id}/credit-notes", form.get("key")
     try:
-        await request.app[SERVICES].call(who[0], "billing", path, CreditNote, method="POST", body=wish, key=key)
+        await request.app[SERVICES].call(session, "billing", path, CreditNote, method="POST", body=wish, key=key)
     except Told as told:
         if told.told_code not in WRONG:
             raise
         return await _days(request, who, invoice_id, wrong=WRONG[told.told_code], chosen=typed, reason=reason)
-    return see(f"/mairie/encaissements/{household_id}?fait=avoir")
+    return cash_desk.to_account(household_id, "avoir")
+
+
+async def _question(request: web.Request, session: str, invoice_id: UUID, wish: CreditNoteRequest) -> Question:
+    path = f"/households/{path_uuid(request, 'household_id')}/invoices/{invoice_id}"
+    services = request.app[SERVICES]
+    invoice = await services.call(session, "billing", path, Invoice)
+    left = (await services.call(session, "billing", f"{path}/days", InvoicedDays)).days
+    worth = {(each.child_id, each.activity_id, each.day): each.amount_cents for each in left}
+    cents = sum(worth.get((each.child_id, each.activity_id, each.day), 0) for each in wish.days)
+    household, _, _ = await cash_desk.shown(request, session)
+    return money_questions.credit_note(household, invoice.summary, wish, cents)

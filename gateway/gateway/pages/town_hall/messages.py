@@ -8,6 +8,7 @@ from contracts.api.notifier import (
     AnnouncementArchive,
     AnnouncementRequest,
     AnnouncementState,
+    AnnouncementView,
     Audience,
     AudienceRequest,
 )
@@ -107,7 +108,7 @@ def _sending(wish: AnnouncementRequest, counted: Audience) -> Question:
     says = [f"{families} famille{'s' if families > 1 else ''} {'verront' if families > 1 else 'verra'} ce message."]
     if wish.by_mail:
         says.append(f"{mails} mail{'s' if mails > 1 else ''} {'partent' if mails > 1 else 'part'}, sans retour.")
-    says.append(f"« {wish.markdown[:200]}{'…' if len(wish.markdown) > 200 else ''} »")
+    says.append(_excerpt(wish.markdown))
     numbers = {"families": families, "mails": mails}
     button = f"Envoyer à {families} famille{'s' if families > 1 else ''}" if wish.by_mail else "Afficher ce message"
     return Question("Envoyer ce message ?" if wish.by_mail else "Afficher ce message ?", says, button, _BACK, numbers)
@@ -134,9 +135,22 @@ def _audience(form: Sent) -> dict[str, str]:
 
 @routes.post("/mairie/messages/{announcement_id:[0-9]+}/fin")
 async def end(request: web.Request) -> web.Response:
-    """« Ne plus afficher »."""
-    await checked_form(request, NOTHING)
-    session, _person = await staff(request, Permission.WRITE_ANNOUNCEMENTS)
-    path = f"/announcements/{request.match_info['announcement_id']}/end"
-    await request.app[SERVICES].tell(session, "notifier", path)
+    """« Ne plus afficher »; asked first."""
+    form = await checked_form(request, NOTHING)
+    session, person = await staff(request, Permission.WRITE_ANNOUNCEMENTS)
+    announcement_id, services = int(request.match_info["announcement_id"]), request.app[SERVICES]
+    archive = await services.call(session, "notifier", "/announcements", AnnouncementArchive)
+    shown = next((each for each in archive.announcements if each.announcement_id == announcement_id), None)
+    if shown and (asked := ask_first(request, form, person, _ending(shown))):
+        return asked
+    await services.tell(session, "notifier", f"/announcements/{announcement_id}/end")
     return see("/mairie/messages")
+
+
+def _ending(shown: AnnouncementView) -> Question:
+    says = (_excerpt(shown.markdown), "Aucune famille ne le voit plus. Pour le montrer de nouveau, il faut le récrire.")
+    return Question("Ne plus afficher ce message ?", says, "Ne plus afficher", _BACK)
+
+
+def _excerpt(markdown: str) -> str:
+    return f"« {markdown[:200]}{'…' if len(markdown) > 200 else ''} »"

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable
 from datetime import date
 from decimal import Decimal
+from http import HTTPStatus
 from typing import Any, TypeVar
 from uuid import UUID, uuid4
 
@@ -29,6 +30,8 @@ from contracts.versions import NONE_YET
 from gateway.clients.services import SERVICES, Told
 from gateway.forms.fields import FieldWrong, an_id, line, lines, one_of, said, tick
 from gateway.languages import short_day
+from gateway.pages.shared import money_questions
+from gateway.pages.shared.confirmation import ask_first
 from gateway.pages.shared.edit_conflicts import OF_A_DIGEST, VERSION, has_changed, version
 from gateway.pages.shared.rendering import checked_form, page, see
 from gateway.pages.shared.staff import staff, typed_cents, typed_whole
@@ -37,7 +40,7 @@ from gateway.pages.town_hall import schools
 RESIDENCES = {"": None, "yes": True, "no": False}
 FIELDS = (
     "label", "activity", "school", "resident", "valid_from", "valid_until", "kind", "unit_price", "brackets",
-    "rate", "floor", "ceiling", "without_quotient", "siblings", "childcare", "tariff_id",
+    "rate", "floor", "ceiling", "without_quotient", "siblings", "childcare", "care_part", "tariff_id",
     "by_attendance", "justified", "unjustified", "free_absences", "extra", "late_pickup",
 )  # fmt: skip
 USUAL = {"kind": "flat", "justified": "0", "unjustified": "100", "free_absences": "0", "extra": "0", "late_pickup": "0"}
@@ -54,7 +57,7 @@ NAMED = {
     "valid_until": "Dernier jour", "unit_price": "Prix", "rate": "Taux", "floor": "Plancher", "ceiling": "Plafond",
     "without_quotient": "Prix quand le QF n'est pas connu", "siblings": "Réduction des frères et sœurs",
     "justified": "Absence justifiée", "unjustified": "Absence non justifiée", "extra": "Supplément sans réservation",
-    "free_absences": "Absences gratuites", "late_pickup": "Supplément départ en retard",
+    "free_absences": "Absences gratuites", "late_pickup": "Supplément départ en retard", "care_part": "Dont garde",
 }  # fmt: skip
 TARIFF = {
     **{name: line(label, length_max=300, always=True) for name, label in NAMED.items()},
@@ -83,7 +86,15 @@ async def tariffs(request: web.Request) -> web.Response:
     return await _tariffs(request)
 
 
-async def _tariffs(request: web.Request, *, wrong: str = "", typed: dict[str, str] | None = None) -> web.Response:
+async def _tariffs(
+    request: web.Request,
+    *,
+    wrong: str = "",
+    typed: dict[str, str] | None = None,
+    ending: tuple[UUID, str] | None = None,
+    status: int = HTTPStatus.UNPROCESSABLE_ENTITY,
+) -> web.Response:
+    """The page, with what was typed for a new tariff, or as the last day of one (``ending``)."""
     session, person = await staff(request, Permission.WRITE_TARIFFS)
     services = request.app[SERVICES]
     found = (await services.call(session, "billing", "/tariffs", TariffList)).tariffs
@@ -97,8 +108,9 @@ async def _tariffs(request: web.Request, *, wrong: str = "", typed: dict[str, st
         request,
         "town_hall/tariffs.html",
         person,
-        status=422 if wrong else 200,
+        status=status if wrong else 200,
         tariffs=found,
+        ending=ending,
         schools=await schools.listed(request, session),
         version=version,
         activities=sorted(labels.items(), key=lambda each: each[1]),
@@ -172,6 +184,7 @@ def _wish(typed: dict[str, str]) -> TariffRequest:
         formula=_sensible(_formula, typed, WRONG_FORMULA),
         sibling_percents=tuple(_percents(typed["siblings"])),
         childcare=bool(typed["childcare"]),
+        **_care_part(typed),
         attendance=_sensible(_attendance, typed, WRONG_RULES) if typed["by_attendance"] else None,
     )
 
@@ -192,6 +205,22 @@ def _attendance(typed: dict[str, str]) -> AttendanceRules:
         extra_cents=_amount(typed["extra"], "du supplément sans réservation"),
         late_pickup_cents=_amount(typed["late_pickup"], "du supplément pour un départ en retard"),
     )
+
+
+def _care_part(typed: dict[str, str]) -> dict[str, int]:
+    """« 1,20 » or « 30 % » of the price; nothing where the whole price is for care, or none of it."""
+    text = typed["care_part"]
+    if text and not typed["childcare"]:
+        raise Unclear("« Dont garde » va avec la case « C'est de la garde d'enfant ».")
+    if text.endswith("%"):
+        percent = _number(text, "« Dont garde », en pourcentage,")
+        if not 0 < percent < 100:
+            raise Unclear("« Dont garde » est entre 1 % et 99 %, ou vide pour tout le prix.")
+        return {"childcare_percent": percent}
+    cents = _amount(text, "de « Dont garde »") if text else None
+    if cents == 0:
+        raise Unclear("« Dont garde » est plus que zéro, ou vide pour tout le prix.")
+    return {"childcare_cents": cents} if cents else {}
 
 
 def _number(text: str, what: str) -> int:
@@ -245,43 +274,52 @@ def _percents(text: str) -> list[int]:
         raise Unclear("Les réductions s'écrivent comme 10, 20.") from None
 
 
+async def _tariff(request: web.Request, session: str) -> Tariff | None:
+    """The tariff of the path, if it is still there."""
+    found = (await request.app[SERVICES].call(session, "billing", "/tariffs", TariffList)).tariffs
+    return next((each for each in found if each.tariff_id == path_uuid(request, "tariff_id")), None)
+
+
 @routes.post("/mairie/tarifs/{tariff_id}/fin")
 async def end(request: web.Request) -> web.Response:
     """End a rule on a day."""
     form = await checked_form(request, TARIFF_END)
     session, _person = await staff(request, Permission.WRITE_TARIFFS)
     tariff_id, services = path_uuid(request, "tariff_id"), request.app[SERVICES]
-    found = (await services.call(session, "billing", "/tariffs", TariffList)).tariffs
-    tariff = next((each for each in found if each.tariff_id == tariff_id), None)
+    tariff = await _tariff(request, session)
     try:
         until = form.day("valid_until")
         kept = tariff.model_dump(exclude={"tariff_id"}) if tariff else {}
         wish = TariffRequest.model_validate({**kept, "valid_until": until})
     except ValueError as error:
         wrong = said(error, "Le dernier jour d'un tarif suit son premier jour.")
-        return await _tariffs(request, wrong=wrong)
+        return await _tariffs(request, wrong=wrong, ending=(tariff_id, form.get("valid_until")))
     seen, path = form.get(VERSION), f"/tariffs/{tariff_id}"
     try:
         await services.call(session, "billing", path, Tariff, method="PUT", body=wish, version=seen)
     except Told as told:
         if not has_changed(told):
             raise
-        return await _tariffs(request, wrong=CHANGED)
+        ending = (tariff_id, form.get("valid_until"))
+        return await _tariffs(request, wrong=CHANGED, ending=ending, status=HTTPStatus.CONFLICT)
     return see("/mairie/tarifs?enregistre=1")
 
 
 @routes.post("/mairie/tarifs/{tariff_id}/suppression")
 async def remove(request: web.Request) -> web.Response:
-    """Forget a rule that never made an invoice."""
+    """Forget a rule that never made an invoice; asked first."""
     form = await checked_form(request, OF_A_DIGEST)
-    session, _person = await staff(request, Permission.WRITE_TARIFFS)
-    path = f"/tariffs/{path_uuid(request, 'tariff_id')}"
+    session, person = await staff(request, Permission.WRITE_TARIFFS)
+    tariff_id, services = path_uuid(request, "tariff_id"), request.app[SERVICES]
+    tariff = await _tariff(request, session)
+    if tariff and (asked := ask_first(request, form, person, money_questions.tariff_removal(tariff))):
+        return asked
     try:
-        seen = form.get(VERSION)
-        await request.app[SERVICES].call(session, "billing", path, Tariff, method="DELETE", version=seen)
+        seen, path = form.get(VERSION), f"/tariffs/{tariff_id}"
+        await services.call(session, "billing", path, Tariff, method="DELETE", version=seen)
     except Told as told:
         if has_changed(told):
-            return await _tariffs(request, wrong=CHANGED)
+            return await _tariffs(request, wrong=CHANGED, status=HTTPStatus.CONFLICT)
         if told.told_code != "tariff_used":
             raise
         return await _tariffs(request, wrong="Ce tarif a déjà servi à une facture : il ne peut que prendre fin.")

@@ -8,6 +8,7 @@ from aiohttp import web
 from billing.api.credit_notes import publish_credit_note
 from billing.domain import residence
 from billing.domain.failures import (
+    AccountChanged,
     NoSuchHousehold,
     NoSuchTariff,
     NothingToCredit,
@@ -31,7 +32,7 @@ from chassis.http import (
 )
 from chassis.idempotency import claim_key, idempotent, store_answer
 from chassis.identity import household_in_path, require
-from contracts.api.billing import CreditNote
+from contracts.api.billing import CreditNote, RepricingRequest
 from contracts.api.tariffs import (
     HouseholdTerms,
     PriceList,
@@ -212,15 +213,19 @@ async def post_repricing(request: web.Request) -> web.Response:
     """Publish the credit that was proposed: the days of an invoice that cost less by what is known now."""
     person, key = require(request, Permission.PUBLISH_INVOICES), idempotency_key(request)
     household_id, invoice_id = path_uuid(request, "household_id"), path_uuid(request, "invoice_id")
+    wish = await read_body(request, RepricingRequest)
     async with request.app[DATABASE].transaction() as tx:
         scope = f"repricing/{invoice_id}"
-        answer = await claim_key(tx, scope, key, b"")
+        answer = await claim_key(tx, scope, key, await request.read())
         if answer is None:
             await invoices.lock_household(tx, household_id)
+            balance_cents = await invoices.refuse_if_changed(tx, household_id, wish.seen_balance_cents)
             known = await usages.account_for_update(tx, household_id)
             days = (await _cheaper(tx, household_id, known)).get(invoice_id)
             if not days:
                 raise NothingToCredit("no day of this invoice costs less than it was invoiced at")
+            if sum(each.credit_cents for each in days) != wish.credit_cents:
+                raise AccountChanged("the proposed credit is another by now", balance_cents=balance_cents)
             note = await _credit(request, tx, household_id, invoice_id, days, person.subject_id)
             await usages.mark(tx, [(each.usage, each.worth.on(invoice_id) if each.worth else None) for each in days])
             answer = note.model_dump_json().encode()

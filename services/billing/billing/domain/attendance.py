@@ -7,7 +7,7 @@ from decimal import Decimal
 from enum import StrEnum
 
 from billing.domain.tariffs import rounded, written
-from contracts.api.tariffs import AttendanceRules
+from contracts.api.tariffs import AttendanceRules, Tariff
 
 
 class Basis(StrEnum):
@@ -50,12 +50,26 @@ def charged(
     return base_cents + sum(cents for cents, _, is_so in added if is_so), words
 
 
-def childcare(basis: Basis | None, price_cents: int, base_cents: int) -> int:
+def childcare(tariff: Tariff, basis: Basis | None, price_cents: int, base_cents: int) -> int:
     """What of a day's price was paid for care, in the sense of article 200 quater B of the tax code.
 
-    Surcharges are penalties, and nobody was looked after on a day of absence without a reason: neither counts.
+    Food is not, where the tariff tells it apart. Surcharges are penalties, and nobody was looked after on a day of
+    absence, whatever its reason: neither counts.
     """
-    return 0 if basis in {Basis.ABSENT, None} else min(price_cents, base_cents)
+    if not tariff.childcare or basis in {Basis.ABSENT, Basis.JUSTIFIED, None}:
+        return 0
+    part = base_cents
+    if tariff.childcare_cents is not None:
+        part = min(part, tariff.childcare_cents)
+    if tariff.childcare_percent is not None:
+        part = rounded(Decimal(base_cents) * tariff.childcare_percent / 100)
+    return min(price_cents, part)
+
+
+def childcare_words(tariff: Tariff, care_cents: int) -> tuple[str, ...]:
+    """« dont garde 1,20 € », where a tariff tells it apart: the tax office accepts what the invoice says."""
+    is_apart = tariff.childcare_cents is not None or tariff.childcare_percent is not None
+    return (f"dont garde {_euros(care_cents)}",) if is_apart and care_cents else ()
 
 
 def _share(base_cents: int, percent: int, what: str) -> tuple[int, tuple[str, ...]]:

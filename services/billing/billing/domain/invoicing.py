@@ -7,7 +7,7 @@ from datetime import date
 from typing import TypeVar
 from uuid import UUID
 
-from billing.domain.attendance import Basis, charged, childcare
+from billing.domain.attendance import Basis, charged, childcare, childcare_words
 from billing.domain.tariffs import Household, PriceBook
 from contracts.api.billing import AnomalyKind, CreditNoteLine
 from contracts.api.tariffs import Tariff
@@ -221,15 +221,15 @@ def _lines(days: Sequence[tuple[Usage, Worth | None]], book: PriceBook, month: d
     for usage, worth in days:
         of, child_id = (usage.child_first_name, usage.activity_label), usage.child_id
         if usage.invoiced and usage.price_cents:
-            is_care = book.named(usage.invoiced.tariff_id).childcare
-            care = childcare(usage.seen_as, usage.price_cents, usage.invoiced.base_cents) if is_care else 0
-            counts[*of, usage.price_cents, CORRECTION, child_id, is_care, care] -= 1
+            tariff = book.named(usage.invoiced.tariff_id)
+            care = childcare(tariff, usage.seen_as, usage.price_cents, usage.invoiced.base_cents)
+            why = " · ".join((CORRECTION, *childcare_words(tariff, care)))
+            counts[*of, usage.price_cents, why, child_id, tariff.childcare, care] -= 1
         if worth:
             is_late = usage.day < month or usage.invoiced
-            why = f"{CORRECTION} · {worth.explanation}" if is_late else worth.explanation
-            is_care = worth.tariff.childcare
-            care = childcare(usage.basis, worth.cents, worth.base_cents) if is_care else 0
-            counts[*of, worth.cents, why, child_id, is_care, care] += 1
+            care = childcare(worth.tariff, usage.basis, worth.cents, worth.base_cents)
+            words = (*((CORRECTION,) if is_late else ()), worth.explanation, *childcare_words(worth.tariff, care))
+            counts[*of, worth.cents, " · ".join(words), child_id, worth.tariff.childcare, care] += 1
     return tuple(
         Line(child_id, child, activity, is_care, count, cents, why, care)
         for (child, activity, cents, why, child_id, is_care, care), count in sorted(counts.items())

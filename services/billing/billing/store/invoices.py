@@ -171,21 +171,20 @@ async def credit_cents(tx: Transaction, household_id: UUID) -> int:
     return owed
 
 
-async def refuse_if_changed(tx: Transaction, household_id: UUID, seen_balance_cents: int | None) -> None:
-    """Whoever decides about a household's money saw what it owed, less its credit; ``AccountChanged`` if that is over.
+async def refuse_if_changed(tx: Transaction, household_id: UUID, seen_balance_cents: int) -> int:
+    """What a household owes, less its credit; ``AccountChanged`` where whoever decides about it saw another amount.
 
-    The caller holds the household. None is nobody's page: nothing is compared.
+    The caller holds the household.
     """
-    if seen_balance_cents is None:
-        return
     due: int = await tx.fetchval(
         "SELECT coalesce(sum(greatest(cents, 0)), 0)::bigint FROM (SELECT sum(amount_cents) AS cents FROM ledger_entry "
         "WHERE household_id = $1 AND account = 'receivable' GROUP BY invoice_id) d",
         household_id,
     )
-    balance = due - max(0, await credit_cents(tx, household_id))
+    balance: int = due - max(0, await credit_cents(tx, household_id))
     if balance != seen_balance_cents:
         raise AccountChanged("this account has changed since it was shown", balance_cents=balance)
+    return balance
 
 
 async def credits_cents(tx: Transaction, household_ids: Sequence[UUID]) -> dict[UUID, int]:

@@ -11,7 +11,7 @@ from contracts.api.tariffs import Tariff, TariffRequest, Terms, TermsRequest
 
 _SELECT = (
     "SELECT tariff_id, label, activity_id, activity_label, school, resident, valid_from, valid_until, formula, "
-    "sibling_percents, childcare, attendance, is_used FROM tariff"
+    "sibling_percents, childcare, childcare_cents, childcare_percent, attendance, is_used FROM tariff"
 )
 
 
@@ -41,11 +41,11 @@ async def tariff(tx: Transaction, tariff_id: UUID) -> tuple[Tariff, bool] | None
 async def save_tariff(tx: Transaction, tariff_id: UUID, wish: TariffRequest) -> None:
     await tx.execute(
         "INSERT INTO tariff (tariff_id, label, activity_id, activity_label, school, resident, valid_from, valid_until, "
-        "formula, sibling_percents, childcare, attendance) "
-        "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) "
+        "formula, sibling_percents, childcare, attendance, childcare_cents, childcare_percent) "
+        "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) "
         "ON CONFLICT (tariff_id) DO UPDATE SET label = $2, activity_id = $3, activity_label = $4, school = $5, "
         "resident = $6, valid_from = $7, valid_until = $8, formula = $9, sibling_percents = $10, childcare = $11, "
-        "attendance = $12",
+        "attendance = $12, childcare_cents = $13, childcare_percent = $14",
         tariff_id,
         wish.label,
         wish.activity_id,
@@ -58,6 +58,8 @@ async def save_tariff(tx: Transaction, tariff_id: UUID, wish: TariffRequest) -> 
         list(wish.sibling_percents),
         wish.childcare,
         wish.attendance.model_dump(mode="json") if wish.attendance else None,
+        wish.childcare_cents,
+        wish.childcare_percent,
     )
 
 

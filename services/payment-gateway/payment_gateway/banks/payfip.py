@@ -174,9 +174,15 @@ def _mode(saisie: str) -> Mode:
     return Mode.PRODUCTION if saisie == "W" else Mode.TEST
 
 
+LIGATURES = str.maketrans({"œ": "oe", "Œ": "OE", "æ": "ae", "Æ": "AE"})
+"""Letters that Unicode does not decompose."""
+
+
 def plain(text: str) -> str:
-    """objet: at most 100 letters, digits and spaces; accents are folded, other signs dropped, spaces kept single."""
-    folded = unicodedata.normalize("NFKD", re.sub(r"\s", " ", text)).encode("ascii", "ignore").decode()
+    """objet: at most 100 letters, digits and spaces; accents and « œ » are folded, other signs dropped, spaces kept
+    single."""
+    folded = unicodedata.normalize("NFKD", re.sub(r"\s", " ", text.translate(LIGATURES)))
+    folded = folded.encode("ascii", "ignore").decode()
     return re.sub(r" +", " ", re.sub(r"[^A-Za-z0-9 ]", "", folded)).strip()[:100].rstrip()
 
 

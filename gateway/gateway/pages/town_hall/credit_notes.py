@@ -1,0 +1,84 @@
+"""/mairie/encaissements/{foyer}/avoir: an invoice credited with an amount, or with what is cheaper by now."""
+
+from uuid import UUID
+
+from aiohttp import web
+
+from chassis.http import path_uuid
+from contracts.api.billing import CreditNote, CreditNoteRequest, InvoiceList, RepricingRequest
+from contracts.api.tariffs import HouseholdTerms
+from contracts.failures import NotFound
+from contracts.identity import Permission
+from gateway.clients.services import SERVICES, Told
+from gateway.forms.fields import Sent, an_id, line, said, tick
+from gateway.languages import euros
+from gateway.pages.shared import money_questions
+from gateway.pages.shared.confirmation import Question, ask_first
+from gateway.pages.shared.rendering import checked_form
+from gateway.pages.shared.staff import staff, typed_cents
+from gateway.pages.town_hall import cash_desk
+
+CREDIT = {
+    "invoice": an_id("Facture", always=True),
+    "amount": line("Montant de l'avoir"),
+    "reason": line("Motif"),
+    "repricing": tick("Recalculer"),
+    **cash_desk.SHOWN,
+}
+WRONG = f"Donnez la facture, le montant et le motif de l'avoir. {cash_desk.WRONG_AMOUNT}"
+NOTHING_LEFT = "Il n'y a plus rien à corriger sur cette facture."
+REFUSALS = {
+    "more_than_invoiced": "Cette facture ne peut plus être corrigée que de {}.",
+    "nothing_to_credit": NOTHING_LEFT,
+}
+
+routes = web.RouteTableDef()
+
+
+@routes.post("/mairie/encaissements/{household_id}/avoir")
+async def credit(request: web.Request) -> web.Response:
+    """Credit an invoice: with an amount for a reason, or with what a late quotient makes cheaper; asked first."""
+    form = await checked_form(request, CREDIT)
+    session, person = await staff(request, Permission.PUBLISH_INVOICES)
+    household_id, key = path_uuid(request, "household_id"), form.get("key")
+    text = {name: form.get(name) for name in ("invoice", "amount", "reason")}
+    typed = {"kind": "credit", "invoice": text["invoice"], "credit": text["amount"], "reason": text["reason"]}
+    household, invoices, _ = await cash_desk.shown(request, session)
+    try:
+        read = _repricing if form.ticked("repricing") else _of_amount
+        what, wish, question = read(form, household, invoices)
+    except ValueError as error:
+        return await cash_desk.account_page(request, wrong=said(error, WRONG), typed=typed)
+    if asked := ask_first(request, form, person, question):
+        return asked
+    path = f"/households/{household_id}/invoices/{what}"
+    try:
+        await request.app[SERVICES].call(session, "billing", path, CreditNote, method="POST", body=wish, key=key)
+    except Told as told:
+        if told.told_code not in REFUSALS:
+            return await cash_desk.changed(request, told, typed)
+        creditable = euros(told.facts.get("creditable_cents", 0))
+        return await cash_desk.account_page(request, wrong=REFUSALS[told.told_code].format(creditable), typed=typed)
+    return cash_desk.to_account(household_id, "avoir")
+
+
+def _of_amount(form: Sent, household: HouseholdTerms, invoices: InvoiceList) -> tuple[str, CreditNoteRequest, Question]:
+    """Where the credit goes, what it is, and the question; ``ValueError`` where the form cannot be read."""
+    invoice_id, cents = UUID(form.get("invoice")), typed_cents(form.get("amount"))
+    invoice = next((each for each in (*invoices.owed, *invoices.paid) if each.invoice_id == invoice_id), None)
+    if invoice is None:
+        raise NotFound("the household has no such invoice")
+    wish = CreditNoteRequest(
+        amount_cents=cents, reason=form.get("reason"), seen_balance_cents=cash_desk.seen_balance(form)
+    )
+    return f"{invoice_id}/credit-notes", wish, money_questions.credit_note(household, invoice, wish, cents)
+
+
+def _repricing(form: Sent, household: HouseholdTerms, _: InvoiceList) -> tuple[str, RepricingRequest, Question]:
+    """The same of a credit that the page proposes."""
+    invoice_id = UUID(form.get("invoice"))
+    proposed = next((each for each in household.repricings if each.invoice_id == invoice_id), None)
+    if proposed is None:
+        raise form.wrong("repricing", NOTHING_LEFT)
+    wish = RepricingRequest(credit_cents=proposed.credit_cents, seen_balance_cents=cash_desk.seen_balance(form))
+    return f"{invoice_id}/repricing", wish, money_questions.repricing(household, proposed)
