@@ -39,6 +39,7 @@ STANDBY_SECONDS = 1.0
 """How long a replica waits that found another one publishing."""
 PUBLISHED_EVENTS = Retention("outbox", "published_at")
 ANSWERED_KEYS = Retention("idempotency_key", "answered_at")
+DELETE_EVENTS_OF = "DELETE FROM outbox WHERE subject = ANY($1)"
 LOCK = 7_267_305_101  # one relay publishes at a time, so that the events of a subject are published in order
 
 log = structlog.get_logger()
@@ -84,8 +85,11 @@ def insert_statement(*events: Event, origins: Sequence[Origin] | None = None) ->
 
 
 async def delete_events_of(tx: Transaction, *subjects: str) -> None:
-    """Delete all events of subjects that are erased; the caller then adds the event of their erasure."""
-    await tx.execute("DELETE FROM outbox WHERE subject = ANY($1)", subjects)
+    """Delete all events of subjects that are erased; the caller then adds the event of their erasure.
+
+    A service that calls it has an index of its own on ``outbox (subject)``.
+    """
+    await tx.execute(DELETE_EVENTS_OF, subjects)
 
 
 def use_outbox(app: web.Application, settings: ServiceSettings) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from auth.jobs import RETENTIONS, forget
 from chassis.clock import now
+from chassis.outbox import DELETE_EVENTS_OF
 from chassis.retention import Retention
 from local_stack.testing import owner_url
 
@@ -30,6 +31,8 @@ INSERT INTO security_fact (at, fact, address)
     SELECT now() - interval '500 days', 'x', '' FROM generate_series(1, 12000);
 INSERT INTO family_import (made_by, made_at, file_name, status)
     SELECT gen_random_uuid(), now() - interval '500 days', 'x', 'refused' FROM generate_series(1, 12000);
+INSERT INTO outbox (type, subject, data, correlation_id, published_at)
+    SELECT 'a.b', 'household/' || gen_random_uuid(), '{}', 'c', now() FROM generate_series(1, 12000);
 ANALYZE
 """
 
@@ -65,3 +68,12 @@ async def test_a_batch_is_found_by_an_index(years: Any, retention: Retention) ->
     plan = "\n".join(row[0] for row in lines)
     assert "Seq Scan" not in plan, plan
     assert "Sort" not in plan, plan
+
+
+async def test_the_events_of_who_is_erased_are_found_by_an_index(years: Any) -> None:
+    connection = await asyncpg.connect(years.settings.database_url)
+    try:
+        lines = await connection.fetch(f"EXPLAIN {DELETE_EVENTS_OF}", ["household/1", "account/2"])
+    finally:
+        await connection.close()
+    assert "outbox_subject" in "\n".join(row[0] for row in lines)

@@ -4,7 +4,7 @@ GRANT SELECT, INSERT, UPDATE ON guardian, household TO :running_role;
 GRANT SELECT, INSERT, UPDATE, DELETE ON preference, enrolment TO :running_role;
 -- What is written.
 GRANT SELECT, INSERT, UPDATE (ends_at, mail_cursor, mailed_at) ON announcement TO :running_role;
-GRANT SELECT, INSERT, UPDATE ON mail TO :running_role;
+GRANT SELECT, INSERT, UPDATE, DELETE ON mail TO :running_role;
 GRANT SELECT, INSERT, UPDATE, DELETE ON domain_pause TO :running_role;
 -- What came back.
 GRANT SELECT, INSERT, DELETE ON bounce TO :running_role;

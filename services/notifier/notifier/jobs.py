@@ -7,10 +7,11 @@ import structlog
 from aiohttp import web
 from prometheus_client import Counter
 
-from chassis import tracing
+from chassis import retention, tracing
 from chassis.clock import now
 from chassis.database import DATABASE
 from chassis.jobs import Jobs
+from chassis.retention import Retention
 from notifier.channels import CHANNEL, NeverDeliverable, NotDeliveredYet, Throttled, letters, mailbox
 from notifier.domain.bounces import read_bounce
 from notifier.domain.mails import Mail, next_try, pause
@@ -22,6 +23,14 @@ ANSWER_MAX = 500
 LEASE_MARGIN_SECONDS = 15
 GUARDIANS_AT_ONCE = 200
 REPORTS_AT_ONCE = 100
+
+OLD_REPORTS = Retention("bounce", "received_at")
+OLD_MAILS = Retention(
+    "mail",
+    "created_at",
+    "status <> 'waiting' AND NOT EXISTS (SELECT FROM bounce b WHERE b.mail_id = mail.mail_id) "
+    "AND NOT EXISTS (SELECT FROM returned_address r WHERE r.mail_id = mail.mail_id)",
+)
 
 MAILS = Counter("preau_mails", "Mails by what became of each try", ["kind", "outcome"])
 
@@ -84,6 +93,15 @@ async def read_bounces(app: web.Application) -> None:
                     await bounces.add_bounce(tx, found, raw, now())
             await bounces.was_read(tx, name, read.uid_validity, read.last_uid)
         is_all = read.is_all
+
+
+@jobs.every(seconds=3600)
+async def delete_old_mails(app: web.Application) -> None:
+    """Retention: reports first, because a mail stays as long as what came back of it, and its address if it returns."""
+    before = now() - timedelta(days=app[SETTINGS].mails_kept_days)
+    deleted = sum([await retention.delete_expired(app[DATABASE], each, before) for each in (OLD_REPORTS, OLD_MAILS)])
+    if deleted:
+        log.info("old mails deleted", rows=deleted)
 
 
 async def _send(app: web.Application, mail: Mail) -> None:

@@ -22,6 +22,8 @@ class Settings(ServiceSettings):
     ``MAIL_EXAMPLES``, in development, is the folder of the contracts' examples: ``/previews`` shows every mail.
     Not more than ``MAILS_A_MINUTE_A_DOMAIN`` go to one domain, whatever the number of replicas. Pauses grow to an
     hour, so that ``MAIL_ATTEMPTS_MAX`` of 200 is more than a week of a mail server away.
+    Mails, and the reports that came back of them, are kept ``MAILS_KEPT_DAYS``, which is longer than
+    ``EVENTS_KEPT_DAYS``: by what is kept an event that is published again is mailed once.
     """
 
     town_name: str = Field(min_length=1, max_length=100)
@@ -46,11 +48,18 @@ class Settings(ServiceSettings):
     mail_examples: Path | None = None
     mail_retry_seconds: float = Field(default=30, gt=0)
     mail_attempts_max: int = Field(default=200, gt=0)
+    mails_kept_days: int = Field(default=400, ge=2)
 
     @model_validator(mode="after")
     def _mailbox_can_be_opened(self) -> Self:
         if self.bounce_imap_host and not (self.bounce_imap_username and self.bounce_imap_password):
             raise ValueError("BOUNCE_IMAP_HOST wants BOUNCE_IMAP_USERNAME and BOUNCE_IMAP_PASSWORD")
+        return self
+
+    @model_validator(mode="after")
+    def _events_are_forgotten_before_their_mails(self) -> Self:
+        if self.mails_kept_days <= self.events_kept_days:
+            raise ValueError("MAILS_KEPT_DAYS is more than EVENTS_KEPT_DAYS")
         return self
 
     @property

@@ -86,9 +86,10 @@ async def shown_to_household(tx: Transaction, household_id: UUID, at: datetime) 
 async def archive(tx: Transaction, at: datetime) -> tuple[AnnouncementView, ...]:
     """Every message, newest first."""
     rows = await tx.fetch(
-        "SELECT a.*, (SELECT count(*) FROM mail m WHERE m.announcement_id = a.announcement_id) AS mails, "
-        "(SELECT count(*) FROM mail m WHERE m.announcement_id = a.announcement_id AND m.status = 'sent') AS mails_sent "
-        "FROM announcement a ORDER BY announcement_id DESC LIMIT $1",
+        "SELECT a.*, deleted_mails + (SELECT count(*) FROM mail m WHERE m.announcement_id = a.announcement_id) "
+        "AS mails, "
+        "deleted_mails_sent + (SELECT count(*) FROM mail m WHERE m.announcement_id = a.announcement_id "
+        "AND m.status = 'sent') AS mails_sent FROM announcement a ORDER BY announcement_id DESC LIMIT $1",
         ARCHIVE_MAX,
     )
     return tuple(_view(row, at) for row in rows)
