@@ -52,7 +52,7 @@ lint: $(READY)  ## style and format
 types: $(READY)  ## mypy, strict
 	@$(BIN)/mypy $(TYPED:%=-p %)
 
-house: $(READY)  ## who may import whom, which files a service has, how large its pieces are
+house: $(READY)  ## who may import whom, which files a service has, how large its pieces are, links to decisions
 	@$(BIN)/lint-imports --no-cache
 	@$(BIN)/python tests/house.py
 

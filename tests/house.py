@@ -1,10 +1,13 @@
-"""Measures how simple the house is, and fails when a piece outgrows its room: ``python tests/house.py``.
+"""Measures the size of the code, and checks the decisions and the links to them: ``python tests/house.py``.
 
-Lines are counted without blank lines, comments and docstrings. An exception is named below with its reason.
+Lines are counted without blank lines, comments and docstrings. An exception is named below with its reason. A decision
+in ``docs/decisions`` has a title with its number, a status, a date, and a line in the index.
 """
 
 import ast
 import io
+import re
+import subprocess
 import sys
 import tokenize
 from dataclasses import dataclass
@@ -15,6 +18,15 @@ PACKAGES = ("chassis", "contracts", "documents", "gateway", "services", "deploy"
 FUNCTION_LINES_MAX = 40
 FILE_LINES_MAX = 300
 EXCEPTIONS: dict[str, str] = {}
+DECISIONS = ROOT / "docs" / "decisions"
+DECISION_LINES = {
+    "a title such as « # 12. Run … »": r"\A# \d+\. \S",
+    "« - Status: accepted » or « - Status: superseded by … »": r"^- Status: (accepted\b|superseded by ).*$",
+    "« - Date: 2026-12-01 »": r"^- Date: \d{4}-\d{2}-\d{2}$",
+}
+DECISION_LINK = re.compile(r"decisions/(\d{4}-[\w-]+\.md)")
+SIBLING_LINK = re.compile(r"\]\((\d{4}-[\w-]+\.md)")
+DECISION_NUMBER = re.compile(r"\b[Dd]ecisions? (\d{1,4})\b")
 
 
 @dataclass(frozen=True)
@@ -60,8 +72,49 @@ def measure(path: Path) -> tuple[Piece, list[Piece]]:
     return Piece(name, len(lines)), functions
 
 
+def decision_errors() -> list[str]:
+    """What a decision lacks, and the index of decisions."""
+    index = (DECISIONS / "README.md").read_text(encoding="utf-8")
+    errors, numbers = [], set[str]()
+    for path in sorted(DECISIONS.glob("[0-9]*.md")):
+        name, text = path.relative_to(ROOT), path.read_text(encoding="utf-8")
+        errors += [
+            f"{name} lacks {line}" for line, shape in DECISION_LINES.items() if not re.search(shape, text, re.MULTILINE)
+        ]
+        number = path.name[:4]
+        if number in numbers:
+            errors.append(f"{name}: another decision has this number")
+        numbers.add(number)
+        if not text.startswith(f"# {int(number)}. "):
+            errors.append(f"{name}: the title has another number")
+        if index.count(f"]({path.name})") != 1:
+            errors.append(f"{name} needs one line in docs/decisions/README.md")
+    return errors
+
+
+def link_errors() -> list[str]:
+    """Links and references to decisions that do not exist, in any text file of the repository."""
+    names = {path.name for path in DECISIONS.glob("[0-9]*.md")}
+    numbers = {int(name[:4]) for name in names}
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True)
+    errors = []
+    for name in listed.stdout.decode().split("\0")[:-1]:
+        path = ROOT / name
+        if not path.is_file() or b"\0" in (content := path.read_bytes()):
+            continue
+        text = content.decode(errors="replace")
+        links = DECISION_LINK.findall(text)
+        if path.parent == DECISIONS:
+            links += SIBLING_LINK.findall(text)
+        errors += [f"{name}: no decision {link}" for link in links if link not in names]
+        errors += [
+            f"{name}: no decision {number}" for number in DECISION_NUMBER.findall(text) if int(number) not in numbers
+        ]
+    return errors
+
+
 def main() -> int:
-    """Print the largest pieces and the status."""
+    """Print the largest pieces and every error; 1 if there is one."""
     measured = [measure(path) for path in sources()]
     files = sorted((file for file, _ in measured), key=lambda piece: -piece.lines)
     functions = sorted((each for _, found in measured for each in found), key=lambda piece: -piece.lines)
@@ -75,7 +128,10 @@ def main() -> int:
             print(f"  {piece.lines:4} {piece.name}")
     for piece in unexplained:
         print(f"outgrown: {piece.name} has {piece.lines} lines")
-    return 1 if unexplained else 0
+    errors = decision_errors() + link_errors()
+    for error in errors:
+        print(error)
+    return 1 if unexplained or errors else 0
 
 
 if __name__ == "__main__":
