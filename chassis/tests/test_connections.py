@@ -12,13 +12,16 @@ from aiohttp import web
 from structlog.testing import LogCapture
 
 from chassis import connections, request_bodies
+from chassis.broker import use_broker
 from chassis.client_networks import client_network
 from chassis.concurrency import separate_limit
 from chassis.connections import Connections, Site, raise_file_limit
 from chassis.http import application, json_response, read_body
+from chassis.metrics import use_metrics
 from chassis.request_bodies import body_limit
 from chassis.settings import EdgeSettings
 from contracts.model import Contract
+from local_stack.ports import claim_any
 
 HEAD = "POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n"
 
@@ -248,6 +251,45 @@ async def test_what_is_no_request_is_answered_in_short_without_a_traceback(
     status, answer = await (await start()).ask(sent)
     assert status == 400
     assert "python" not in answer.lower()
+    assert "aiohttp" not in answer.lower()
+    assert "server: preau" in answer.lower()
+    assert not [each for each in logged.entries if each["log_level"] not in {"info", "debug"}]
+    assert not [each for each in caplog.records if each.exc_info or each.levelname == "ERROR"]
+
+
+@pytest.mark.parametrize(
+    ("sent", "status"),
+    [
+        (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", 400),  # TLS spoken to a port without it
+        (b"GET /metrics HTTP/1.1\r\nHost: x\r\nbad header\r\n\r\n", 400),
+        (b"GET /metrics HTTP/9.9\r\n\r\n", 400),
+        (b"POST /metrics HTTP/1.1\r\nHost: x\r\nContent-Length: minus one\r\n\r\n", 400),
+        (b"POST /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", 405),
+        (b"GET /\xff HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", 400),
+        (b"GET /nowhere HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", 404),
+        (b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", 200),
+    ],
+)
+async def test_the_port_of_the_figures_answers_what_is_no_request_as_quietly(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, sent: bytes, status: int
+) -> None:
+    logged = LogCapture()
+    monkeypatch.setattr("chassis.connections.log", structlog.wrap_logger(None, [logged], structlog.BoundLogger))
+    port = claim_any()
+    settings = EdgeSettings(amqp_url="amqp://127.0.0.1:9", auth_url="http://unused", http_port=0, metrics_port=port)
+    app = application("test", settings)
+    use_broker(app, settings)
+    use_metrics(app, settings, (), ())
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    server = Server(("127.0.0.1", port), Connections(1, by_address=False))
+    try:
+        answered, answer = await server.ask(sent)
+    finally:
+        await server.close()
+        await runner.cleanup()
+    assert answered == status
+    assert "python" not in answer.partition("\r\n\r\n")[0].lower()
     assert "aiohttp" not in answer.lower()
     assert "server: preau" in answer.lower()
     assert not [each for each in logged.entries if each["log_level"] not in {"info", "debug"}]

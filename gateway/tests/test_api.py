@@ -6,7 +6,7 @@ from aiohttp import web
 from openapi_spec_validator import validate
 
 from gateway.api import v1
-from gateway.api.limits import Limits
+from gateway.api.limits import COUNTED_MAX, Limits
 from gateway.api.openapi import DOCUMENT, document
 from gateway.api.operations import OPERATIONS
 
@@ -57,3 +57,18 @@ def test_one_may_ask_so_often_a_minute_and_who_asks_too_much_leaves_the_others_a
     assert limits.headers(-3, 30) == {"RateLimit-Policy": '"minute";q=3;w=60', "RateLimit": '"minute";r=0;t=30'}
     at = 160.0
     assert limits.count("a") == (2, 60)
+
+
+def test_a_crowd_that_fills_the_table_lets_nobody_off() -> None:
+    at = 100.0
+    limits = Limits(3, clock=lambda: at)
+    for _ in range(4):
+        left, _ = limits.count("asks too often")
+    assert left == -1
+    for number in range(COUNTED_MAX + 500):
+        limits.count(f"newcomer {number}")
+    assert limits.count("asks too often")[0] == -2
+    assert limits.count(f"newcomer {COUNTED_MAX}")[0] == 1, "the others are counted on, but for the oldest"
+    at = 161.0
+    assert limits.count("asks too often") == (2, 60)
+    assert len(limits._windows) <= COUNTED_MAX

@@ -9,11 +9,14 @@ import hashlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import islice
 
 from aiohttp import web
 
 WINDOW_SECONDS = 60
 COUNTED_MAX = 50_000
+CANDIDATES_MAX = 100
+"""Of the oldest windows of a full table, those that are looked at for one to give up."""
 
 
 @dataclass
@@ -38,11 +41,20 @@ class Limits:
         window = self._windows.get(key)
         if window is None or window.ends_at <= at:
             self._windows.pop(key, None)
-            if len(self._windows) >= COUNTED_MAX:  # all windows are equally long: the oldest comes first
-                del self._windows[next(iter(self._windows))]
+            if len(self._windows) >= COUNTED_MAX:
+                self._make_room(at)
             window = self._windows[key] = Window(at + WINDOW_SECONDS)
         window.made += 1
         return self.most - window.made, max(1, round(window.ends_at - at))
+
+    def _make_room(self, at: float) -> None:
+        """Give up a window that is over, else one that leaves requests: who asked too often is not let off by others.
+
+        All windows are equally long, so the oldest comes first.
+        """
+        oldest = list(islice(self._windows.items(), CANDIDATES_MAX))
+        spare = (key for key, window in oldest if window.ends_at <= at or window.made < self.most)
+        del self._windows[next(spare, oldest[0][0])]
 
     def give_back(self, who: str) -> None:
         """Count a request less: it turned out to be somebody else's."""

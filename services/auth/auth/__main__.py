@@ -12,9 +12,10 @@ from pydantic import TypeAdapter, ValidationError
 
 from auth.api import Hasher, OwnKeys
 from auth.app import build
-from auth.domain import families_file
+from auth.domain import chosen_secrets, families_file
 from auth.domain.addresses import checked_email
-from auth.domain.chosen_secrets import PUBLISHED
+from auth.domain.chosen_secrets import PUBLISHED, is_published
+from auth.domain.failures import SecretRefused
 from auth.domain.sign_in import SetUp
 from auth.jobs import one_import
 from auth.settings import MIGRATIONS, NAME, Settings
@@ -31,7 +32,8 @@ from contracts.identity import Role
 from contracts.model import Label
 
 BATCH = 200
-STAFF_SECRET_MIN, STAFF_SECRET_MAX = 8, 200
+STAFF_SECRET_MAX = 200
+ADVICE = "choose 10 characters or more, with no name in it and nothing that everybody tries"
 BY_COMMAND = UUID(int=0)
 SIGNS = {"added": "+", "changed": "~", "gone": "-", "school": "+"}
 
@@ -45,7 +47,7 @@ async def create_staff(settings: Settings, arguments: list[str]) -> int:
     parser.add_argument("--role", action="append", required=True, choices=[r.value for r in Role if r != Role.PARENT])
     wish = parser.parse_args(arguments)
     identifier, name = _checked(Identifier, wish.identifier), _checked(Label, wish.name)
-    secret_hash = await Hasher(settings).hash(_staff_secret(settings))
+    secret_hash = await Hasher(settings).hash(_staff_secret(settings, identifier, name, wish.email or ""))
     roles, email = [Role(name) for name in wish.role], checked_email(wish.email) if wish.email else None
     async with opened(settings.database_url) as database, database.transaction() as tx:
         renewed = await accounts.replace_staff(
@@ -80,16 +82,23 @@ def _checked(kind: Any, text: str) -> str:
     return checked
 
 
-def _staff_secret(settings: Settings) -> str:
-    """The secret that the environment gives; ``BadArgument`` when it is none for the town hall."""
+def _staff_secret(settings: Settings, *personal: str) -> str:
+    """The secret that the environment gives; ``BadArgument`` unless the portal would let its owner choose it.
+
+    ``personal`` are the names of the account. The demo town alone has the secret that README prints.
+    """
     secret = os.environ.get("STAFF_SECRET", "")
-    if not STAFF_SECRET_MIN <= len(secret) <= STAFF_SECRET_MAX:
+    if not secret or len(secret) > STAFF_SECRET_MAX:
         raise BadArgument(
-            f"STAFF_SECRET is missing, or has not {STAFF_SECRET_MIN} to {STAFF_SECRET_MAX} characters: "
+            f"STAFF_SECRET is missing, or has more than {STAFF_SECRET_MAX} characters: "
             "give it by the environment, never on the command line"
         )
-    if secret in PUBLISHED and not settings.demo_accounts:
-        raise BadArgument("STAFF_SECRET is the secret of the demo town, which README prints: choose another")
+    if is_published(secret) and settings.demo_accounts:
+        return secret
+    try:
+        chosen_secrets.check(secret, personal, settings.town_names)
+    except SecretRefused as refusal:
+        raise BadArgument(f"STAFF_SECRET is refused: {refusal}; {ADVICE}") from None
     return secret
 
 

@@ -63,20 +63,30 @@ async def test_while_locked_the_right_secret_is_told_like_a_wrong_one(town: Any)
     assert (await town.sign_in("camille.d", RIGHT, device=STRANGER)).status == 201
 
 
-@pytest.mark.parametrize("path", ["/account/secret", "/account/email"])
-async def test_the_present_secret_is_guessed_no_faster_by_many_at_once(town: Any, path: str) -> None:
+@pytest.mark.parametrize(
+    ("method", "path", "more"),
+    [
+        ("PUT", "/account/secret", {"secret": "trois tortues bleues"}),
+        ("PUT", "/account/email", {"email": "new@example.org"}),
+        ("POST", "/account/one-time-codes", {}),
+        ("POST", "/account/one-time-codes/end", {}),
+    ],
+)
+async def test_the_present_secret_is_guessed_no_faster_by_many_at_once(
+    town: Any, method: str, path: str, more: dict[str, str]
+) -> None:
+    """Wherever it is asked for again; the ways share one limit."""
     await town.has_household()
     headers = await town.headers(await town.session())
 
     async def guess(number: int) -> tuple[int, str]:
-        current = RIGHT if number == 30 else f"guess {number}"
-        body = {"current": current, "secret": "trois tortues bleues"}
-        if path == "/account/email":
-            body = {"current": current, "email": "new@example.org"}
-        response = await town.client.put(path, json=body, headers=headers)
+        body = {"current": RIGHT if number == 30 else f"guess {number}", **more}
+        response = await town.client.request(method, path, json=body, headers=headers)
+        if response.status == 204:
+            return 204, ""
         return response.status, (await response.json(content_type=None)).get("code", "")
 
-    answers = await asyncio.gather(*(guess(number) for number in range(40)))
+    answers = await asyncio.gather(*(guess(number) for number in range(50)))
     assert sum(each != (429, "sign_in_locked") for each in answers) == OF_ACCOUNT.attempts
     assert await verified(town, "wrong secret") <= OF_ACCOUNT.attempts
 
@@ -85,19 +95,42 @@ async def test_one_time_and_recovery_codes_are_guessed_no_faster_by_many_at_once
     await town.has_household()
     headers = await town.headers(await town.session())
     key = (await (await town.post("/account/one-time-codes", {"current": RIGHT}, headers)).json())["key"]
-    first = [town.client.put("/account/one-time-codes", json={"code": "000000"}, headers=headers) for _ in range(20)]
+    first = [town.client.put("/account/one-time-codes", json={"code": "000000"}, headers=headers) for _ in range(50)]
     statuses = [each.status for each in await asyncio.gather(*first)]
-    assert sorted(statuses) == [422] * OF_ACCOUNT.attempts + [429] * (20 - OF_ACCOUNT.attempts)
+    assert sorted(statuses) == [422] * OF_ACCOUNT.attempts + [429] * (50 - OF_ACCOUNT.attempts)
     await later(town, 2)
     code = {"code": pyotp.TOTP(key).now()}
     assert (await town.client.put("/account/one-time-codes", json=code, headers=headers)).status == 201
     session = (await (await town.sign_in("camille.d", RIGHT)).json())["session"]
     guesses = [
         town.post("/sessions/one-time-code", {"session": session, "code": each, "client_address": "192.0.2.9"})
-        for each in ("111111", "aaaa-bbbb") * 20
+        for each in ("111111", "aaaa-bbbb") * 25
     ]
     statuses = [each.status for each in await asyncio.gather(*guesses)]
-    assert sorted(statuses) == [422] * OF_ACCOUNT.attempts + [429] * (40 - OF_ACCOUNT.attempts)
+    assert sorted(statuses) == [422] * OF_ACCOUNT.attempts + [429] * (50 - OF_ACCOUNT.attempts)
+
+
+async def test_a_link_of_a_mail_and_a_letters_code_used_50_times_at_once_are_used_once(
+    town: Any, record_property: Any
+) -> None:
+    """Links are random and not limited (decision 59): the row is locked before it is looked at."""
+    await town.has_household()
+    assert (await town.post("/resets", {"email": "camille@example.org", "client_address": "192.0.2.1"})).status == 202
+    token = (await town.mailed("auth.reset.requested"))["token"]
+    uses = [town.post("/resets/used", {"token": token, "secret": f"trois tortues {number}"}) for number in range(50)]
+    statuses = [each.status for each in await asyncio.gather(*uses)]
+    assert sorted(statuses) == [204] + [409] * 49
+    headers = await town.headers(await town.session(secret=f"trois tortues {statuses.index(204)}"))
+    change = {"current": f"trois tortues {statuses.index(204)}", "email": "new@example.org"}
+    assert (await town.client.put("/account/email", json=change, headers=headers)).status == 202
+    token = (await town.mailed("auth.email.given"))["token"]
+    confirmed = await asyncio.gather(*(town.post("/emails/confirmed", {"token": token}) for _ in range(50)))
+    assert sorted(each.status for each in confirmed) == [200] + [409] * 49
+    codes = await town.has_letter()
+    wrong = {**codes, "secret": "AAAA-BBBB-CCCC"}
+    answers = await asyncio.gather(*(town.sign_in(wrong["identifier"], wrong["secret"]) for _ in range(50)))
+    statuses = [each.status for each in answers]
+    assert sorted(statuses) == [401] * OF_ACCOUNT.attempts + [429] * (50 - OF_ACCOUNT.attempts)
 
 
 async def test_a_stranger_who_knows_the_identifier_does_not_lock_the_family_out(town: Any) -> None:

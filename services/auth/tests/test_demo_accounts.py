@@ -78,8 +78,43 @@ async def test_nobody_is_given_the_published_secret(
     refused = await add_household(client, HOUSEHOLD, identifier="admin", secret="admin-secret")
     assert refused == (422, "secret_refused")
     monkeypatch.setenv("STAFF_SECRET", SECRET)
-    with pytest.raises(BadArgument, match="README"):
+    with pytest.raises(BadArgument, match="printed in the documentation"):
         await create_staff(settings, STAFF)
+
+
+@pytest.mark.parametrize(
+    ("secret", "why"),
+    [
+        ("", "missing"),
+        ("x" * 201, "more than 200"),
+        ("court-9", "too short"),
+        ("motdepasse2026", "everybody tries"),
+        ("P@ssw0rd2026!", "everybody tries"),
+        ("aaaaaaaaaaaa", "everybody tries"),
+        ("saint-aubin-2026", "a name"),
+        ("mairie-2026-mairie", "everybody tries"),
+        ("Dominique!2026", "a name"),
+        (SECRET, "printed in the documentation"),
+    ],
+)
+async def test_an_account_of_the_town_hall_has_a_secret_that_the_portal_would_let_its_owner_choose(
+    settings: Settings, client: TestClient[Any, Any], monkeypatch: pytest.MonkeyPatch, secret: str, why: str
+) -> None:
+    monkeypatch.setenv("STAFF_SECRET", secret)
+    with pytest.raises(BadArgument, match=why):
+        await create_staff(settings, ["--identifier", "dgs-2", "--name", "Dominique Exemple", "--role", "clerk"])
+    assert await signs_in(client, "dgs-2") == 401
+
+
+async def test_outside_a_demo_alone_is_the_published_secret_refused(
+    of_demo: Settings, demo: TestClient[Any, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STAFF_SECRET", "demo-2026-dem")
+    with pytest.raises(BadArgument):
+        await create_staff(of_demo.model_copy(update={"town_name": "Demo"}), STAFF)
+    monkeypatch.setenv("STAFF_SECRET", SECRET)
+    assert await create_staff(of_demo, STAFF) == 0
+    assert await signs_in(demo, STAFF[1]) == 201
 
 
 @pytest.mark.parametrize("identifier", ["dgs", "x" * 41, "dom exemple", "d.exemple!", "", "élodie"])
