@@ -88,7 +88,8 @@ async def _settle(
     if done.surplus_cents:
         reason = UnmatchedReason.ALREADY_SETTLED if mine else UnmatchedReason.UNKNOWN_CHECKOUT
         surplus = {"surplus_cents": done.surplus_cents, "reason": reason, "recorded_at": at}
-        surplus |= {"amount_cents": event.amount_cents, "invoices": tuple(left[each].number for each in mine)}
+        before = [each for each in mine if lefts[each] == 0] or mine  # without any, they were paid in part
+        surplus |= {"amount_cents": event.amount_cents, "invoices": tuple(left[each].number for each in before)}
         await outbox.add(tx, PaymentUnmatched(**surplus, **who))
     return True
 

@@ -112,3 +112,18 @@ async def test_the_counter_is_warned_while_a_payment_is_under_way(town: Any) -> 
     assert unmatched["invoices"] == [invoice["number"]]
     assert (await town.invoices(household))["credit_cents"] == PRICE
     await town.balanced()
+
+
+async def test_of_a_doubled_payment_only_the_invoice_that_was_settled_before_is_said_to_be(town: Any) -> None:
+    household, first = await town.invoiced(1)
+    await town.uses(household, 10, 11)
+    await town.run()
+    (second,) = [each for each in (await town.invoices(household))["to_pay"] if each["number"] != first["number"]]
+    checkout = await town.opened(household, first["invoice_id"], second["invoice_id"])
+    body = {"means": "cash", "amount_cents": PRICE, "received_on": str(today()), "despite_payment": True}
+    assert (await town.decides(household, "receipts", {**body, "invoice_ids": [first["invoice_id"]]})).status == 201
+    await town.probe.publish(town.confirmed(household, checkout["checkout_id"], 3 * PRICE))
+    told = (await town.probe.next("billing.payment.unmatched")).data
+    assert (told["surplus_cents"], told["invoices"]) == (PRICE, [first["number"]])
+    after = await town.invoices(household)
+    assert (after["to_pay"], after["under_way"], after["credit_cents"]) == ([], [], PRICE)
