@@ -26,8 +26,11 @@ KEYWORDS = {"_": None, "N_": None, "ngettext": (1, 2)}
 OTHERS = sorted(set(Language) - {Language.FR})
 DEVELOPERS_TEMPLATES = {"api"}
 """English for everybody, as the code is."""
-SHARED_STAFF_MODULES = {"confirmation", "deadline_messages", "payment_messages", "staff"}
-"""Shared with the town hall: what parents read of them is said by ``_`` and seen in English in the browser."""
+SHARED_STAFF_MODULES = {
+    *("confirmation", "deadline_messages", "household_account", "money_questions", "payment_messages", "school_list"),
+}
+"""Shared by the town hall's pages, or with them: what parents read of them is said by ``_``, as the browser's tests see.
+"""
 PARENTS_TEMPLATES = sorted(
     path
     for place in ("parents", "shared")
@@ -39,7 +42,7 @@ PARENTS_MODULES = sorted(
     for place in ("parents", "shared")
     for path in (ROOT / "pages" / place).glob("*.py")
     if path.stem not in SHARED_STAFF_MODULES
-)
+) + [ROOT / "forms" / f"{name}.py" for name in ("edit_conflicts", "fields", "month")]
 SAID_AS_IT_IS = {"Préau", "·", "wide"}
 """The portal's own name, and the class of a wide page."""
 SPOKEN = ("aria-label", "alt", "title", "placeholder")

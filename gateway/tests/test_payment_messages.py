@@ -20,8 +20,8 @@ from contracts.api.payment_gateway import (
     Verification,
 )
 from contracts.api.remittances import DifferenceKind
+from gateway.forms.amounts import typed_cents
 from gateway.pages.shared import payment_messages as words
-from gateway.pages.shared.staff import typed_cents
 
 AT = datetime(2026, 11, 24, 9, tzinfo=UTC)
 

@@ -21,7 +21,7 @@ from gateway.api.limits import LIMITS
 from gateway.api.openapi import DOCUMENT
 from gateway.api.operations import OPERATIONS, AccessCodesTyped, OneTimeCodeTyped, Operation
 from gateway.clients.services import SERVICES, SignedOut, SignInUnfinished
-from gateway.pages.parents.payments import begin
+from gateway.pages.shared.payment_calls import begin
 from gateway.pages.shared.rendering import client_address, network_of
 
 PREFIX = "/api/v1"

@@ -7,9 +7,9 @@ from typing import Any
 from chassis.clock import PARIS
 from contracts.api.calendar import ActivityRequest, ActivityView, Deadline, DeadlineUnit, PeriodKind
 from contracts.api.schools import SchoolView
+from gateway.forms.edit_conflicts import OF_A_DIGEST
 from gateway.forms.fields import Fields, Sent, line, lines, one_of, tick
-from gateway.pages.shared.edit_conflicts import OF_A_DIGEST
-from gateway.pages.town_hall.schools import spelt
+from gateway.forms.schools import spelt
 
 WEEKDAYS = ("lundi", "mardi", "mercredi", "jeudi", "vendredi", "samedi", "dimanche")
 PERIODS = {

@@ -10,10 +10,9 @@ from aiohttp import web
 
 from contracts.api.enrolments import ChildEnrolments, EnrolmentBook, EnrolmentRequest
 from gateway.clients.services import SERVICES, Told, or_none
+from gateway.forms.amounts import typed_day
 from gateway.forms.fields import Sent, an_id, hidden, line
 from gateway.languages import short_day
-from gateway.pages.shared.confirmation import Question
-from gateway.pages.shared.staff import typed_day
 
 NOT_KNOWN_YET = "Le planning n'a pas encore reçu cet enfant : rechargez la page dans un instant."
 MOVED = "Quelqu'un a modifié cette inscription entre-temps{now}. Rien n'a été enregistré : vérifiez, puis recommencez."
@@ -90,17 +89,6 @@ def _day(typed: Typed, name: str, which: str) -> date | None:
     except ValueError:
         typed.wrong[name] = NO_DAY.format(which=which)
         return None
-
-
-def ending(told: Told, back: str) -> Question:
-    """What is asked before booked days are cancelled."""
-    booked, day = told.facts["bookings"], short_day(date.fromisoformat(told.facts["day"]))
-    are = "sont annulées et ne seront pas comptées" if booked > 1 else "est annulée et ne sera pas comptée"
-    says = f"{booked} réservation{'s' if booked > 1 else ''} en dehors de ces dates, à partir du {day}, {are}."
-    button = f"Enregistrer et annuler {f'{booked} réservations' if booked > 1 else 'la réservation'}"
-    return Question(
-        "Changer les dates de l'inscription ?", (says, "La place va à qui attend."), button, back, {"bookings": booked}
-    )
 
 
 def refused(typed: Typed, told: Told) -> None:

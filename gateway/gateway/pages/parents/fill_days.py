@@ -22,7 +22,8 @@ from contracts.failures import Invalid
 from gateway.clients.services import SERVICES
 from gateway.forms.fields import NOTHING, Sent, an_id, hidden, line, one_of, read, tick
 from gateway.languages import N_
-from gateway.pages.shared.booking_recap import by_activity, household_of, price_list, recap
+from gateway.pages.shared.access import household_of
+from gateway.pages.shared.booking_recap import by_activity, price_list, recap
 from gateway.pages.shared.planning_messages import why
 from gateway.pages.shared.rendering import checked_form, page
 

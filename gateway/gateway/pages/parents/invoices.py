@@ -1,24 +1,23 @@
 """P6 invoices and P7 their recap before paying."""
 
 import asyncio
-from collections.abc import Sequence
 from typing import Any
-from uuid import UUID
 
 from aiohttp import web
 from pydantic import ValidationError
 
 from chassis.http import path_uuid, path_year
-from contracts.api.billing import CreditUse, CreditUsed, Invoice, InvoiceList
+from contracts.api.billing import CreditUse, CreditUsed, InvoiceList
 from contracts.api.notifier import Preferences, PreferencesView
-from contracts.failures import Forbidden, Invalid
-from contracts.identity import Role
+from contracts.failures import Invalid
 from contracts.model import Language
 from gateway.clients.services import SERVICES, Told, or_none
+from gateway.forms.edit_conflicts import OF_A_DIGEST, VERSION, differences, has_changed, version
 from gateway.forms.fields import an_id, one_of, tick
-from gateway.languages import N_, _, written
-from gateway.pages.shared.edit_conflicts import OF_A_DIGEST, VERSION, differences, has_changed, version
-from gateway.pages.shared.rendering import checked_form, chosen_language, keep_language, page, see, signed_in
+from gateway.languages import N_, _
+from gateway.pages.shared.access import household_of
+from gateway.pages.shared.invoice_recap import recap_page
+from gateway.pages.shared.rendering import checked_form, chosen_language, keep_language, page, see
 
 PREFERENCES = {
     **OF_A_DIGEST,
@@ -39,14 +38,6 @@ DIFFERENCES = {
 CREDIT_USE = {"facture": an_id(N_("Factures"), many=True)}
 
 routes = web.RouteTableDef()
-
-
-async def household_of(request: web.Request) -> tuple[str, Any, str]:
-    """The session, the guardian and the household's path; staff have none."""
-    session, person = await signed_in(request)
-    if person.household_id is None:
-        raise Forbidden("this page is a household's", roles=[Role.PARENT])
-    return session, person, f"/households/{person.household_id}"
 
 
 @routes.get("/factures")
@@ -126,39 +117,6 @@ async def save_preferences(request: web.Request) -> web.Response:
 async def recap(request: web.Request) -> web.Response:
     """Étape 2: the lines and the total of the chosen invoices."""
     return await recap_page(request, request.query.getall("facture", []))
-
-
-async def recap_page(
-    request: web.Request, wanted: Sequence[object], *, wrong: str = "", typed: str | None = None
-) -> web.Response:
-    """The recap of some invoices, with what was wrong about the amount that was ``typed``."""
-    session, person, household = await household_of(request)
-    services, chosen = request.app[SERVICES], []
-    for text in dict.fromkeys(str(each) for each in wanted[:50]):
-        try:
-            path = f"{household}/invoices/{UUID(text)}"
-        except ValueError:
-            return see("/factures")
-        chosen.append(await services.call(session, "billing", path, Invoice))
-    payable = [each for each in chosen if each.summary.left_cents and not each.summary.under_way]
-    if not payable:
-        return see("/factures")
-    account = await services.call(session, "billing", f"{household}/invoices", InvoiceList)
-    due = sum(each.summary.left_cents for each in payable)
-    credit, minimum = min(account.credit_cents, due), account.part_cents_min
-    total = due - credit
-    return page(
-        request,
-        "parents/invoice_recap.html",
-        person,
-        status=422 if wrong else 200,
-        invoices=payable,
-        credit_cents=credit,
-        total_cents=total,
-        part_cents=(minimum, total - minimum) if minimum and 2 * minimum <= total else None,
-        typed=typed or written(total),
-        wrong=wrong,
-    )
 
 
 async def _pdf(request: web.Request, document: str) -> web.Response:

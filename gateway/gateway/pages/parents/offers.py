@@ -9,7 +9,8 @@ from contracts.failures import Invalid
 from gateway.clients.services import SERVICES
 from gateway.forms.fields import an_id, hidden, one_of
 from gateway.languages import N_
-from gateway.pages.shared.booking_recap import household_of, recap
+from gateway.pages.shared.access import household_of
+from gateway.pages.shared.booking_recap import recap
 from gateway.pages.shared.rendering import checked_form
 
 DOORS = {"accepter": "accept", "laisser": "decline"}

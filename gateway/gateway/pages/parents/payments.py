@@ -1,9 +1,7 @@
 """P7 to P9: to the bank, waiting for its word, and what it said."""
 
-import asyncio
 from datetime import timedelta
 from typing import Any
-from uuid import UUID
 
 from aiohttp import web
 
@@ -11,28 +9,25 @@ from chassis.clock import now
 from chassis.concurrency import streaming
 from chassis.http import path_uuid
 from contracts.api.billing import Checkout, CheckoutRequest, Invoice
-from contracts.api.notifier import PaymentMail, PaymentMails
 from contracts.api.payment_gateway import (
     PayerForm,
     Payment,
-    PaymentList,
-    PaymentRequest,
     PaymentStatus,
     PaymentTimeline,
 )
 from contracts.failures import Invalid, Unavailable
 from gateway.clients.services import SERVICES, Told
+from gateway.forms.amounts import typed_cents
 from gateway.forms.fields import NOTHING, an_id, line
 from gateway.languages import N_, _, euros, written
 from gateway.live import stream
-from gateway.pages.parents.invoices import household_of, recap_page
+from gateway.pages.shared.access import household_of
+from gateway.pages.shared.invoice_recap import recap_page
+from gateway.pages.shared.payment_calls import begin, mails_of
 from gateway.pages.shared.payment_messages import is_told_whole, steps
 from gateway.pages.shared.rendering import checked_form, page, see, signed_in
-from gateway.pages.shared.staff import typed_cents
 
 WAITING = {PaymentStatus.CREATED, PaymentStatus.PENDING, PaymentStatus.PROCESSING}
-READY_TRIES = 25
-READY_PAUSE_SECONDS = 0.2
 STORY_ENDS_WITHIN = timedelta(minutes=1)
 
 PAYMENT = {"facture": an_id(N_("Factures"), many=True, always=True), "amount": line(N_("Montant"))}
@@ -108,24 +103,6 @@ def _part(facts: dict[str, Any]) -> str:
     )
 
 
-async def begin(request: web.Request, session: str, checkout_id: str) -> Payment:
-    """The attempt of a checkout, as soon as payment-gateway has heard of it."""
-    services, wish = request.app[SERVICES], PaymentRequest(checkout_id=checkout_id)
-    for _attempt in range(READY_TRIES):
-        try:
-            return await services.call(session, "payment-gateway", "/payments", Payment, method="POST", body=wish)
-        except Told as told:
-            if told.told_code in {"payment_unresolved", "checkout_over"} and "payment_id" in told.facts:
-                found = await services.call(
-                    session, "payment-gateway", f"/checkouts/{checkout_id}/payments", PaymentList
-                )
-                return found.payments[0].model_copy(update={"payer_url": None})
-            if told.told_code != "checkout_not_ready":
-                raise
-        await asyncio.sleep(READY_PAUSE_SECONDS)
-    raise Unavailable("the payment gateway has not heard of the checkout yet", retry_after_seconds=5)
-
-
 @routes.get("/paiements/{payment_id}/retour")
 async def back(request: web.Request) -> web.Response:
     """The browser comes back: this proves nothing, so the bank is asked."""
@@ -137,17 +114,6 @@ async def back(request: web.Request) -> web.Response:
     except (Unavailable, Told):
         pass  # the waiting page says the truth: nothing is known yet
     return see(f"/paiements/{payment_id}")
-
-
-async def mails_of(
-    request: web.Request, session: str, household_id: UUID | None, payment_id: UUID
-) -> tuple[PaymentMail, ...] | None:
-    """What notifier mailed about a payment; None while notifier is away, which hides nothing else of the story."""
-    path = f"/households/{household_id}/payments/{payment_id}/mails"
-    try:
-        return (await request.app[SERVICES].call(session, "notifier", path, PaymentMails)).mails
-    except Unavailable:
-        return None
 
 
 @routes.get("/paiements/{payment_id}")

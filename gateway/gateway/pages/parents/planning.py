@@ -17,7 +17,8 @@ from contracts.api.months import CellState, Day, MonthView, Offer, PlaceOnOffer
 from contracts.failures import Forbidden, Invalid
 from gateway.clients.services import SERVICES
 from gateway.forms.month import MONTH, changed, name, wished
-from gateway.pages.shared.booking_recap import household_of, price_list, recap
+from gateway.pages.shared.access import household_of
+from gateway.pages.shared.booking_recap import price_list, recap
 from gateway.pages.shared.planning_messages import CHANNELS, cell_words, known
 from gateway.pages.shared.price_messages import by_attendance, made_by
 from gateway.pages.shared.rendering import checked_form, page, see

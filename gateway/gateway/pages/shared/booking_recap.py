@@ -9,22 +9,14 @@ from aiohttp import web
 
 from contracts.api.bookings import BookingOutcome, LineOutcome, LineRefusal
 from contracts.api.tariffs import Price, PriceList
-from contracts.failures import Forbidden, Unavailable
-from contracts.identity import Identity, Role
+from contracts.failures import Unavailable
+from contracts.identity import Identity
 from gateway.clients.services import SERVICES, Told
 from gateway.pages.shared.planning_messages import why
-from gateway.pages.shared.rendering import page, signed_in
+from gateway.pages.shared.rendering import page
 
 Lines = dict[str, list[LineOutcome]]
 """By the activity's label, in order of days."""
-
-
-async def household_of(request: web.Request) -> tuple[str, Identity, str]:
-    """The session, who it is, and the path of its household; ``Forbidden`` for who has none."""
-    session, person = await signed_in(request)
-    if person.household_id is None:
-        raise Forbidden("this page is a household's", roles=[Role.PARENT])
-    return session, person, f"/households/{person.household_id}"
 
 
 async def price_list(request: web.Request, session: str, household: str, query: str = "") -> dict[UUID, Price] | None:

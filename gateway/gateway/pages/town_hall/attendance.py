@@ -15,8 +15,8 @@ from contracts.identity import Permission
 from contracts.model import parse_day
 from gateway.clients.services import SERVICES
 from gateway.forms.fields import Sent, an_id, hidden, line, one_of, tick
+from gateway.pages.shared.access import staff
 from gateway.pages.shared.rendering import checked_form, page, see
-from gateway.pages.shared.staff import staff
 
 PRESENCES = {
     Presence.PRESENT: "présent",

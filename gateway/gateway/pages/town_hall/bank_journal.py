@@ -14,8 +14,8 @@ from contracts.model import parse_day
 from gateway.clients.services import SERVICES, Told
 from gateway.forms.fields import file, hidden, line
 from gateway.pages.shared import payment_messages as words
+from gateway.pages.shared.access import staff
 from gateway.pages.shared.rendering import checked_form, page, see
-from gateway.pages.shared.staff import staff
 
 FILE_BYTES_MAX = 1_100_000
 ACCOUNT = re.compile(r"[a-z0-9-]{1,40}")

@@ -17,13 +17,14 @@ from contracts.events.payment import Means
 from contracts.identity import Permission
 from contracts.model import parse_day
 from gateway.clients.services import SERVICES, Told
+from gateway.forms.amounts import typed_cents
 from gateway.forms.fields import NOTHING, hidden, line, one_of
-from gateway.pages.parents.payments import mails_of
 from gateway.pages.shared import money_questions
 from gateway.pages.shared import payment_messages as words
+from gateway.pages.shared.access import staff
 from gateway.pages.shared.confirmation import ask_first
+from gateway.pages.shared.payment_calls import mails_of
 from gateway.pages.shared.rendering import checked_form, page, see
-from gateway.pages.shared.staff import staff, typed_cents
 
 WITH_AMOUNT = (DecisionKind.REFUND, DecisionKind.CHARGE_BACK)
 REFUSALS = {

@@ -26,14 +26,15 @@ from contracts.identity import Identity, Permission
 from gateway.clients.services import SERVICES, Told
 from gateway.forms import activity as activity_form
 from gateway.forms.activity import COUNTINGS, FIELDS, PERIODS, WEEKDAYS
+from gateway.forms.edit_conflicts import VERSION, differences, has_changed, version
 from gateway.forms.fields import FieldWrong, Sent, an_id, line, said
+from gateway.forms.schools import spelt
 from gateway.languages import short_day
+from gateway.pages.shared.access import staff
 from gateway.pages.shared.confirmation import Question, ask_first
 from gateway.pages.shared.deadline_messages import NOTICES, rule
-from gateway.pages.shared.edit_conflicts import VERSION, differences, has_changed, version
 from gateway.pages.shared.rendering import checked_form, page, see
-from gateway.pages.shared.staff import staff
-from gateway.pages.town_hall import schools
+from gateway.pages.shared.school_list import listed
 
 CLOSURE = {
     "day": line("Jour", always=True),
@@ -54,7 +55,7 @@ async def _show(
     labels = {activity.activity_id: activity.label for activity in activities}
     shown: dict[str, Any] = {"done": "", "wrong": "", **values}
     shown["typed"] = defaultdict(str, values.get("typed", {}))
-    shown.update(schools=await schools.listed(request, session))
+    shown.update(schools=await listed(request, session))
     shown.update(activities=activities, closures=closures, labels=labels, periods=PERIODS, rule=rule, new_id=uuid4())
     return page(request, "town_hall/calendar.html", person, status=status, **shown)
 
@@ -72,13 +73,13 @@ async def close_day(request: web.Request) -> web.Response:
     form = await checked_form(request, CLOSURE)
     session, person = await staff(request, Permission.WRITE_CALENDAR)
     typed = {name: form.get(name) for name in ("day", "activity_id", "school", "reason")}
-    known = await schools.listed(request, session)
+    known = await listed(request, session)
     try:
         wish = ClosureRequest(
             day=form.day("day"),
             reason=typed["reason"],
             activity_id=typed["activity_id"] or None,
-            school=schools.spelt(form, "school", typed["school"], known) if typed["school"] else None,
+            school=spelt(form, "school", typed["school"], known) if typed["school"] else None,
         )
     except ValueError as error:
         wrong = said(error, "Donnez un jour et un motif.")
@@ -155,7 +156,7 @@ async def save_activity(request: web.Request) -> web.Response:
     session, person = await staff(request, Permission.WRITE_CALENDAR)
     typed: dict[str, Any] = {**form, "weekdays": set(form.getall("weekdays"))}
     try:
-        wish = activity_form.wish(form, await schools.listed(request, session))
+        wish = activity_form.wish(form, await listed(request, session))
     except ValidationError as error:
         wrong = {FIELDS.get(str(part), "") for each in error.errors() for part in each["loc"][:1]} - {""}
         return _form(request, person, typed, status=422, wrong=wrong or {"les dates"})

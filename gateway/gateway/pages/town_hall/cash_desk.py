@@ -1,40 +1,39 @@
 """/mairie/encaissements: a household's account at the counter, and the journal of receipts."""
 
-import re
 from datetime import timedelta
 from urllib.parse import quote
-from uuid import UUID
 
 from aiohttp import web
 
 from chassis.clock import today
 from chassis.http import path_uuid
-from contracts.api.billing import CreditUse, CreditUsed, InvoiceList
+from contracts.api.billing import CreditUse, CreditUsed
 from contracts.api.cash_desk import AccountList, Journal, Receipt, ReceiptRequest, RefundRequest
-from contracts.api.tariffs import HouseholdTerms, TermsKnown, TermsRequest
+from contracts.api.tariffs import HouseholdTerms, TermsRequest
 from contracts.failures import Invalid
 from contracts.identity import Permission
 from contracts.model import parse_day
 from gateway.clients.services import SERVICES, Told
-from gateway.forms.fields import NOTHING, Sent, hidden, line, one_of, said, tick
-from gateway.languages import euros, written
+from gateway.forms.amounts import typed_cents, typed_day
+from gateway.forms.edit_conflicts import OF_A_DIGEST, VERSION, has_changed
+from gateway.forms.fields import NOTHING, Sent, line, one_of, said, tick
+from gateway.languages import euros
 from gateway.pages.shared import money_questions
+from gateway.pages.shared.access import staff
 from gateway.pages.shared.confirmation import ask_first
-from gateway.pages.shared.edit_conflicts import OF_A_DIGEST, VERSION, has_changed, version
-from gateway.pages.shared.money_questions import COUNTER, MEANS
-from gateway.pages.shared.rendering import checked_form, page, see
-from gateway.pages.shared.staff import staff, typed_cents, typed_day
-
-ELSEWHERE = (
-    *("kind", "refund", "refund_reference", "quotient", "valid_from", "resident", "invoice", "credit", "reason"),
+from gateway.pages.shared.household_account import (
+    SHOWN,
+    WRONG_AMOUNT,
+    account_page,
+    changed,
+    seen_balance,
+    shown,
+    to_account,
 )
-"""What is typed in the other forms of an account's page."""
+from gateway.pages.shared.money_questions import COUNTER, MEANS
+from gateway.pages.shared.rendering import checked_form, page
 
 DESPITE = "Attendez qu'il soit terminé, ou cochez « Encaisser quand même »."
-WRONG_AMOUNT = "Le montant s'écrit comme 42,50."
-CHANGED = "Ce compte a changé entre-temps : le voici tel qu'il est maintenant."
-BALANCE = re.compile(r"-?[0-9]{1,12}", re.ASCII)
-SHOWN = {"seen_balance_cents": hidden("Solde affiché")}
 RECEIPT = {
     "amount": line("Montant reçu", always=True),
     "means": one_of("Moyen", *COUNTER, always=True),
@@ -111,64 +110,6 @@ async def accounting(request: web.Request) -> web.Response:
 @routes.get("/mairie/encaissements/{household_id}")
 async def account(request: web.Request) -> web.Response:
     return await account_page(request)
-
-
-async def shown(request: web.Request, session: str) -> tuple[HouseholdTerms, InvoiceList, int]:
-    """A household's account as it is now, and what it owes."""
-    path, services = f"/households/{path_uuid(request, 'household_id')}", request.app[SERVICES]
-    terms = await services.call(session, "billing", f"{path}/terms", HouseholdTerms)
-    invoices = await services.call(session, "billing", f"{path}/invoices", InvoiceList)
-    return terms, invoices, sum(each.left_cents for each in invoices.owed)
-
-
-async def account_page(request: web.Request, *, wrong: str = "", typed: dict[str, str] | None = None) -> web.Response:
-    session, person = await staff(request, Permission.COLLECT_MONEY)
-    terms, invoices, due = await shown(request, session)
-    usual = {"amount": written(due), "means": "cash", "received_on": str(today()), "reference": ""}
-    return page(
-        request,
-        "town_hall/household_account.html",
-        person,
-        status=409 if wrong else 200,
-        terms=terms,
-        version=version(TermsKnown(terms=terms.terms)),
-        invoices=invoices,
-        due_cents=due,
-        means=MEANS,
-        counter=COUNTER,
-        typed={**dict.fromkeys(ELSEWHERE, ""), **usual, **(typed or {})},
-        wrong=wrong,
-        done=DONE.get(request.query.get("fait", ""), ""),
-        today=today(),
-    )
-
-
-DONE = {
-    "recu": "L'encaissement est enregistré.",
-    "credit": "Le crédit a réglé ce qu'il pouvait.",
-    "rendu": "Le remboursement est enregistré.",
-    "qf": "Le quotient familial est enregistré.",
-    "avoir": "L'avoir est publié.",
-}
-
-
-async def changed(request: web.Request, told: Told, typed: dict[str, str]) -> web.Response:
-    """What was decided is about an account that is another by now: it is shown again, with what was typed."""
-    if told.told_code != "account_changed":
-        raise told
-    return await account_page(request, wrong=CHANGED, typed=typed)
-
-
-def seen_balance(form: Sent) -> int:
-    """What the page said that the household owes, less its credit; ``FieldWrong`` where a form does not say."""
-    text = form.get("seen_balance_cents")
-    if not BALANCE.fullmatch(text):
-        raise form.wrong("seen_balance_cents", CHANGED)
-    return int(text)
-
-
-def to_account(household_id: UUID, done: str) -> web.Response:
-    return see(f"/mairie/encaissements/{household_id}?fait={done}")
 
 
 @routes.post("/mairie/encaissements/{household_id}")

@@ -11,15 +11,14 @@ from contracts.failures import Invalid
 from contracts.identity import Identity, Permission
 from gateway.clients.services import SERVICES, Told
 from gateway.forms.fields import an_id, hidden, line, said
-from gateway.pages.shared import money_questions
+from gateway.pages.shared import household_account, money_questions
+from gateway.pages.shared.access import staff
 from gateway.pages.shared.confirmation import Question, ask_first
 from gateway.pages.shared.rendering import checked_form, page
-from gateway.pages.shared.staff import staff
-from gateway.pages.town_hall import cash_desk
 
 WRONG = {
     "nothing_to_credit": "Un de ces jours vient d'être rendu ou corrigé : voici ceux qui restent.",
-    "account_changed": cash_desk.CHANGED,
+    "account_changed": household_account.CHANGED,
     "more_than_invoiced": "Cette facture a déjà été corrigée : ces jours font plus que ce qu'il en reste.",
 }
 
@@ -27,7 +26,7 @@ DAYS = {
     "facture": an_id("Facture", always=True),
     "jour": hidden("Jours", many=True),
     "reason": line("Motif", always=True),
-    **cash_desk.SHOWN,
+    **household_account.SHOWN,
 }
 
 routes = web.RouteTableDef()
@@ -61,7 +60,7 @@ async def _days(
     path = f"/households/{household_id}/invoices/{invoice_id}"
     invoice = await services.call(session, "billing", path, Invoice)
     found = (await services.call(session, "billing", f"{path}/days", InvoicedDays)).days
-    _, invoices, due_cents = await cash_desk.shown(request, session)
+    _, invoices, due_cents = await household_account.shown(request, session)
 
     def kind(each: InvoicedDay) -> tuple[str, str]:
         return each.child_first_name, each.activity_label
@@ -94,7 +93,7 @@ async def give_back(request: web.Request) -> web.Response:
     try:
         parts = [each.split("|") for each in typed]
         keys = tuple(DayKey(child_id=child, activity_id=activity, day=day) for child, activity, day in parts)
-        wish = CreditNoteRequest(days=keys, reason=reason, seen_balance_cents=cash_desk.seen_balance(form))
+        wish = CreditNoteRequest(days=keys, reason=reason, seen_balance_cents=household_account.seen_balance(form))
     except ValueError as error:
         wrong = said(error, "Choisissez au moins un jour, et donnez le motif.")
         return await _days(request, who, invoice_id, wrong=wrong, chosen=typed, reason=reason)
@@ -107,7 +106,7 @@ async def give_back(request: web.Request) -> web.Response:
         if told.told_code not in WRONG:
             raise
         return await _days(request, who, invoice_id, wrong=WRONG[told.told_code], chosen=typed, reason=reason)
-    return cash_desk.to_account(household_id, "avoir")
+    return household_account.to_account(household_id, "avoir")
 
 
 async def _question(request: web.Request, session: str, invoice_id: UUID, wish: CreditNoteRequest) -> Question:
@@ -117,5 +116,5 @@ async def _question(request: web.Request, session: str, invoice_id: UUID, wish: 
     left = (await services.call(session, "billing", f"{path}/days", InvoicedDays)).days
     worth = {(each.child_id, each.activity_id, each.day): each.amount_cents for each in left}
     cents = sum(worth.get((each.child_id, each.activity_id, each.day), 0) for each in wish.days)
-    household, _, _ = await cash_desk.shown(request, session)
+    household, _, _ = await household_account.shown(request, session)
     return money_questions.credit_note(household, invoice.summary, wish, cents)

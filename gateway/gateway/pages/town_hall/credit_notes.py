@@ -10,22 +10,22 @@ from contracts.api.tariffs import HouseholdTerms
 from contracts.failures import NotFound
 from contracts.identity import Permission
 from gateway.clients.services import SERVICES, Told
+from gateway.forms.amounts import typed_cents
 from gateway.forms.fields import Sent, an_id, line, said, tick
 from gateway.languages import euros
-from gateway.pages.shared import money_questions
+from gateway.pages.shared import household_account, money_questions
+from gateway.pages.shared.access import staff
 from gateway.pages.shared.confirmation import Question, ask_first
 from gateway.pages.shared.rendering import checked_form
-from gateway.pages.shared.staff import staff, typed_cents
-from gateway.pages.town_hall import cash_desk
 
 CREDIT = {
     "invoice": an_id("Facture", always=True),
     "amount": line("Montant de l'avoir"),
     "reason": line("Motif"),
     "repricing": tick("Recalculer"),
-    **cash_desk.SHOWN,
+    **household_account.SHOWN,
 }
-WRONG = f"Donnez la facture, le montant et le motif de l'avoir. {cash_desk.WRONG_AMOUNT}"
+WRONG = f"Donnez la facture, le montant et le motif de l'avoir. {household_account.WRONG_AMOUNT}"
 NOTHING_LEFT = "Il n'y a plus rien à corriger sur cette facture."
 REFUSALS = {
     "more_than_invoiced": "Cette facture ne peut plus être corrigée que de {}.",
@@ -43,12 +43,12 @@ async def credit(request: web.Request) -> web.Response:
     household_id, key = path_uuid(request, "household_id"), form.get("key")
     text = {name: form.get(name) for name in ("invoice", "amount", "reason")}
     typed = {"kind": "credit", "invoice": text["invoice"], "credit": text["amount"], "reason": text["reason"]}
-    household, invoices, _ = await cash_desk.shown(request, session)
+    household, invoices, _ = await household_account.shown(request, session)
     try:
         read = _repricing if form.ticked("repricing") else _of_amount
         what, wish, question = read(form, household, invoices)
     except ValueError as error:
-        return await cash_desk.account_page(request, wrong=said(error, WRONG), typed=typed)
+        return await household_account.account_page(request, wrong=said(error, WRONG), typed=typed)
     if asked := ask_first(request, form, person, question):
         return asked
     path = f"/households/{household_id}/invoices/{what}"
@@ -56,10 +56,12 @@ async def credit(request: web.Request) -> web.Response:
         await request.app[SERVICES].call(session, "billing", path, CreditNote, method="POST", body=wish, key=key)
     except Told as told:
         if told.told_code not in REFUSALS:
-            return await cash_desk.changed(request, told, typed)
+            return await household_account.changed(request, told, typed)
         creditable = euros(told.facts.get("creditable_cents", 0))
-        return await cash_desk.account_page(request, wrong=REFUSALS[told.told_code].format(creditable), typed=typed)
-    return cash_desk.to_account(household_id, "avoir")
+        return await household_account.account_page(
+            request, wrong=REFUSALS[told.told_code].format(creditable), typed=typed
+        )
+    return household_account.to_account(household_id, "avoir")
 
 
 def _of_amount(form: Sent, household: HouseholdTerms, invoices: InvoiceList) -> tuple[str, CreditNoteRequest, Question]:
@@ -69,7 +71,7 @@ def _of_amount(form: Sent, household: HouseholdTerms, invoices: InvoiceList) -> 
     if invoice is None:
         raise NotFound("the household has no such invoice")
     wish = CreditNoteRequest(
-        amount_cents=cents, reason=form.get("reason"), seen_balance_cents=cash_desk.seen_balance(form)
+        amount_cents=cents, reason=form.get("reason"), seen_balance_cents=household_account.seen_balance(form)
     )
     return f"{invoice_id}/credit-notes", wish, money_questions.credit_note(household, invoice, wish, cents)
 
@@ -80,5 +82,5 @@ def _repricing(form: Sent, household: HouseholdTerms, _: InvoiceList) -> tuple[s
     proposed = next((each for each in household.repricings if each.invoice_id == invoice_id), None)
     if proposed is None:
         raise form.wrong("repricing", NOTHING_LEFT)
-    wish = RepricingRequest(credit_cents=proposed.credit_cents, seen_balance_cents=cash_desk.seen_balance(form))
+    wish = RepricingRequest(credit_cents=proposed.credit_cents, seen_balance_cents=household_account.seen_balance(form))
     return f"{invoice_id}/repricing", wish, money_questions.repricing(household, proposed)

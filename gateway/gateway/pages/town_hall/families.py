@@ -11,9 +11,9 @@ from contracts.failures import NotFound
 from contracts.identity import Identity, Permission
 from gateway.clients.services import SERVICES, Told
 from gateway.forms.fields import Sent, an_id, file, tick
+from gateway.pages.shared.access import staff
 from gateway.pages.shared.confirmation import Question, ask_first
 from gateway.pages.shared.rendering import checked_form, page, see
-from gateway.pages.shared.staff import staff
 
 SHOWN = 50
 LETTERS_AT_ONCE = 200

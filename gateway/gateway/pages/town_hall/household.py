@@ -1,5 +1,6 @@
 """/mairie/familles/{household_id}: one household, to see, change and erase."""
 
+from datetime import date
 from urllib.parse import quote
 
 from aiohttp import web
@@ -15,10 +16,11 @@ from gateway.forms import enrolments
 from gateway.forms import household as household_form
 from gateway.forms.fields import line
 from gateway.forms.household import Form
+from gateway.languages import short_day
+from gateway.pages.shared.access import staff
 from gateway.pages.shared.confirmation import Question, ask_first
 from gateway.pages.shared.rendering import checked_form, page, see
-from gateway.pages.shared.staff import staff
-from gateway.pages.town_hall import schools
+from gateway.pages.shared.school_list import listed
 
 DONE = {
     "1": "C'est enregistré.",
@@ -50,7 +52,7 @@ async def _show(
         "form": form or household_form.shown(view),
         "custodies": household_form.CUSTODIES,
         "languages": household_form.LANGUAGES,
-        "schools": await schools.listed(request, session),
+        "schools": await listed(request, session),
         "may_write": person.may(Permission.WRITE_HOUSEHOLDS) and view.active,
         "may_erase": person.may(Permission.ERASE_HOUSEHOLDS),
         "may_collect": person.may(Permission.COLLECT_MONEY),
@@ -170,7 +172,7 @@ async def enrol(request: web.Request) -> web.Response:
             if told.told_code != "enrolment_has_bookings":
                 enrolments.refused(typed, told)
                 return await _show(request, session, person, view, status=409, enrolling=typed)
-            question = enrolments.ending(told, f"/mairie/familles/{view.household_id}#inscriptions")
+            question = _ending(told, f"/mairie/familles/{view.household_id}#inscriptions")
             seen = question.numbers["bookings"]
         if asked := ask_first(request, sent, person, question):
             return asked
@@ -203,3 +205,14 @@ async def erase(request: web.Request) -> web.Response:
     path = f"/households/{view.household_id}/erase"
     await request.app[SERVICES].tell(session, "auth", path, body=Erasure(reference=view.reference))
     return see("/mairie/familles?fait=efface")
+
+
+def _ending(told: Told, back: str) -> Question:
+    """What is asked before booked days are cancelled."""
+    booked, day = told.facts["bookings"], short_day(date.fromisoformat(told.facts["day"]))
+    are = "sont annulées et ne seront pas comptées" if booked > 1 else "est annulée et ne sera pas comptée"
+    says = f"{booked} réservation{'s' if booked > 1 else ''} en dehors de ces dates, à partir du {day}, {are}."
+    button = f"Enregistrer et annuler {f'{booked} réservations' if booked > 1 else 'la réservation'}"
+    return Question(
+        "Changer les dates de l'inscription ?", (says, "La place va à qui attend."), button, back, {"bookings": booked}
+    )

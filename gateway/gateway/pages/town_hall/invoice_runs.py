@@ -15,9 +15,9 @@ from gateway.clients.services import SERVICES, Told
 from gateway.forms.fields import NOTHING, line, said
 from gateway.languages import euros, month, short_day
 from gateway.live import stream
+from gateway.pages.shared.access import staff
 from gateway.pages.shared.confirmation import Question, ask_first
 from gateway.pages.shared.rendering import checked_form, page, see
-from gateway.pages.shared.staff import staff
 
 DUE_DAYS = 30
 WORKING = {RunStatus.DRAFTING, RunStatus.PUBLISHING}

@@ -10,8 +10,8 @@ from contracts.identity import Permission
 from gateway.clients.services import SERVICES
 from gateway.forms.fields import NOTHING
 from gateway.languages import N_
+from gateway.pages.shared.access import staff
 from gateway.pages.shared.rendering import checked_form, page, see
-from gateway.pages.shared.staff import staff
 
 KINDS = {
     "ticket": N_("ticket de paiement"),

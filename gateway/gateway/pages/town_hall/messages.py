@@ -15,9 +15,9 @@ from contracts.api.notifier import (
 from contracts.identity import Permission
 from gateway.clients.services import SERVICES, Told
 from gateway.forms.fields import NOTHING, Sent, line, lines, said, tick
+from gateway.pages.shared.access import staff
 from gateway.pages.shared.confirmation import Question, ask_first
 from gateway.pages.shared.rendering import checked_form, page, see
-from gateway.pages.shared.staff import staff
 
 STATES = {
     AnnouncementState.PLANNED: "prévu",

@@ -9,10 +9,10 @@ from chassis.http import path_uuid
 from contracts.api.reminders import STEPS_MAX, ReminderHold, ReminderList, ReminderPause, ReminderRule
 from contracts.identity import Permission
 from gateway.clients.services import SERVICES, Told
+from gateway.forms.edit_conflicts import OF_A_DIGEST, VERSION, differences, has_changed, version
 from gateway.forms.fields import NOTHING, line, said, tick
-from gateway.pages.shared.edit_conflicts import OF_A_DIGEST, VERSION, differences, has_changed, version
+from gateway.pages.shared.access import staff
 from gateway.pages.shared.rendering import checked_form, page, see
-from gateway.pages.shared.staff import staff
 
 NAMES = tuple(f"step{number}" for number in range(1, STEPS_MAX + 1))
 STEPS = ("1er rappel", "2e rappel", "3e rappel")

@@ -3,13 +3,14 @@
 from aiohttp import web
 
 from chassis.http import path_uuid
-from contracts.api.schools import CLASSES_MAX, SchoolList, SchoolRequest, SchoolUpdate, SchoolView
+from contracts.api.schools import CLASSES_MAX, SchoolList, SchoolRequest, SchoolUpdate
 from contracts.identity import Permission
 from contracts.names import name_key
 from gateway.clients.services import SERVICES, Told
-from gateway.forms.fields import Sent, line, lines, said, tick
+from gateway.forms.fields import line, lines, said, tick
+from gateway.pages.shared.access import staff
 from gateway.pages.shared.rendering import checked_form, page, see
-from gateway.pages.shared.staff import staff
+from gateway.pages.shared.school_list import listed
 
 NEW = {"name": line("Nom", always=True), "classes": lines("Classes", length_max=CLASSES_MAX * 60, always=True)}
 CHANGE = {**NEW, "closed": tick("N'accueille plus d'élèves")}
@@ -20,19 +21,6 @@ REFUSALS = {
 }
 
 routes = web.RouteTableDef()
-
-
-async def listed(request: web.Request, session: str) -> tuple[SchoolView, ...]:
-    """The schools of the town, by name."""
-    return (await request.app[SERVICES].call(session, "auth", "/schools", SchoolList)).schools
-
-
-def spelt(form: Sent, name: str, typed: str, known: tuple[SchoolView, ...]) -> str:
-    """What was typed of a school as it is registered; ``FieldWrong`` when it is not."""
-    found = next((each.name for each in known if name_key(each.name) == name_key(typed)), None)
-    if found is None:
-        raise form.wrong(name, "« {field} » : « {typed} » n'est pas dans la liste des écoles.", typed=typed)
-    return found
 
 
 async def _show(

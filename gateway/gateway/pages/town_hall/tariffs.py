@@ -28,14 +28,16 @@ from contracts.failures import Unavailable
 from contracts.identity import Permission
 from contracts.versions import NONE_YET
 from gateway.clients.services import SERVICES, Told
+from gateway.forms.amounts import typed_cents, typed_whole
+from gateway.forms.edit_conflicts import OF_A_DIGEST, VERSION, has_changed, version
 from gateway.forms.fields import FieldWrong, an_id, line, lines, one_of, said, tick
+from gateway.forms.schools import spelt
 from gateway.languages import short_day
 from gateway.pages.shared import money_questions
+from gateway.pages.shared.access import staff
 from gateway.pages.shared.confirmation import ask_first
-from gateway.pages.shared.edit_conflicts import OF_A_DIGEST, VERSION, has_changed, version
 from gateway.pages.shared.rendering import checked_form, page, see
-from gateway.pages.shared.staff import staff, typed_cents, typed_whole
-from gateway.pages.town_hall import schools
+from gateway.pages.shared.school_list import listed
 
 RESIDENCES = {"": None, "yes": True, "no": False}
 FIELDS = (
@@ -111,7 +113,7 @@ async def _tariffs(
         status=status if wrong else 200,
         tariffs=found,
         ending=ending,
-        schools=await schools.listed(request, session),
+        schools=await listed(request, session),
         version=version,
         activities=sorted(labels.items(), key=lambda each: each[1]),
         typed={**dict.fromkeys(FIELDS, ""), **USUAL, "tariff_id": str(uuid4()), **(typed or {})},
@@ -128,7 +130,7 @@ async def save(request: web.Request) -> web.Response:
     typed = {name: form.get(name) for name in FIELDS}
     try:
         if typed["school"]:
-            typed["school"] = schools.spelt(form, "school", typed["school"], await schools.listed(request, session))
+            typed["school"] = spelt(form, "school", typed["school"], await listed(request, session))
         wish, tariff_id = _wish(typed), UUID(typed["tariff_id"])
     except FieldWrong as error:
         return await _tariffs(request, wrong=str(error), typed=typed)

@@ -1,25 +1,12 @@
-"""What the town hall's pages share: who may see them, and the words and amounts that staff type."""
+"""Amounts, whole numbers and days as people type them."""
 
 import re
 from datetime import date
 
-from aiohttp import web
-
-from contracts.failures import Forbidden
-from contracts.identity import Identity, Permission, roles_with
 from contracts.model import parse_day
-from gateway.pages.shared.rendering import signed_in
 
 _EUROS = re.compile(r"([0-9]{1,3}(?:[ \u00a0\u202f][0-9]{3}){0,2}|[0-9]{1,7})(?:[.,]([0-9]{1,2}))?\s*€?")
 _WHOLE = re.compile(r"[0-9]{1,9}")
-
-
-async def staff(request: web.Request, permission: Permission) -> tuple[str, Identity]:
-    """The session and who it is, if the person may do this."""
-    session, person = await signed_in(request)
-    if not person.may(permission):
-        raise Forbidden("this page is for others of the town hall", roles=roles_with(permission))
-    return session, person
 
 
 def typed_cents(text: object) -> int:
