@@ -29,8 +29,7 @@ DEVELOPERS_TEMPLATES = {"api"}
 SHARED_STAFF_MODULES = {
     *("confirmation", "deadline_messages", "household_account", "money_questions", "payment_messages", "school_list"),
 }
-"""Shared by the town hall's pages, or with them: what parents read of them is said by ``_``, as the browser's tests see.
-"""
+"""Shared by the town hall's pages, or with them; what parents read of them is said by ``_``."""
 PARENTS_TEMPLATES = sorted(
     path
     for place in ("parents", "shared")
