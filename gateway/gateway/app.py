@@ -10,7 +10,7 @@ from gateway.live import use_hub
 from gateway.pages.parents import account, calendar_feed, fill_days, home, invoices, offers, payments, planning
 from gateway.pages.shared import api_guide, first_sign_in, guide, language, sign_in
 from gateway.pages.shared.problems import one_host, problem, signed_out, with_security_headers
-from gateway.pages.shared.rendering import network_of
+from gateway.pages.shared.rendering import network_key
 from gateway.pages.town_hall import (
     attendance,
     bank_journal,
@@ -35,11 +35,11 @@ from gateway.settings import NAME, SETTINGS, Settings
 
 def build(settings: Settings) -> web.Application:
     """The application of the gateway."""
-    app = application(NAME, settings, render=problem, network_of=network_of)
+    app = application(NAME, settings, render=problem, network_of=network_key)
     app[SETTINGS] = settings
-    app[town.FACE] = town.face_of(settings)
+    app[town.BRANDING] = town.load_branding(settings)
     app.middlewares.extend((one_host, language.in_language, signed_out))
-    app.on_response_prepare.extend((with_security_headers, v1.tell_limits))
+    app.on_response_prepare.extend((with_security_headers, v1.add_rate_limit_headers))
     app[limits.LIMITS] = limits.Limits(settings.api_requests_a_minute)
     use_services(app)
     use_hub(app)

@@ -13,7 +13,7 @@ from chassis.concurrency import separate_limit
 
 STATIC = Path(__file__).parent / "static"
 COMPRESSED = {".css", ".js", ".svg", ".txt"}
-YEAR = "public, max-age=31536000, immutable"
+IMMUTABLE = "public, max-age=31536000, immutable"
 """For an address that names its content; any other is asked about each time."""
 
 
@@ -70,7 +70,7 @@ async def serve(request: web.Request) -> web.Response:
     is_named = request.query.get("v") == asset.version
     headers = {
         "ETag": f'"{asset.version}"',
-        "Cache-Control": YEAR if is_named else "no-cache",
+        "Cache-Control": IMMUTABLE if is_named else "no-cache",
         "Content-Type": asset.content_type,
         "Vary": "Accept-Encoding",
     }

@@ -1,6 +1,6 @@
 """A page's language: its words, amounts, days and times. French is the source; a catalogue has the others.
 
-The language is that of the request being answered, so that no function between a door and a word has to carry it.
+The language is that of the request being answered, so no function has to pass it on.
 """
 
 import re
@@ -31,7 +31,7 @@ def language() -> Language:
     return _LANGUAGE.get()
 
 
-def speak(chosen: Language) -> None:
+def use_language(chosen: Language) -> None:
     """Write what is left of this request's answer in that language."""
     _LANGUAGE.set(chosen)
 
@@ -91,7 +91,7 @@ def euros(cents: int) -> str:
     return f"{sign}€{units:,}.{rest:02d}"
 
 
-def written(cents: int) -> str:
+def decimal_amount(cents: int) -> str:
     """An amount as it is typed in a form: « 42,50 », “42.50”."""
     return f"{cents // 100}{',' if language() is Language.FR else '.'}{cents % 100:02d}"
 

@@ -1,4 +1,4 @@
-"""What happens now, told to the pages that wait for it."""
+"""Server-sent events: an open page learns at once what has changed."""
 
 import asyncio
 import contextlib
@@ -15,8 +15,8 @@ from contracts.events.auth import SessionEnded
 from contracts.events.billing import RunProgressed
 from contracts.events.payment import PaymentConfirmed, PaymentExpired, PaymentHeld, PaymentRefused
 from contracts.failures import TooMany, Unavailable
-from gateway.clients.services import SERVICES, SignedOut, Told
-from gateway.pages.shared.rendering import session_of
+from gateway.clients.services import SERVICES, SignedOut, UpstreamError
+from gateway.pages.shared.rendering import session_cookie
 from gateway.settings import SETTINGS
 
 KEEP_ALIVE_SECONDS = 15
@@ -63,9 +63,9 @@ class Hub:
         """Wake everybody for the last time."""
         self.is_closing = True
         for subject in list(self._waiting):
-            self.tell(subject)
+            self.notify(subject)
 
-    def tell(self, subject: UUID) -> None:
+    def notify(self, subject: UUID) -> None:
         """Wake whoever waits for the subject."""
         for heard in self._waiting.get(subject, ()):
             heard.set()
@@ -81,11 +81,11 @@ def use_hub(app: web.Application) -> None:
     async def on_event(event: Event) -> None:
         if isinstance(event, SessionEnded):
             app[SERVICES].forget(event.session_id)
-            hub.tell(event.session_id)
+            hub.notify(event.session_id)
         elif isinstance(event, PaymentConfirmed | PaymentRefused | PaymentExpired | PaymentHeld):
-            hub.tell(event.payment_id)
+            hub.notify(event.payment_id)
         elif isinstance(event, RunProgressed):
-            hub.tell(event.run_id)
+            hub.notify(event.run_id)
 
     async def close(_app: web.Application) -> None:
         hub.close()
@@ -98,33 +98,33 @@ def use_hub(app: web.Application) -> None:
 async def stream(
     request: web.Request, ask: Callable[[], Awaitable[tuple[str, bool]]], *subjects: UUID
 ) -> web.StreamResponse:
-    """Server-sent events ``status``: what ``ask`` answers now, and again when something is heard of the subjects.
+    """Send the status that ``ask`` returns as an event ``status``, now and after each event about the subjects.
 
-    ``ask`` says what to tell, once each, and whether more may come.
+    ``ask`` returns the status and whether another may follow. A status that has not changed is not sent again.
     """
-    hub, told = request.app[HUB], None
-    with hub.stream_of(session_of(request)), hub.waits_for(*subjects) as heard:
+    hub, sent = request.app[HUB], None
+    with hub.stream_of(session_cookie(request)), hub.waits_for(*subjects) as changed:
         status, goes_on = await ask()
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store"})
         await response.prepare(request)
-        with contextlib.suppress(Unavailable, Told, SignedOut, ConnectionError):  # the browser connects again
+        with contextlib.suppress(Unavailable, UpstreamError, SignedOut, ConnectionError):  # the browser connects again
             while not hub.is_closing:
-                if status != told:
-                    told = status
-                    await response.write(f"event: status\ndata: {told}\n\n".encode())
+                if status != sent:
+                    sent = status
+                    await response.write(f"event: status\ndata: {sent}\n\n".encode())
                 if not goes_on:
                     break
-                if not await _within(heard, KEEP_ALIVE_SECONDS):
+                if not await _within(changed, KEEP_ALIVE_SECONDS):
                     await response.write(b": waiting\n\n")
-                heard.clear()  # before the question: what is heard while it is asked is not lost
+                changed.clear()  # before the question, so that an event during the question is not lost
                 status, goes_on = await ask()
     return response
 
 
-async def _within(heard: asyncio.Event, seconds: float) -> bool:
-    """Whether it was heard in time."""
+async def _within(changed: asyncio.Event, seconds: float) -> bool:
+    """Whether the event was set in time."""
     try:
-        await asyncio.wait_for(heard.wait(), seconds)
+        await asyncio.wait_for(changed.wait(), seconds)
     except TimeoutError:
         return False
     return True

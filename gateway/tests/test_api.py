@@ -1,4 +1,4 @@
-"""The public API's document says what its doors do, and how often one may ask."""
+"""The public API's document says what its routes do, and how often a client may call."""
 
 from pathlib import Path
 
@@ -18,16 +18,16 @@ def test_the_document_is_valid_and_the_written_one_is_the_same() -> None:
     assert WRITTEN.read_bytes().rstrip() == DOCUMENT, "run `make openapi`"
 
 
-def test_every_operation_has_a_door_and_every_door_is_documented() -> None:
+def test_every_operation_has_a_route_and_every_route_is_documented() -> None:
     app = web.Application()
     app.add_routes(v1.routes())
-    doors = {
+    routes = {
         f"{route.method} {route.resource.canonical.removeprefix(v1.PREFIX)}"
         for route in app.router.routes()
         if route.resource is not None and route.method != "HEAD"
     }
-    assert doors == {operation.door for operation in OPERATIONS} | {"GET /openapi.json"}
-    assert all(operation.service or operation.name in v1.OWN_DOORS for operation in OPERATIONS)
+    assert routes == {operation.route for operation in OPERATIONS} | {"GET /openapi.json"}
+    assert all(operation.service or operation.name in v1.OWN_HANDLERS for operation in OPERATIONS)
 
 
 def test_what_costs_something_wants_a_key() -> None:
@@ -41,7 +41,7 @@ def test_what_costs_something_wants_a_key() -> None:
     assert keyed == [("POST", path) for path in paths]
 
 
-def test_no_word_of_the_document_is_about_the_doors_between_services() -> None:
+def test_no_word_of_the_document_is_about_the_routes_between_services() -> None:
     text = DOCUMENT.decode()
     assert "households/{" not in text
     assert "``" not in text

@@ -37,7 +37,7 @@ def request(cookie: str = "preau=mine") -> web.Request:
         csrf_secret="s" * 32,
         **{f"{name}_url": "http://127.0.0.1:9" for name in services},
     )
-    app[town.FACE] = town.face_of(app[SETTINGS])
+    app[town.BRANDING] = town.load_branding(app[SETTINGS])
     headers = {"Cookie": cookie, "Host": "127.0.0.1:9"}
     return make_mocked_request("POST", "/mairie/calendrier/fermetures", headers=headers, app=app)
 

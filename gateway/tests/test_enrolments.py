@@ -9,7 +9,7 @@ from multidict import MultiDict
 from contracts.api.enrolments import ChildEnrolments, ChildView, EnrolmentChoice
 from contracts.events.auth import Custody
 from gateway.forms import enrolments
-from gateway.forms.fields import Sent, read
+from gateway.forms.fields import SubmittedForm, read
 
 CHILD, CANTEEN = uuid4(), uuid4()
 KNOWN = {
@@ -38,12 +38,12 @@ KNOWN = {
 SENT = {"child_id": str(CHILD), "activity": f"{CANTEEN}|0", "first_day": "2026-11-30", "last_day": ""}
 
 
-def sent(**typed: str) -> Sent:
+def sent(**typed: str) -> SubmittedForm:
     return read(enrolments.ENROLMENT, MultiDict({**SENT, **typed}))
 
 
 def test_without_a_last_day_it_lasts_as_long_as_the_activity() -> None:
-    wish = enrolments.wish(enrolments.read(sent()), KNOWN)
+    wish = enrolments.to_request(enrolments.read(sent()), KNOWN)
     assert wish is not None
     assert (wish.first_day, wish.last_day, wish.seen_version) == (date(2026, 11, 30), date(2027, 7, 2), 0)
     assert not wish.cancel_bookings
@@ -63,7 +63,7 @@ def test_without_a_last_day_it_lasts_as_long_as_the_activity() -> None:
 )
 def test_what_is_typed_wrong_is_named_and_kept(typed: dict[str, str], field: str, message: str) -> None:
     form = enrolments.read(sent(**typed))
-    assert enrolments.wish(form, KNOWN) is None
+    assert enrolments.to_request(form, KNOWN) is None
     assert list(form.wrong) == [field]
     assert message in form.wrong[field]
     assert form.first_day == typed.get("first_day", "2026-11-30")

@@ -9,7 +9,7 @@ from multidict import MultiDict
 from contracts.api.auth import GuardianView, HouseholdList, HouseholdView
 from contracts.events.auth import HouseholdChild, Span
 from gateway.forms import household as household_form
-from gateway.forms.fields import Sent, read
+from gateway.forms.fields import SubmittedForm, read
 
 GUARDIAN = GuardianView(guardian_id=uuid4(), first_name="Ana", last_name="Neuve", email=None, identifier="ana1")
 CHILD = HouseholdChild(
@@ -31,7 +31,7 @@ VIEW = HouseholdView(
 )
 
 
-def sent(view: HouseholdView = VIEW, **changed: str) -> Sent:
+def sent(view: HouseholdView = VIEW, **changed: str) -> SubmittedForm:
     """The form of the household as a browser sends it back, some fields typed anew."""
     form = household_form.shown(view)
     fields = {"version": form.version, "name": form.name, "address": form.address.replace("\n", "\r\n")}
@@ -44,7 +44,7 @@ def sent(view: HouseholdView = VIEW, **changed: str) -> Sent:
 
 def test_a_form_sent_back_untouched_wishes_what_is_there() -> None:
     form = household_form.read(sent())
-    wish = household_form.wish(form)
+    wish = household_form.to_request(form)
     assert wish is not None
     assert (wish.seen_version, wish.name, wish.address) == (3, VIEW.name, VIEW.address)
     assert [each.guardian_id for each in wish.guardians] == [GUARDIAN.guardian_id]
@@ -77,14 +77,16 @@ def test_a_form_sent_back_untouched_wishes_what_is_there() -> None:
 )
 def test_what_is_typed_wrong_is_named_and_kept(field: str, text: str) -> None:
     form = household_form.read(sent(**{field: text}))
-    assert household_form.wish(form) is None
+    assert household_form.to_request(form) is None
     assert len(form.wrong) == 1
     assert {*form.wrong} <= {field, "g0_first_name", "g1_last_name"}
     assert "26/12/26" not in text or "26/12/26" in form.wrong[field]
 
 
 def test_custody_is_typed_by_day_or_by_first_and_last_day() -> None:
-    wish = household_form.wish(household_form.read(sent(c0_days="le 24/12/2026\r\nDu 1/3/2027 au 07/03/2027\r\n")))
+    wish = household_form.to_request(
+        household_form.read(sent(c0_days="le 24/12/2026\r\nDu 1/3/2027 au 07/03/2027\r\n"))
+    )
     assert wish is not None
     assert wish.children[0].custody_days == (
         Span(first_day=date(2026, 12, 24), last_day=date(2026, 12, 24)),
@@ -114,7 +116,7 @@ def test_what_somebody_else_changed_is_told_beside_what_was_typed() -> None:
 def test_a_household_of_forty_children_comes_back_whole_and_nobody_is_removed() -> None:
     children = tuple(CHILD.model_copy(update={"child_id": uuid4(), "first_name": f"Léa {n}"}) for n in range(40))
     view = VIEW.model_copy(update={"children": children})
-    wish = household_form.wish(household_form.read(sent(view, c39_first_name="Zoé", c20_gone="1")))
+    wish = household_form.to_request(household_form.read(sent(view, c39_first_name="Zoé", c20_gone="1")))
     assert wish is not None
     kept = [each.child_id for each in (*children[:20], *children[21:])]
     assert [each.child_id for each in wish.children] == kept
@@ -124,12 +126,12 @@ def test_a_household_of_forty_children_comes_back_whole_and_nobody_is_removed() 
 
 def test_a_row_in_which_only_an_address_was_typed_is_not_dropped() -> None:
     form = household_form.read(sent(g1_email="paul@example.org"))
-    assert household_form.wish(form) is None
+    assert household_form.to_request(form) is None
     assert list(form.wrong) == ["g1_first_name", "g1_last_name"]
 
 
 def test_a_guardian_of_the_same_name_is_somebody_new() -> None:
     form = household_form.read(sent(g1_first_name="Ana", g1_last_name="Neuve", g1_email="fille@example.org"))
-    wish = household_form.wish(form)
+    wish = household_form.to_request(form)
     assert wish is not None
     assert [each.guardian_id for each in wish.guardians] == [GUARDIAN.guardian_id, None]

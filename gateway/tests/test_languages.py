@@ -18,7 +18,7 @@ from chassis.languages import catalogue
 from contracts.model import Language
 from gateway import languages
 from gateway.pages.shared.language import preferred
-from gateway.pages.shared.planning_messages import DAYS_OFF, known
+from gateway.pages.shared.planning_messages import DAYS_OFF, day_off_name
 from gateway.pages.shared.rendering import templates
 
 ROOT = Path(gateway.__file__).parent
@@ -71,7 +71,7 @@ def _of(path: Path) -> Iterator[tuple[str, ...]]:
 @pytest.fixture(autouse=True)
 def _french_again() -> Iterator[None]:
     yield
-    languages.speak(Language.FR)
+    languages.use_language(Language.FR)
 
 
 @pytest.mark.parametrize("language", OTHERS)
@@ -167,10 +167,10 @@ def test_every_published_holiday_has_its_name_in_every_language() -> None:
         public = holidays.country_holidays("FR", subdiv=subdivision, years=range(2024, 2031), language="fr")
         names |= set(public.values())
     assert {name for each in names for name in each.split("; ")} <= DAYS_OFF
-    languages.speak(Language.EN)
-    assert known("Abolition de l'esclavage; Lundi de Pentecôte") == "Abolition of Slavery Day; Whit Monday"
-    assert known("Grève; Noël") == "Grève; Noël"
-    assert known(None) == ""
+    languages.use_language(Language.EN)
+    assert day_off_name("Abolition de l'esclavage; Lundi de Pentecôte") == "Abolition of Slavery Day; Whit Monday"
+    assert day_off_name("Grève; Noël") == "Grève; Noël"
+    assert day_off_name(None) == ""
 
 
 @pytest.mark.parametrize(
@@ -195,9 +195,9 @@ def test_amounts_and_days_are_written_as_each_language_does() -> None:
     at, day, first = datetime(2026, 9, 3, 10, 30, tzinfo=UTC), date(2026, 9, 3), date(2026, 12, 1)
     written = {}
     for language in Language:
-        languages.speak(language)
+        languages.use_language(language)
         written[language] = [
-            *(languages.euros(123_450), languages.euros(-5), languages.written(4250)),
+            *(languages.euros(123_450), languages.euros(-5), languages.decimal_amount(4250)),
             *(languages.month(day), languages.long_day(day), languages.brief_day(day), languages.short_day(day)),
             *(languages.instant(at), languages.deadline(at), languages.deadline(at, day), languages.weekday(1)),
             languages.long_day(first),
@@ -217,12 +217,12 @@ def test_amounts_and_days_are_written_as_each_language_does() -> None:
 
 
 def test_no_line_of_french_begins_with_a_question_mark_or_ends_with_an_opening_quote() -> None:
-    languages.speak(Language.FR)
+    languages.use_language(Language.FR)
     assert languages._("Codes oubliés ?") == "Codes oubliés\N{NO-BREAK SPACE}?"
     assert str(languages.marked("n° {number} : « {name} »", number=3, name="a : b")) == (
         "n°\N{NO-BREAK SPACE}3\N{NO-BREAK SPACE}: «\N{NO-BREAK SPACE}a : b\N{NO-BREAK SPACE}»"
     )
-    languages.speak(Language.EN)
+    languages.use_language(Language.EN)
     assert languages._("Codes oubliés ?") == "Forgotten codes?"
 
 
@@ -235,6 +235,6 @@ def test_a_count_takes_its_form(language: str, counts: str, tmp_path: Path) -> N
 
 
 def test_a_value_in_a_sentence_of_a_template_is_escaped() -> None:
-    languages.speak(Language.EN)
+    languages.use_language(Language.EN)
     shown = templates.from_string('{{ _("Bonjour {name}", name=name) }}').render(name="<b>")
     assert shown == "Hello &lt;b&gt;"

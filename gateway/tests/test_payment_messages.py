@@ -20,7 +20,7 @@ from contracts.api.payment_gateway import (
     Verification,
 )
 from contracts.api.remittances import DifferenceKind
-from gateway.forms.amounts import typed_cents
+from gateway.forms.amounts import parse_cents
 from gateway.pages.shared import payment_messages as words
 
 AT = datetime(2026, 11, 24, 9, tzinfo=UTC)
@@ -105,8 +105,8 @@ def test_the_story_goes_on_to_settled_mailed_and_remitted() -> None:
     assert "facturation" in staff[0].detail
     assert "a@b.fr" in staff[1].detail
     assert "ligne 2" in staff[2].detail
-    assert words.is_told_whole(timeline, mails)
-    assert not words.is_told_whole(timeline, [mailed(MailStatus.WAITING)])
+    assert words.is_complete(timeline, mails)
+    assert not words.is_complete(timeline, [mailed(MailStatus.WAITING)])
 
 
 def test_a_mail_that_waits_is_no_step_yet_and_one_that_failed_says_what_to_do() -> None:
@@ -121,10 +121,10 @@ def test_a_mail_that_waits_is_no_step_yet_and_one_that_failed_says_what_to_do() 
     [("12,50", 1250), ("12.5", 1250), ("1 200", 120_000), ("0,07 €", 7), ("1\u202f234,00\u00a0€", 123_400)],
 )
 def test_an_amount_is_read_as_people_type_it(text: str, cents: int) -> None:
-    assert typed_cents(text) == cents
+    assert parse_cents(text) == cents
 
 
 @pytest.mark.parametrize("text", ["", "-1", "1,234", "1e3", "douze", "١٢", "12,", "99999999", "1,2,3"])
 def test_anything_else_is_not_an_amount(text: str) -> None:
     with pytest.raises(ValueError, match="amount"):
-        typed_cents(text)
+        parse_cents(text)

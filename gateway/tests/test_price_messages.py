@@ -10,7 +10,7 @@ import pytest
 from contracts.api.tariffs import AttendanceRules, Price, PriceReason, PriceReasonKind
 from contracts.model import Language
 from gateway import languages
-from gateway.pages.shared.price_messages import REASONS, by_attendance, made_by
+from gateway.pages.shared.price_messages import REASONS, attendance_explanation, price_explanation
 
 PRICE = Price(
     activity_id=UUID(int=1),
@@ -30,7 +30,7 @@ RULES = AttendanceRules(unjustified_percent=50, free_absences=1, extra_cents=200
 @pytest.fixture(autouse=True)
 def _french_again() -> Iterator[None]:
     yield
-    languages.speak(Language.FR)
+    languages.use_language(Language.FR)
 
 
 def plain(text: str) -> str:
@@ -42,21 +42,21 @@ def test_every_reason_has_its_words() -> None:
 
 
 def test_in_french() -> None:
-    assert plain(made_by(PRICE)) == (
+    assert plain(price_explanation(PRICE)) == (
         "QF 1 245,50 depuis le 01/09/2026 · taux d'effort 0,565 % · habitants · 2e enfant −10 %"
     )
-    assert plain(by_attendance(RULES)) == (
+    assert plain(attendance_explanation(RULES)) == (
         "D'après le pointage : absence justifiée non facturée · absence non justifiée 50 % du prix, sauf 1 par mois · "
         "sans réservation +2,00 € · départ en retard +5,50 €"
     )
 
 
 def test_in_english() -> None:
-    languages.speak(Language.EN)
-    assert plain(made_by(PRICE)) == (
+    languages.use_language(Language.EN)
+    assert plain(price_explanation(PRICE)) == (
         "family quotient 1,245.50 since 1 Sept 2026 · 0.565% of the quotient · residents · child number 2: −10%"
     )
-    assert plain(by_attendance(RULES)) == (
+    assert plain(attendance_explanation(RULES)) == (
         "By attendance: justified absence not charged · unjustified absence 50% of the price, but for 1 a month · "
         "without a booking +€2.00 · late pick-up +€5.50"
     )

@@ -7,29 +7,29 @@ from multidict import MultiDict
 
 from gateway.forms import fields
 from gateway.forms.fields import (
-    FieldWrong,
+    FieldError,
     FormRefused,
-    Sent,
-    an_id,
+    SubmittedForm,
+    checkbox,
+    choice,
     digest,
     hidden,
+    id_field,
     line,
     lines,
-    one_of,
     read,
     secret,
-    tick,
 )
 
 FIELDS = {
     "reason": line("Motif", length_max=20, always=True),
     "text": lines("Texte", length_max=30),
     "secret": secret("Code", length_max=20),
-    "means": one_of("Moyen", "cash", "cheque"),
-    "of": an_id("Facture", many=True),
-    "g#_id": an_id("Responsable"),
-    "mark|*": one_of("Présence", "present"),
-    "kept": tick("Garder"),
+    "means": choice("Moyen", "cash", "cheque"),
+    "of": id_field("Facture", many=True),
+    "g#_id": id_field("Responsable"),
+    "mark|*": choice("Présence", "present"),
+    "kept": checkbox("Garder"),
     "day": line("Jour"),
     "at": line("Heure"),
     "count": line("Nombre"),
@@ -38,7 +38,7 @@ FIELDS = {
 ID = "0c5a1f0e-8f4e-4c39-9d5e-6f4f7a2f6f10"
 
 
-def sent(*pairs: tuple[str, str]) -> Sent:
+def sent(*pairs: tuple[str, str]) -> SubmittedForm:
     return read(FIELDS, MultiDict([("reason", "ok"), *pairs]))
 
 
@@ -108,7 +108,7 @@ def test_a_version_that_is_no_digest_is_refused(text: str) -> None:
 
 def test_a_field_that_is_always_there_and_is_not_means_another_page() -> None:
     assert refused(("text", "x")) == [("Motif", "missing")]
-    assert "«\N{NO-BREAK SPACE}Motif\N{NO-BREAK SPACE}» manque." in fields.sentences(
+    assert "«\N{NO-BREAK SPACE}Motif\N{NO-BREAK SPACE}» manque." in fields.error_messages(
         [{"field": "Motif", "why": "missing", "count": 0}]
     )
 
@@ -138,5 +138,5 @@ def test_every_wrong_field_is_named_and_a_form_of_endless_fields_is_not_even_loo
 def test_what_cannot_be_understood_is_said_with_the_name_of_the_field(name: str, text: str) -> None:
     form = sent((name, text))
     label = FIELDS[name].label
-    with pytest.raises(FieldWrong, match=f"« {label} »|«\N{NO-BREAK SPACE}{label}\N{NO-BREAK SPACE}»"):
+    with pytest.raises(FieldError, match=f"« {label} »|«\N{NO-BREAK SPACE}{label}\N{NO-BREAK SPACE}»"):
         {"day": form.day, "at": form.instant, "count": lambda of: form.whole(of, 1, 12)}[name](name)

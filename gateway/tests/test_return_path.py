@@ -7,8 +7,8 @@ import pytest
 from multidict import MultiDict
 
 from contracts.failures import Invalid
-from gateway.forms.month import changed, name, query, wished
-from gateway.pages.shared.return_path import own_path
+from gateway.forms.month import cell_key, changed, parse_ticks, query
+from gateway.pages.shared.return_path import local_path
 
 CANTEEN, CLUB = UUID("0197a3c2-5b1e-7c40-9d11-2f8e6a4b0c01"), UUID("0197a3c2-5b1e-7c40-9d11-2f8e6a4b0c02")
 """Made in the same millisecond: only their ends differ."""
@@ -24,16 +24,16 @@ def test_the_ticks_of_a_form_are_found_again_in_the_address_it_leads_to() -> Non
         (3, False, False),
         (9, True, True),
     ]
-    assert wished(query(lines).removeprefix("?coches=")) == {
-        name(CANTEEN, date(2026, 12, 1)): True,
-        name(CANTEEN, date(2026, 12, 3)): False,
-        name(CLUB, date(2026, 12, 9)): True,
+    assert parse_ticks(query(lines).removeprefix("?coches=")) == {
+        cell_key(CANTEEN, date(2026, 12, 1)): True,
+        cell_key(CANTEEN, date(2026, 12, 3)): False,
+        cell_key(CLUB, date(2026, 12, 9)): True,
     }
 
 
 @pytest.mark.parametrize("text", ["", "_", "6a4b0c01.x.1", "6a4b0c01.²", "6a4b0c01.1", "<script>", "6a4b0c01.²2.1"])
 def test_ticks_that_cannot_be_read_tick_nothing(text: str) -> None:
-    assert wished(text) == {}
+    assert parse_ticks(text) == {}
 
 
 def test_a_form_that_cannot_be_read_is_refused() -> None:
@@ -43,9 +43,9 @@ def test_a_form_that_cannot_be_read_is_refused() -> None:
 
 @pytest.mark.parametrize("text", ["/planning/x/2026-12?coches=6a4b0c01.1.1", "/factures", "/"])
 def test_a_path_of_the_portal_is_gone_on_to(text: str) -> None:
-    assert own_path(text) == text
+    assert local_path(text) == text
 
 
 @pytest.mark.parametrize("text", ["", "https://example.org/", "//example.org/", "/\\example.org", "/a\r\nX: 1", "x"])
 def test_anything_else_leads_to_the_first_page(text: str) -> None:
-    assert own_path(text) == "/"
+    assert local_path(text) == "/"

@@ -34,7 +34,7 @@ async def test_the_crest_and_the_colour_are_served_by_names_that_change_with_the
     crest = tmp_path / "blason.svg"
     crest.write_bytes(SVG)
     app = web.Application()
-    app[town.FACE] = face = town.face_of(settings(town_crest=crest, town_colour="#a02c5a"))
+    app[town.BRANDING] = face = town.load_branding(settings(town_crest=crest, town_colour="#a02c5a"))
     app.add_routes(town.routes)
     client = await aiohttp_client(app)
     assert face.crest_url is not None
@@ -49,7 +49,7 @@ async def test_the_crest_and_the_colour_are_served_by_names_that_change_with_the
 
 async def test_a_town_without_a_crest_has_none(aiohttp_client: Any) -> None:
     app = web.Application()
-    app[town.FACE] = face = town.face_of(settings())
+    app[town.BRANDING] = face = town.load_branding(settings())
     app.add_routes(town.routes)
     assert face.crest_url is None
     assert (await (await aiohttp_client(app)).get("/crest")).status == 404

@@ -116,12 +116,12 @@ async def test_a_cookie_is_dropped_with_the_marks_it_was_given_with(gateway_alon
     """A browser heeds nothing else for a name that begins with ``__Host-``: a session that is left stays left."""
     client, is_secure = await gateway_alone(public_url=public_url), public_url == SECURE
     request, response = make_mocked_request("GET", "/", app=client.app), web.Response()
-    rendering.keep_session(request, response, "a-session")
-    rendering.keep_device(request, response, "a-device")
-    rendering.keep_language(request, response, Language.EN, of_account=False)
+    rendering.set_session_cookie(request, response, "a-session")
+    rendering.set_device_cookie(request, response, "a-device")
+    rendering.set_language_cookie(request, response, Language.EN, of_account=False)
     given = [wrong_cookie(each, is_secure=is_secure) for each in response.cookies.values()]
     for name in list(response.cookies):
-        rendering.forget_cookie(request, response, name)
+        rendering.delete_cookie(request, response, name)
     dropped = [wrong_cookie(each, is_secure=is_secure) for each in response.cookies.values()]
     assert given == dropped == [[], [], []]
     assert {int(each["max-age"]) for each in response.cookies.values()} == {0}

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from auth.domain import families_file
 from contracts.user_agents import browser_and_system
-from gateway.forms.month import TICKS_MAX, wished
+from gateway.forms.month import TICKS_MAX, parse_ticks
 from gateway.pages.shared.language import preferred
-from gateway.pages.shared.return_path import own_path
+from gateway.pages.shared.return_path import local_path
 from notifier.domain.bounces import TEXT_MAX, read_bounce
 from payment_gateway.domain import remittances
 
@@ -101,8 +101,8 @@ def test_a_report_of_parts_within_parts_is_none(nested: str) -> None:
 READERS: dict[str, Callable[[str], Any]] = {
     "Accept-Language": preferred,
     "User-Agent": browser_and_system,
-    "vers": own_path,
-    "coches": wished,
+    "vers": local_path,
+    "coches": parse_ticks,
 }
 
 
@@ -120,7 +120,7 @@ def test_whatever_a_browser_says_of_itself_breaks_nothing(name: str, said: str) 
     )
 )
 def test_no_address_leads_elsewhere(said: str) -> None:
-    path = own_path(said)
+    path = local_path(said)
     assert path.startswith("/")
     assert not path.startswith(("//", "/\\"))
     assert path.isprintable()
@@ -128,5 +128,5 @@ def test_no_address_leads_elsewhere(said: str) -> None:
 
 @pytest.mark.parametrize("said", ["a." + "9" * 5_000 + ".1", "a.٣.1", "_" * 9_000])
 def test_ticks_that_nobody_made_are_left_out(said: str) -> None:
-    assert len(wished(said)) <= TICKS_MAX
-    assert not any(day > 31 for _, day in wished(said))
+    assert len(parse_ticks(said)) <= TICKS_MAX
+    assert not any(day > 31 for _, day in parse_ticks(said))

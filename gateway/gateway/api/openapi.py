@@ -10,7 +10,7 @@ from pydantic.json_schema import models_json_schema
 from gateway.api.operations import GROUPS, OPERATIONS, Operation
 
 INTERNAL = re.compile(r"^``(GET|POST|PUT|DELETE)\b[^`]*``(\s+(and|with|for)\s+(an\s+)?``[^`]*``)*[\s:.,;]*")
-"""How a contract begins when it names the door between our services: nothing to the reader of the public API."""
+"""How a contract begins when it names the internal route: nothing to the reader of the public API."""
 Direction = Literal["validation", "serialization"]
 References = dict[tuple[type[BaseModel], Direction], dict[str, Any]]
 IDEMPOTENCY_KEY = {

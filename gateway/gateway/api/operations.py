@@ -1,4 +1,4 @@
-"""What the public API can do, as data: the doors, their limits and the OpenAPI document are made from this table."""
+"""What the public API can do, as data: its routes, their limits and the OpenAPI document are made from this table."""
 
 from dataclasses import dataclass
 
@@ -33,14 +33,14 @@ class OneTimeCodeTyped(Contract):
 
 @dataclass(frozen=True)
 class Operation:
-    """One thing that can be asked: ``door`` outside, ``to`` behind, at ``service``; without one it has its own door.
+    """One operation: the public ``route``, and the path ``to`` at ``service``; without one it has a handler of its own.
 
     ``{household_id}`` in ``to`` is that of the person who asks. ``answer`` is a model, a media type, or None for 204.
     ``keyed``: it costs something, and wants an ``Idempotency-Key``.
     """
 
     name: str
-    door: str
+    route: str
     summary: str
     answer: type[BaseModel] | str | None
     service: str = ""
@@ -53,11 +53,11 @@ class Operation:
 
     @property
     def method(self) -> str:
-        return self.door.partition(" ")[0]
+        return self.route.partition(" ")[0]
 
     @property
     def path(self) -> str:
-        return self.door.partition(" ")[2]
+        return self.route.partition(" ")[2]
 
 
 HOUSE = "/households/{household_id}"

@@ -1,4 +1,4 @@
-"""The public JSON API: the doors of ``/api/v1``, made from the table of operations.
+"""The public JSON API: the routes of ``/api/v1``, made from the table of operations.
 
 A session is opened with the two access codes and sent back as ``Authorization: Bearer``; a cookie opens nothing here,
 so no page of another site can ask in a parent's name. Every rule is the services'.
@@ -21,8 +21,8 @@ from gateway.api.limits import LIMITS
 from gateway.api.openapi import DOCUMENT
 from gateway.api.operations import OPERATIONS, AccessCodesTyped, OneTimeCodeTyped, Operation
 from gateway.clients.services import SERVICES, SignedOut, SignInUnfinished
-from gateway.pages.shared.payment_calls import begin
-from gateway.pages.shared.rendering import client_address, network_of
+from gateway.pages.shared.payment_calls import start_payment
+from gateway.pages.shared.rendering import client_address, network_key
 
 PREFIX = "/api/v1"
 PRIVATE = {"Cache-Control": "no-store"}
@@ -60,10 +60,10 @@ async def _path(request: web.Request, operation: Operation, session: str) -> str
     return operation.to.format(**parts) + (f"?{urlencode(wanted, quote_via=quote)}" if wanted else "")
 
 
-def _door(operation: Operation) -> Handler:
+def _handler(operation: Operation) -> Handler:
     """What an operation does: hand the wish on for the person, and answer what the service answers."""
 
-    async def door(request: web.Request) -> web.StreamResponse:
+    async def forward(request: web.Request) -> web.StreamResponse:
         services, session = request.app[SERVICES], session_of(request)
         path = await _path(request, operation, session)
         if isinstance(operation.answer, str):
@@ -72,7 +72,7 @@ def _door(operation: Operation) -> Handler:
             return web.Response(body=raw, content_type=operation.answer, headers=headers)
         body = await read_body(request, operation.body) if operation.body else None
         if operation.answer is None:
-            await services.tell(session, operation.service, path, method=operation.method, body=body)
+            await services.call_no_content(session, operation.service, path, method=operation.method, body=body)
             return web.Response(status=204)
         key = request.headers.get("Idempotency-Key") if operation.keyed else None
         answer: BaseModel = await services.call(
@@ -80,7 +80,7 @@ def _door(operation: Operation) -> Handler:
         )
         return json_response(answer, status=operation.status, headers=PRIVATE)
 
-    return door
+    return forward
 
 
 @queued
@@ -110,7 +110,7 @@ async def sign_out(request: web.Request) -> web.Response:
     return web.Response(status=204)
 
 
-async def who_am_i(request: web.Request) -> web.Response:
+async def current_identity(request: web.Request) -> web.Response:
     """The person of the session."""
     token = await request.app[SERVICES].token(session_of(request), "planning")
     return json_response(token.identity, headers=PRIVATE)
@@ -119,14 +119,14 @@ async def who_am_i(request: web.Request) -> web.Response:
 async def pay(request: web.Request) -> web.Response:
     """An attempt for a checkout, as soon as the payment gateway has heard of it; asked twice, the same one."""
     session, wish = session_of(request), await read_body(request, PaymentRequest)
-    return json_response(await begin(request, session, str(wish.checkout_id)), status=201, headers=PRIVATE)
+    return json_response(await start_payment(request, session, str(wish.checkout_id)), status=201, headers=PRIVATE)
 
 
-OWN_DOORS: dict[str, Callable[[web.Request], Awaitable[web.StreamResponse]]] = {
+OWN_HANDLERS: dict[str, Callable[[web.Request], Awaitable[web.StreamResponse]]] = {
     "signIn": sign_in,
     "giveOneTimeCode": give_one_time_code,
     "signOut": sign_out,
-    "whoAmI": who_am_i,
+    "whoAmI": current_identity,
     "pay": pay,
 }
 
@@ -138,19 +138,19 @@ def _known_session(request: web.Request) -> str | None:
     return f"session {found}" if found else None
 
 
-def limited(door: Callable[[web.Request], Awaitable[web.StreamResponse]]) -> Handler:
-    """A door that counts who asks, tells what is left, and names what ended the session in the API's own way."""
+def limited(handler: Callable[[web.Request], Awaitable[web.StreamResponse]]) -> Handler:
+    """Count the request against the caller's limit, report what is left, and answer an ended session with a problem."""
 
-    @functools.wraps(door)
+    @functools.wraps(handler)
     async def counted(request: web.Request) -> web.StreamResponse:
         limits, known = request.app[LIMITS], _known_session(request)
-        who = known or network_of(request)
+        who = known or network_key(request)
         left, seconds = limits.count(who)
         request[RATE_LIMIT] = limits.headers(left, seconds)
         if left < 0:
             raise TooMany("too many requests in a minute", retry_after_seconds=seconds)
         try:
-            answer = await door(request)
+            answer = await handler(request)
             if not known and (proved := _known_session(request)):
                 limits.give_back(who)
                 limits.count(proved)
@@ -168,16 +168,16 @@ async def document(_request: web.Request) -> web.Response:
     return web.Response(body=DOCUMENT, content_type="application/json", headers={"Cache-Control": "no-cache"})
 
 
-async def tell_limits(request: web.Request, response: web.StreamResponse) -> None:
+async def add_rate_limit_headers(request: web.Request, response: web.StreamResponse) -> None:
     """What is left to ask, with every answer of the API."""
     response.headers.update(request.get(RATE_LIMIT, {}))
 
 
 def routes() -> list[web.RouteDef]:
-    """Every door of the API, and its document."""
+    """Every route of the API, and its document."""
     found = [web.get(f"{PREFIX}/openapi.json", document)]
     for operation in OPERATIONS:
         path = PREFIX + operation.path.replace("{year}", "{year:[0-9]{4}}")
-        door = OWN_DOORS.get(operation.name) or _door(operation)
-        found.append(web.route(operation.method, path, limited(door)))
+        handler = OWN_HANDLERS.get(operation.name) or _handler(operation)
+        found.append(web.route(operation.method, path, limited(handler)))
     return found

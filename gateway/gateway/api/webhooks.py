@@ -6,7 +6,7 @@ from chassis.concurrency import separate_limit
 from chassis.http import Problem, problem_json
 from chassis.request_bodies import body_limit
 from contracts.failures import Unavailable
-from gateway.clients.services import SERVICES, Told
+from gateway.clients.services import SERVICES, UpstreamError
 from gateway.pages.shared.rendering import client_address
 
 NOTICE_BYTES_MAX = 16_384
@@ -30,8 +30,8 @@ async def take_notice(request: web.Request) -> web.StreamResponse:
     try:
         body = await request.read()
         await request.app[SERVICES].raw("payment-gateway", request.method, path, headers=headers, data=body)
-    except Told as told:
-        return await problem_json(request, told.problem)
+    except UpstreamError as error:
+        return await problem_json(request, error.problem)
     except Unavailable as away:
         return await problem_json(request, Problem(status=503, code=away.code, detail=away.detail, facts=away.facts))
     return web.Response()

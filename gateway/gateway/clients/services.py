@@ -70,23 +70,23 @@ class SignInUnfinished(Exception):  # noqa: N818 - an answer
     """The session still wants a secret, an address or a one-time code before it opens any page."""
 
 
-class Broken(Unavailable):
+class ServiceDefect(Unavailable):
     """A service met a defect of its own: it says nothing about what was asked, so no page may take it for an answer."""
 
     code = "defect"
 
 
-class Told(Refusal):
+class UpstreamError(Refusal):
     """What a service answered instead of doing it: its status, its stable code and its facts."""
 
     def __init__(self, status: int, code: str, detail: str, facts: dict[str, Any]) -> None:
         super().__init__(detail, **facts)
-        self.status, self.told_code = status, code
+        self.status, self.upstream_code = status, code
 
     @property
     def problem(self) -> Problem:
         """The same answer, for whoever asked us."""
-        return Problem(status=self.status, code=self.told_code, detail=self.detail, facts=self.facts)
+        return Problem(status=self.status, code=self.upstream_code, detail=self.detail, facts=self.facts)
 
 
 def plain(body: BaseModel) -> dict[str, Any]:
@@ -134,9 +134,9 @@ class Services:
         """Give every call that changes something, as long as this request is answered, a key of this form's."""
         _form.set(FormKey(key))
 
-    async def sign_in(self, wish: SignIn) -> SignedIn:
+    async def sign_in(self, body: SignIn) -> SignedIn:
         """The two codes against a session."""
-        return await self.open(SIGN_IN, wish, SignedIn)
+        return await self.open(SIGN_IN, body, SignedIn)
 
     async def sign_out(self, session: str) -> None:
         """End the session on the server."""
@@ -167,16 +167,16 @@ class Services:
         if kept := self.kept(session, audience):
             return kept
         try:
-            wish = TokenRequest(session=session, audience=audience)
-            _, raw = await self.raw("auth", "POST", "/tokens", json=wish.model_dump())
+            body = TokenRequest(session=session, audience=audience)
+            _, raw = await self.raw("auth", "POST", "/tokens", json=body.model_dump())
         except ValueError as error:
             raise SignedOut from error  # the cookie holds nothing that auth ever gave
-        except Told as told:
-            if told.told_code == "set_up_wanted":
-                raise SignInUnfinished from told
-            if told.status != HTTPStatus.UNAUTHORIZED:
-                raise Unavailable("auth cannot say who is signed in", retry_after_seconds=5) from told
-            raise SignedOut from told
+        except UpstreamError as error:
+            if error.upstream_code == "set_up_wanted":
+                raise SignInUnfinished from error
+            if error.status != HTTPStatus.UNAUTHORIZED:
+                raise Unavailable("auth cannot say who is signed in", retry_after_seconds=5) from error
+            raise SignedOut from error
         token = Token.model_validate_json(raw)
         if token.identity.session_id in self._ended:
             raise SignedOut
@@ -224,16 +224,16 @@ class Services:
             try:
                 sent = {**headers, "Authorization": f"Bearer {token.token}"}
                 return await self.raw(service, method, path, headers=sent, **more)
-            except Told as told:
-                if told.status != HTTPStatus.UNAUTHORIZED or token is not kept:
+            except UpstreamError as error:
+                if error.status != HTTPStatus.UNAUTHORIZED or token is not kept:
                     raise
                 self._tokens.pop((session, service), None)
         raise SignedOut
 
-    async def tell(
+    async def call_no_content(
         self, session: str, service: str, path: str, *, method: str = "POST", body: BaseModel | None = None
     ) -> None:
-        """A call for a person that is answered by nothing."""
+        """A call for a person that is answered without a body."""
         await self._for_person(session, service, method, path, {}, json=plain(body) if body else None)
 
     async def send(
@@ -245,7 +245,7 @@ class Services:
         return answer.model_validate_json(raw)
 
     async def open(self, path: str, body: BaseModel, answer: type[Answer]) -> Answer:
-        """A call to one of auth's doors that want no token."""
+        """A call to a route of auth that needs no token."""
         _, raw = await self.raw("auth", "POST", path, json=plain(body))
         return answer.model_validate_json(raw)
 
@@ -260,7 +260,10 @@ class Services:
     async def raw(
         self, service: str, method: str, path: str, *, headers: dict[str, str] | None = None, **more: Any
     ) -> tuple[dict[str, str], bytes]:
-        """One HTTP call; ``Told`` for what the service refused, ``Unavailable`` when it, or what it needs, is away."""
+        """Make one HTTP call.
+
+        Raises ``UpstreamError`` when the service refuses, ``Unavailable`` when it, or what it needs, does not answer.
+        """
         headers = _with_form_key(method, path, headers or {})
         http = self._sign_ins if path == SIGN_IN else self._http
         assert http is not None, "the services are called before the start"
@@ -280,17 +283,17 @@ class Services:
         facts = {name: value for name, value in problem.items() if name not in OWN_FIELDS}
         if problem.get("code") == Unavailable.code:
             raise Unavailable(problem.get("detail", ""), **facts, service=service)
-        is_named = problem.get("code", Broken.code) != Broken.code  # such as a bank that does not answer
+        is_named = problem.get("code", ServiceDefect.code) != ServiceDefect.code  # such as a bank that does not answer
         if response.status >= HTTPStatus.INTERNAL_SERVER_ERROR and not is_named:
-            raise Broken(problem.get("detail", ""), retry_after_seconds=5, service=service)
-        raise Told(response.status, problem.get("code", "refused"), problem.get("detail", ""), facts)
+            raise ServiceDefect(problem.get("detail", ""), retry_after_seconds=5, service=service)
+        raise UpstreamError(response.status, problem.get("code", "refused"), problem.get("detail", ""), facts)
 
 
 async def or_none(call: Awaitable[Answer]) -> Answer | None:
     """The answer, or None when the service is away or refuses: a page shows the rest without it."""
     try:
         return await call
-    except (Unavailable, Told):
+    except (Unavailable, UpstreamError):
         return None
 
 

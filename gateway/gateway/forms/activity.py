@@ -7,9 +7,9 @@ from typing import Any
 from chassis.clock import PARIS
 from contracts.api.calendar import ActivityRequest, ActivityView, Deadline, DeadlineUnit, PeriodKind
 from contracts.api.schools import SchoolView
-from gateway.forms.edit_conflicts import OF_A_DIGEST
-from gateway.forms.fields import Fields, Sent, line, lines, one_of, tick
-from gateway.forms.schools import spelt
+from gateway.forms.edit_conflicts import VERSION_FIELD
+from gateway.forms.fields import Fields, SubmittedForm, checkbox, choice, line, lines
+from gateway.forms.schools import registered_name
 
 WEEKDAYS = ("lundi", "mardi", "mercredi", "jeudi", "vendredi", "samedi", "dimanche")
 PERIODS = {
@@ -47,20 +47,20 @@ TIME = re.compile(r"(?:[01][0-9]|2[0-3]):[0-5][0-9]")
 def notice_fields(which: str, label: str) -> Fields:
     """The fields of a deadline: one form of three is in force, the others are kept on the page."""
     return {
-        f"{which}_kind": one_of(f"{label} : règle", "days", "weekday", "until", always=True),
+        f"{which}_kind": choice(f"{label} : règle", "days", "weekday", "until", always=True),
         f"{which}_days": line(f"{label} : nombre de jours", always=True),
-        f"{which}_counting": one_of(f"{label} : comptés en", *COUNTINGS, always=True),
-        f"{which}_weekday": one_of(f"{label} : jour", *"1234567", always=True),
+        f"{which}_counting": choice(f"{label} : comptés en", *COUNTINGS, always=True),
+        f"{which}_weekday": choice(f"{label} : jour", *"1234567", always=True),
         f"{which}_at": line(f"{label} : heure", always=True),
         f"{which}_until": line(f"{label} : jusqu'au", always=True),
     }
 
 
 ACTIVITY = {
-    **OF_A_DIGEST,
+    **VERSION_FIELD,
     "label": line("Nom", always=True),
-    "period": one_of("Période", *PERIODS, always=True),
-    "weekdays": one_of("Jours de la semaine", *"1234567", many=True),
+    "period": choice("Période", *PERIODS, always=True),
+    "weekdays": choice("Jours de la semaine", *"1234567", many=True),
     "first_day": line("Du", always=True),
     "last_day": line("Au", always=True),
     "days": lines("Jours choisis", length_max=6_000, always=True),
@@ -68,17 +68,17 @@ ACTIVITY = {
     "capacity": line("Places par jour", always=True),
     "school_capacities": lines("Places par école", length_max=22_000, always=True),
     "position": line("Place dans la liste"),
-    "residents_first": tick("Habitants d'abord"),
-    "siblings_first": tick("Frères et sœurs d'abord"),
+    "residents_first": checkbox("Habitants d'abord"),
+    "siblings_first": checkbox("Frères et sœurs d'abord"),
     "offer_hours": line("Heures de proposition", always=True),
     "opens_at": line("Ouverture des réservations", always=True),
-    "action": one_of("Bouton", "save", "preview"),
+    "action": choice("Bouton", "save", "preview"),
     **notice_fields(BOOK, "Réserver"),
     **notice_fields(CANCEL, "Annuler"),
 }
 
 
-def wish(form: Sent, known: tuple[SchoolView, ...]) -> ActivityRequest:
+def to_request(form: SubmittedForm, known: tuple[SchoolView, ...]) -> ActivityRequest:
     if form.get("days") and form.get("period") != PeriodKind.EXPLICIT:
         raise form.wrong("days", "« {field} » : videz ce champ, ou prenez la période « Jours choisis un par un ».")
     return ActivityRequest.model_validate(
@@ -89,7 +89,9 @@ def wish(form: Sent, known: tuple[SchoolView, ...]) -> ActivityRequest:
             "first_day": form.day("first_day"),
             "last_day": form.day("last_day"),
             "days": _once(form, "days", form.lines("days")),
-            "schools": _once(form, "schools", [spelt(form, "schools", each, known) for each in form.lines("schools")]),
+            "schools": _once(
+                form, "schools", [registered_name(form, "schools", each, known) for each in form.lines("schools")]
+            ),
             "capacity": form.whole("capacity", 0, 10_000),
             "school_capacities": _by_school(form, known),
             "position": form.whole("position", 0, 1_000) or 0,
@@ -103,23 +105,23 @@ def wish(form: Sent, known: tuple[SchoolView, ...]) -> ActivityRequest:
     )
 
 
-def _once(form: Sent, name: str, found: list[str]) -> list[str]:
+def _once(form: SubmittedForm, name: str, found: list[str]) -> list[str]:
     if len(set(found)) < len(found):
         raise form.wrong(name, "« {field} » : la même ligne est là deux fois.")
     return found
 
 
-def _by_school(form: Sent, known: tuple[SchoolView, ...]) -> dict[str, int]:
+def _by_school(form: SubmittedForm, known: tuple[SchoolView, ...]) -> dict[str, int]:
     """« École du Bourg : 80 », a school a line."""
     parts = [line.rpartition(":") for line in form.lines("school_capacities")]
     if not all(school.strip() and PLACES.fullmatch(places.strip()) for school, _, places in parts):
         raise form.wrong("school_capacities", "« {field} » : chaque ligne s'écrit « École du Bourg : 80 ».")
-    names = [spelt(form, "school_capacities", school, known) for school, _, _ in parts]
+    names = [registered_name(form, "school_capacities", school, known) for school, _, _ in parts]
     _once(form, "school_capacities", names)
     return {school: int(places) for school, (_, _, places) in zip(names, parts, strict=True)}
 
 
-def _notice(form: Sent, which: str) -> dict[str, Any]:
+def _notice(form: SubmittedForm, which: str) -> dict[str, Any]:
     """The form that is in force; what was typed in another one is understood as well, or the whole is refused."""
     days, until = form.whole(f"{which}_days", 0, 60), form.instant(f"{which}_until")
     kind = form.get(f"{which}_kind")
@@ -137,7 +139,7 @@ def _notice(form: Sent, which: str) -> dict[str, Any]:
     return {"days_before": days, "counting": form.get(f"{which}_counting"), "at": _time(form, which)}
 
 
-def _time(form: Sent, which: str) -> str:
+def _time(form: SubmittedForm, which: str) -> str:
     text = form.get(f"{which}_at")
     if not TIME.fullmatch(text):
         raise form.wrong(f"{which}_at", "« {field} » : une heure s'écrit 18:00.")

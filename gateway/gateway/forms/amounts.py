@@ -9,7 +9,7 @@ _EUROS = re.compile(r"([0-9]{1,3}(?:[ \u00a0\u202f][0-9]{3}){0,2}|[0-9]{1,7})(?:
 _WHOLE = re.compile(r"[0-9]{1,9}")
 
 
-def typed_cents(text: object) -> int:
+def parse_cents(text: object) -> int:
     """``12``, ``12,5``, ``1 200`` or ``12.50 €`` in cents; ``ValueError`` for anything else, such as ``12 50``."""
     found = _EUROS.fullmatch(str(text).strip())
     if found is None:
@@ -17,13 +17,13 @@ def typed_cents(text: object) -> int:
     return int("".join(found[1].split())) * 100 + int((found[2] or "").ljust(2, "0"))
 
 
-def typed_whole(text: str) -> int:
+def parse_whole(text: str) -> int:
     """A whole number in plain digits; ``ValueError`` for anything else that ``int`` would read."""
     if not _WHOLE.fullmatch(text):
         raise ValueError("a whole number is written in digits")
     return int(text)
 
 
-def typed_day(text: object) -> date | None:
+def parse_optional_day(text: object) -> date | None:
     """A day of a date field, or None when it was left empty; ``ValueError`` for anything else."""
     return parse_day(str(text)) if text else None

@@ -11,12 +11,12 @@ from pydantic import BaseModel
 
 from contracts.failures import ChangedMeanwhile
 from contracts.versions import version_of
-from gateway.clients.services import Told
+from gateway.clients.services import UpstreamError
 from gateway.forms.fields import digest
 from gateway.languages import N_, _
 
 VERSION = "version"
-OF_A_DIGEST = {VERSION: digest(N_("Version de la page"))}
+VERSION_FIELD = {VERSION: digest(N_("Version de la page"))}
 """The field of a form that shows what two people can edit."""
 
 
@@ -29,9 +29,9 @@ class Change:
     mine: str
 
 
-def has_changed(told: Told) -> bool:
+def has_changed(error: UpstreamError) -> bool:
     """Whether a service says that somebody else was there first."""
-    return told.told_code == ChangedMeanwhile.code
+    return error.upstream_code == ChangedMeanwhile.code
 
 
 def differences(now: Mapping[str, object], mine: Mapping[str, object], labels: Mapping[str, str]) -> tuple[Change, ...]:

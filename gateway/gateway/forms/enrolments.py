@@ -9,9 +9,9 @@ from uuid import UUID
 from aiohttp import web
 
 from contracts.api.enrolments import ChildEnrolments, EnrolmentBook, EnrolmentRequest
-from gateway.clients.services import SERVICES, Told, or_none
-from gateway.forms.amounts import typed_day
-from gateway.forms.fields import Sent, an_id, hidden, line
+from gateway.clients.services import SERVICES, UpstreamError, or_none
+from gateway.forms.amounts import parse_optional_day
+from gateway.forms.fields import SubmittedForm, hidden, id_field, line
 from gateway.languages import short_day
 
 NOT_KNOWN_YET = "Le planning n'a pas encore reçu cet enfant : rechargez la page dans un instant."
@@ -23,7 +23,7 @@ NOT_IN_ORDER = "Le dernier jour ({last}) vient avant le premier ({first})."
 
 VERSION = re.compile(r"[0-9]{1,15}")
 ENROLMENT = {
-    "child_id": an_id("Enfant", always=True),
+    "child_id": id_field("Enfant", always=True),
     "activity": hidden("Activité"),
     "first_day": line("Du", always=True),
     "last_day": line("Jusqu'au", always=True),
@@ -53,13 +53,13 @@ async def book(request: web.Request, session: str, household_id: UUID) -> dict[U
     return None if found is None else {each.child.child_id: each for each in found.children}
 
 
-def read(sent: Sent) -> Typed:
+def read(sent: SubmittedForm) -> Typed:
     """The form as it came back; an activity comes with the version of the enrolment that was shown."""
     activity_id, _, version = sent.get("activity").partition("|")
     return Typed(sent.get("child_id"), activity_id, version, sent.get("first_day"), sent.get("last_day"))
 
 
-def wish(typed: Typed, known: Mapping[UUID, ChildEnrolments]) -> EnrolmentRequest | None:
+def to_request(typed: Typed, known: Mapping[UUID, ChildEnrolments]) -> EnrolmentRequest | None:
     """What the form wishes; without a last day, until the activity ends. None when ``typed.wrong`` says why not."""
     child = next((each for child_id, each in known.items() if str(child_id) == typed.child_id), None)
     if child is None:
@@ -85,21 +85,23 @@ def wish(typed: Typed, known: Mapping[UUID, ChildEnrolments]) -> EnrolmentReques
 
 def _day(typed: Typed, name: str, which: str) -> date | None:
     try:
-        return typed_day(getattr(typed, name))
+        return parse_optional_day(getattr(typed, name))
     except ValueError:
         typed.wrong[name] = NO_DAY.format(which=which)
         return None
 
 
-def refused(typed: Typed, told: Told) -> None:
+def refused(typed: Typed, error: UpstreamError) -> None:
     """Say on the form what planning said; raises anything that is not about the form."""
-    match told.told_code:
+    match error.upstream_code:
         case "enrolment_moved":
-            days = [short_day(date.fromisoformat(told.facts[name])) for name in ("first_day", "last_day") if told.facts]
+            days = [
+                short_day(date.fromisoformat(error.facts[name])) for name in ("first_day", "last_day") if error.facts
+            ]
             typed.wrong["activity"] = MOVED.format(now=" : elle va du {} au {}".format(*days) if days else "")
         case "no_such_child":
             typed.wrong["activity"] = NOT_KNOWN_YET
         case "not_for_the_school":
             typed.wrong["activity"] = OTHER_SCHOOLS
         case _:
-            raise told
+            raise error

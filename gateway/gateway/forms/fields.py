@@ -5,8 +5,8 @@ back: whole, or refused by the names of the fields. A field that the form does n
 that is too long or holds what nobody types, a tick that is no tick: nothing is cut and nothing is left out, so that
 what was saved is what was typed.
 
-The readers of ``Sent`` (``day``, ``instant``, ``whole``) raise ``FieldWrong``, a ``ValueError`` whose text is for the
-person who typed it.
+The readers of ``SubmittedForm`` (``day``, ``instant``, ``whole``) raise ``FieldError``, a ``ValueError`` whose text is
+for the person who typed it.
 """
 
 import re
@@ -26,9 +26,9 @@ from contracts.failures import Invalid
 from contracts.model import DAY_MAX, DAY_MIN, normalize_text, parse_day
 from gateway.languages import N_, _
 
-LINE_MAX, HIDDEN_MAX, PATH_MAX, EMAIL_MAX, VALUES_MAX, FIELDS_SAID_MAX = 200, 400, 4_000, 254, 8_000, 20
+LINE_MAX, HIDDEN_MAX, PATH_MAX, EMAIL_MAX, VALUES_MAX, FIELDS_REPORTED_MAX = 200, 400, 4_000, 254, 8_000, 20
 TICKED = frozenset({"1", "on"})
-WHY = {
+REASONS = {
     "unknown": N_("« {field} » n'est pas un champ de ce formulaire."),
     "missing": N_("« {field} » manque."),
     "repeated": N_("« {field} » est là plusieurs fois."),
@@ -46,13 +46,13 @@ _WHOLE = re.compile(r"[0-9]{1,15}")
 _ROW = re.compile(r"(?<=^[a-z])[0-9]{1,3}(?=_)")
 
 
-class FieldWrong(ValueError):  # noqa: N818 - an answer
+class FieldError(ValueError):
     """What was typed in a field is not understood; the text is for the person who typed it."""
 
 
-def said(error: ValueError, otherwise: str) -> str:
+def error_message(error: ValueError, otherwise: str) -> str:
     """What is wrong with a form as a whole: the sentence of the field that is, else ``otherwise``."""
-    return str(error) if isinstance(error, FieldWrong) else otherwise
+    return str(error) if isinstance(error, FieldError) else otherwise
 
 
 class FormRefused(Invalid):
@@ -61,14 +61,16 @@ class FormRefused(Invalid):
     code = "form_refused"
 
     def __init__(self, wrong: list[tuple[str, str, int]]) -> None:
-        errors = [{"field": field, "why": why, "count": count} for field, why, count in wrong[:FIELDS_SAID_MAX]]
+        errors = [{"field": field, "why": why, "count": count} for field, why, count in wrong[:FIELDS_REPORTED_MAX]]
         super().__init__("fields of the form are refused", errors=errors)
 
 
-def sentences(errors: list[dict[str, object]]) -> str:
+def error_messages(errors: list[dict[str, object]]) -> str:
     """What is wrong with a refused form, field by field, in the page's language."""
     return " ".join(
-        _(WHY[str(each["why"])], field=_(str(each["field"])), count=each["count"]) for each in errors if each["field"]
+        _(REASONS[str(each["why"])], field=_(str(each["field"])), count=each["count"])
+        for each in errors
+        if each["field"]
     )
 
 
@@ -162,18 +164,18 @@ def secret(label: str, *, length_max: int = LINE_MAX) -> Field:
     return Field(label, Kind.SECRET, length_max)
 
 
-def one_of(label: str, *choices: str, many: bool = False, always: bool = False) -> Field:
+def choice(label: str, *choices: str, many: bool = False, always: bool = False) -> Field:
     """One of the values that the page offers."""
     return Field(label, choices=frozenset(choices), many=many, always=always)
 
 
-def tick(label: str) -> Field:
+def checkbox(label: str) -> Field:
     """A box to tick, or a button with a meaning; absent when it was not."""
     return Field(label, Kind.TICK)
 
 
 def hidden(label: str, *, many: bool = False, length_max: int = HIDDEN_MAX) -> Field:
-    """What the page put there, read by its door."""
+    """A value that the page put there, read by its handler."""
     return Field(label, Kind.HIDDEN, length_max, many=many)
 
 
@@ -182,7 +184,7 @@ def digest(label: str) -> Field:
     return Field(label, Kind.DIGEST, always=True)
 
 
-def an_id(label: str, *, many: bool = False, always: bool = False) -> Field:
+def id_field(label: str, *, many: bool = False, always: bool = False) -> Field:
     """An id that the page showed."""
     return Field(label, Kind.ID, many=many, always=always)
 
@@ -200,11 +202,11 @@ COMMON: Fields = {
 }
 """What any form may carry: the proof that it is ours, the key by which it is done once, the version that it shows, and
 the proof of what its person was asked and said yes to (``pages.confirming``)."""
-NOTHING: Fields = {}
+NO_FIELDS: Fields = {}
 """The fields of a form that is a button alone."""
 
 
-class Sent(Mapping[str, str]):
+class SubmittedForm(Mapping[str, str]):
     """A form that was read: every value is one of a declared field, and is as that field wants it."""
 
     def __init__(self, fields: Fields, values: MultiMapping[str], files: Mapping[str, web.FileField]) -> None:
@@ -271,14 +273,14 @@ class Sent(Mapping[str, str]):
             raise self.wrong(name, NO_WHOLE, least=least, most=most)
         return int(text)
 
-    def wrong(self, name: str, sentence: str, **values: object) -> FieldWrong:
+    def wrong(self, name: str, sentence: str, **values: object) -> FieldError:
         """``sentence`` about a field, which it calls ``{field}``."""
         field = _field(self._fields, name)
         assert field is not None, "it was read by that field"
-        return FieldWrong(_(sentence, field=_(field.label), **values))
+        return FieldError(_(sentence, field=_(field.label), **values))
 
 
-def read(fields: Fields, posted: MultiMapping[Any]) -> Sent:
+def read(fields: Fields, posted: MultiMapping[Any]) -> SubmittedForm:
     """The form as its fields want it; ``FormRefused`` names every field that is not."""
     if len(posted) > VALUES_MAX:
         raise FormRefused([(N_("Formulaire"), "too_many", VALUES_MAX)])
@@ -305,7 +307,7 @@ def read(fields: Fields, posted: MultiMapping[Any]) -> Sent:
     wrong += [(each.label, "missing", 0) for name, each in fields.items() if each.always and name not in seen]
     if wrong:
         raise FormRefused(list(dict.fromkeys(wrong)))
-    return Sent(known, values, files)
+    return SubmittedForm(known, values, files)
 
 
 def _field(known: Fields, name: str) -> Field | None:

@@ -20,7 +20,7 @@ from contracts.api.auth import (
 from contracts.events.auth import Custody, Span
 from contracts.model import Language, parse_day
 from contracts.spans import SPANS_MAX, parse_span, written_day, written_span
-from gateway.forms.fields import EMAIL_MAX, LINE_MAX, an_id, line, lines, one_of, tick
+from gateway.forms.fields import EMAIL_MAX, LINE_MAX, checkbox, choice, id_field, line, lines
 
 CUSTODIES = {
     Custody.FREE: "Tous les jours",
@@ -35,22 +35,22 @@ SAY_NOTHING = {"custody": ("", Custody.FREE.value)}
 FIELDS = {
     "name": line("Nom du foyer", always=True),
     "address": lines("Adresse", length_max=ADDRESS_LINES_MAX * (LINE_MAX + 1), always=True),
-    "locale": one_of("Langue", *Language, always=True),
-    "g#_id": an_id("Responsable"),
+    "locale": choice("Langue", *Language, always=True),
+    "g#_id": id_field("Responsable"),
     "g#_first_name": line("Responsable : prénom"),
     "g#_last_name": line("Responsable : nom"),
     "g#_email": line("Responsable : email", length_max=EMAIL_MAX),
-    "g#_gone": tick("Retirer le responsable"),
-    "c#_id": an_id("Enfant"),
+    "g#_gone": checkbox("Retirer le responsable"),
+    "c#_id": id_field("Enfant"),
     "c#_first_name": line("Enfant : prénom"),
     "c#_last_name": line("Enfant : nom"),
     "c#_birth_date": line("Enfant : naissance"),
     "c#_school": line("Enfant : école"),
     "c#_class_name": line("Enfant : classe"),
-    "c#_custody": one_of("Jours de ce foyer", *Custody),
+    "c#_custody": choice("Jours de ce foyer", *Custody),
     "c#_days": lines("Garde par dates", length_max=SPANS_MAX * 40),
     "c#_other": line("Référence de l'autre foyer", length_max=40),
-    "c#_gone": tick("Retirer l'enfant"),
+    "c#_gone": checkbox("Retirer l'enfant"),
 }
 _ROW = re.compile(r"([gc])([0-9]{1,3})_([a-z_]+)")
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
@@ -153,7 +153,7 @@ def spans(text: str) -> tuple[Span, ...]:
     return tuple(found)
 
 
-def wish(form: Form) -> HouseholdUpdate | None:
+def to_request(form: Form) -> HouseholdUpdate | None:
     """What the form wishes; None when something of it is wrong, which ``form.wrong`` then says by field."""
     address = tuple(filter(None, (each.strip() for each in form.address.split("\n"))))
     _want(form, "name", form.name, "Il manque le nom du foyer.")

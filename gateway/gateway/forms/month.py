@@ -11,7 +11,7 @@ from multidict import MultiMapping
 from contracts.api.bookings import BookingLine
 from contracts.failures import Invalid
 from contracts.model import parse_day
-from gateway.forms.fields import Sent, hidden
+from gateway.forms.fields import SubmittedForm, hidden
 from gateway.languages import N_
 
 TICKS_MAX = 400
@@ -25,7 +25,7 @@ BITS = {"0", "1"}
 DAY = re.compile(r"[0-9]{1,2}")
 
 
-Form = Sent | MultiMapping[Any]
+Form = SubmittedForm | MultiMapping[Any]
 """One that was read; or, when nobody is signed in any more, what was sent, of which nothing is saved."""
 
 
@@ -58,12 +58,12 @@ def query(lines: Iterable[BookingLine]) -> str:
     return f"?coches={'_'.join(each)}"
 
 
-def wished(text: str) -> dict[tuple[str, int], bool]:
+def parse_ticks(text: str) -> dict[tuple[str, int], bool]:
     """The ticks of such a query; what cannot be read is left out, for they are only shown."""
     parts = [each.split(".") for each in text.split("_")[:TICKS_MAX]]
     return {(part[0], int(part[1])): part[2] == "1" for part in parts if len(part) == 3 and DAY.fullmatch(part[1])}
 
 
-def name(activity_id: UUID, day: date) -> tuple[str, int]:
+def cell_key(activity_id: UUID, day: date) -> tuple[str, int]:
     """What a cell is called in such a query."""
     return activity_id.hex[-NAMED_BY:], day.day

@@ -2,11 +2,11 @@
 
 from contracts.api.schools import SchoolView
 from contracts.names import name_key
-from gateway.forms.fields import Sent
+from gateway.forms.fields import SubmittedForm
 
 
-def spelt(form: Sent, name: str, typed: str, known: tuple[SchoolView, ...]) -> str:
-    """What was typed of a school as it is registered; ``FieldWrong`` when it is not."""
+def registered_name(form: SubmittedForm, name: str, typed: str, known: tuple[SchoolView, ...]) -> str:
+    """What was typed of a school as it is registered; ``FieldError`` when it is not."""
     found = next((each.name for each in known if name_key(each.name) == name_key(typed)), None)
     if found is None:
         raise form.wrong(name, "« {field} » : « {typed} » n'est pas dans la liste des écoles.", typed=typed)

@@ -19,11 +19,11 @@ from contracts.api.feeds import FeedView
 from contracts.failures import Forbidden
 from contracts.identity import Identity, Role
 from contracts.user_agents import browser_and_system
-from gateway.clients.services import SERVICES, Told, or_none
-from gateway.forms.fields import EMAIL_MAX, Sent, an_id, hidden, line, secret
+from gateway.clients.services import SERVICES, UpstreamError, or_none
+from gateway.forms.fields import EMAIL_MAX, SubmittedForm, hidden, id_field, line, secret
 from gateway.languages import N_, _
 from gateway.pages.shared.first_sign_in import sentence
-from gateway.pages.shared.rendering import checked_form, keep_session, page, see, signed_in
+from gateway.pages.shared.rendering import checked_form, redirect, render, set_session_cookie, signed_in
 
 DONE = {
     "secret": N_("Votre code secret est changé. Toutes vos autres sessions sont fermées."),
@@ -64,13 +64,13 @@ async def _show(
         "wrong": wrong,
         "email": email,
     }
-    return page(request, "parents/my_account.html", person, status=422 if wrong else 200, **values)
+    return render(request, "parents/my_account.html", person, status=422 if wrong else 200, **values)
 
 
 CURRENT = {"current": secret(N_("Votre code secret actuel"))}
 NEW_SECRET = {**CURRENT, "secret": secret(N_("Nouveau code secret"))}
 NEW_EMAIL = {**CURRENT, "email": line(N_("Adresse email"), length_max=EMAIL_MAX)}
-A_SESSION = {"session_id": an_id(N_("Session"))}
+A_SESSION = {"session_id": id_field(N_("Session"))}
 FIRST_CODE = {
     "code": line(N_("Code"), length_max=40),
     "telephone_key": hidden("telephone_key", length_max=64),
@@ -78,7 +78,7 @@ FIRST_CODE = {
 }
 
 
-def _typed(form: Sent, name: str) -> SecretStr:
+def _typed(form: SubmittedForm, name: str) -> SecretStr:
     return SecretStr(form.get(name))
 
 
@@ -92,13 +92,13 @@ async def account(request: web.Request) -> web.Response:
 async def change_secret(request: web.Request) -> web.Response:
     form = await checked_form(request, NEW_SECRET)
     session, person = await signed_in(request)
-    wish = SecretChange(current=_typed(form, "current"), secret=_typed(form, "secret"))
+    body = SecretChange(current=_typed(form, "current"), secret=_typed(form, "secret"))
     try:
         services = request.app[SERVICES]
-        opened = await services.call(session, "auth", "/account/secret", SignedIn, method="PUT", body=wish)
-    except Told as told:
-        return await _show(request, session, person, part="secret", wrong=sentence(told))
-    return keep_session(request, see("/compte?fait=secret"), opened.session)
+        opened = await services.call(session, "auth", "/account/secret", SignedIn, method="PUT", body=body)
+    except UpstreamError as error:
+        return await _show(request, session, person, part="secret", wrong=sentence(error))
+    return set_session_cookie(request, redirect("/compte?fait=secret"), opened.session)
 
 
 @routes.post("/compte/email")
@@ -106,12 +106,12 @@ async def change_email(request: web.Request) -> web.Response:
     form = await checked_form(request, NEW_EMAIL)
     session, person = await signed_in(request)
     email = form.get("email")
-    wish = EmailChange(current=_typed(form, "current"), email=email)
+    body = EmailChange(current=_typed(form, "current"), email=email)
     try:
-        await request.app[SERVICES].call(session, "auth", "/account/email", Email, method="PUT", body=wish)
-    except Told as told:
-        return await _show(request, session, person, part="email", wrong=sentence(told), email=email)
-    return see("/compte?fait=email")
+        await request.app[SERVICES].call(session, "auth", "/account/email", Email, method="PUT", body=body)
+    except UpstreamError as error:
+        return await _show(request, session, person, part="email", wrong=sentence(error), email=email)
+    return redirect("/compte?fait=email")
 
 
 @routes.post("/compte/sessions")
@@ -121,8 +121,8 @@ async def close_sessions(request: web.Request) -> web.Response:
     session, _person = await signed_in(request)
     named = form.get("session_id")
     path = f"/account/sessions/{named}" if named else "/account/sessions"
-    await request.app[SERVICES].tell(session, "auth", path, method="DELETE")
-    return see(f"/compte?fait={'session' if named else 'sessions'}")
+    await request.app[SERVICES].call_no_content(session, "auth", path, method="DELETE")
+    return redirect(f"/compte?fait={'session' if named else 'sessions'}")
 
 
 @routes.post("/compte/codes-uniques")
@@ -130,19 +130,19 @@ async def begin_codes(request: web.Request) -> web.Response:
     """The key for the telephone, as a picture and as text."""
     form = await checked_form(request, CURRENT)
     session, person = await signed_in(request)
-    wish = CurrentSecret(current=_typed(form, "current"))
+    body = CurrentSecret(current=_typed(form, "current"))
     try:
         services = request.app[SERVICES]
-        key = await services.call(session, "auth", "/account/one-time-codes", OneTimeCodeKey, method="POST", body=wish)
-    except Told as told:
-        return await _show(request, session, person, part="codes", wrong=sentence(told))
+        key = await services.call(session, "auth", "/account/one-time-codes", OneTimeCodeKey, method="POST", body=body)
+    except UpstreamError as error:
+        return await _show(request, session, person, part="codes", wrong=sentence(error))
     return _telephone(request, person, key)
 
 
 def _telephone(request: web.Request, person: Identity, key: OneTimeCodeKey, wrong: str = "") -> web.Response:
     picture = segno.make(key.uri, error="m").svg_data_uri(scale=5, border=2)
     status = 422 if wrong else 200
-    return page(
+    return render(
         request, "parents/telephone.html", person, status=status, key=key, picture=picture, wrong=wrong, codes=()
     )
 
@@ -152,14 +152,14 @@ async def confirm_codes(request: web.Request) -> web.Response:
     """The telephone's first code; the recovery codes are shown once."""
     form = await checked_form(request, FIRST_CODE)
     session, person = await signed_in(request)
-    wish = OneTimeCode(code=_typed(form, "code"))
+    body = OneTimeCode(code=_typed(form, "code"))
     try:
         services = request.app[SERVICES]
-        made = await services.call(session, "auth", "/account/one-time-codes", RecoveryCodes, method="PUT", body=wish)
-    except Told as told:
+        made = await services.call(session, "auth", "/account/one-time-codes", RecoveryCodes, method="PUT", body=body)
+    except UpstreamError as error:
         key = OneTimeCodeKey(key=form.get("telephone_key"), uri=form.get("telephone_uri"))
-        return _telephone(request, person, key, wrong=sentence(told))
-    return page(request, "parents/telephone.html", person, key=None, picture="", wrong="", codes=made.codes)
+        return _telephone(request, person, key, wrong=sentence(error))
+    return render(request, "parents/telephone.html", person, key=None, picture="", wrong="", codes=made.codes)
 
 
 @routes.post("/compte/codes-uniques/fin")
@@ -167,11 +167,11 @@ async def end_codes(request: web.Request) -> web.Response:
     form = await checked_form(request, CURRENT)
     session, person = await signed_in(request)
     try:
-        wish = CurrentSecret(current=_typed(form, "current"))
-        await request.app[SERVICES].tell(session, "auth", "/account/one-time-codes/end", body=wish)
-    except Told as told:
-        return await _show(request, session, person, part="codes", wrong=sentence(told))
-    return see("/compte?fait=codes")
+        body = CurrentSecret(current=_typed(form, "current"))
+        await request.app[SERVICES].call_no_content(session, "auth", "/account/one-time-codes/end", body=body)
+    except UpstreamError as error:
+        return await _show(request, session, person, part="codes", wrong=sentence(error))
+    return redirect("/compte?fait=codes")
 
 
 @routes.get("/compte/donnees")

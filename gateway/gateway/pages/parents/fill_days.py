@@ -20,23 +20,23 @@ from contracts.api.bookings import (
 )
 from contracts.failures import Invalid
 from gateway.clients.services import SERVICES
-from gateway.forms.fields import NOTHING, Sent, an_id, hidden, line, one_of, read, tick
+from gateway.forms.fields import NO_FIELDS, SubmittedForm, checkbox, choice, hidden, id_field, line, read
 from gateway.languages import N_
-from gateway.pages.shared.access import household_of
+from gateway.pages.shared.access import require_household
 from gateway.pages.shared.booking_recap import by_activity, price_list, recap
-from gateway.pages.shared.planning_messages import why
-from gateway.pages.shared.rendering import checked_form, page
+from gateway.pages.shared.planning_messages import refusal_message
+from gateway.pages.shared.rendering import checked_form, render
 
 PLAN = {
     "comme": line(N_("Modèle"), length_max=40),
     "jour": hidden(N_("Jours de la semaine"), many=True),
-    "sens": one_of(N_("Réserver ou annuler"), "1", "0"),
+    "sens": choice(N_("Réserver ou annuler"), "1", "0"),
     "du": line(N_("Du"), length_max=10),
     "au": line(N_("Au"), length_max=10),
-    "aussi": an_id(N_("Autres enfants"), many=True),
-    "ensemble": tick(N_("Ensemble")),
+    "aussi": id_field(N_("Autres enfants"), many=True),
+    "ensemble": checkbox(N_("Ensemble")),
     "vu": hidden("vu", many=True),
-    "attente": tick(N_("Liste d'attente")),
+    "attente": checkbox(N_("Liste d'attente")),
 }
 
 routes = web.RouteTableDef()
@@ -45,7 +45,7 @@ routes = web.RouteTableDef()
 @routes.get("/planning/{child_id}/{month}/remplir")
 async def preview(request: web.Request) -> web.Response:
     """What a rule would change, and what it could not; nothing is saved yet."""
-    session, person, household = await household_of(request)
+    session, person, household = await require_household(request)
     child_id, first = path_uuid(request, "child_id"), path_month(request)
     sent = read(PLAN, request.query)
     plan = _plan(sent, child_id, first, preview=True)
@@ -64,7 +64,7 @@ async def preview(request: web.Request) -> web.Response:
         for outcome in outcomes
     ]
     count = sum(line.refusal is None for outcome in outcomes for line in outcome.lines)
-    return page(
+    return render(
         request,
         "parents/plan.html",
         person,
@@ -77,7 +77,7 @@ async def preview(request: web.Request) -> web.Response:
         has_full=not (plan and plan.together)
         and any(line.refusal is LineRefusal.FULL for outcome in outcomes for line in outcome.lines),
         fields=_fields(sent),
-        why=why,
+        why=refusal_message,
     )
 
 
@@ -85,7 +85,7 @@ async def preview(request: web.Request) -> web.Response:
 async def fill(request: web.Request) -> web.Response:
     """Do what was previewed; an edit made since is told, not overwritten."""
     form = await checked_form(request, PLAN)
-    session, person, household = await household_of(request)
+    session, person, household = await require_household(request)
     child_id, first = path_uuid(request, "child_id"), path_month(request)
     plan = _plan(form, child_id, first, preview=False)
     if plan is None:
@@ -99,19 +99,19 @@ async def fill(request: web.Request) -> web.Response:
 @routes.post("/planning/{child_id}/{month}/annuler")
 async def undo(request: web.Request) -> web.Response:
     """Take the change of a recap back, as far as deadlines allow."""
-    form = await checked_form(request, NOTHING)
-    session, person, household = await household_of(request)
+    form = await checked_form(request, NO_FIELDS)
+    session, person, household = await require_household(request)
     child_id, first = path_uuid(request, "child_id"), path_month(request)
     try:
-        wish = UndoRequest(child_id=child_id, version=form.get("version"))
+        body = UndoRequest(child_id=child_id, version=form.get("version"))
     except ValidationError as error:
         raise Invalid("the form cannot be read", errors=[]) from error
     key, path, services = form.get("key"), f"{household}/undo", request.app[SERVICES]
-    outcome = await services.call(session, "planning", path, BookingOutcome, method="POST", body=wish, key=key)
+    outcome = await services.call(session, "planning", path, BookingOutcome, method="POST", body=body, key=key)
     return recap(request, person, child_id, first, (outcome,))
 
 
-def _plan(form: Sent, child_id: UUID, first: date, *, preview: bool) -> PlanRequest | None:
+def _plan(form: SubmittedForm, child_id: UUID, first: date, *, preview: bool) -> PlanRequest | None:
     """The rule of the form; None when no weekday was chosen.
 
     ``comme`` is the week before this one, the month before the shown one, or a child; without it, ``jour`` holds
@@ -139,7 +139,7 @@ def _plan(form: Sent, child_id: UUID, first: date, *, preview: bool) -> PlanRequ
         raise Invalid("the days cannot be read", errors=[]) from error
 
 
-def _rule(form: Sent, first: date) -> dict[str, Any] | None:
+def _rule(form: SubmittedForm, first: date) -> dict[str, Any] | None:
     match form.get("comme"):
         case "":
             booked = form.get("sens", "1") == "1"
@@ -156,7 +156,7 @@ def _rule(form: Sent, first: date) -> dict[str, Any] | None:
             return {"like_child_id": UUID(child)}
 
 
-def _fields(form: Sent) -> list[tuple[str, str]]:
+def _fields(form: SubmittedForm) -> list[tuple[str, str]]:
     """The form's fields, to be sent again by the page that confirms."""
     return [
         (name, value)

@@ -11,21 +11,21 @@ from contracts.api.billing import CreditUse, CreditUsed, InvoiceList
 from contracts.api.notifier import Preferences, PreferencesView
 from contracts.failures import Invalid
 from contracts.model import Language
-from gateway.clients.services import SERVICES, Told, or_none
-from gateway.forms.edit_conflicts import OF_A_DIGEST, VERSION, differences, has_changed, version
-from gateway.forms.fields import an_id, one_of, tick
+from gateway.clients.services import SERVICES, UpstreamError, or_none
+from gateway.forms.edit_conflicts import VERSION, VERSION_FIELD, differences, has_changed, version
+from gateway.forms.fields import checkbox, choice, id_field
 from gateway.languages import N_, _
-from gateway.pages.shared.access import household_of
+from gateway.pages.shared.access import require_household
 from gateway.pages.shared.invoice_recap import recap_page
-from gateway.pages.shared.rendering import checked_form, chosen_language, keep_language, page, see
+from gateway.pages.shared.rendering import checked_form, chosen_language, redirect, render, set_language_cookie
 
 PREFERENCES = {
-    **OF_A_DIGEST,
-    "invoice_published": tick(N_("Mise en ligne de mes factures")),
-    "reminders": tick(N_("Rappels")),
-    "booking_recap": tick(N_("Modifications du planning")),
-    "announcements": tick(N_("Messages de la mairie")),
-    "language": one_of(N_("Langue"), "", *Language, always=True),
+    **VERSION_FIELD,
+    "invoice_published": checkbox(N_("Mise en ligne de mes factures")),
+    "reminders": checkbox(N_("Rappels")),
+    "booking_recap": checkbox(N_("Modifications du planning")),
+    "announcements": checkbox(N_("Messages de la mairie")),
+    "language": choice(N_("Langue"), "", *Language, always=True),
 }
 DIFFERENCES = {
     "invoice_published": N_("Être averti par mail de la mise en ligne de mes factures"),
@@ -35,7 +35,7 @@ DIFFERENCES = {
     "language": N_("Langue des pages et des mails"),
 }
 """What each preference is called beside its box."""
-CREDIT_USE = {"facture": an_id(N_("Factures"), many=True)}
+CREDIT_USE = {"facture": id_field(N_("Factures"), many=True)}
 
 routes = web.RouteTableDef()
 
@@ -48,7 +48,7 @@ async def invoices(request: web.Request) -> web.Response:
 
 async def _show(request: web.Request, *, typed: Preferences | None = None) -> web.Response:
     """The page; with the preferences that were ``typed`` when others were saved meanwhile."""
-    session, person, household = await household_of(request)
+    session, person, household = await require_household(request)
     services = request.app[SERVICES]
     found, preferences = await asyncio.gather(
         or_none(services.call(session, "billing", f"{household}/invoices", InvoiceList)),
@@ -63,7 +63,7 @@ async def _show(request: web.Request, *, typed: Preferences | None = None) -> we
         values["moved"] = differences(preferences.model_dump(), typed.model_dump(), labels)
         preferences = preferences.model_copy(update=dict(typed))
     status = 409 if values["moved"] is not None else 200
-    return page(request, "parents/invoices.html", person, status=status, preferences=preferences, **values)
+    return render(request, "parents/invoices.html", person, status=status, preferences=preferences, **values)
 
 
 def _chosen(view: PreferencesView) -> Preferences:
@@ -74,23 +74,23 @@ def _chosen(view: PreferencesView) -> Preferences:
 async def use_credit(request: web.Request) -> web.Response:
     """« Régler avec mon crédit »: the chosen invoices, or all that can be paid, oldest first."""
     form = await checked_form(request, CREDIT_USE)
-    session, _person, household = await household_of(request)
+    session, _person, household = await require_household(request)
     try:
-        wish = CreditUse(invoice_ids=form.getall("facture"))
+        body = CreditUse(invoice_ids=form.getall("facture"))
     except ValidationError as error:
         raise Invalid("the form cannot be read", errors=[]) from error
     path = f"{household}/credit-uses"
-    await request.app[SERVICES].call(session, "billing", path, CreditUsed, method="POST", body=wish)
-    return see("/factures?credit=1")
+    await request.app[SERVICES].call(session, "billing", path, CreditUsed, method="POST", body=body)
+    return redirect("/factures?credit=1")
 
 
 @routes.post("/factures/avertissement")
 async def save_preferences(request: web.Request) -> web.Response:
     """« Être averti par mail de la mise en ligne de mes factures »."""
     form = await checked_form(request, PREFERENCES)
-    session, _person, _household = await household_of(request)
+    session, _person, _household = await require_household(request)
     try:
-        wish = Preferences(
+        body = Preferences(
             invoice_published=form.ticked("invoice_published"),
             reminders=form.ticked("reminders"),
             booking_recap=form.ticked("booking_recap"),
@@ -102,14 +102,14 @@ async def save_preferences(request: web.Request) -> web.Response:
     seen, services = form.get(VERSION), request.app[SERVICES]
     try:
         path = "/preferences"
-        await services.call(session, "notifier", path, PreferencesView, method="PUT", body=wish, version=seen)
-    except Told as told:
-        if not has_changed(told):
+        await services.call(session, "notifier", path, PreferencesView, method="PUT", body=body, version=seen)
+    except UpstreamError as error:
+        if not has_changed(error):
             raise
-        return await _show(request, typed=wish)
-    response = see("/factures?enregistre=1#avertissement")
-    if wish.language or chosen_language(request)[1]:  # what was chosen before signing in stays
-        keep_language(request, response, wish.language, of_account=True)
+        return await _show(request, typed=body)
+    response = redirect("/factures?enregistre=1#avertissement")
+    if body.language or chosen_language(request)[1]:  # what was chosen before signing in stays
+        set_language_cookie(request, response, body.language, of_account=True)
     return response
 
 
@@ -120,7 +120,7 @@ async def recap(request: web.Request) -> web.Response:
 
 
 async def _pdf(request: web.Request, document: str) -> web.Response:
-    session, _person, household = await household_of(request)
+    session, _person, household = await require_household(request)
     disposition, raw = await request.app[SERVICES].file(session, "billing", f"{household}/{document}/pdf")
     headers = {"Content-Disposition": disposition, "Cache-Control": "no-store"}
     return web.Response(body=raw, content_type="application/pdf", headers=headers)

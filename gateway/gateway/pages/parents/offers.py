@@ -7,18 +7,18 @@ from contracts.api.bookings import BookingOutcome
 from contracts.api.months import OfferAnswer
 from contracts.failures import Invalid
 from gateway.clients.services import SERVICES
-from gateway.forms.fields import an_id, hidden, one_of
+from gateway.forms.fields import choice, hidden, id_field
 from gateway.languages import N_
-from gateway.pages.shared.access import household_of
+from gateway.pages.shared.access import require_household
 from gateway.pages.shared.booking_recap import recap
 from gateway.pages.shared.rendering import checked_form
 
-DOORS = {"accepter": "accept", "laisser": "decline"}
+ACTIONS = {"accepter": "accept", "laisser": "decline"}
 ANSWER = {
-    "child": an_id(N_("Enfant")),
-    "activity": an_id(N_("Activité")),
+    "child": id_field(N_("Enfant")),
+    "activity": id_field(N_("Activité")),
     "day": hidden(N_("Jour")),
-    "reponse": one_of(N_("Réponse"), *DOORS, always=True),
+    "reponse": choice(N_("Réponse"), *ACTIONS, always=True),
 }
 
 routes = web.RouteTableDef()
@@ -28,10 +28,10 @@ routes = web.RouteTableDef()
 async def answer(request: web.Request) -> web.Response:
     """Accept a place or let it go, and show the recap; sent again with the same key, it is the same recap."""
     form = await checked_form(request, ANSWER)
-    session, person, household = await household_of(request)
-    door = DOORS[form["reponse"]]
+    session, person, household = await require_household(request)
+    action = ACTIONS[form["reponse"]]
     try:
-        wish = OfferAnswer(
+        body = OfferAnswer(
             child_id=form.get("child"),
             activity_id=form.get("activity"),
             day=form.get("day"),
@@ -39,7 +39,7 @@ async def answer(request: web.Request) -> web.Response:
         )
     except ValidationError as error:
         raise Invalid("the form cannot be read", errors=[]) from error
-    path, key = f"{household}/offers/{door}", form.get("key")
+    path, key = f"{household}/offers/{action}", form.get("key")
     services = request.app[SERVICES]
-    outcome = await services.call(session, "planning", path, BookingOutcome, method="POST", body=wish, key=key)
-    return recap(request, person, wish.child_id, wish.day.replace(day=1), (outcome,), sent_ticks=False)
+    outcome = await services.call(session, "planning", path, BookingOutcome, method="POST", body=body, key=key)
+    return recap(request, person, body.child_id, body.day.replace(day=1), (outcome,), sent_ticks=False)

@@ -16,21 +16,21 @@ from contracts.api.payment_gateway import (
     PaymentTimeline,
 )
 from contracts.failures import Invalid, Unavailable
-from gateway.clients.services import SERVICES, Told
-from gateway.forms.amounts import typed_cents
-from gateway.forms.fields import NOTHING, an_id, line
-from gateway.languages import N_, _, euros, written
+from gateway.clients.services import SERVICES, UpstreamError
+from gateway.forms.amounts import parse_cents
+from gateway.forms.fields import NO_FIELDS, id_field, line
+from gateway.languages import N_, _, decimal_amount, euros
 from gateway.live import stream
-from gateway.pages.shared.access import household_of
+from gateway.pages.shared.access import require_household
 from gateway.pages.shared.invoice_recap import recap_page
-from gateway.pages.shared.payment_calls import begin, mails_of
-from gateway.pages.shared.payment_messages import is_told_whole, steps
-from gateway.pages.shared.rendering import checked_form, page, see, signed_in
+from gateway.pages.shared.payment_calls import payment_mails, start_payment
+from gateway.pages.shared.payment_messages import is_complete, steps
+from gateway.pages.shared.rendering import checked_form, redirect, render, signed_in
 
 WAITING = {PaymentStatus.CREATED, PaymentStatus.PENDING, PaymentStatus.PROCESSING}
 STORY_ENDS_WITHIN = timedelta(minutes=1)
 
-PAYMENT = {"facture": an_id(N_("Factures"), many=True, always=True), "amount": line(N_("Montant"))}
+PAYMENT = {"facture": id_field(N_("Factures"), many=True, always=True), "amount": line(N_("Montant"))}
 
 routes = web.RouteTableDef()
 
@@ -42,51 +42,51 @@ async def pay(request: web.Request) -> web.Response:
     An invoice that another payment holds is told with that payment: never paid together with what was not chosen.
     """
     form = await checked_form(request, PAYMENT)
-    session, _person, household = await household_of(request)
+    session, _person, household = await require_household(request)
     services = request.app[SERVICES]
     wanted, typed = form.getall("facture"), form.get("amount")
     try:
-        amount = typed_cents(typed) if typed else None
+        amount = parse_cents(typed) if typed else None
     except ValueError:
         return await recap_page(
-            request, wanted, wrong=_("Le montant s'écrit comme {example}.", example=written(4250)), typed=typed
+            request, wanted, wrong=_("Le montant s'écrit comme {example}.", example=decimal_amount(4250)), typed=typed
         )
     try:
-        wish = CheckoutRequest(invoice_ids=wanted, amount_cents=amount)
+        body = CheckoutRequest(invoice_ids=wanted, amount_cents=amount)
     except ValueError as error:
         raise Invalid("the form cannot be read", errors=[]) from error
     try:
         path, key = f"{household}/checkouts", form.get("key")
-        checkout = await services.call(session, "billing", path, Checkout, method="POST", body=wish, key=key)
-    except Told as told:
-        if told.told_code == "part_refused":
-            return await recap_page(request, wanted, wrong=_part(told.facts), typed=typed)
-        if told.told_code == "credit_suffices":  # since the recap was shown: it shows now what the credit pays
+        checkout = await services.call(session, "billing", path, Checkout, method="POST", body=body, key=key)
+    except UpstreamError as error:
+        if error.upstream_code == "part_refused":
+            return await recap_page(request, wanted, wrong=_part(error.facts), typed=typed)
+        if error.upstream_code == "credit_suffices":  # since the recap was shown: it shows now what the credit pays
             return await recap_page(request, wanted)
-        if told.told_code != "checkout_open":
+        if error.upstream_code != "checkout_open":
             raise
-        checkout = await services.call(session, "billing", f"{path}/{told.facts['checkout_id']}", Checkout)
-    payment = await begin(request, session, str(checkout.checkout_id))
+        checkout = await services.call(session, "billing", f"{path}/{error.facts['checkout_id']}", Checkout)
+    payment = await start_payment(request, session, str(checkout.checkout_id))
     held = {each.invoice_id for each in checkout.invoices}
     is_that = (
-        held <= set(wish.invoice_ids) and checkout.amount_cents == amount if amount else held == set(wish.invoice_ids)
+        held <= set(body.invoice_ids) and checkout.amount_cents == amount if amount else held == set(body.invoice_ids)
     )
     if not is_that:
-        return see(f"/paiements/{payment.payment_id}?autre=1")
-    return see(payment.payer_url or f"/paiements/{payment.payment_id}")
+        return redirect(f"/paiements/{payment.payment_id}?autre=1")
+    return redirect(payment.payer_url or f"/paiements/{payment.payment_id}")
 
 
 @routes.post("/factures/{invoice_id}/reprise")
 async def resume(request: web.Request) -> web.Response:
     """« Reprendre »: go on with the payment that holds an invoice."""
-    await checked_form(request, NOTHING)
-    session, _person, household = await household_of(request)
+    await checked_form(request, NO_FIELDS)
+    session, _person, household = await require_household(request)
     path = f"{household}/invoices/{path_uuid(request, 'invoice_id')}"
     invoice = await request.app[SERVICES].call(session, "billing", path, Invoice)
     if invoice.summary.checkout_id is None:
-        return see("/factures")
-    payment = await begin(request, session, str(invoice.summary.checkout_id))
-    return see(payment.payer_url or f"/paiements/{payment.payment_id}")
+        return redirect("/factures")
+    payment = await start_payment(request, session, str(invoice.summary.checkout_id))
+    return redirect(payment.payer_url or f"/paiements/{payment.payment_id}")
 
 
 def _part(facts: dict[str, Any]) -> str:
@@ -106,27 +106,29 @@ def _part(facts: dict[str, Any]) -> str:
 @routes.get("/paiements/{payment_id}/retour")
 async def back(request: web.Request) -> web.Response:
     """The browser comes back: this proves nothing, so the bank is asked."""
-    session, _person, _household = await household_of(request)
+    session, _person, _household = await require_household(request)
     payment_id = path_uuid(request, "payment_id")
     try:
         path = f"/payments/{payment_id}/look-up"
         await request.app[SERVICES].call(session, "payment-gateway", path, Payment, method="POST")
-    except (Unavailable, Told):
+    except (Unavailable, UpstreamError):
         pass  # the waiting page says the truth: nothing is known yet
-    return see(f"/paiements/{payment_id}")
+    return redirect(f"/paiements/{payment_id}")
 
 
 @routes.get("/paiements/{payment_id}")
 async def payment_page(request: web.Request) -> web.Response:
     """« En attente du retour de la banque », or how it ended."""
-    session, person, _household = await household_of(request)
+    session, person, _household = await require_household(request)
     payment_id = path_uuid(request, "payment_id")
     path = f"/payments/{payment_id}/timeline"
     timeline = await request.app[SERVICES].call(session, "payment-gateway", path, PaymentTimeline)
     payment = timeline.payment
-    mails = None if payment.status in WAITING else await mails_of(request, session, person.household_id, payment_id)
+    mails = (
+        None if payment.status in WAITING else await payment_mails(request, session, person.household_id, payment_id)
+    )
     is_fresh = payment.status is PaymentStatus.CONFIRMED and now() - payment.changed_at < STORY_ENDS_WITHIN
-    return page(
+    return render(
         request,
         "parents/payment.html",
         person,
@@ -136,23 +138,23 @@ async def payment_page(request: web.Request) -> web.Response:
         is_waiting=payment.status in WAITING,
         is_another="autre" in request.query,
         has_ticket=payment.ticket_number is not None,
-        goes_on=is_fresh and not is_told_whole(timeline, mails or ()),
+        goes_on=is_fresh and not is_complete(timeline, mails or ()),
     )
 
 
 @routes.get("/paiements/{payment_id}/banque")
 async def bank_form(request: web.Request) -> web.Response:
     """The way to a bank that wants a form: signed, sent by itself, or by its button without scripts."""
-    session, person, _household = await household_of(request)
+    session, person, _household = await require_household(request)
     payment_id = path_uuid(request, "payment_id")
     try:
         path = f"/payments/{payment_id}/form"
         form = await request.app[SERVICES].call(session, "payment-gateway", path, PayerForm)
-    except Told as told:
-        if told.told_code != "no_form":
+    except UpstreamError as error:
+        if error.upstream_code != "no_form":
             raise
-        return see(f"/paiements/{payment_id}")
-    return page(request, "parents/bank_form.html", person, form=form, payment_id=payment_id)
+        return redirect(f"/paiements/{payment_id}")
+    return render(request, "parents/bank_form.html", person, form=form, payment_id=payment_id)
 
 
 @routes.get("/paiements/{payment_id}/flux", allow_head=False)
@@ -171,17 +173,17 @@ async def live(request: web.Request) -> web.StreamResponse:
 
 @routes.post("/paiements/{payment_id}/annulation")
 async def abandon(request: web.Request) -> web.Response:
-    await checked_form(request, NOTHING)
-    session, _person, _household = await household_of(request)
+    await checked_form(request, NO_FIELDS)
+    session, _person, _household = await require_household(request)
     payment_id = path_uuid(request, "payment_id")
     path = f"/payments/{payment_id}/abandon"
     await request.app[SERVICES].call(session, "payment-gateway", path, Payment, method="POST")
-    return see(f"/paiements/{payment_id}")
+    return redirect(f"/paiements/{payment_id}")
 
 
 @routes.get("/paiements/{payment_id}/ticket")
 async def ticket(request: web.Request) -> web.Response:
-    session, _person, _household = await household_of(request)
+    session, _person, _household = await require_household(request)
     path = f"/payments/{path_uuid(request, 'payment_id')}/ticket"
     disposition, raw = await request.app[SERVICES].file(session, "payment-gateway", path)
     headers = {"Content-Disposition": disposition, "Cache-Control": "no-store"}

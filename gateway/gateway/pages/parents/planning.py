@@ -16,13 +16,13 @@ from contracts.api.enrolments import ChildList
 from contracts.api.months import CellState, Day, MonthView, Offer, PlaceOnOffer
 from contracts.failures import Forbidden, Invalid
 from gateway.clients.services import SERVICES
-from gateway.forms.month import MONTH, changed, name, wished
-from gateway.pages.shared.access import household_of
+from gateway.forms.month import MONTH, cell_key, changed, parse_ticks
+from gateway.pages.shared.access import require_household
 from gateway.pages.shared.booking_recap import price_list, recap
-from gateway.pages.shared.planning_messages import CHANNELS, cell_words, known
-from gateway.pages.shared.price_messages import by_attendance, made_by
-from gateway.pages.shared.rendering import checked_form, page, see
-from gateway.pages.shared.return_path import came_for
+from gateway.pages.shared.planning_messages import CHANNELS, cell_messages, day_off_name
+from gateway.pages.shared.price_messages import attendance_explanation, price_explanation
+from gateway.pages.shared.rendering import checked_form, redirect, render
+from gateway.pages.shared.return_path import requested_path
 
 routes = web.RouteTableDef()
 
@@ -56,12 +56,12 @@ def _weekdays(view: MonthView) -> dict[UUID, list[int]]:
 
 def _ticked(view: MonthView, ticks: str) -> dict[str, bool]:
     """The days that were ticked or not before the sign-in, of those that can still be changed, by the form's value."""
-    found = wished(ticks)
+    found = parse_ticks(ticks)
     cells = [(cell, day.day) for day in view.days for cell in day.cells if cell.changeable and not cell.offered_until]
     return {
-        f"{cell.activity_id}|{day}": found[name(cell.activity_id, day)]
+        f"{cell.activity_id}|{day}": found[cell_key(cell.activity_id, day)]
         for cell, day in cells
-        if name(cell.activity_id, day) in found
+        if cell_key(cell.activity_id, day) in found
     }
 
 
@@ -74,37 +74,37 @@ def _offer(view: MonthView, place: PlaceOnOffer) -> Offer:
 @routes.get("/planning")
 async def first_child(request: web.Request) -> web.Response:
     """The only child's planning, or the list to choose from."""
-    session, _person, household = await household_of(request)
+    session, _person, household = await require_household(request)
     children = await request.app[SERVICES].call(session, "planning", f"{household}/children", ChildList)
     enrolled = [child for child in children.children if child.enrolled]
-    return see(f"/planning/{enrolled[0].child_id}" if len(enrolled) == 1 else "/enfants")
+    return redirect(f"/planning/{enrolled[0].child_id}" if len(enrolled) == 1 else "/enfants")
 
 
 @routes.get("/enfants")
 async def choose_child(request: web.Request) -> web.Response:
-    session, person, household = await household_of(request)
+    session, person, household = await require_household(request)
     children = await request.app[SERVICES].call(session, "planning", f"{household}/children", ChildList)
-    return page(request, "parents/children.html", person, children=children.children)
+    return render(request, "parents/children.html", person, children=children.children)
 
 
 @routes.get("/planning/{child_id}")
 async def this_month(request: web.Request) -> web.Response:
     child_id = path_uuid(request, "child_id")
-    return see(f"/planning/{child_id}/{today():%Y-%m}")
+    return redirect(f"/planning/{child_id}/{today():%Y-%m}")
 
 
 @routes.get("/planning/{child_id}/modifications")
 async def modifications(request: web.Request) -> web.Response:
-    session, person, household = await household_of(request)
+    session, person, household = await require_household(request)
     path = f"{household}/children/{path_uuid(request, 'child_id')}/changes"
     history = await request.app[SERVICES].call(session, "planning", path, ChangeHistory)
-    return page(request, "parents/changes.html", person, history=history, channels=CHANNELS)
+    return render(request, "parents/changes.html", person, history=history, channels=CHANNELS)
 
 
 @routes.get("/planning/{child_id}/{month}")
 async def planning(request: web.Request) -> web.Response:
     """A month as a form; what is ticked is sent whole, only what changed goes on."""
-    session, person, household = await household_of(request)
+    session, person, household = await require_household(request)
     child_id, first = path_uuid(request, "child_id"), path_month(request)
     services = request.app[SERVICES]
     children = await services.call(session, "planning", f"{household}/children", ChildList)
@@ -116,16 +116,16 @@ async def planning(request: web.Request) -> web.Response:
     booked = [cell.activity_id for cell in cells if cell.state is CellState.BOOKED]
     about = {cell.activity_id for cell in cells}
     last = (first + timedelta(days=31)).replace(day=1) - timedelta(days=1)
-    return page(
+    return render(
         request,
         "parents/planning.html",
         person,
         view=view,
         places=[_offer(view, each) for each in view.offers],
-        words=cell_words(),
-        known=known,
-        made_by=made_by,
-        by_attendance=by_attendance,
+        words=cell_messages(),
+        known=day_off_name,
+        made_by=price_explanation,
+        by_attendance=attendance_explanation,
         columns=[column for column in view.activities if column.activity_id in about],
         weekdays=_weekdays(view),
         children=children.children,
@@ -154,14 +154,14 @@ async def save(request: web.Request) -> web.Response:
     except Forbidden:  # it was shown before this session began, or that one ended
         if not changed(await read_form(request)):
             raise
-        return see(await came_for(request))
-    session, person, household = await household_of(request)
+        return redirect(await requested_path(request))
+    session, person, household = await require_household(request)
     child_id, first = path_uuid(request, "child_id"), path_month(request)
     lines = changed(form)
     if not lines:
         return recap(request, person, child_id, first, ())
     try:
-        wish = BookingRequest(child_id=child_id, seen_version=form.get("version"), lines=lines)
+        body = BookingRequest(child_id=child_id, seen_version=form.get("version"), lines=lines)
     except ValidationError as error:
         raise Invalid("the form cannot be read", errors=[]) from error
     outcome = await request.app[SERVICES].call(
@@ -170,7 +170,7 @@ async def save(request: web.Request) -> web.Response:
         f"{household}/bookings",
         BookingOutcome,
         method="POST",
-        body=wish,
+        body=body,
         key=form.get("key"),
     )
     return recap(request, person, child_id, first, (outcome,))

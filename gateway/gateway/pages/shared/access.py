@@ -7,7 +7,7 @@ from contracts.identity import Identity, Permission, Role, roles_with
 from gateway.pages.shared.rendering import signed_in
 
 
-async def staff(request: web.Request, permission: Permission) -> tuple[str, Identity]:
+async def require_staff(request: web.Request, permission: Permission) -> tuple[str, Identity]:
     """The session and the identity of a member of staff; ``Forbidden`` without the permission."""
     session, person = await signed_in(request)
     if not person.may(permission):
@@ -15,7 +15,7 @@ async def staff(request: web.Request, permission: Permission) -> tuple[str, Iden
     return session, person
 
 
-async def household_of(request: web.Request) -> tuple[str, Identity, str]:
+async def require_household(request: web.Request) -> tuple[str, Identity, str]:
     """The session, the identity and the path of its household; ``Forbidden`` for an account without a household."""
     session, person = await signed_in(request)
     if person.household_id is None:

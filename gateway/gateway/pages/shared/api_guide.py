@@ -8,8 +8,8 @@ from aiohttp import web
 
 from contracts.model import Language
 from gateway.api.openapi import document
-from gateway.languages import speak
-from gateway.pages.shared.rendering import page
+from gateway.languages import use_language
+from gateway.pages.shared.rendering import render
 
 routes = web.RouteTableDef()
 
@@ -35,7 +35,7 @@ class Model:
 
 
 @dataclass(frozen=True)
-class Door:
+class OperationGuide:
     """An operation as it is read."""
 
     name: str
@@ -73,20 +73,22 @@ def _model(name: str, schema: dict[str, Any]) -> Model:
     return Model(name, schema.get("description", ""), _fields(schema), [str(each) for each in schema.get("enum", [])])
 
 
-def _door(method: str, path: str, told: dict[str, Any]) -> Door:
-    status, answer = next(iter(told["responses"].items()))
+def _operation(method: str, path: str, operation: dict[str, Any]) -> OperationGuide:
+    status, answer = next(iter(operation["responses"].items()))
     content = next(iter(answer.get("content", {}).items()), None)
-    sent = told.get("requestBody", {}).get("content", {}).get("application/json", {}).get("schema")
-    parameters = [Field(p["name"], *_kind(p["schema"]), p.get("required", False)) for p in told.get("parameters", [])]
+    sent = operation.get("requestBody", {}).get("content", {}).get("application/json", {}).get("schema")
+    parameters = [
+        Field(p["name"], *_kind(p["schema"]), p.get("required", False)) for p in operation.get("parameters", [])
+    ]
     answered = None
     if content:
         answered = _kind(content[1]["schema"])[0] if content[0] == "application/json" else content[0]
-    return Door(
-        name=told["operationId"],
+    return OperationGuide(
+        name=operation["operationId"],
         method=method.upper(),
         path=path,
-        summary=told["summary"],
-        group=told["tags"][0],
+        summary=operation["summary"],
+        group=operation["tags"][0],
         parameters=parameters,
         sent=_kind(sent)[0] if sent else None,
         answered=answered,
@@ -95,16 +97,18 @@ def _door(method: str, path: str, told: dict[str, Any]) -> Door:
 
 
 def _read() -> dict[str, Any]:
-    told = document()
-    doors = [_door(method, path, each) for path, found in told["paths"].items() for method, each in found.items()]
-    groups = list(dict.fromkeys(door.group for door in doors))
-    doors.sort(key=lambda door: groups.index(door.group))
+    description = document()
+    operations = [
+        _operation(method, path, each) for path, found in description["paths"].items() for method, each in found.items()
+    ]
+    groups = list(dict.fromkeys(each.group for each in operations))
+    operations.sort(key=lambda each: groups.index(each.group))
     return {
-        "about": told["info"]["description"],
-        "server": told["servers"][0]["url"],
-        "groups": [(group, list(found)) for group, found in groupby(doors, key=lambda door: door.group)],
-        "models": [_model(name, schema) for name, schema in told["components"]["schemas"].items()],
-        "refusals": [(status, each["description"]) for status, each in told["components"]["responses"].items()],
+        "about": description["info"]["description"],
+        "server": description["servers"][0]["url"],
+        "groups": [(group, list(found)) for group, found in groupby(operations, key=lambda each: each.group)],
+        "models": [_model(name, schema) for name, schema in description["components"]["schemas"].items()],
+        "refusals": [(status, each["description"]) for status, each in description["components"]["responses"].items()],
     }
 
 
@@ -114,5 +118,5 @@ GUIDE = _read()
 @routes.get("/api/v1/")
 async def guide(request: web.Request) -> web.Response:
     """Every operation, its models and its refusals; in English, as the code is."""
-    speak(Language.EN)
-    return page(request, "shared/api.html", **GUIDE)
+    use_language(Language.EN)
+    return render(request, "shared/api.html", **GUIDE)

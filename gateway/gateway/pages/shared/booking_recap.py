@@ -11,9 +11,9 @@ from contracts.api.bookings import BookingOutcome, LineOutcome, LineRefusal
 from contracts.api.tariffs import Price, PriceList
 from contracts.failures import Unavailable
 from contracts.identity import Identity
-from gateway.clients.services import SERVICES, Told
-from gateway.pages.shared.planning_messages import why
-from gateway.pages.shared.rendering import page
+from gateway.clients.services import SERVICES, UpstreamError
+from gateway.pages.shared.planning_messages import refusal_message
+from gateway.pages.shared.rendering import render
 
 Lines = dict[str, list[LineOutcome]]
 """By the activity's label, in order of days."""
@@ -23,7 +23,7 @@ async def price_list(request: web.Request, session: str, household: str, query: 
     """What a day of each activity costs the household, and why; None without billing: booking works without it."""
     try:
         prices = await request.app[SERVICES].call(session, "billing", f"{household}/prices{query}", PriceList)
-    except (Unavailable, Told):
+    except (Unavailable, UpstreamError):
         return None
     return {price.activity_id: price for price in prices.prices}
 
@@ -59,13 +59,13 @@ def recap(
         for outcome in outcomes
         if outcome.lines
     ]
-    return page(
+    return render(
         request,
         "parents/recap.html",
         person,
         child_id=child_id,
         month=month,
         parts=parts,
-        why=why,
+        why=refusal_message,
         sent_ticks=sent_ticks,
     )

@@ -14,12 +14,12 @@ from dataclasses import dataclass, field
 from aiohttp import web
 
 from contracts.identity import Identity
-from gateway.forms.fields import Sent
-from gateway.pages.shared.rendering import cookie_name, page
+from gateway.forms.fields import SubmittedForm
+from gateway.pages.shared.rendering import cookie_name, render
 from gateway.settings import SETTINGS
 
 PROOF = "confirmed"
-OF_ONE_PAGE = {"form_token", "key", PROOF}
+NOT_CONFIRMED = {"form_token", "key", PROOF}
 """What is another on each page: no part of what is confirmed."""
 
 
@@ -37,13 +37,13 @@ class Question:
     numbers: Mapping[str, int] = field(default_factory=dict)
 
 
-def ask_first(request: web.Request, form: Sent, person: Identity, question: Question) -> web.Response | None:
+def ask_first(request: web.Request, form: SubmittedForm, person: Identity, question: Question) -> web.Response | None:
     """The page that asks, or None once the person has said yes to this very question."""
-    fields = [(name, value) for name in dict.fromkeys(form) if name not in OF_ONE_PAGE for value in form.getall(name)]
+    fields = [(name, value) for name in dict.fromkeys(form) if name not in NOT_CONFIRMED for value in form.getall(name)]
     proof, given = _proof(request, fields, question), form.get(PROOF)
     if given and hmac.compare_digest(given.encode(), proof.encode()):
         return None
-    return page(
+    return render(
         request,
         "town_hall/confirm.html",
         person,

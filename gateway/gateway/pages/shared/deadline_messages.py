@@ -4,7 +4,7 @@ from contracts.api.calendar import Deadline, DeadlineUnit
 from gateway.forms.activity import BOOK, CANCEL, COUNTINGS, FIELDS, WEEKDAYS
 from gateway.languages import deadline
 
-NOTICES = {
+DEADLINE_LABELS = {
     f"{which}_{part}": f"{FIELDS[name]} ({words})"
     for which, name in ((BOOK, "booking_notice"), (CANCEL, "cancelling_notice"))
     for part, words in (
@@ -19,7 +19,7 @@ NOTICES = {
 """What the parts of a deadline are called, where one differs from what is kept."""
 
 
-def rule(notice: Deadline) -> str:
+def deadline_rule(notice: Deadline) -> str:
     """A deadline rule as a sentence: « la veille à 18 h »."""
     if notice.until is not None:
         return f"jusqu'au {deadline(notice.until)}"

@@ -18,21 +18,21 @@ from contracts.api.auth import (
     SessionState,
     SignedIn,
 )
-from gateway.clients.services import SERVICES, SignedOut, Told
+from gateway.clients.services import SERVICES, SignedOut, UpstreamError
 from gateway.forms.fields import EMAIL_MAX, PATH_MAX, hidden, line, secret
 from gateway.languages import N_, _
 from gateway.pages.shared.language import in_language_of
 from gateway.pages.shared.rendering import (
     checked_form,
+    choose_language,
     client_address,
-    device_of,
-    keep_session,
-    page,
-    see,
-    session_of,
-    speak_to,
+    device_id,
+    redirect,
+    render,
+    session_cookie,
+    set_session_cookie,
 )
-from gateway.pages.shared.return_path import own_path
+from gateway.pages.shared.return_path import local_path
 from gateway.pages.shared.sign_in import locked
 
 REFUSED = {
@@ -60,13 +60,13 @@ NEW_SECRET = {**TOKEN, "secret": secret(N_("Nouveau code secret"))}
 routes = web.RouteTableDef()
 
 
-def sentence(told: Told) -> str:
+def sentence(error: UpstreamError) -> str:
     """What was refused, in words; what nobody could type is shown as a problem."""
-    if told.told_code == "secret_refused":
-        reason = REFUSED[told.facts["reason"]]
+    if error.upstream_code == "secret_refused":
+        reason = REFUSED[error.facts["reason"]]
         return _(reason)
-    if told.told_code == "sign_in_locked":
-        return locked(told)
+    if error.upstream_code == "sign_in_locked":
+        return locked(error)
     known = {
         "email_wrong": EMAIL_WRONG,
         "wrong_one_time_code": CODE_WRONG,
@@ -74,23 +74,23 @@ def sentence(told: Told) -> str:
         "wrong_secret": N_("Ce n'est pas votre code secret actuel."),
         "invalid": N_("Il manque quelque chose."),
     }
-    if told.told_code not in known:
-        raise told
-    return _(known[told.told_code])
+    if error.upstream_code not in known:
+        raise error
+    return _(known[error.upstream_code])
 
 
 async def _state(request: web.Request) -> tuple[str, SessionState]:
-    session = session_of(request)
+    session = session_cookie(request)
     try:
-        wish = SessionKey(session=session)
-        state = await request.app[SERVICES].open("/sessions/state", wish, SessionState)
+        body = SessionKey(session=session)
+        state = await request.app[SERVICES].open("/sessions/state", body, SessionState)
     except ValidationError as error:
         raise SignedOut from error
-    except Told as told:
-        if told.status != HTTPStatus.UNAUTHORIZED:
+    except UpstreamError as error:
+        if error.status != HTTPStatus.UNAUTHORIZED:
             raise
-        raise SignedOut from told
-    speak_to(request, state.locale)
+        raise SignedOut from error
+    choose_language(request, state.locale)
     return session, state
 
 
@@ -102,7 +102,7 @@ async def _show(
         SessionStage.CONFIRM_EMAIL: "shared/confirm_email.html",
         SessionStage.ONE_TIME_CODE: "shared/one_time_code.html",
     }[state.stage]
-    return page(
+    return render(
         request,
         template,
         status=422 if wrong else 200,
@@ -112,16 +112,16 @@ async def _show(
         sent=sent,
         correcting="corriger" in request.query or bool(wrong),
         may_leave=True,
-        back=own_path(back),
+        back=local_path(back),
     )
 
 
 @routes.get("/premiere-connexion")
-async def first_time(request: web.Request) -> web.Response:
+async def first_sign_in(request: web.Request) -> web.Response:
     """Whatever the session still wants; the portal when it wants nothing."""
     _session, state = await _state(request)
     if state.stage is SessionStage.OPEN:
-        return see("/")
+        return redirect("/")
     return await _show(request, state, sent="envoye" in request.query, back=request.query.get("vers", ""))
 
 
@@ -130,15 +130,15 @@ async def choose_secret(request: web.Request) -> web.Response:
     form = await checked_form(request, CHOICE)
     session, state = await _state(request)
     if state.stage is not SessionStage.CHOOSE_SECRET:
-        return see("/premiere-connexion")
+        return redirect("/premiere-connexion")
     email = form.get("email")
     secret = SecretStr(form.get("secret"))
     try:
-        wish = FirstSecretRequest(session=session, secret=secret, email=email)
-        opened = await request.app[SERVICES].open("/sessions/first-secret", wish, SignedIn)
-    except Told as told:
-        return await _show(request, state, wrong=sentence(told), email=email)
-    return keep_session(request, see("/premiere-connexion"), opened.session)
+        body = FirstSecretRequest(session=session, secret=secret, email=email)
+        opened = await request.app[SERVICES].open("/sessions/first-secret", body, SignedIn)
+    except UpstreamError as error:
+        return await _show(request, state, wrong=sentence(error), email=email)
+    return set_session_cookie(request, redirect("/premiere-connexion"), opened.session)
 
 
 @routes.post("/premiere-connexion/email")
@@ -146,13 +146,13 @@ async def send_again(request: web.Request) -> web.Response:
     form = await checked_form(request, EMAIL)
     session, state = await _state(request)
     if state.stage is not SessionStage.CONFIRM_EMAIL:
-        return see("/premiere-connexion")
+        return redirect("/premiere-connexion")
     email = form.get("email")
     try:
         await request.app[SERVICES].open("/sessions/email", FirstEmailRequest(session=session, email=email), Email)
-    except Told as told:
-        return await _show(request, state, wrong=sentence(told), email=email)
-    return see("/premiere-connexion?envoye=1")
+    except UpstreamError as error:
+        return await _show(request, state, wrong=sentence(error), email=email)
+    return redirect("/premiere-connexion?envoye=1")
 
 
 @routes.post("/premiere-connexion/code")
@@ -160,38 +160,40 @@ async def give_code(request: web.Request) -> web.Response:
     form = await checked_form(request, CODE)
     session, state = await _state(request)
     if state.stage is not SessionStage.ONE_TIME_CODE:
-        return see("/premiere-connexion")
+        return redirect("/premiere-connexion")
     code, back = SecretStr(form.get("code")), form.get("vers")
-    wish = OneTimeCodeRequest(session=session, code=code, client_address=client_address(request)[:64])
+    body = OneTimeCodeRequest(session=session, code=code, client_address=client_address(request)[:64])
     try:
-        opened = await request.app[SERVICES].open("/sessions/one-time-code", wish, SignedIn)
-    except Told as told:
-        return await _show(request, state, wrong=sentence(told), back=back)
-    return await in_language_of(request, keep_session(request, see(own_path(back)), opened.session), opened)
+        opened = await request.app[SERVICES].open("/sessions/one-time-code", body, SignedIn)
+    except UpstreamError as error:
+        return await _show(request, state, wrong=sentence(error), back=back)
+    return await in_language_of(
+        request, set_session_cookie(request, redirect(local_path(back)), opened.session), opened
+    )
 
 
 @routes.get("/email/confirmation")
 async def confirmation(request: web.Request) -> web.Response:
     """A button: a mail server that opens every link must not use this one up."""
-    return page(request, "shared/email_link.html", token=request.query.get("jeton", ""), email="", wrong="")
+    return render(request, "shared/email_link.html", token=request.query.get("jeton", ""), email="", wrong="")
 
 
 @routes.post("/email/confirmation")
 async def confirm(request: web.Request) -> web.Response:
     form = await checked_form(request, TOKEN, needs_session=False)
     try:
-        wish = EmailConfirmation(token=form.get("token"))
-        done = await request.app[SERVICES].open("/emails/confirmed", wish, Email)
-    except (ValidationError, Told) as refusal:
-        if isinstance(refusal, Told) and refusal.told_code != "link_over":
+        body = EmailConfirmation(token=form.get("token"))
+        done = await request.app[SERVICES].open("/emails/confirmed", body, Email)
+    except (ValidationError, UpstreamError) as refusal:
+        if isinstance(refusal, UpstreamError) and refusal.upstream_code != "link_over":
             raise
-        return page(request, "shared/email_link.html", status=409, token="", email="", wrong=_(LINK_OVER))
-    return page(request, "shared/email_link.html", token="", email=done.email, wrong="")
+        return render(request, "shared/email_link.html", status=409, token="", email="", wrong=_(LINK_OVER))
+    return render(request, "shared/email_link.html", token="", email=done.email, wrong="")
 
 
 @routes.get("/codes-oublies")
 async def forgotten(request: web.Request) -> web.Response:
-    return page(request, "shared/forgotten.html", sent=False, wrong="", email="")
+    return render(request, "shared/forgotten.html", sent=False, wrong="", email="")
 
 
 @routes.post("/codes-oublies")
@@ -200,22 +202,22 @@ async def ask_link(request: web.Request) -> web.Response:
     form = await checked_form(request, EMAIL, needs_session=False)
     email = form.get("email")
     if "@" not in email:
-        return page(request, "shared/forgotten.html", status=422, sent=False, wrong=_(EMAIL_WRONG), email=email)
-    wish = ResetRequest(email=email, client_address=client_address(request)[:64])
+        return render(request, "shared/forgotten.html", status=422, sent=False, wrong=_(EMAIL_WRONG), email=email)
+    body = ResetRequest(email=email, client_address=client_address(request)[:64])
     try:
-        headers = {"X-Device": device_of(request)}
-        await request.app[SERVICES].raw("auth", "POST", "/resets", headers=headers, json=wish.model_dump())
-    except Told as told:
-        if told.told_code != "too_many":
+        headers = {"X-Device": device_id(request)}
+        await request.app[SERVICES].raw("auth", "POST", "/resets", headers=headers, json=body.model_dump())
+    except UpstreamError as error:
+        if error.upstream_code != "too_many":
             raise
         wrong = _(ASKED_OFTEN)
-        return page(request, "shared/forgotten.html", status=told.status, sent=False, wrong=wrong, email=email)
-    return page(request, "shared/forgotten.html", sent=True, wrong="", email=email)
+        return render(request, "shared/forgotten.html", status=error.status, sent=False, wrong=wrong, email=email)
+    return render(request, "shared/forgotten.html", sent=True, wrong="", email=email)
 
 
 @routes.get("/codes-oublies/nouveau")
 async def new_secret(request: web.Request) -> web.Response:
-    return page(request, "shared/new_secret.html", token=request.query.get("jeton", ""), wrong="", over=False)
+    return render(request, "shared/new_secret.html", token=request.query.get("jeton", ""), wrong="", over=False)
 
 
 @routes.post("/codes-oublies/nouveau")
@@ -227,9 +229,9 @@ async def save_new_secret(request: web.Request) -> web.Response:
         ResetUse.model_validate(body)
         await request.app[SERVICES].raw("auth", "POST", "/resets/used", json=body)
     except ValidationError:
-        return page(request, "shared/new_secret.html", status=409, token="", wrong=_(LINK_OVER), over=True)
-    except Told as told:
-        over = told.told_code == "link_over"
-        wrong = _(LINK_OVER) if over else sentence(told)
-        return page(request, "shared/new_secret.html", status=told.status, token=token, wrong=wrong, over=over)
-    return see("/connexion?nouveau=1")
+        return render(request, "shared/new_secret.html", status=409, token="", wrong=_(LINK_OVER), over=True)
+    except UpstreamError as error:
+        over = error.upstream_code == "link_over"
+        wrong = _(LINK_OVER) if over else sentence(error)
+        return render(request, "shared/new_secret.html", status=error.status, token=token, wrong=wrong, over=over)
+    return redirect("/connexion?nouveau=1")

@@ -16,7 +16,7 @@ from contracts.model import Language
 from gateway.assets import asset_url
 from gateway.clients.services import SignedOut, SignInUnfinished
 from gateway.languages import N_, _, language
-from gateway.pages.shared.rendering import page, signed_in
+from gateway.pages.shared.rendering import render, signed_in
 from gateway.settings import SETTINGS
 
 GUIDE = Path(gateway.__file__).parent / "guide"
@@ -56,7 +56,7 @@ async def _somebody(request: web.Request) -> Identity | None:
 async def _show(request: web.Request, title: str, texts: dict[Language, str], **values: object) -> web.Response:
     person = await _somebody(request)  # from here on it is known which language is read
     text = Markup(texts[language()].format(**values) if values else texts[language()])  # noqa: S704 - ours
-    return page(request, "shared/guide.html", person, title=_(title), text=text)
+    return render(request, "shared/guide.html", person, title=_(title), text=text)
 
 
 @routes.get("/aide")

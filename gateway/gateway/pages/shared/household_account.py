@@ -10,25 +10,25 @@ from chassis.http import path_uuid
 from contracts.api.billing import InvoiceList
 from contracts.api.tariffs import HouseholdTerms, TermsKnown
 from contracts.identity import Permission
-from gateway.clients.services import SERVICES, Told
+from gateway.clients.services import SERVICES, UpstreamError
 from gateway.forms.edit_conflicts import version
-from gateway.forms.fields import Sent, hidden
-from gateway.languages import written
-from gateway.pages.shared.access import staff
+from gateway.forms.fields import SubmittedForm, hidden
+from gateway.languages import decimal_amount
+from gateway.pages.shared.access import require_staff
 from gateway.pages.shared.money_questions import COUNTER, MEANS
-from gateway.pages.shared.rendering import page, see
+from gateway.pages.shared.rendering import redirect, render
 
-ELSEWHERE = (
+OTHER_FORMS_FIELDS = (
     *("kind", "refund", "refund_reference", "quotient", "valid_from", "resident", "invoice", "credit", "reason"),
 )
 """What is typed in the other forms of an account's page."""
 WRONG_AMOUNT = "Le montant s'écrit comme 42,50."
 CHANGED = "Ce compte a changé entre-temps : le voici tel qu'il est maintenant."
 BALANCE = re.compile(r"-?[0-9]{1,12}", re.ASCII)
-SHOWN = {"seen_balance_cents": hidden("Solde affiché")}
+SEEN_BALANCE = {"seen_balance_cents": hidden("Solde affiché")}
 
 
-async def shown(request: web.Request, session: str) -> tuple[HouseholdTerms, InvoiceList, int]:
+async def load_account(request: web.Request, session: str) -> tuple[HouseholdTerms, InvoiceList, int]:
     """A household's account as it is now, and what it owes."""
     path, services = f"/households/{path_uuid(request, 'household_id')}", request.app[SERVICES]
     terms = await services.call(session, "billing", f"{path}/terms", HouseholdTerms)
@@ -37,10 +37,10 @@ async def shown(request: web.Request, session: str) -> tuple[HouseholdTerms, Inv
 
 
 async def account_page(request: web.Request, *, wrong: str = "", typed: dict[str, str] | None = None) -> web.Response:
-    session, person = await staff(request, Permission.COLLECT_MONEY)
-    terms, invoices, due = await shown(request, session)
-    usual = {"amount": written(due), "means": "cash", "received_on": str(today()), "reference": ""}
-    return page(
+    session, person = await require_staff(request, Permission.COLLECT_MONEY)
+    terms, invoices, due = await load_account(request, session)
+    usual = {"amount": decimal_amount(due), "means": "cash", "received_on": str(today()), "reference": ""}
+    return render(
         request,
         "town_hall/household_account.html",
         person,
@@ -51,7 +51,7 @@ async def account_page(request: web.Request, *, wrong: str = "", typed: dict[str
         due_cents=due,
         means=MEANS,
         counter=COUNTER,
-        typed={**dict.fromkeys(ELSEWHERE, ""), **usual, **(typed or {})},
+        typed={**dict.fromkeys(OTHER_FORMS_FIELDS, ""), **usual, **(typed or {})},
         wrong=wrong,
         done=DONE.get(request.query.get("fait", ""), ""),
         today=today(),
@@ -67,20 +67,20 @@ DONE = {
 }
 
 
-async def changed(request: web.Request, told: Told, typed: dict[str, str]) -> web.Response:
+async def account_changed(request: web.Request, error: UpstreamError, typed: dict[str, str]) -> web.Response:
     """What was decided is about an account that is another by now: it is shown again, with what was typed."""
-    if told.told_code != "account_changed":
-        raise told
+    if error.upstream_code != "account_changed":
+        raise error
     return await account_page(request, wrong=CHANGED, typed=typed)
 
 
-def seen_balance(form: Sent) -> int:
-    """What the page said that the household owes, less its credit; ``FieldWrong`` where a form does not say."""
+def seen_balance(form: SubmittedForm) -> int:
+    """What the page said that the household owes, less its credit; ``FieldError`` where a form does not say."""
     text = form.get("seen_balance_cents")
     if not BALANCE.fullmatch(text):
         raise form.wrong("seen_balance_cents", CHANGED)
     return int(text)
 
 
-def to_account(household_id: UUID, done: str) -> web.Response:
-    return see(f"/mairie/encaissements/{household_id}?fait={done}")
+def redirect_to_account(household_id: UUID, done: str) -> web.Response:
+    return redirect(f"/mairie/encaissements/{household_id}?fait={done}")

@@ -7,23 +7,23 @@ from contracts.api.auth import SessionStage, SignedIn
 from contracts.api.notifier import Preferences, PreferencesView
 from contracts.failures import Unavailable
 from contracts.model import Language
-from gateway.clients.services import SERVICES, SignedOut, SignInUnfinished, Told, or_none
-from gateway.forms.fields import PATH_MAX, hidden, one_of
+from gateway.clients.services import SERVICES, SignedOut, SignInUnfinished, UpstreamError, or_none
+from gateway.forms.fields import PATH_MAX, choice, hidden
 from gateway.languages import N_
 from gateway.pages.shared.rendering import (
     checked_form,
+    choose_language,
     chosen_language,
     cookie_name,
-    keep_language,
-    see,
-    session_of,
-    speak_to,
+    redirect,
+    session_cookie,
+    set_language_cookie,
 )
-from gateway.pages.shared.return_path import own_path
+from gateway.pages.shared.return_path import local_path
 from gateway.settings import SETTINGS
 
 CHOICE = {
-    "langue": one_of(N_("Langue"), *Language, always=True),
+    "langue": choice(N_("Langue"), *Language, always=True),
     "retour": hidden("retour", length_max=PATH_MAX),
 }
 
@@ -53,7 +53,7 @@ async def in_language(request: web.Request, handler: Handler) -> web.StreamRespo
     """
     session = request.cookies.get(cookie_name(request.app[SETTINGS]), "")
     known = request.app[SERVICES].kept(session, "planning")
-    speak_to(request, known.locale if known else preferred(request.headers.get("Accept-Language", "")))
+    choose_language(request, known.locale if known else preferred(request.headers.get("Accept-Language", "")))
     return await handler(request)
 
 
@@ -62,8 +62,8 @@ async def choose(request: web.Request) -> web.Response:
     """« English », « Français » in the foot of every page: remembered here, and for the account of who is signed in."""
     form = await checked_form(request, CHOICE, needs_session=False)
     chosen = Language(form["langue"])
-    response = see(own_path(form.get("retour")))
-    keep_language(request, response, chosen, of_account=await _saved(request, chosen))
+    response = redirect(local_path(form.get("retour")))
+    set_language_cookie(request, response, chosen, of_account=await _saved(request, chosen))
     return response
 
 
@@ -71,14 +71,14 @@ async def _saved(request: web.Request, chosen: Language) -> bool:
     """Save the choice with the account's preferences; False for a visitor, for staff, or while the notifier is away."""
     services = request.app[SERVICES]
     try:
-        session = session_of(request)
+        session = session_cookie(request)
         if (await services.token(session, "notifier")).identity.household_id is None:
             return False
         now_wanted = await _preferences(request, session)
         kept = now_wanted.model_dump(include=set(Preferences.model_fields))
-        wish = Preferences(**{**kept, "language": chosen})
-        await services.call(session, "notifier", "/preferences", PreferencesView, method="PUT", body=wish)
-    except (SignedOut, SignInUnfinished, Unavailable, Told):
+        body = Preferences(**{**kept, "language": chosen})
+        await services.call(session, "notifier", "/preferences", PreferencesView, method="PUT", body=body)
+    except (SignedOut, SignInUnfinished, Unavailable, UpstreamError):
         return False
     return True
 
@@ -98,7 +98,7 @@ async def in_language_of(request: web.Request, response: web.Response, opened: S
     else:
         wanted = preferences.language
     if wanted:
-        keep_language(request, response, wanted, of_account=True)
+        set_language_cookie(request, response, wanted, of_account=True)
     elif chosen_language(request)[1]:
-        keep_language(request, response, None, of_account=False)
+        set_language_cookie(request, response, None, of_account=False)
     return response

@@ -19,38 +19,38 @@ COUNTER = ("cash", "cheque", "transfer")
 FOR_GOOD = "Un avoir publié ne change plus et ne se retire pas. La famille est prévenue."
 
 
-def receipt(household: HouseholdTerms, wish: ReceiptRequest, due_cents: int) -> Question:
+def receipt(household: HouseholdTerms, body: ReceiptRequest, due_cents: int) -> Question:
     """« Encaisser 42,50 € ? »"""
-    amount, left = euros(wish.amount_cents), due_cents - wish.amount_cents
+    amount, left = euros(body.amount_cents), due_cents - body.amount_cents
     says = [
-        f"{household.name} ({household.reference}) : {amount}, {MEANS[wish.means].lower()}, le "
-        f"{short_day(wish.received_on)}.",
+        f"{household.name} ({household.reference}) : {amount}, {MEANS[body.means].lower()}, le "
+        f"{short_day(body.received_on)}.",
         f"Ce foyer doit {euros(due_cents)} : il restera {euros(left)} à régler."
         if left >= 0
         else f"Ce foyer doit {euros(due_cents)} : {euros(-left)} de trop.",
         "Un encaissement ne change plus une fois enregistré.",
     ]
-    numbers = {"amount_cents": wish.amount_cents, "due_cents": due_cents}
+    numbers = {"amount_cents": body.amount_cents, "due_cents": due_cents}
     return Question(f"Encaisser {amount} ?", says, f"Encaisser {amount}", _account(household), numbers)
 
 
-def refund(household: HouseholdTerms, wish: RefundRequest, credit_cents: int) -> Question:
+def refund(household: HouseholdTerms, body: RefundRequest, credit_cents: int) -> Question:
     """« Rembourser 12,00 € ? »"""
-    amount = euros(wish.amount_cents)
+    amount = euros(body.amount_cents)
     says = (
-        f"{household.name} ({household.reference}) : {amount}, {MEANS[wish.means].lower()}, {wish.reference}.",
+        f"{household.name} ({household.reference}) : {amount}, {MEANS[body.means].lower()}, {body.reference}.",
         f"Le crédit de ce foyer est de {euros(credit_cents)}.",
         "Un remboursement ne change plus une fois enregistré.",
     )
-    numbers = {"amount_cents": wish.amount_cents, "credit_cents": credit_cents}
+    numbers = {"amount_cents": body.amount_cents, "credit_cents": credit_cents}
     return Question(f"Rembourser {amount} ?", says, f"Rembourser {amount}", _account(household), numbers)
 
 
-def credit_note(household: HouseholdTerms, invoice: InvoiceSummary, wish: CreditNoteRequest, cents: int) -> Question:
+def credit_note(household: HouseholdTerms, invoice: InvoiceSummary, body: CreditNoteRequest, cents: int) -> Question:
     """« Publier un avoir de 3,00 € ? », of an amount or of days."""
-    days = f", pour {len(wish.days)} jour{'s' if len(wish.days) > 1 else ''}" if wish.days else ""
+    days = f", pour {len(body.days)} jour{'s' if len(body.days) > 1 else ''}" if body.days else ""
     what = f"{household.name} : {euros(cents)} sur la facture n° {invoice.number}{days}."
-    return _publish(household, (what, f"« {wish.reason} »", FOR_GOOD), {"credit_cents": cents, "days": len(wish.days)})
+    return _publish(household, (what, f"« {body.reason} »", FOR_GOOD), {"credit_cents": cents, "days": len(body.days)})
 
 
 def repricing(household: HouseholdTerms, proposed: Repricing) -> Question:
@@ -74,14 +74,14 @@ def _account(household: HouseholdTerms) -> str:
     return f"/mairie/encaissements/{household.household_id}"
 
 
-def decision(file: PaymentFile, wish: PaymentDecision) -> Question:
+def decision(file: PaymentFile, body: PaymentDecision) -> Question:
     """« Rembourser : 12,00 € ? », with what the decision does, and to which payment."""
     payment = file.timeline.payment
     left = (file.taken_cents if file.taken_cents is not None else payment.amount_cents) - payment.refunded_cents
-    cents = wish.amount_cents if wish.amount_cents is not None else left
-    name, does = COMMANDS[wish.command]
+    cents = body.amount_cents if body.amount_cents is not None else left
+    name, does = COMMANDS[body.command]
     says = [f"{file.household_name} : paiement {file.reference} de {euros(payment.amount_cents)}.", does]
-    if wish.command is DecisionKind.REFUND and file.bank_refunds and payment.status != "review":
+    if body.command is DecisionKind.REFUND and file.bank_refunds and payment.status != "review":
         says.append("La banque rend l'argent aussitôt, sans retour.")
     says.append("La décision est gardée avec votre nom et ne s'efface pas.")
     title, back = f"{name} : {euros(cents)} ?", f"/mairie/paiements/{payment.payment_id}"

@@ -239,15 +239,15 @@ def _remitted(line: RemittedLine) -> Step:
     return Step(line.imported_at, text, f"relevé « {line.file_name} », ligne {line.line}")
 
 
-def _in_order(timeline: PaymentTimeline, *told: list[Step]) -> list[Step]:
+def _in_order(timeline: PaymentTimeline, *error: list[Step]) -> list[Step]:
     notice_at = timeline.first_notice_at
     notified = [Step(notice_at, _("La banque a prévenu le portail"))] if notice_at else []
-    begun, *rest = told
+    begun, *rest = error
     found = [*begun, *notified, *(step for each in rest for step in each)]
     return sorted(found, key=lambda step: step.at)  # of one instant, the notice comes first
 
 
-def is_told_whole(timeline: PaymentTimeline, mails: Iterable[PaymentMail]) -> bool:
+def is_complete(timeline: PaymentTimeline, mails: Iterable[PaymentMail]) -> bool:
     """Whether a confirmed payment's invoices are settled and its ticket went, or never will."""
     return bool(timeline.settled) and any(each.kind == TICKET and each.status in _MAILED for each in mails)
 

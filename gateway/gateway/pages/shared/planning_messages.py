@@ -60,13 +60,13 @@ DAYS_OFF = {
 """The names of school and public holidays, as the published calendars write them."""
 
 
-def known(text: str | None) -> str:
+def day_off_name(text: str | None) -> str:
     """The name of a holiday in the page's language; what the town hall wrote of a closure, as it wrote it."""
     names = (text or "").split("; ")  # two on one day
     return "; ".join(map(_, names)) if set(names) <= DAYS_OFF else text or ""
 
 
-def cell_words() -> dict[str, Any]:
+def cell_messages() -> dict[str, Any]:
     """The words that the cells of a month share, found once a page."""
     return {
         CellState.FREE: _("Libre"),
@@ -90,11 +90,11 @@ def cell_words() -> dict[str, Any]:
     }
 
 
-def why(line: LineOutcome) -> str:
+def refusal_message(line: LineOutcome) -> str:
     """Why a day was refused, and until or from when it could be changed."""
     said = _(REFUSALS[line.refusal]) if line.refusal else ""
     if line.reason:
-        said = _("{why} ({reason})", why=said, reason=known(line.reason))
+        said = _("{why} ({reason})", why=said, reason=day_off_name(line.reason))
     if line.until is None:
         return said
     if line.refusal is LineRefusal.NOT_YET_OPEN:

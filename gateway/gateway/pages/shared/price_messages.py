@@ -19,7 +19,7 @@ REASONS = {
 }
 
 
-def made_by(price: Price) -> str:
+def price_explanation(price: Price) -> str:
     """What the rule found of the household; empty when it asks nothing of it."""
     return " · ".join(map(_reason, price.reasons))
 
@@ -34,7 +34,7 @@ def _reason(reason: PriceReason) -> str:
     ).replace(" %", f"{NO_BREAK}%")
 
 
-def by_attendance(rules: AttendanceRules) -> str:
+def attendance_explanation(rules: AttendanceRules) -> str:
     """What rules of attendance make of a price, for a family that thinks of booking."""
     unjustified = _("absence non justifiée {due}", due=_due(rules.unjustified_percent))
     if rules.free_absences:

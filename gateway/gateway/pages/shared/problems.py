@@ -9,11 +9,11 @@ from chassis.http import Problem, problem_json
 from chassis.request_bodies import is_received
 from contracts.failures import Refusal, Unavailable
 from contracts.identity import Role
-from gateway.clients.services import SERVICES, Broken, SignedOut, SignInUnfinished, Told
-from gateway.forms.fields import FormRefused, sentences
+from gateway.clients.services import SERVICES, ServiceDefect, SignedOut, SignInUnfinished, UpstreamError
+from gateway.forms.fields import FormRefused, error_messages
 from gateway.languages import N_, _
-from gateway.pages.shared.rendering import FormOfAnotherSession, cookie_name, page, see
-from gateway.pages.shared.return_path import came_for, towards
+from gateway.pages.shared.rendering import FormOfAnotherSession, cookie_name, redirect, render
+from gateway.pages.shared.return_path import requested_path, with_return_path
 from gateway.settings import SETTINGS
 
 SENTENCES = {
@@ -143,15 +143,15 @@ async def problem(request: web.Request, problem: Problem) -> web.StreamResponse:
 async def problem_page(request: web.Request, problem: Problem) -> web.StreamResponse:
     """A page that says what happened and what to do, with the right status."""
     named = SENTENCES.get(problem.code) or SENTENCES.get(BY_STATUS.get(problem.status, ""))
-    is_away = problem.status == HTTPStatus.SERVICE_UNAVAILABLE and problem.code != Broken.code
+    is_away = problem.status == HTTPStatus.SERVICE_UNAVAILABLE and problem.code != ServiceDefect.code
     title, text = named or (SENTENCES["unavailable"] if is_away else DEFECT)
     if problem.code == Unavailable.code:
         title = AWAY.get(str(problem.facts.get("service")), title)
     activities = ", ".join(map(str, problem.facts.get("activities", [])))
     roles = ", ".join(_(ROLES[each]) for each in ROLES if each in problem.facts.get("roles", [])) or _(SOMEBODY_ELSE)
-    fields = sentences(problem.facts["errors"]) if problem.code == FormRefused.code else ""
+    fields = error_messages(problem.facts["errors"]) if problem.code == FormRefused.code else ""
     known = request.app[SERVICES].kept(request.cookies.get(cookie_name(request.app[SETTINGS]), ""), "planning")
-    response = page(
+    response = render(
         request,
         "shared/problem.html",
         known.identity if known else None,
@@ -170,7 +170,7 @@ async def _again(request: web.Request) -> str | None:
     if not is_received(request):
         return None
     try:
-        return await came_for(request)
+        return await requested_path(request)
     except (Refusal, web.HTTPException):
         return None
 
@@ -181,7 +181,7 @@ async def one_host(request: web.Request, handler: Handler) -> web.StreamResponse
     public_host = request.app[SETTINGS].public_host
     is_page = request.method in {"GET", "HEAD"} and not request.path.startswith(("/health/", "/webhooks/", "/api/"))
     if is_page and request.host != public_host:
-        return see(f"{request.app[SETTINGS].public_url}{request.rel_url}")
+        return redirect(f"{request.app[SETTINGS].public_url}{request.rel_url}")
     return await handler(request)
 
 
@@ -192,11 +192,11 @@ async def signed_out(request: web.Request, handler: Handler) -> web.StreamRespon
         return await handler(request)
     except SignedOut:
         was_signed_in = cookie_name(request.app[SETTINGS]) in request.cookies
-        return see(await towards("/connexion?fin=1" if was_signed_in else "/connexion", request))
+        return redirect(await with_return_path("/connexion?fin=1" if was_signed_in else "/connexion", request))
     except SignInUnfinished:
-        return see(await towards("/premiere-connexion", request))
-    except Told as told:
-        return await problem(request, told.problem)
+        return redirect(await with_return_path("/premiere-connexion", request))
+    except UpstreamError as error:
+        return await problem(request, error.problem)
 
 
 async def with_security_headers(request: web.Request, response: web.StreamResponse) -> None:

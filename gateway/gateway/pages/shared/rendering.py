@@ -20,9 +20,9 @@ from contracts.model import Language
 from gateway import languages
 from gateway.assets import asset_url
 from gateway.clients.services import SERVICES, SignedOut
-from gateway.forms.fields import Fields, Sent, read
+from gateway.forms.fields import Fields, SubmittedForm, read
 from gateway.settings import SETTINGS, Settings
-from gateway.town import FACE
+from gateway.town import BRANDING
 
 NONCE_BYTES = 12
 OF_ACCOUNT = "compte"
@@ -69,7 +69,7 @@ def cookie_name(settings: Settings) -> str:
     return "__Host-preau" if settings.is_secure else "preau"
 
 
-def session_of(request: web.Request) -> str:
+def session_cookie(request: web.Request) -> str:
     """The opaque session of the cookie; ``SignedOut`` without one."""
     session = request.cookies.get(cookie_name(request.app[SETTINGS]), "")
     if not session:
@@ -81,26 +81,26 @@ async def signed_in(request: web.Request) -> tuple[str, Identity]:
     """The session and who it is; ``SignedOut`` when it is over. From here on the household's language is spoken,
     unless the person chose one.
     """
-    session = session_of(request)
+    session = session_cookie(request)
     token = await request.app[SERVICES].token(session, "planning")
-    speak_to(request, token.locale)
+    choose_language(request, token.locale)
     return session, token.identity
 
 
-def language_cookie(settings: Settings) -> str:
+def language_cookie_name(settings: Settings) -> str:
     return f"{cookie_name(settings)}-langue"
 
 
 def chosen_language(request: web.Request) -> tuple[Language | None, bool]:
     """What this browser keeps of a choice of language, and whether it is that of the account that signed in last."""
-    said, _, whose = request.cookies.get(language_cookie(request.app[SETTINGS]), "").partition(".")
+    said, _, whose = request.cookies.get(language_cookie_name(request.app[SETTINGS]), "").partition(".")
     return (Language(said) if said in set(Language) else None), whose == OF_ACCOUNT
 
 
-def speak_to(request: web.Request, unchosen: Language) -> None:
+def choose_language(request: web.Request, unchosen: Language) -> None:
     """Write in the reader's own choice, else as ``unchosen`` says; the town hall's pages are in French."""
     is_of_town_hall = request.path.startswith("/mairie")
-    languages.speak(Language.FR if is_of_town_hall else chosen_language(request)[0] or unchosen)
+    languages.use_language(Language.FR if is_of_town_hall else chosen_language(request)[0] or unchosen)
 
 
 def client_address(request: web.Request) -> str:
@@ -110,7 +110,7 @@ def client_address(request: web.Request) -> str:
     return seen[-proxies] if 0 < proxies <= len(seen) else request.remote or ""
 
 
-def network_of(request: web.Request) -> str:
+def network_key(request: web.Request) -> str:
     """Whose a request is, where requests are counted by address."""
     return client_network(client_address(request))
 
@@ -147,7 +147,7 @@ class FormOfAnotherSession(Conflict):
     code = "form_of_another_session"
 
 
-async def checked_form(request: web.Request, fields: Fields, *, needs_session: bool = True) -> Sent:
+async def checked_form(request: web.Request, fields: Fields, *, needs_session: bool = True) -> SubmittedForm:
     """The form, if it comes from one of our pages, else ``ForeignForm``; read by its fields, else ``FormRefused``.
 
     Where the session has changed since the page was shown, nothing is done in the name of the one that is there now:
@@ -164,7 +164,7 @@ async def checked_form(request: web.Request, fields: Fields, *, needs_session: b
     if not is_of_session and (needs_session or origin != ours):
         if not _was_signed(given):
             raise ForeignForm("this form does not come from the portal")
-        session_of(request)
+        session_cookie(request)
         raise FormOfAnotherSession("the session has changed since the page was shown")
     request.app[SERVICES].use_form_key(nonce)
     return read(fields, form)
@@ -175,18 +175,18 @@ def _was_signed(given: str) -> bool:
     return re.fullmatch(rf"[0-9a-f]{{{2 * NONCE_BYTES + 64}}}", given) is not None
 
 
-def page(
+def render(
     request: web.Request, template: str, person: Identity | None = None, *, status: int = 200, **values: Any
 ) -> web.Response:
     """A page; ``person`` is who is signed in."""
     common = {
         "town": request.app[SETTINGS].town_name,
-        "face": request.app[FACE],
+        "face": request.app[BRANDING],
         "person": person,
         "form_token": FormToken(request),
         "new_key": lambda: uuid4().hex,
         "path": request.path,
-        "here": address(request),
+        "here": return_address(request),
     }
     text = templates.get_template(template).render({**common, **values})
     headers = {"Cache-Control": "no-store", "Content-Language": languages.language()}
@@ -195,7 +195,7 @@ def page(
     return response
 
 
-def address(request: web.Request) -> str:
+def return_address(request: web.Request) -> str:
     """Where to come back to in another language: this page, or the one whose form it answers."""
     if request.method in {"GET", "HEAD"}:
         return request.path_qs
@@ -203,7 +203,7 @@ def address(request: web.Request) -> str:
     return sent_from if sent_from.startswith("/") else "/"
 
 
-def keep_session(request: web.Request, response: web.Response, session: str) -> web.Response:
+def set_session_cookie(request: web.Request, response: web.Response, session: str) -> web.Response:
     """Give the browser its session, in place of any other."""
     settings = request.app[SETTINGS]
     response.set_cookie(
@@ -212,19 +212,19 @@ def keep_session(request: web.Request, response: web.Response, session: str) -> 
     return response
 
 
-def forget_cookie(request: web.Request, response: web.Response, name: str) -> None:
+def delete_cookie(request: web.Request, response: web.Response, name: str) -> None:
     """Have the browser drop a cookie: it heeds that of a ``__Host-`` one only with the marks that it was given with."""
     is_secure = request.app[SETTINGS].is_secure
     response.del_cookie(name, path="/", secure=is_secure, httponly=True, samesite="Lax")
 
 
-def device_of(request: web.Request) -> str:
+def device_id(request: web.Request) -> str:
     """What this browser is known by from one sign-in to the next; drawn when it has nothing yet."""
     kept = request.cookies.get(f"{cookie_name(request.app[SETTINGS])}-appareil", "")
     return kept if DEVICE.fullmatch(kept) else secrets.token_urlsafe(24)
 
 
-def keep_device(request: web.Request, response: web.Response, device: str) -> web.Response:
+def set_device_cookie(request: web.Request, response: web.Response, device: str) -> web.Response:
     """Let the browser be known again. It opens nothing: it only tells a new device from one seen before."""
     settings = request.app[SETTINGS]
     response.set_cookie(
@@ -239,17 +239,19 @@ def keep_device(request: web.Request, response: web.Response, device: str) -> we
     return response
 
 
-def keep_language(request: web.Request, response: web.Response, chosen: Language | None, *, of_account: bool) -> None:
+def set_language_cookie(
+    request: web.Request, response: web.Response, chosen: Language | None, *, of_account: bool
+) -> None:
     """Let the browser remember what was chosen, by who is signed in or by whoever reads; or forget it."""
     settings = request.app[SETTINGS]
-    name, is_secure = language_cookie(settings), settings.is_secure
+    name, is_secure = language_cookie_name(settings), settings.is_secure
     if chosen is None:
-        forget_cookie(request, response, name)
+        delete_cookie(request, response, name)
         return
     value = f"{chosen}.{OF_ACCOUNT}" if of_account else chosen.value
     response.set_cookie(name, value, max_age=DEVICE_SECONDS, httponly=True, secure=is_secure, samesite="Lax", path="/")
 
 
-def see(path: str) -> web.Response:
+def redirect(path: str) -> web.Response:
     """Send the browser to a page after a form."""
     return web.Response(status=303, headers={"Location": path, "Cache-Control": "no-store"})

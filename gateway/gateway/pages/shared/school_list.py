@@ -6,6 +6,6 @@ from contracts.api.schools import SchoolList, SchoolView
 from gateway.clients.services import SERVICES
 
 
-async def listed(request: web.Request, session: str) -> tuple[SchoolView, ...]:
+async def list_schools(request: web.Request, session: str) -> tuple[SchoolView, ...]:
     """The schools of the town, by name."""
     return (await request.app[SERVICES].call(session, "auth", "/schools", SchoolList)).schools

@@ -14,9 +14,9 @@ from contracts.failures import Invalid
 from contracts.identity import Permission
 from contracts.model import parse_day
 from gateway.clients.services import SERVICES
-from gateway.forms.fields import Sent, an_id, hidden, line, one_of, tick
-from gateway.pages.shared.access import staff
-from gateway.pages.shared.rendering import checked_form, page, see
+from gateway.forms.fields import SubmittedForm, checkbox, choice, hidden, id_field, line
+from gateway.pages.shared.access import require_staff
+from gateway.pages.shared.rendering import checked_form, redirect, render
 
 PRESENCES = {
     Presence.PRESENT: "présent",
@@ -25,14 +25,14 @@ PRESENCES = {
     Presence.EXTRA: "présent quand même",
 }
 SHEET = {
-    "activite": an_id("Activité", always=True),
+    "activite": id_field("Activité", always=True),
     "jour": hidden("Jour"),
     "ecole": line("École"),
     "row": hidden("Enfants affichés", many=True),
-    "mark|*": one_of("Présence", *PRESENCES),
-    "late|*": tick("Départ en retard"),
+    "mark|*": choice("Présence", *PRESENCES),
+    "late|*": checkbox("Départ en retard"),
     "extra": hidden("Enfant sans réservation"),
-    "others": tick("Tous les autres présents"),
+    "others": checkbox("Tous les autres présents"),
 }
 
 routes = web.RouteTableDef()
@@ -41,7 +41,7 @@ routes = web.RouteTableDef()
 @routes.get("/mairie/pointage")
 async def sheet(request: web.Request) -> web.Response:
     """The sheet of an activity, a day and perhaps a school; today's first activity to begin with."""
-    session, person = await staff(request, Permission.BOOK_FOR_HOUSEHOLDS)
+    session, person = await require_staff(request, Permission.BOOK_FOR_HOUSEHOLDS)
     services = request.app[SERVICES]
     activities = (await services.call(session, "planning", "/activities", ActivityList)).activities
     try:
@@ -54,7 +54,7 @@ async def sheet(request: web.Request) -> web.Response:
     if activity_id:
         path = URL(f"/activities/{activity_id}/attendance/{day}").with_query(school=school)
         found = await services.call(session, "planning", str(path), AttendanceSheet)
-    return page(
+    return render(
         request,
         "town_hall/attendance.html",
         person,
@@ -73,7 +73,7 @@ async def sheet(request: web.Request) -> web.Response:
 async def mark(request: web.Request) -> web.Response:
     """Keep the marks of a sheet; sent twice, they are kept once."""
     form = await checked_form(request, SHEET)
-    session, _person = await staff(request, Permission.BOOK_FOR_HOUSEHOLDS)
+    session, _person = await require_staff(request, Permission.BOOK_FOR_HOUSEHOLDS)
     query = {name: form.get(name) for name in ("activite", "jour", "ecole")}
     try:
         path = f"/activities/{UUID(query['activite'])}/attendance/{parse_day(query['jour'])}"
@@ -91,16 +91,16 @@ async def mark(request: web.Request) -> web.Response:
         if extra := form.get("extra"):
             household_id, _, child_id = extra.partition("|")
             marks.append(AttendanceMark(household_id=household_id, child_id=child_id, presence=Presence.EXTRA))
-        wish = AttendanceMarks(marks=tuple(marks)) if marks else None
+        body = AttendanceMarks(marks=tuple(marks)) if marks else None
     except (ValidationError, ValueError) as error:
         raise Invalid("the sheet cannot be read", errors=[]) from error
-    if wish:
+    if body:
         services = request.app[SERVICES]
-        await services.call(session, "planning", path, AttendanceSheet, method="PUT", body=wish)
-    return see(str(URL("/mairie/pointage").with_query({**query, "fait": "1"})))
+        await services.call(session, "planning", path, AttendanceSheet, method="PUT", body=body)
+    return redirect(str(URL("/mairie/pointage").with_query({**query, "fait": "1"})))
 
 
-def _only_shown(form: Sent) -> None:
+def _only_shown(form: SubmittedForm) -> None:
     """A mark is that of a child whom the sheet showed."""
     shown = set(form.getall("row"))
     if any(sign and row not in shown for name in form for _, sign, row in (name.partition("|"),)):

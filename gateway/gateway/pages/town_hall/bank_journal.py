@@ -11,11 +11,11 @@ from contracts.api.payment_gateway import Journal, StatementSource, Verification
 from contracts.api.remittances import Remittance, RemittanceNote, RemittanceReport
 from contracts.identity import Permission
 from contracts.model import parse_day
-from gateway.clients.services import SERVICES, Told
+from gateway.clients.services import SERVICES, UpstreamError
 from gateway.forms.fields import file, hidden, line
 from gateway.pages.shared import payment_messages as words
-from gateway.pages.shared.access import staff
-from gateway.pages.shared.rendering import checked_form, page, see
+from gateway.pages.shared.access import require_staff
+from gateway.pages.shared.rendering import checked_form, redirect, render
 
 FILE_BYTES_MAX = 1_100_000
 ACCOUNT = re.compile(r"[a-z0-9-]{1,40}")
@@ -38,18 +38,18 @@ routes = web.RouteTableDef()
 @routes.get("/mairie/paiements/journal")
 async def journal(request: web.Request) -> web.Response:
     """The journal, by reference, day and verdict; what cannot be read as a filter is left out and said."""
-    session, person = await staff(request, Permission.READ_PAYMENTS)
+    session, person = await require_staff(request, Permission.READ_PAYMENTS)
     typed = {name: request.query.get(name, "").strip() for name in ("reference", "jour", "verdict", "avant")}
     day, wrong = _day(typed["jour"])
     verdict = typed["verdict"] if typed["verdict"] in set(Verification) else ""
-    wish = {"reference": typed["reference"][:120], "day": day, "verdict": verdict, "before": typed["avant"]}
+    body = {"reference": typed["reference"][:120], "day": day, "verdict": verdict, "before": typed["avant"]}
     if not typed["avant"].isdecimal() or len(typed["avant"]) > 18:
-        del wish["before"]
-    path = f"/journal?{urlencode({name: value for name, value in wish.items() if value})}"
+        del body["before"]
+    path = f"/journal?{urlencode({name: value for name, value in body.items() if value})}"
     found = await request.app[SERVICES].call(session, "payment-gateway", path, Journal)
-    chosen = {"reference": wish["reference"], "jour": day, "verdict": verdict}
+    chosen = {"reference": body["reference"], "jour": day, "verdict": verdict}
     more = urlencode({**{name: value for name, value in chosen.items() if value}, "avant": found.before or ""})
-    return page(
+    return render(
         request,
         "town_hall/bank_journal.html",
         person,
@@ -82,9 +82,9 @@ async def _remittances(
     errors: tuple[dict[str, object], ...] = (),
     sent_to: tuple[str, str] = ("", ""),
 ) -> web.Response:
-    session, person = await staff(request, Permission.READ_PAYMENTS)
+    session, person = await require_staff(request, Permission.READ_PAYMENTS)
     report = await request.app[SERVICES].call(session, "payment-gateway", "/remittances", RemittanceReport)
-    return page(
+    return render(
         request,
         "town_hall/remittances.html",
         person,
@@ -105,7 +105,7 @@ async def _remittances(
 @body_limit(4 * FILE_BYTES_MAX)  # of what is longer than that the page says so itself
 async def send(request: web.Request) -> web.Response:
     """« Envoyer le relevé »: taken in whole, or refused with what is wrong, line by line."""
-    session, _person = await staff(request, Permission.READ_PAYMENTS)
+    session, _person = await require_staff(request, Permission.READ_PAYMENTS)
     try:
         form = await checked_form(request.clone(client_max_size=FILE_BYTES_MAX), STATEMENT)
     except web.HTTPRequestEntityTooLarge:
@@ -117,27 +117,27 @@ async def send(request: web.Request) -> web.Response:
     path, services = f"/remittances/{bank}?source={source}", request.app[SERVICES]
     try:
         taken = await services.send(session, "payment-gateway", path, Remittance, content, sent.filename)
-    except Told as told:
-        if told.told_code not in REFUSALS:
+    except UpstreamError as error:
+        if error.upstream_code not in REFUSALS:
             raise
-        errors = tuple(told.facts.get("errors", ()))
-        return await _remittances(request, refused=REFUSALS[told.told_code], errors=errors, sent_to=(bank, source))
-    return see(f"/mairie/paiements/rapprochement?recu={taken.remittance_id}")
+        errors = tuple(error.facts.get("errors", ()))
+        return await _remittances(request, refused=REFUSALS[error.upstream_code], errors=errors, sent_to=(bank, source))
+    return redirect(f"/mairie/paiements/rapprochement?recu={taken.remittance_id}")
 
 
 @routes.post("/mairie/paiements/rapprochement/ecart")
 async def explain(request: web.Request) -> web.Response:
     """« Classer »: say what a difference was."""
     form = await checked_form(request, GAP)
-    session, _person = await staff(request, Permission.READ_PAYMENTS)
+    session, _person = await require_staff(request, Permission.READ_PAYMENTS)
     try:
-        wish = RemittanceNote(difference=form.get("difference"), reason=form.get("reason"))
+        body = RemittanceNote(difference=form.get("difference"), reason=form.get("reason"))
     except ValidationError:
         return await _remittances(request, refused=NO_REASON)
     try:
-        await request.app[SERVICES].tell(session, "payment-gateway", "/remittances/notes", body=wish)
-    except Told as told:
-        if told.told_code not in REFUSALS:
+        await request.app[SERVICES].call_no_content(session, "payment-gateway", "/remittances/notes", body=body)
+    except UpstreamError as error:
+        if error.upstream_code not in REFUSALS:
             raise
-        return await _remittances(request, refused=REFUSALS[told.told_code])
-    return see("/mairie/paiements/rapprochement?note=1")
+        return await _remittances(request, refused=REFUSALS[error.upstream_code])
+    return redirect("/mairie/paiements/rapprochement?note=1")

@@ -16,15 +16,15 @@ from contracts.api.payment_gateway import (
 from contracts.events.payment import Means
 from contracts.identity import Permission
 from contracts.model import parse_day
-from gateway.clients.services import SERVICES, Told
-from gateway.forms.amounts import typed_cents
-from gateway.forms.fields import NOTHING, hidden, line, one_of
+from gateway.clients.services import SERVICES, UpstreamError
+from gateway.forms.amounts import parse_cents
+from gateway.forms.fields import NO_FIELDS, choice, hidden, line
 from gateway.pages.shared import money_questions
 from gateway.pages.shared import payment_messages as words
-from gateway.pages.shared.access import staff
+from gateway.pages.shared.access import require_staff
 from gateway.pages.shared.confirmation import ask_first
-from gateway.pages.shared.payment_calls import mails_of
-from gateway.pages.shared.rendering import checked_form, page, see
+from gateway.pages.shared.payment_calls import payment_mails
+from gateway.pages.shared.rendering import checked_form, redirect, render
 
 WITH_AMOUNT = (DecisionKind.REFUND, DecisionKind.CHARGE_BACK)
 REFUSALS = {
@@ -40,11 +40,11 @@ REFUSALS = {
 }
 
 DECISION = {
-    "command": one_of("Décision", *DecisionKind),
+    "command": choice("Décision", *DecisionKind),
     "reason": line("Motif", length_max=500, always=True),
     "evidence": line("Preuve", length_max=500, always=True),
     "amount": line("Montant"),
-    "means": one_of("Payé par", *Means),
+    "means": choice("Payé par", *Means),
     "seen_version": hidden("État affiché"),
 }
 
@@ -54,7 +54,7 @@ routes = web.RouteTableDef()
 @routes.get("/mairie/paiements")
 async def till(request: web.Request) -> web.Response:
     """The list of exceptions, a day's receipts account by account, the latest payments."""
-    session, person = await staff(request, Permission.READ_PAYMENTS)
+    session, person = await require_staff(request, Permission.READ_PAYMENTS)
     try:
         day = parse_day(request.query.get("jour", ""))
     except ValueError:
@@ -62,7 +62,7 @@ async def till(request: web.Request) -> web.Response:
     services = request.app[SERVICES]
     report = await services.call(session, "payment-gateway", f"/till?day={day}", CashDeskReport)
     latest = await services.call(session, "payment-gateway", "/payments", PaymentList)
-    return page(
+    return render(
         request,
         "town_hall/bank_payments.html",
         person,
@@ -89,11 +89,11 @@ async def _file(
     refused: str = "",
     typed: dict[str, str] | None = None,
 ) -> web.Response:
-    session, person = await staff(request, Permission.READ_PAYMENTS)
+    session, person = await require_staff(request, Permission.READ_PAYMENTS)
     payment_id = path_uuid(request, "payment_id")
     found = await request.app[SERVICES].call(session, "payment-gateway", f"/payments/{payment_id}/file", PaymentFile)
-    mails = await mails_of(request, session, found.household_id, payment_id)
-    return page(
+    mails = await payment_mails(request, session, found.household_id, payment_id)
+    return render(
         request,
         "town_hall/bank_payment.html",
         person,
@@ -117,28 +117,28 @@ async def _file(
 @routes.post("/mairie/paiements/{payment_id}/banque")
 async def ask_again(request: web.Request) -> web.Response:
     """« Réinterroger la banque »."""
-    await checked_form(request, NOTHING)
-    session, _person = await staff(request, Permission.READ_PAYMENTS)
+    await checked_form(request, NO_FIELDS)
+    session, _person = await require_staff(request, Permission.READ_PAYMENTS)
     path = f"/payments/{path_uuid(request, 'payment_id')}"
     try:
         await request.app[SERVICES].call(session, "payment-gateway", f"{path}/look-up", Payment, method="POST")
-    except Told as told:
-        if told.told_code not in REFUSALS:
+    except UpstreamError as error:
+        if error.upstream_code not in REFUSALS:
             raise
-        return await _file(request, refused=REFUSALS[told.told_code])
-    return see(f"/mairie/paiements/{request.match_info['payment_id']}?interroge=1")
+        return await _file(request, refused=REFUSALS[error.upstream_code])
+    return redirect(f"/mairie/paiements/{request.match_info['payment_id']}?interroge=1")
 
 
 @routes.post("/mairie/paiements/{payment_id}/decision")
 async def decide(request: web.Request) -> web.Response:
     """A decision with its reason and proof, asked first; what was typed is kept when it is refused."""
     form = await checked_form(request, DECISION)
-    session, person = await staff(request, Permission.READ_PAYMENTS)
+    session, person = await require_staff(request, Permission.READ_PAYMENTS)
     typed = {name: form.get(name) for name in ("command", "reason", "evidence", "amount", "means")}
     try:
         amount = typed["amount"] if typed["command"] in WITH_AMOUNT else ""
-        cents = typed_cents(amount) if amount else None
-        wish = PaymentDecision(
+        cents = parse_cents(amount) if amount else None
+        body = PaymentDecision(
             command=typed["command"],
             seen_version=form.get("seen_version"),
             reason=typed["reason"],
@@ -151,14 +151,14 @@ async def decide(request: web.Request) -> web.Response:
         return await _file(request, refused=REFUSALS[why], typed=typed)
     path, key, services = f"/payments/{path_uuid(request, 'payment_id')}", form.get("key"), request.app[SERVICES]
     found = await services.call(session, "payment-gateway", f"{path}/file", PaymentFile)
-    if found.version == wish.seen_version and (
-        asked := ask_first(request, form, person, money_questions.decision(found, wish))
+    if found.version == body.seen_version and (
+        asked := ask_first(request, form, person, money_questions.decision(found, body))
     ):
         return asked
     try:
-        await services.call(session, "payment-gateway", f"{path}/decisions", Payment, method="POST", body=wish, key=key)
-    except Told as told:
-        if told.told_code not in REFUSALS:
+        await services.call(session, "payment-gateway", f"{path}/decisions", Payment, method="POST", body=body, key=key)
+    except UpstreamError as error:
+        if error.upstream_code not in REFUSALS:
             raise
-        return await _file(request, refused=REFUSALS[told.told_code], typed=typed)
-    return see(f"/mairie/paiements/{request.match_info['payment_id']}?decide=1")
+        return await _file(request, refused=REFUSALS[error.upstream_code], typed=typed)
+    return redirect(f"/mairie/paiements/{request.match_info['payment_id']}?decide=1")

@@ -11,8 +11,8 @@ from contracts.api.months import ActivityColumn, Cell, CellState, Day
 from contracts.failures import Forbidden
 from contracts.identity import STAFF
 from gateway.assets import ICONS
-from gateway.pages.shared.planning_messages import cell_words, known
-from gateway.pages.shared.rendering import page, signed_in
+from gateway.pages.shared.planning_messages import cell_messages, day_off_name
+from gateway.pages.shared.rendering import render, signed_in
 
 COLOURS = (
     *("paper", "sheet", "ink", "soft", "line", "field"),
@@ -53,7 +53,7 @@ async def design(request: web.Request) -> web.Response:
     days = [Day(day=today() + timedelta(days=number), note=None, cells=tuple(row)) for number, row in enumerate(rows)]
     column = ActivityColumn(activity_id=uuid4(), label="Cantine")
     month = {"month": today().replace(day=1)}
-    return page(
+    return render(
         request,
         "town_hall/design.html",
         person,
@@ -62,8 +62,8 @@ async def design(request: web.Request) -> web.Response:
         icons=ICONS,
         days=days,
         column=column,
-        words=cell_words(),
-        known=known,
+        words=cell_messages(),
+        known=day_off_name,
         cents={},
         view=month,
     )

@@ -7,7 +7,7 @@ from contracts.failures import Forbidden, Unavailable
 from contracts.identity import STAFF, Permission
 from gateway.clients.services import SERVICES
 from gateway.pages.shared.payment_messages import STATES
-from gateway.pages.shared.rendering import page, signed_in
+from gateway.pages.shared.rendering import render, signed_in
 
 routes = web.RouteTableDef()
 
@@ -23,4 +23,4 @@ async def town_hall(request: web.Request) -> web.Response:
             payments = (await request.app[SERVICES].call(session, "payment-gateway", "/payments", PaymentList)).payments
     except Unavailable:
         missing.append("les derniers paiements")
-    return page(request, "town_hall/home.html", person, payments=payments, payment_states=STATES, missing=missing)
+    return render(request, "town_hall/home.html", person, payments=payments, payment_states=STATES, missing=missing)

@@ -11,16 +11,16 @@ from contracts.api.auth import Erasure, HouseholdList, HouseholdUpdate, Househol
 from contracts.api.enrolments import Enrolment
 from contracts.api.tariffs import HouseholdTerms
 from contracts.identity import Identity, Permission
-from gateway.clients.services import SERVICES, Told, or_none
+from gateway.clients.services import SERVICES, UpstreamError, or_none
 from gateway.forms import enrolments
 from gateway.forms import household as household_form
 from gateway.forms.fields import line
 from gateway.forms.household import Form
 from gateway.languages import short_day
-from gateway.pages.shared.access import staff
+from gateway.pages.shared.access import require_staff
 from gateway.pages.shared.confirmation import Question, ask_first
-from gateway.pages.shared.rendering import checked_form, page, see
-from gateway.pages.shared.school_list import listed
+from gateway.pages.shared.rendering import checked_form, redirect, render
+from gateway.pages.shared.school_list import list_schools
 
 DONE = {
     "1": "C'est enregistré.",
@@ -52,7 +52,7 @@ async def _show(
         "form": form or household_form.shown(view),
         "custodies": household_form.CUSTODIES,
         "languages": household_form.LANGUAGES,
-        "schools": await listed(request, session),
+        "schools": await list_schools(request, session),
         "may_write": person.may(Permission.WRITE_HOUSEHOLDS) and view.active,
         "may_erase": person.may(Permission.ERASE_HOUSEHOLDS),
         "may_collect": person.may(Permission.COLLECT_MONEY),
@@ -68,7 +68,7 @@ async def _show(
         "not_erased": "",
         **more,
     }
-    return page(request, "town_hall/household.html", person, status=status, **values)
+    return render(request, "town_hall/household.html", person, status=status, **values)
 
 
 async def _view(request: web.Request, session: str) -> HouseholdView:
@@ -78,7 +78,7 @@ async def _view(request: web.Request, session: str) -> HouseholdView:
 
 @routes.get("/mairie/familles/{household_id}")
 async def household(request: web.Request) -> web.Response:
-    session, person = await staff(request, Permission.READ_HOUSEHOLDS)
+    session, person = await require_staff(request, Permission.READ_HOUSEHOLDS)
     return await _show(request, session, person, await _view(request, session))
 
 
@@ -86,19 +86,19 @@ async def household(request: web.Request) -> web.Response:
 async def change(request: web.Request) -> web.Response:
     """Make the household as typed; when somebody changed it meanwhile, both are shown and nothing is overwritten."""
     sent = await checked_form(request, household_form.FIELDS)
-    session, person = await staff(request, Permission.WRITE_HOUSEHOLDS)
+    session, person = await require_staff(request, Permission.WRITE_HOUSEHOLDS)
     form = household_form.read(sent)
     for number, row in enumerate(form.children):
         if row["other"] and not row["id"]:
             path = f"/households?limit=20&search={quote(row['other'][:100])}"
             found = await request.app[SERVICES].call(session, "auth", path, HouseholdList)
             household_form.joined(form, number, row, found)
-    wish = household_form.wish(form)
-    if wish is None:
+    body = household_form.to_request(form)
+    if body is None:
         return await _show(request, session, person, await _view(request, session), form=form, status=422)
     if (question := _removing(request, form)) and (asked := ask_first(request, sent, person, question)):
         return asked
-    return await _save(request, session, person, form, wish)
+    return await _save(request, session, person, form, body)
 
 
 def _removing(request: web.Request, form: Form) -> Question | None:
@@ -130,61 +130,61 @@ def _erasing(view: HouseholdView) -> Question:
 
 
 async def _save(
-    request: web.Request, session: str, person: Identity, form: Form, wish: HouseholdUpdate
+    request: web.Request, session: str, person: Identity, form: Form, body: HouseholdUpdate
 ) -> web.Response:
     household_id = path_uuid(request, "household_id")
     try:
         services, path = request.app[SERVICES], f"/households/{household_id}"
-        saved = await services.call(session, "auth", path, HouseholdView, method="PUT", body=wish)
-    except Told as told:
-        if told.told_code not in {"household_moved", "email_wrong", "email_owned", "school_unknown"}:
+        saved = await services.call(session, "auth", path, HouseholdView, method="PUT", body=body)
+    except UpstreamError as error:
+        if error.upstream_code not in {"household_moved", "email_wrong", "email_owned", "school_unknown"}:
             raise
         view = await _view(request, session)
-        if told.told_code == "school_unknown":
-            household_form.unknown_school(form, told.facts)
+        if error.upstream_code == "school_unknown":
+            household_form.unknown_school(form, error.facts)
             return await _show(request, session, person, view, form=form, status=422)
-        if told.told_code != "household_moved":
+        if error.upstream_code != "household_moved":
             rows = [number for number, row in enumerate(form.guardians) if not row["gone"]]
-            number = rows[told.facts["guardian"]]
-            sentence = EMAIL_WRONG if told.told_code == "email_wrong" else EMAIL_OWNED
+            number = rows[error.facts["guardian"]]
+            sentence = EMAIL_WRONG if error.upstream_code == "email_wrong" else EMAIL_OWNED
             form.wrong[f"g{number}_email"] = sentence.format(number=number + 1)
             return await _show(request, session, person, view, form=form, status=422)
         form.version, moved = str(view.version), household_form.differences(view, form)
         return await _show(request, session, person, view, form=form, status=409, moved=moved)
-    return see(f"/mairie/familles/{household_id}?fait={'1' if saved.version > wish.seen_version else 'rien'}")
+    return redirect(f"/mairie/familles/{household_id}?fait={'1' if saved.version > body.seen_version else 'rien'}")
 
 
 @routes.post("/mairie/familles/{household_id}/inscriptions")
 async def enrol(request: web.Request) -> web.Response:
     """Enrol a child, change the dates or end it; when days are booked outside them, ask first, with their number."""
     sent = await checked_form(request, enrolments.ENROLMENT)
-    session, person = await staff(request, Permission.WRITE_HOUSEHOLDS)
+    session, person = await require_staff(request, Permission.WRITE_HOUSEHOLDS)
     view, typed = await _view(request, session), enrolments.read(sent)
-    wish = enrolments.wish(typed, await enrolments.book(request, session, view.household_id) or {})
-    if wish is None:
+    body = enrolments.to_request(typed, await enrolments.book(request, session, view.household_id) or {})
+    if body is None:
         return await _show(request, session, person, view, status=422, enrolling=typed)
     path = f"/households/{view.household_id}/children/{typed.child_id}/enrolments/{quote(typed.activity_id)}"
     while True:
         try:
-            saved = await request.app[SERVICES].call(session, "planning", path, Enrolment, method="PUT", body=wish)
+            saved = await request.app[SERVICES].call(session, "planning", path, Enrolment, method="PUT", body=body)
             break
-        except Told as told:
-            if told.told_code != "enrolment_has_bookings":
-                enrolments.refused(typed, told)
+        except UpstreamError as error:
+            if error.upstream_code != "enrolment_has_bookings":
+                enrolments.refused(typed, error)
                 return await _show(request, session, person, view, status=409, enrolling=typed)
-            question = _ending(told, f"/mairie/familles/{view.household_id}#inscriptions")
+            question = _ending(error, f"/mairie/familles/{view.household_id}#inscriptions")
             seen = question.numbers["bookings"]
         if asked := ask_first(request, sent, person, question):
             return asked
-        wish = wish.model_copy(update={"cancel_bookings": True, "cancel_seen": seen})
+        body = body.model_copy(update={"cancel_bookings": True, "cancel_seen": seen})
     done = "annulees" if saved.cancelled else "inscription"
-    return see(f"/mairie/familles/{view.household_id}?fait={done}")
+    return redirect(f"/mairie/familles/{view.household_id}?fait={done}")
 
 
 @routes.get("/mairie/familles/{household_id}/donnees")
 async def data(request: web.Request) -> web.Response:
     """All that auth keeps on the household, as a file to hand over."""
-    session, _ = await staff(request, Permission.ERASE_HOUSEHOLDS)
+    session, _ = await require_staff(request, Permission.ERASE_HOUSEHOLDS)
     household_id = path_uuid(request, "household_id")
     _, raw = await request.app[SERVICES].file(session, "auth", f"/households/{household_id}/export")
     headers = {"Content-Disposition": f'attachment; filename="foyer-{household_id}.json"', "Cache-Control": "no-store"}
@@ -195,7 +195,7 @@ async def data(request: web.Request) -> web.Response:
 async def erase(request: web.Request) -> web.Response:
     """Forget the household, its reference typed once more."""
     sent = await checked_form(request, ERASURE)
-    session, person = await staff(request, Permission.ERASE_HOUSEHOLDS)
+    session, person = await require_staff(request, Permission.ERASE_HOUSEHOLDS)
     view = await _view(request, session)
     typed = sent.get("reference")
     if typed != view.reference:
@@ -203,13 +203,13 @@ async def erase(request: web.Request) -> web.Response:
     if asked := ask_first(request, sent, person, _erasing(view)):
         return asked
     path = f"/households/{view.household_id}/erase"
-    await request.app[SERVICES].tell(session, "auth", path, body=Erasure(reference=view.reference))
-    return see("/mairie/familles?fait=efface")
+    await request.app[SERVICES].call_no_content(session, "auth", path, body=Erasure(reference=view.reference))
+    return redirect("/mairie/familles?fait=efface")
 
 
-def _ending(told: Told, back: str) -> Question:
+def _ending(error: UpstreamError, back: str) -> Question:
     """What is asked before booked days are cancelled."""
-    booked, day = told.facts["bookings"], short_day(date.fromisoformat(told.facts["day"]))
+    booked, day = error.facts["bookings"], short_day(date.fromisoformat(error.facts["day"]))
     are = "sont annulées et ne seront pas comptées" if booked > 1 else "est annulée et ne sera pas comptée"
     says = f"{booked} réservation{'s' if booked > 1 else ''} en dehors de ces dates, à partir du {day}, {are}."
     button = f"Enregistrer et annuler {f'{booked} réservations' if booked > 1 else 'la réservation'}"

@@ -11,13 +11,13 @@ from chassis.http import path_uuid
 from contracts.api.billing import AnomalyKind, InvoicePreview, InvoiceRun, InvoiceRunRequest, RunList
 from contracts.events.billing import RunStatus
 from contracts.identity import Permission
-from gateway.clients.services import SERVICES, Told
-from gateway.forms.fields import NOTHING, line, said
+from gateway.clients.services import SERVICES, UpstreamError
+from gateway.forms.fields import NO_FIELDS, error_message, line
 from gateway.languages import euros, month, short_day
 from gateway.live import stream
-from gateway.pages.shared.access import staff
+from gateway.pages.shared.access import require_staff
 from gateway.pages.shared.confirmation import Question, ask_first
-from gateway.pages.shared.rendering import checked_form, page, see
+from gateway.pages.shared.rendering import checked_form, redirect, render
 
 DUE_DAYS = 30
 WORKING = {RunStatus.DRAFTING, RunStatus.PUBLISHING}
@@ -47,13 +47,13 @@ async def runs(request: web.Request) -> web.Response:
 
 
 async def _runs(request: web.Request, *, wrong: str = "", typed: dict[str, str] | None = None) -> web.Response:
-    session, person = await staff(request, Permission.PUBLISH_INVOICES)
+    session, person = await require_staff(request, Permission.PUBLISH_INVOICES)
     services = request.app[SERVICES]
     found = (await services.call(session, "billing", "/invoice-runs", RunList)).runs
     month = (today().replace(day=1) - timedelta(days=1)).replace(day=1)
     preview = await services.call(session, "billing", f"/invoice-runs/preview/{month:%Y-%m}", InvoicePreview)
     usual = {"month": f"{month:%Y-%m}", "due_on": str(today() + timedelta(days=DUE_DAYS))}
-    return page(
+    return render(
         request,
         "town_hall/runs.html",
         person,
@@ -71,35 +71,35 @@ async def _runs(request: web.Request, *, wrong: str = "", typed: dict[str, str] 
 async def begin(request: web.Request) -> web.Response:
     """Prepare a month; a second press leads to the same run."""
     form = await checked_form(request, RUN)
-    session, _person = await staff(request, Permission.PUBLISH_INVOICES)
+    session, _person = await require_staff(request, Permission.PUBLISH_INVOICES)
     typed = {name: form.get(name) for name in ("month", "due_on")}
     try:
-        wish = InvoiceRunRequest(month=typed["month"], due_on=form.day("due_on"))
+        body = InvoiceRunRequest(month=typed["month"], due_on=form.day("due_on"))
     except ValueError as error:
-        wrong = said(error, "Donnez le mois et la date limite de règlement.")
+        wrong = error_message(error, "Donnez le mois et la date limite de règlement.")
         return await _runs(request, wrong=wrong, typed=typed)
-    if wish.due_on < today():
+    if body.due_on < today():
         return await _runs(request, wrong="La date limite de règlement est déjà passée.", typed=typed)
     key = form.get("key") or uuid4().hex
     try:
         run = await request.app[SERVICES].call(
-            session, "billing", "/invoice-runs", InvoiceRun, method="POST", body=wish, key=key
+            session, "billing", "/invoice-runs", InvoiceRun, method="POST", body=body, key=key
         )
-    except Told as told:
-        if told.told_code != "run_open":
+    except UpstreamError as error:
+        if error.upstream_code != "run_open":
             raise
-        return see(f"/mairie/factures/{told.facts['run_id']}")
-    return see(f"/mairie/factures/{run.run_id}")
+        return redirect(f"/mairie/factures/{error.facts['run_id']}")
+    return redirect(f"/mairie/factures/{run.run_id}")
 
 
 @routes.get("/mairie/factures/{run_id}")
 async def run(request: web.Request) -> web.Response:
     """How far a run is; while it works the page follows it by itself."""
-    session, person = await staff(request, Permission.PUBLISH_INVOICES)
+    session, person = await require_staff(request, Permission.PUBLISH_INVOICES)
     path = f"/invoice-runs/{path_uuid(request, 'run_id')}"
     found = await request.app[SERVICES].call(session, "billing", path, InvoiceRun)
     blocking = sorted({each.detail for each in found.anomalies if each.kind is AnomalyKind.TARIFF_MISSING})
-    return page(
+    return render(
         request,
         "town_hall/run.html",
         person,
@@ -116,7 +116,7 @@ async def run(request: web.Request) -> web.Response:
 @streaming
 async def live(request: web.Request) -> web.StreamResponse:
     """Where the run is now, and again at each of its steps."""
-    session, person = await staff(request, Permission.PUBLISH_INVOICES)
+    session, person = await require_staff(request, Permission.PUBLISH_INVOICES)
     run_id, services = path_uuid(request, "run_id"), request.app[SERVICES]
 
     async def ask() -> tuple[str, bool]:
@@ -134,7 +134,7 @@ def progress(run: InvoiceRun) -> str:
 async def _move(request: web.Request, session: str, word: str) -> web.Response:
     path = f"/invoice-runs/{path_uuid(request, 'run_id')}"
     await request.app[SERVICES].call(session, "billing", f"{path}/{word}", InvoiceRun, method="POST")
-    return see(f"/mairie/factures/{request.match_info['run_id']}")
+    return redirect(f"/mairie/factures/{request.match_info['run_id']}")
 
 
 def _publishing(run: InvoiceRun) -> Question:
@@ -152,8 +152,8 @@ def _publishing(run: InvoiceRun) -> Question:
 @routes.post("/mairie/factures/{run_id}/publication")
 async def publish(request: web.Request) -> web.Response:
     """« Publier »: asked first, with how many invoices and how much."""
-    form = await checked_form(request, NOTHING)
-    session, person = await staff(request, Permission.PUBLISH_INVOICES)
+    form = await checked_form(request, NO_FIELDS)
+    session, person = await require_staff(request, Permission.PUBLISH_INVOICES)
     path = f"/invoice-runs/{path_uuid(request, 'run_id')}"
     found = await request.app[SERVICES].call(session, "billing", path, InvoiceRun)
     if found.status is RunStatus.READY and (asked := ask_first(request, form, person, _publishing(found))):
@@ -164,6 +164,6 @@ async def publish(request: web.Request) -> web.Response:
 @routes.post("/mairie/factures/{run_id}/abandon")
 async def cancel(request: web.Request) -> web.Response:
     """« Abandonner »."""
-    await checked_form(request, NOTHING)
-    session, _person = await staff(request, Permission.PUBLISH_INVOICES)
+    await checked_form(request, NO_FIELDS)
+    session, _person = await require_staff(request, Permission.PUBLISH_INVOICES)
     return await _move(request, session, "cancel")

@@ -8,10 +8,10 @@ from contracts.api.notifier import MailLog, MailStatus, Unsubscription
 from contracts.failures import NotFound
 from contracts.identity import Permission
 from gateway.clients.services import SERVICES
-from gateway.forms.fields import NOTHING
+from gateway.forms.fields import NO_FIELDS
 from gateway.languages import N_
-from gateway.pages.shared.access import staff
-from gateway.pages.shared.rendering import checked_form, page, see
+from gateway.pages.shared.access import require_staff
+from gateway.pages.shared.rendering import checked_form, redirect, render
 
 KINDS = {
     "ticket": N_("ticket de paiement"),
@@ -56,11 +56,11 @@ routes = web.RouteTableDef()
 @routes.get("/mairie/courrier")
 async def log(request: web.Request) -> web.Response:
     """The latest mails, of one status when it is chosen."""
-    session, person = await staff(request, Permission.READ_MAILS)
+    session, person = await require_staff(request, Permission.READ_MAILS)
     chosen = request.query.get("etat", "")
     path = f"/mails?status={chosen}" if chosen in set(MailStatus) else "/mails"
     found = await request.app[SERVICES].call(session, "notifier", path, MailLog)
-    return page(
+    return render(
         request,
         "town_hall/mails.html",
         person,
@@ -77,25 +77,25 @@ async def log(request: web.Request) -> web.Response:
 @routes.post("/mairie/courrier/{mail_id}")
 async def send_again(request: web.Request) -> web.Response:
     """« Renvoyer »: to the address known now."""
-    await checked_form(request, NOTHING)
-    session, _person = await staff(request, Permission.READ_MAILS)
-    await request.app[SERVICES].tell(session, "notifier", f"/mails/{path_uuid(request, 'mail_id')}/again")
-    return see("/mairie/courrier?fait=1")
+    await checked_form(request, NO_FIELDS)
+    session, _person = await require_staff(request, Permission.READ_MAILS)
+    await request.app[SERVICES].call_no_content(session, "notifier", f"/mails/{path_uuid(request, 'mail_id')}/again")
+    return redirect("/mairie/courrier?fait=1")
 
 
 @routes.get("/desabonnement/{unsubscribe_key}/{kind}")
 async def ask_to_stop(request: web.Request) -> web.Response:
     """Where the link of a mail leads: a button, since mail programs open links by themselves."""
     _wish(request)
-    return page(request, "parents/unsubscribe.html", kind=KINDS.get(request.match_info["kind"], ""), is_done=False)
+    return render(request, "parents/unsubscribe.html", kind=KINDS.get(request.match_info["kind"], ""), is_done=False)
 
 
 @routes.post("/desabonnement/{unsubscribe_key}/{kind}")
 async def stop(request: web.Request) -> web.Response:
     """The button, or a mail program's one click (RFC 8058). The link itself is the right to do it."""
-    wish = _wish(request)
-    await request.app[SERVICES].raw("notifier", "POST", "/unsubscriptions", json=wish.model_dump(mode="json"))
-    return page(request, "parents/unsubscribe.html", kind=KINDS.get(wish.kind, ""), is_done=True)
+    body = _wish(request)
+    await request.app[SERVICES].raw("notifier", "POST", "/unsubscriptions", json=body.model_dump(mode="json"))
+    return render(request, "parents/unsubscribe.html", kind=KINDS.get(body.kind, ""), is_done=True)
 
 
 def _wish(request: web.Request) -> Unsubscription:

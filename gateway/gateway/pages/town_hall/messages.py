@@ -13,11 +13,11 @@ from contracts.api.notifier import (
     AudienceRequest,
 )
 from contracts.identity import Permission
-from gateway.clients.services import SERVICES, Told
-from gateway.forms.fields import NOTHING, Sent, line, lines, said, tick
-from gateway.pages.shared.access import staff
+from gateway.clients.services import SERVICES, UpstreamError
+from gateway.forms.fields import NO_FIELDS, SubmittedForm, checkbox, error_message, line, lines
+from gateway.pages.shared.access import require_staff
 from gateway.pages.shared.confirmation import Question, ask_first
-from gateway.pages.shared.rendering import checked_form, page, see
+from gateway.pages.shared.rendering import checked_form, redirect, render
 
 STATES = {
     AnnouncementState.PLANNED: "prévu",
@@ -33,8 +33,8 @@ MESSAGE = {
     "starts_at": line("Du", always=True),
     "ends_at": line("Au", always=True),
     "audience": line("Pour qui", always=True),
-    "by_mail": tick("Aussi par mail"),
-    "preview": tick("Aperçu"),
+    "by_mail": checkbox("Aussi par mail"),
+    "preview": checkbox("Aperçu"),
 }
 
 routes = web.RouteTableDef()
@@ -55,14 +55,14 @@ async def _show(
     audience: dict[str, str] | None = None,
 ) -> web.Response:
     """The form with what was typed, its preview, and every message there was."""
-    session, person = await staff(request, Permission.WRITE_ANNOUNCEMENTS)
+    session, person = await require_staff(request, Permission.WRITE_ANNOUNCEMENTS)
     services = request.app[SERVICES]
     archive = await services.call(session, "notifier", "/announcements", AnnouncementArchive)
     counted = None
     if typed["markdown"] and audience is not None:
         query = urlencode(audience)
         counted = await services.call(session, "notifier", f"/announcements/audience?{query}", Audience)
-    return page(
+    return render(
         request,
         "town_hall/messages.html",
         person,
@@ -80,41 +80,41 @@ async def _show(
 async def save(request: web.Request) -> web.Response:
     """« Aperçu » shows the message and keeps what was typed; « Enregistrer » saves it."""
     form = await checked_form(request, MESSAGE)
-    session, person = await staff(request, Permission.WRITE_ANNOUNCEMENTS)
+    session, person = await require_staff(request, Permission.WRITE_ANNOUNCEMENTS)
     typed = {name: form.get(name) for name in BLANK}
     try:
         audience = _audience(form)
         if form.ticked("preview"):
             return await _show(request, typed, audience=audience)
-        wish = _wish(form, audience)
+        body = _wish(form, audience)
     except ValueError as error:
-        return await _show(request, typed, status=422, wrong=said(error, WRONG))
+        return await _show(request, typed, status=422, wrong=error_message(error, WRONG))
     services = request.app[SERVICES]
     query = urlencode(audience)
     counted = await services.call(session, "notifier", f"/announcements/audience?{query}", Audience)
-    if asked := ask_first(request, form, person, _sending(wish, counted)):
+    if asked := ask_first(request, form, person, _sending(body, counted)):
         return asked
     try:
-        await services.call(session, "notifier", "/announcements", AnnouncementArchive, method="POST", body=wish)
-    except Told as told:
-        if told.told_code != "invalid":
+        await services.call(session, "notifier", "/announcements", AnnouncementArchive, method="POST", body=body)
+    except UpstreamError as error:
+        if error.upstream_code != "invalid":
             raise
         return await _show(request, typed, status=422, wrong=WRONG)
-    return see("/mairie/messages?fait=1")
+    return redirect("/mairie/messages?fait=1")
 
 
-def _sending(wish: AnnouncementRequest, counted: Audience) -> Question:
-    families, mails = counted.households, counted.mails if wish.by_mail else 0
+def _sending(body: AnnouncementRequest, counted: Audience) -> Question:
+    families, mails = counted.households, counted.mails if body.by_mail else 0
     says = [f"{families} famille{'s' if families > 1 else ''} {'verront' if families > 1 else 'verra'} ce message."]
-    if wish.by_mail:
+    if body.by_mail:
         says.append(f"{mails} mail{'s' if mails > 1 else ''} {'partent' if mails > 1 else 'part'}, sans retour.")
-    says.append(_excerpt(wish.markdown))
+    says.append(_excerpt(body.markdown))
     numbers = {"families": families, "mails": mails}
-    button = f"Envoyer à {families} famille{'s' if families > 1 else ''}" if wish.by_mail else "Afficher ce message"
-    return Question("Envoyer ce message ?" if wish.by_mail else "Afficher ce message ?", says, button, _BACK, numbers)
+    button = f"Envoyer à {families} famille{'s' if families > 1 else ''}" if body.by_mail else "Afficher ce message"
+    return Question("Envoyer ce message ?" if body.by_mail else "Afficher ce message ?", says, button, _BACK, numbers)
 
 
-def _wish(form: Sent, audience: dict[str, str]) -> AnnouncementRequest:
+def _wish(form: SubmittedForm, audience: dict[str, str]) -> AnnouncementRequest:
     return AnnouncementRequest(
         markdown=form.get("markdown"),
         starts_at=form.instant("starts_at"),
@@ -124,7 +124,7 @@ def _wish(form: Sent, audience: dict[str, str]) -> AnnouncementRequest:
     )
 
 
-def _audience(form: Sent) -> dict[str, str]:
+def _audience(form: SubmittedForm) -> dict[str, str]:
     """``school:…``, ``activity_id:…`` or nothing for all, as the list has them; what is not understood is not all."""
     chosen = form.get("audience")
     name, _, value = chosen.partition(":")
@@ -136,15 +136,15 @@ def _audience(form: Sent) -> dict[str, str]:
 @routes.post("/mairie/messages/{announcement_id:[0-9]+}/fin")
 async def end(request: web.Request) -> web.Response:
     """« Ne plus afficher »; asked first."""
-    form = await checked_form(request, NOTHING)
-    session, person = await staff(request, Permission.WRITE_ANNOUNCEMENTS)
+    form = await checked_form(request, NO_FIELDS)
+    session, person = await require_staff(request, Permission.WRITE_ANNOUNCEMENTS)
     announcement_id, services = int(request.match_info["announcement_id"]), request.app[SERVICES]
     archive = await services.call(session, "notifier", "/announcements", AnnouncementArchive)
     shown = next((each for each in archive.announcements if each.announcement_id == announcement_id), None)
     if shown and (asked := ask_first(request, form, person, _ending(shown))):
         return asked
-    await services.tell(session, "notifier", f"/announcements/{announcement_id}/end")
-    return see("/mairie/messages")
+    await services.call_no_content(session, "notifier", f"/announcements/{announcement_id}/end")
+    return redirect("/mairie/messages")
 
 
 def _ending(shown: AnnouncementView) -> Question:

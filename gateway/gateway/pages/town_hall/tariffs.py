@@ -27,17 +27,17 @@ from contracts.api.tariffs import (
 from contracts.failures import Unavailable
 from contracts.identity import Permission
 from contracts.versions import NONE_YET
-from gateway.clients.services import SERVICES, Told
-from gateway.forms.amounts import typed_cents, typed_whole
-from gateway.forms.edit_conflicts import OF_A_DIGEST, VERSION, has_changed, version
-from gateway.forms.fields import FieldWrong, an_id, line, lines, one_of, said, tick
-from gateway.forms.schools import spelt
+from gateway.clients.services import SERVICES, UpstreamError
+from gateway.forms.amounts import parse_cents, parse_whole
+from gateway.forms.edit_conflicts import VERSION, VERSION_FIELD, has_changed, version
+from gateway.forms.fields import FieldError, checkbox, choice, error_message, id_field, line, lines
+from gateway.forms.schools import registered_name
 from gateway.languages import short_day
 from gateway.pages.shared import money_questions
-from gateway.pages.shared.access import staff
+from gateway.pages.shared.access import require_staff
 from gateway.pages.shared.confirmation import ask_first
-from gateway.pages.shared.rendering import checked_form, page, see
-from gateway.pages.shared.school_list import listed
+from gateway.pages.shared.rendering import checked_form, redirect, render
+from gateway.pages.shared.school_list import list_schools
 
 RESIDENCES = {"": None, "yes": True, "no": False}
 FIELDS = (
@@ -48,11 +48,11 @@ FIELDS = (
 USUAL = {"kind": "flat", "justified": "0", "unjustified": "100", "free_absences": "0", "extra": "0", "late_pickup": "0"}
 
 RATE = re.compile(r"[0-9]{1,3}(?:[.,][0-9]{1,6})?")
-BOXES = {"childcare": tick("Garde d'enfant"), "tariff_id": an_id("Tarif", always=True)}
+BOXES = {"childcare": checkbox("Garde d'enfant"), "tariff_id": id_field("Tarif", always=True)}
 CHOICES = {
-    "kind": one_of("Calcul du prix", "flat", "brackets", "proportional", always=True),
-    "by_attendance": one_of("Ce qui est facturé", "", "1", always=True),
-    "resident": one_of("Pour qui", *RESIDENCES, always=True),
+    "kind": choice("Calcul du prix", "flat", "brackets", "proportional", always=True),
+    "by_attendance": choice("Ce qui est facturé", "", "1", always=True),
+    "resident": choice("Pour qui", *RESIDENCES, always=True),
 }
 NAMED = {
     "label": "Nom du tarif", "activity": "Activité", "school": "École", "valid_from": "Premier jour",
@@ -67,7 +67,7 @@ TARIFF = {
     **BOXES,
     "brackets": lines("Tranches", length_max=2_000, always=True),
 }
-TARIFF_END = {"valid_until": line("Dernier jour", always=True), **OF_A_DIGEST}
+TARIFF_END = {"valid_until": line("Dernier jour", always=True), **VERSION_FIELD}
 WRONG_FORMULA = "Vérifiez le calcul du prix : montants positifs, tranches croissantes, plancher sous le plafond."
 SAVED_BEFORE = "Cette page a déjà enregistré ce tarif. Pour un autre tarif, enregistrez de nouveau."
 CHANGED = "Quelqu'un a modifié ce tarif entre-temps : le voici tel qu'il est."
@@ -97,23 +97,23 @@ async def _tariffs(
     status: int = HTTPStatus.UNPROCESSABLE_ENTITY,
 ) -> web.Response:
     """The page, with what was typed for a new tariff, or as the last day of one (``ending``)."""
-    session, person = await staff(request, Permission.WRITE_TARIFFS)
+    session, person = await require_staff(request, Permission.WRITE_TARIFFS)
     services = request.app[SERVICES]
     found = (await services.call(session, "billing", "/tariffs", TariffList)).tariffs
     labels = {each.activity_id: each.activity_label for each in found}
     try:
         offered = (await services.call(session, "planning", "/activities", ActivityList)).activities
         labels.update({each.activity_id: each.label for each in offered})
-    except (Unavailable, Told):
+    except (Unavailable, UpstreamError):
         pass  # the activities that have a tariff are enough to go on with
-    return page(
+    return render(
         request,
         "town_hall/tariffs.html",
         person,
         status=status if wrong else 200,
         tariffs=found,
         ending=ending,
-        schools=await listed(request, session),
+        schools=await list_schools(request, session),
         version=version,
         activities=sorted(labels.items(), key=lambda each: each[1]),
         typed={**dict.fromkeys(FIELDS, ""), **USUAL, "tariff_id": str(uuid4()), **(typed or {})},
@@ -126,13 +126,13 @@ async def _tariffs(
 async def save(request: web.Request) -> web.Response:
     """Keep a rule; what cannot be read or overlaps is told, and what was typed stays."""
     form = await checked_form(request, TARIFF)
-    session, _person = await staff(request, Permission.WRITE_TARIFFS)
+    session, _person = await require_staff(request, Permission.WRITE_TARIFFS)
     typed = {name: form.get(name) for name in FIELDS}
     try:
         if typed["school"]:
-            typed["school"] = spelt(form, "school", typed["school"], await listed(request, session))
-        wish, tariff_id = _wish(typed), UUID(typed["tariff_id"])
-    except FieldWrong as error:
+            typed["school"] = registered_name(form, "school", typed["school"], await list_schools(request, session))
+        body, tariff_id = _wish(typed), UUID(typed["tariff_id"])
+    except FieldError as error:
         return await _tariffs(request, wrong=str(error), typed=typed)
     except Unclear as unclear:
         return await _tariffs(request, wrong=str(unclear), typed=typed)
@@ -140,14 +140,14 @@ async def save(request: web.Request) -> web.Response:
         return await _tariffs(request, wrong=_sentence(error), typed=typed)
     try:
         services, path = request.app[SERVICES], f"/tariffs/{tariff_id}"
-        await services.call(session, "billing", path, Tariff, method="PUT", body=wish, version=NONE_YET)
-    except Told as told:
-        if has_changed(told):  # this rule was saved before, from the same page: what is typed now would be another
+        await services.call(session, "billing", path, Tariff, method="PUT", body=body, version=NONE_YET)
+    except UpstreamError as error:
+        if has_changed(error):  # this rule was saved before, from the same page: what is typed now would be another
             return await _tariffs(request, wrong=SAVED_BEFORE, typed={**typed, "tariff_id": str(uuid4())})
-        if told.told_code != "tariffs_overlap":
+        if error.upstream_code != "tariffs_overlap":
             raise
-        return await _tariffs(request, wrong=_overlap(told.facts), typed=typed)
-    return see("/mairie/tarifs?enregistre=1")
+        return await _tariffs(request, wrong=_overlap(error.facts), typed=typed)
+    return redirect("/mairie/tarifs?enregistre=1")
 
 
 def _overlap(facts: dict[str, Any]) -> str:
@@ -227,7 +227,7 @@ def _care_part(typed: dict[str, str]) -> dict[str, int]:
 
 def _number(text: str, what: str) -> int:
     try:
-        return typed_whole(text.removesuffix("%").strip())
+        return parse_whole(text.removesuffix("%").strip())
     except ValueError:
         raise Unclear(f"{what} est un nombre entier, comme 50.") from None
 
@@ -253,7 +253,7 @@ def _formula(typed: dict[str, str]) -> Formula:
 
 def _amount(text: str, what: str) -> int:
     try:
-        return typed_cents(text)
+        return parse_cents(text)
     except ValueError:
         raise Unclear(f"Le montant {what} s'écrit comme 4,20.") from None
 
@@ -271,7 +271,7 @@ def _brackets(text: str) -> list[Bracket]:
 def _percents(text: str) -> list[int]:
     """``10, 20`` as the reductions of the second child, the third, and so on."""
     try:
-        return [typed_whole(each.strip().removesuffix("%").strip()) for each in text.split(",")] if text else []
+        return [parse_whole(each.strip().removesuffix("%").strip()) for each in text.split(",")] if text else []
     except ValueError:
         raise Unclear("Les réductions s'écrivent comme 10, 20.") from None
 
@@ -286,32 +286,32 @@ async def _tariff(request: web.Request, session: str) -> Tariff | None:
 async def end(request: web.Request) -> web.Response:
     """End a rule on a day."""
     form = await checked_form(request, TARIFF_END)
-    session, _person = await staff(request, Permission.WRITE_TARIFFS)
+    session, _person = await require_staff(request, Permission.WRITE_TARIFFS)
     tariff_id, services = path_uuid(request, "tariff_id"), request.app[SERVICES]
     tariff = await _tariff(request, session)
     try:
         until = form.day("valid_until")
         kept = tariff.model_dump(exclude={"tariff_id"}) if tariff else {}
-        wish = TariffRequest.model_validate({**kept, "valid_until": until})
+        body = TariffRequest.model_validate({**kept, "valid_until": until})
     except ValueError as error:
-        wrong = said(error, "Le dernier jour d'un tarif suit son premier jour.")
+        wrong = error_message(error, "Le dernier jour d'un tarif suit son premier jour.")
         return await _tariffs(request, wrong=wrong, ending=(tariff_id, form.get("valid_until")))
     seen, path = form.get(VERSION), f"/tariffs/{tariff_id}"
     try:
-        await services.call(session, "billing", path, Tariff, method="PUT", body=wish, version=seen)
-    except Told as told:
-        if not has_changed(told):
+        await services.call(session, "billing", path, Tariff, method="PUT", body=body, version=seen)
+    except UpstreamError as error:
+        if not has_changed(error):
             raise
         ending = (tariff_id, form.get("valid_until"))
         return await _tariffs(request, wrong=CHANGED, ending=ending, status=HTTPStatus.CONFLICT)
-    return see("/mairie/tarifs?enregistre=1")
+    return redirect("/mairie/tarifs?enregistre=1")
 
 
 @routes.post("/mairie/tarifs/{tariff_id}/suppression")
 async def remove(request: web.Request) -> web.Response:
     """Forget a rule that never made an invoice; asked first."""
-    form = await checked_form(request, OF_A_DIGEST)
-    session, person = await staff(request, Permission.WRITE_TARIFFS)
+    form = await checked_form(request, VERSION_FIELD)
+    session, person = await require_staff(request, Permission.WRITE_TARIFFS)
     tariff_id, services = path_uuid(request, "tariff_id"), request.app[SERVICES]
     tariff = await _tariff(request, session)
     if tariff and (asked := ask_first(request, form, person, money_questions.tariff_removal(tariff))):
@@ -319,10 +319,10 @@ async def remove(request: web.Request) -> web.Response:
     try:
         seen, path = form.get(VERSION), f"/tariffs/{tariff_id}"
         await services.call(session, "billing", path, Tariff, method="DELETE", version=seen)
-    except Told as told:
-        if has_changed(told):
+    except UpstreamError as error:
+        if has_changed(error):
             return await _tariffs(request, wrong=CHANGED, status=HTTPStatus.CONFLICT)
-        if told.told_code != "tariff_used":
+        if error.upstream_code != "tariff_used":
             raise
         return await _tariffs(request, wrong="Ce tarif a déjà servi à une facture : il ne peut que prendre fin.")
-    return see("/mairie/tarifs?enregistre=1")
+    return redirect("/mairie/tarifs?enregistre=1")
