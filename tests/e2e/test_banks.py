@@ -16,7 +16,7 @@ pytestmark = [
     pytest.mark.asyncio(loop_scope="module"),
     pytest.mark.timeout(300),
     pytest.mark.parametrize(
-        "stack", ["REGIE-ENFANCE", LYRA_TILL, PAYBOX_TILL, STRIPE_TILL], indirect=True, scope="module"
+        "till", ["REGIE-ENFANCE", LYRA_TILL, PAYBOX_TILL, STRIPE_TILL], indirect=True, scope="module"
     ),
 ]
 

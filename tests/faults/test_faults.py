@@ -18,6 +18,7 @@ from gateway.languages import FOLDER
 from local_stack.demo import CANTEEN, SECRET, STRIKE, id_of
 
 pytestmark = [pytest.mark.faults, pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(300)]
+OWN_SERVERS = True
 
 
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}

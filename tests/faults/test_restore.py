@@ -22,6 +22,7 @@ from local_stack import packages
 from local_stack.stack import SERVICES, Stack
 
 pytestmark = [pytest.mark.faults, pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(300)]
+OWN_SERVERS = True
 
 OPERATE = Path(__file__).parents[2] / "deploy/operate"
 TABLES = """SELECT format('%I', tablename) AS name FROM pg_tables WHERE schemaname = 'public' ORDER BY 1"""
