@@ -54,45 +54,45 @@ types: $(READY)  ## mypy, strict
 
 house: $(READY)  ## who may import whom, which files a service has, how large its pieces are, links to decisions
 	@$(BIN)/lint-imports --no-cache
-	@$(BIN)/python tests/house.py
+	@$(BIN)/python -m tools.house
 
 domain: $(READY)  ## the pure tests alone
 	@$(BIN)/pytest contracts services/*/tests/domain documents -q
 
 asyncapi: $(READY)  ## write docs/asyncapi.yaml from the contracts
-	@$(BIN)/python tests/contracts/asyncapi.py docs/asyncapi.yaml
+	@$(BIN)/python -m tools.asyncapi docs/asyncapi.yaml
 
 openapi: $(READY)  ## write docs/openapi.json from the public API's table and the contracts
 	@$(BIN)/python -c 'from gateway.api.openapi import DOCUMENT; print(DOCUMENT.decode())' > docs/openapi.json
 
 configuration: $(READY)  ## write docs/configuration.md, the chart's schema and compose's settings from the classes that check the settings
-	@$(BIN)/python tests/deploy/configuration.py docs/configuration.md
-	@$(BIN)/python tests/deploy/chart_settings.py deploy/helm/preau/values.schema.json
-	@$(BIN)/python tests/deploy/compose_settings.py deploy/compose/settings.yml
+	@$(BIN)/python -m tools.configuration docs/configuration.md
+	@$(BIN)/python -m tools.chart_settings deploy/helm/preau/values.schema.json
+	@$(BIN)/python -m tools.compose_settings deploy/compose/settings.yml
 
 alerts: $(READY)  ## write deploy/observability/alerts.yaml from the vitals of the services
-	@$(BIN)/python tests/deploy/alerts.py deploy/observability/alerts.yaml
+	@$(BIN)/python -m tools.alerts deploy/observability/alerts.yaml
 
 dashboards: $(READY)  ## write deploy/observability/dashboards for Grafana
-	@$(BIN)/python tests/deploy/dashboards.py deploy/observability/dashboards
+	@$(BIN)/python -m tools.dashboards deploy/observability/dashboards
 
 transitions: $(READY)  ## draw the payment's state machine into docs/payments.md from its table
-	@$(BIN)/python services/payment-gateway/tests/draw_transitions.py docs/payments.md
+	@$(BIN)/python -m tools.transitions docs/payments.md
 
 security: $(READY)  ## everything that is looked at for safety, at length, in one table (an hour)
-	@$(BIN)/python tests/security/report.py
+	@$(BIN)/python -m tests.security.report
 
 dependencies: $(READY)  ## write docs/dependencies.md: what the images are made of, and what is known of it today
-	@$(BIN)/python tests/security/dependencies.py docs/dependencies.md
+	@$(BIN)/python -m tools.dependencies docs/dependencies.md
 
 access: $(READY)  ## write docs/access.md: who may open which door
 	@RENEW=1 $(BIN)/pytest tests/security -q -k readable
 
 screenshots: $(READY)  ## renew the README's pictures from the running product (to see every page: FOLDER=…)
-	@$(BIN)/python tests/e2e/screenshots.py $(FOLDER)
+	@$(BIN)/python -m tools.screenshots $(FOLDER)
 
 guide: $(READY)  ## renew the pictures of the parents' guide from the running product
-	@$(BIN)/python tests/e2e/guide.py
+	@$(BIN)/python -m tools.guide
 
 composed: $(READY)  ## the browser's story against docker-compose.yml, really built and run
 	@deploy/compose/story
@@ -102,26 +102,26 @@ restore-drill: $(READY)  ## databases and broker destroyed, restored from a back
 
 sbom: $(READY)  ## each program's bill of materials (CycloneDX), from its lock, into sbom/
 	@mkdir -p sbom
-	@for p in $(PROGRAMS); do $(BIN)/python deploy/sbom.py $$p "$$(git describe --always --dirty)" $(LOCKS)/$$p.txt > sbom/$$p.cdx.json; done
+	@for p in $(PROGRAMS); do $(BIN)/python tools/sbom.py $$p "$$(git describe --always --dirty)" $(LOCKS)/$$p.txt > sbom/$$p.cdx.json; done
 
 upgrade-drill: $(READY)  ## every replica of every program replaced, twice, while parents use the portal
 	@ROUNDS=4 $(BIN)/pytest tests/faults/test_upgrade.py -q
 
 chaos: $(READY)  ## thousands of parents while everything breaks, then what must hold (PARENTS=… MINUTES=… SEED=…)
-	@$(BIN)/python tests/chaos
+	@$(BIN)/python -m tests.chaos
 
 bench: $(READY)  ## every figure, each beside its floor, in one table; kept in build/figures
-	@$(BIN)/python tests/load/bench.py
+	@$(BIN)/python -m tests.load.bench
 
 bench-growth: $(READY)  ## the key figures for towns of 1,000 to 200,000 households, and of billing after ten years
-	@$(BIN)/python tests/load/bench.py growth
-	@$(BIN)/python tests/load/ten_years.py
+	@$(BIN)/python -m tests.load.bench growth
+	@$(BIN)/python -m tests.load.ten_years
 
 load: $(READY)  ## an opening, an evening of invoices and a normal day, against a whole portal (in full: PARENTS=2500 MINUTES=15)
-	@$(BIN)/python tests/load/days
+	@$(BIN)/python -m tests.load.scenarios
 
 mutants: $(READY)  ## change the rules one small thing at a time: which change does no test notice? (MODULES="tariffs ledger")
-	@$(BIN)/python tests/mutants $(MODULES)
+	@$(BIN)/python -m tests.mutants $(MODULES)
 
 clean:  ## forget the virtual environment and every cache
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis

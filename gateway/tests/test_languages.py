@@ -9,7 +9,6 @@ from pathlib import Path
 
 import holidays
 import pytest
-from babel.messages.extract import extract
 from jinja2 import Environment, nodes
 from vacances_scolaires_france import SchoolHolidayDates
 
@@ -20,9 +19,9 @@ from gateway import languages
 from gateway.pages.shared.language import preferred
 from gateway.pages.shared.planning_messages import DAYS_OFF, day_off_name
 from gateway.pages.shared.rendering import templates
+from tests.support.sentences import sentences
 
 ROOT = Path(gateway.__file__).parent
-KEYWORDS = {"_": None, "N_": None, "ngettext": (1, 2)}
 OTHERS = sorted(set(Language) - {Language.FR})
 DEVELOPERS_TEMPLATES = {"api"}
 """English for everybody, as the code is."""
@@ -46,26 +45,6 @@ SAID_AS_IT_IS = {"Préau", "·", "wide"}
 """The portal's own name, and the class of a wide page."""
 SPOKEN = ("aria-label", "alt", "title", "placeholder")
 SAYERS = {"_", "N_", "ngettext"}
-
-
-def sentences() -> dict[str, tuple[str, ...]]:
-    """Every sentence of templates and Python, as Babel's extractors find them: its forms, one or two, by the first."""
-    found: dict[str, tuple[str, ...]] = {}
-    for path in sorted(ROOT.rglob("*")):
-        for forms in _of(path):
-            if forms[0] in found and found[forms[0]] != forms:
-                raise AssertionError(f"{path.name} says « {forms[0]} » in another number of forms than another file")
-            found[forms[0]] = forms
-    return found
-
-
-def _of(path: Path) -> Iterator[tuple[str, ...]]:
-    method = {".py": "python", ".html": "jinja2.ext:babel_extract"}.get(path.suffix)
-    if method is None:
-        return
-    with path.open("rb") as file:
-        for _line, said, _comments, _context in extract(method, file, keywords=KEYWORDS, options={"encoding": "utf-8"}):
-            yield (said,) if isinstance(said, str) else tuple(said)
 
 
 @pytest.fixture(autouse=True)

@@ -1,4 +1,4 @@
-"""``PARENTS=2000 MINUTES=5 SEED=1 python tests/chaos``: a town's worst day, and whether its money is right afterwards.
+"""``PARENTS=2000 MINUTES=5 SEED=1 python -m tests.chaos``: parents and faults, then the invariants.
 
 ``FAULTS`` is how many there are, a dozen a minute unless told; ``REPLICAS`` of every program, two unless told; ``TILL``
 chooses the bank (`REGIE-LYRA`, `REGIE-STRIPE`). Ends with 1 when a law is broken.
@@ -8,8 +8,8 @@ import asyncio
 import os
 import sys
 
-from chaos import report, say, spend
-from town import town
+from tests.chaos.chaos import report, say, spend
+from tests.chaos.tenant import town
 
 
 async def main() -> int:

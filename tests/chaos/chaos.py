@@ -8,14 +8,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from conductor import Planned, conduct, draw
-from crowd import Seen, live
-from evidence import Evidence, gathered
-from laws import LAWS, every_event_is_heard_by_everybody_it_is_for, outboxes_are_empty
-from town import Town
-
 from local_stack import families
 from local_stack.stack import SERVICES
+from tests.chaos.conductor import Planned, conduct, draw
+from tests.chaos.evidence import Evidence, gathered
+from tests.chaos.invariants import INVARIANTS, every_event_is_heard_by_everybody_it_is_for, outboxes_are_empty
+from tests.chaos.parents import Seen, live
+from tests.chaos.tenant import Town
 
 QUIET_SECONDS = 240
 LOOK_EVERY_SECONDS = 2
@@ -63,7 +62,7 @@ async def spend(town: Town, *, seed: int, seconds: float, many: int) -> Day:
 
 async def judge(evidence: Evidence) -> dict[str, list[str]]:
     """What breaks each law, by the law's name."""
-    return {law.__name__: await law(evidence) for law in LAWS}
+    return {law.__name__: await law(evidence) for law in INVARIANTS}
 
 
 async def rest(town: Town) -> list[str]:

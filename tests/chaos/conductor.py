@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from random import Random
 
-from faults import FAULTS, Fault
-from town import Town
+from tests.chaos.faults import FAULTS, Fault
+from tests.chaos.tenant import Town
 
 Say = Callable[[str], None]
 

@@ -10,13 +10,13 @@ from typing import Any, TypeAlias
 
 import aiohttp
 import asyncpg
-from crowd import Seen
-from messages import queues
-from town import Town
 
 from chassis.broker import Delivery, dead_letter_queue, opened, take, waiting_messages
 from chassis.inbox import REASON
 from local_stack.stack import SERVICES
+from tests.chaos.messages import queues
+from tests.chaos.parents import Seen
+from tests.chaos.tenant import Town
 
 PARKED_MAX, LINE_MAX = 1000, 80
 DEFECTS = ("request failed", "listener failed", "task failed", "cannot be written")

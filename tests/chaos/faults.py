@@ -11,13 +11,13 @@ from random import Random
 
 import aio_pika
 import aiohttp
-from messages import duplicate, reorder, spoil
-from town import Town
 
 from chassis.broker import AWAY as BROKER_AWAY
 from chassis.database import AWAY as DATABASE_AWAY
 from local_stack.banks import WEBHOOKS
 from local_stack.stack import PROGRAMS, SERVICES
+from tests.chaos.messages import duplicate, reorder, spoil
+from tests.chaos.tenant import Town
 
 Harm = Callable[[Town, str, float, Random], Awaitable[str]]
 BETWEEN_TRIES_SECONDS = 0.5

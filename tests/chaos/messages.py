@@ -8,13 +8,13 @@ from uuid import UUID
 
 import aio_pika
 from aio_pika.abc import AbstractChannel, AbstractIncomingMessage
-from town import Town
 
 from chassis.broker import QueueSpec, service_exchange
 from chassis.broker_accounts import EVENTS_EXCHANGE
 from chassis.envelope import Envelope
 from local_stack import families
 from local_stack.stack import SERVICES
+from tests.chaos.tenant import Town
 
 LISTENING = ("planning", "billing", "payment_gateway", "notifier")
 COPIES, HELD = 200, 200

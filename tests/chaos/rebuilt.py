@@ -5,12 +5,11 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any
 
-from evidence import Connection, Evidence, undone
-
 from billing.store.rebuild import rebuild_usage
 from contracts.events import EVENTS, Event
 from local_stack.stack import SERVICES
 from planning.store.replay import told
+from tests.chaos.evidence import Connection, Evidence, undone
 
 ORDER = 7
 

@@ -10,16 +10,16 @@ from random import Random
 import aiosmtplib
 import pytest
 import pytest_asyncio
-from chaos import Day, judge, report, spend
-from conductor import draw
-from crowd import Seen, plan
-from evidence import Evidence, Operation, gathered, undone
-from faults import FAULTS
-from laws import LAWS
-from messages import spoil
-from town import Town, town
 
 from chassis.broker import opened
+from tests.chaos.chaos import Day, judge, report, spend
+from tests.chaos.conductor import draw
+from tests.chaos.evidence import Evidence, Operation, gathered, undone
+from tests.chaos.faults import FAULTS
+from tests.chaos.invariants import INVARIANTS
+from tests.chaos.messages import spoil
+from tests.chaos.parents import Seen, plan
+from tests.chaos.tenant import Town, town
 
 SEED, PARENTS, SECONDS, MANY = 14, 30, 15.0, 14
 SERVERS_KILLED = {"PostgreSQL killed (-9)", "RabbitMQ killed (-9)"}
@@ -154,7 +154,7 @@ async def evidence(ours: Town, day: Day) -> AsyncIterator[Evidence]:
     ("law", "service", "by_hand"), [(law, *each) for law, several in BY_HAND.items() for each in several]
 )
 async def test_a_hand_in_a_database_breaks_its_law(evidence: Evidence, law: str, service: str, by_hand: str) -> None:
-    (asked,) = (each for each in LAWS if each.__name__ == law)
+    (asked,) = (each for each in INVARIANTS if each.__name__ == law)
     async with undone(evidence.connections[service]) as hand:
         assert int((await hand.execute(by_hand)).split()[-1]) > 0, "nothing was there to be broken"
         assert await asked(evidence) != []
@@ -202,10 +202,10 @@ async def test_a_parked_message_that_nobody_can_explain_breaks_its_law(ours: Tow
 async def _parked(ours: Town, queue: str) -> list[str]:
     async with gathered(ours, Seen()) as evidence:
         law = "queues_are_empty_and_what_is_parked_is_explained"
-        (asked,) = (each for each in LAWS if each.__name__ == law)
+        (asked,) = (each for each in INVARIANTS if each.__name__ == law)
         return [each for each in await asked(evidence) if each.startswith(queue) and "is parked" in each]
 
 
 async def test_every_law_is_proven_above() -> None:
     elsewhere = {"queues_are_empty_and_what_is_parked_is_explained", "nobody_meets_a_defect"}
-    assert {each.__name__ for each in LAWS} == BY_HAND.keys() | elsewhere
+    assert {each.__name__ for each in INVARIANTS} == BY_HAND.keys() | elsewhere

@@ -1,18 +1,15 @@
 """The chart's network policies, read back as arrows, are those of the programs' own settings and no other."""
 
 import json
-import runpy
-from pathlib import Path
 from typing import Any
 
 import helm_python
 import pytest
 import yaml
 
-OF_CHART = runpy.run_path(str(Path(__file__).parent / "chart.py"))
-RELEASE, SETTINGS, PROGRAMS = (OF_CHART[name] for name in ("RELEASE", "SETTINGS", "PROGRAMS"))
-SERVICES, TOWN, WITH_SERVERS = (OF_CHART[name] for name in ("SERVICES", "TOWN", "WITH_SERVERS"))
-laid_over, rendered, of_kind = (OF_CHART[name] for name in ("laid_over", "rendered", "of_kind"))
+from tests.support.chart import CHART, PROGRAMS, RELEASE, TOWN, WITH_SERVERS, laid_over, of_kind, rendered
+from tools import chart_settings
+
 SERVERS = ("postgresql", "rabbitmq")
 OUTSIDE = {"smtp_host": "smtp", "bounce_imap_host": "imap", "payfip_service_url": "bank"}
 """Settings that say where something outside is, and the place of the values that it is."""
@@ -30,9 +27,9 @@ def wanted(values: dict[str, Any]) -> set[Arrow]:
     arrows |= {("prometheus", program, "metrics") for program in PROGRAMS}
     ports = {"smtp": "587", "imap": "993", "bank": "443"}
     for program in PROGRAMS:
-        fields = SETTINGS["settings_of"](program).model_fields
+        fields = chart_settings.settings_of(program).model_fields
         arrows |= {(program, OUTSIDE[name], ports[OUTSIDE[name]]) for name in fields if name in OUTSIDE}
-        others = {name.removesuffix("_url").replace("_", "-") for name in fields if SETTINGS["is_address"](name)}
+        others = {name.removesuffix("_url").replace("_", "-") for name in fields if chart_settings.is_address(name)}
         arrows |= {(program, other, "http") for other in others - {program}}
         if "database_url" in fields:
             arrows.add((program, "postgresql", "5432"))
@@ -55,7 +52,7 @@ def place_of(values: dict[str, Any], peers: list[dict[str, Any]], ports: set[str
     for server, labels in servers_pods().items():
         if peers == [{"podSelector": {"matchLabels": labels}}]:
             return server
-    defaults = yaml.safe_load((OF_CHART["CHART"] / "values.yaml").read_text(encoding="utf-8"))
+    defaults = yaml.safe_load((CHART / "values.yaml").read_text(encoding="utf-8"))
     places = laid_over(defaults, values)["network"]["places"]
     (name,) = (
         name

@@ -3,8 +3,6 @@
 import json
 import os
 import re
-import runpy
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -15,16 +13,28 @@ import pytest
 import yaml
 
 from chassis.transport import checked_broker_url, checked_database_url
+from deploy.helm import draw_secrets
 from gateway.clients.services import UNUSED_SECONDS
 from gateway.pages.town_hall.families import FILE_BYTES_MAX
-
-OF_CHART = runpy.run_path(str(Path(__file__).parent / "chart.py"))
-ROOT, CHART, RELEASE, SETTINGS = (OF_CHART[name] for name in ("ROOT", "CHART", "RELEASE", "SETTINGS"))
-PROGRAMS, SERVICES, TOWN, WITH_SERVERS = (OF_CHART[name] for name in ("PROGRAMS", "SERVICES", "TOWN", "WITH_SERVERS"))
-read, laid_over, rendered, of_kind = (OF_CHART[name] for name in ("read", "laid_over", "rendered", "of_kind"))
-pod, container, environment, secret_files = (
-    OF_CHART[name] for name in ("pod", "container", "environment", "secret_files")
+from tests.support.chart import (
+    CHART,
+    PROGRAMS,
+    RELEASE,
+    ROOT,
+    SERVICES,
+    TOWN,
+    WITH_SERVERS,
+    container,
+    environment,
+    laid_over,
+    of_kind,
+    pod,
+    read,
+    rendered,
+    secret_files,
 )
+from tools import chart_settings
+
 OF_OPERATORS = {"Cluster", "Database", "RabbitmqCluster", "ServiceMonitor", "PrometheusRule"}
 OF_OPERATORS |= {"ObjectStore", "ScheduledBackup", "HTTPRoute"}
 DATABASE_URLS = (("-owner", "migration_database_url"), ("", "database_url"))
@@ -56,7 +66,7 @@ def test_helm_finds_nothing_to_say(values: dict[str, Any]) -> None:
 
 def test_the_schema_of_the_values_is_not_stale() -> None:
     text = (CHART / "values.schema.json").read_text(encoding="utf-8")
-    assert text == SETTINGS["written"](text), "run `make configuration`"
+    assert text == chart_settings.written(text), "run `make configuration`"
 
 
 def test_every_value_is_known_to_the_schema_and_each_of_its_parts_says_what_it_is() -> None:
@@ -96,7 +106,7 @@ def test_a_program_starts_with_what_its_pod_is_given(
         mounts = {each["mountPath"] for each in container(one)["volumeMounts"]}
         assert str(Path(environment(one)["TOWN_CREST"]).parent) in mounts
         monkeypatch.setenv("TOWN_CREST", str(tmp_path / "crest.svg"))
-    settings = SETTINGS["settings_of"](program)()
+    settings = chart_settings.settings_of(program)()
     assert settings.auth_url == f"http://{RELEASE}-auth:8080"
     assert settings.http_host == "0.0.0.0"  # noqa: S104 - the pod's own address, behind its network policy
 
@@ -104,8 +114,8 @@ def test_a_program_starts_with_what_its_pod_is_given(
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_each_secret_setting_is_a_file_of_the_programs_secret_and_nothing_else_is(program: str) -> None:
     files = secret_files(of_kind(rendered(TOWN), "Deployment")[program])
-    fields = SETTINGS["settings_of"](program).model_fields
-    assert files == {name: each.is_required() for name, each in fields.items() if SETTINGS["is_secret"](each)}
+    fields = chart_settings.settings_of(program).model_fields
+    assert files == {name: each.is_required() for name, each in fields.items() if chart_settings.is_secret(each)}
 
 
 def of_production() -> dict[str, Any]:
@@ -125,7 +135,7 @@ def test_compose_and_chart_give_a_program_the_same_settings(program: str) -> Non
     given = environment(of_kind(rendered(traced), "Deployment")[program]).keys()
     needed = {name for name, value in production.items() if ":?" in str(value)}
     assert needed <= given
-    known = {name.upper() for name in SETTINGS["for_the_town"](program)}
+    known = {name.upper() for name in chart_settings.for_the_town(program)}
     assert given <= (composed.keys() - of_demo) | by_the_image | for_replicas | known
 
 
@@ -151,7 +161,7 @@ def test_a_wrong_value_is_refused_by_its_name(wrong: dict[str, Any], named: str)
 
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_a_setting_that_a_program_needs_is_asked_for(program: str) -> None:
-    for name, field in SETTINGS["for_the_town"](program).items():
+    for name, field in chart_settings.for_the_town(program).items():
         if field.is_required():
             values = json.loads(json.dumps(TOWN))
             for given in values["settings"].values():
@@ -259,7 +269,7 @@ def test_a_program_is_replaced_without_a_gap_and_grows_with_its_work(program: st
     assert one["spec"]["strategy"]["rollingUpdate"] == {"maxUnavailable": 0, "maxSurge": 1}
     probes = {name: container(one)[f"{name}Probe"]["httpGet"]["path"] for name in ("startup", "readiness", "liveness")}
     assert probes == {"startup": "/health/ready", "readiness": "/health/live", "liveness": "/health/live"}
-    shutdown = SETTINGS["settings_of"](program).model_fields["shutdown_seconds"].default
+    shutdown = chart_settings.settings_of(program).model_fields["shutdown_seconds"].default
     drain = float(environment(one)["DRAIN_SECONDS"])
     assert drain > UNUSED_SECONDS
     assert pod(one)["terminationGracePeriodSeconds"] > drain + shutdown
@@ -310,9 +320,7 @@ def test_the_portal_opens_by_tls_under_its_own_name_and_its_figures_are_the_aler
 
 
 def test_the_secrets_that_are_drawn_are_those_that_the_chart_wants(capsys: pytest.CaptureFixture[str]) -> None:
-    script = runpy.run_path(str(ROOT / "deploy/helm/draw_secrets.py"))
-    main: Callable[[list[str]], None] = script["main"]
-    main([RELEASE])
+    draw_secrets.main([RELEASE])
     drawn = {each["metadata"]["name"]: each for each in json.loads(capsys.readouterr().out)["items"]}
     for each in drawn.values():
         kubernetes_validate.validate(each, kubernetes_validate.latest_version(), strict=True)
@@ -328,7 +336,7 @@ def test_the_secrets_that_are_drawn_are_those_that_the_chart_wants(capsys: pytes
         owner, program = (urlsplit(drawn[f"preau-{service}{end}"]["stringData"][key]) for end, key in DATABASE_URLS)
         assert (owner.path, f"{owner.username}_app") == (program.path, program.username)
         assert owner.password != program.password
-    main([RELEASE, "--only-roles"])
+    draw_secrets.main([RELEASE, "--only-roles"])
     only = {each["metadata"]["name"] for each in json.loads(capsys.readouterr().out)["items"]}
     assert only == {f"preau-{service}{end}" for service in SERVICES for end, _ in DATABASE_URLS}
     assert drawn["preau-auth"]["stringData"]["link_secret"] == drawn["preau-notifier"]["stringData"]["link_secret"]
@@ -429,7 +437,7 @@ def test_helm_waits_for_longer_than_a_set_up_may_take() -> None:
 
 @pytest.mark.parametrize("own", [[], ["--postgresql", "db.example", "--rabbitmq", "broker.example", "--ca"]])
 def test_addresses_that_are_drawn_are_taken_by_the_programs(own: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    runpy.run_path(str(ROOT / "deploy/helm/draw_secrets.py"))["main"]([RELEASE, *own])
+    draw_secrets.main([RELEASE, *own])
     drawn = {each["metadata"]["name"]: each["stringData"] for each in json.loads(capsys.readouterr().out)["items"]}
     for service in SERVICES:
         database, broker = drawn[f"preau-{service}"]["database_url"], drawn[f"preau-{service}"]["amqp_url"]

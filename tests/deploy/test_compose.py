@@ -1,11 +1,10 @@
 """docker-compose.yml and the Dockerfile, read: who waits for whom, and what an image may hold."""
 
 import asyncio
-import importlib.util
+import importlib
 import json
 import os
 import re
-import runpy
 import shutil
 import subprocess
 import sys
@@ -25,9 +24,11 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from chassis import connections
+from deploy.compose import make_secrets
 from gateway.pages.town_hall import families
 from local_stack.ports import claim_any
 from payment_gateway.settings import LyraAccount, PayboxAccount, StripeAccount
+from tools import chart_settings, compose_settings
 
 ROOT = Path(__file__).parents[2]
 SERVICES = ("auth", "planning", "billing", "payment-gateway", "notifier")
@@ -73,29 +74,18 @@ def test_a_set_up_has_its_secrets_and_runs_once(compose: dict[str, Any], name: s
 FOLDERS = (*SERVICES, "gateway", "bank", "postgresql", "rabbitmq", "proxy", "prometheus", "drawn", *SET_UPS)
 
 
-def the_script() -> Any:
-    """deploy/compose/make_secrets.py, as a module."""
-    spec = importlib.util.spec_from_file_location("make_secrets", ROOT / "deploy/compose/make_secrets.py")
-    assert spec
-    assert spec.loader
-    script = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(script)
-    return script
-
-
 @pytest.fixture
 def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> set[tuple[str, str]]:
     """The secrets that are made, as program and name; who owns their files is left out, for that takes root."""
-    script = the_script()
     for program in FOLDERS:
         (tmp_path / program).mkdir()
-    monkeypatch.setattr(script, "ROOT", tmp_path)
-    monkeypatch.setattr(script, "GIVEN", ROOT / "deploy/compose/none")
-    monkeypatch.setattr(script.os, "chown", lambda *_owner: None)
+    monkeypatch.setattr(make_secrets, "ROOT", tmp_path)
+    monkeypatch.setattr(make_secrets, "GIVEN", ROOT / "deploy/compose/none")
+    monkeypatch.setattr(make_secrets.os, "chown", lambda *_owner: None)
     monkeypatch.setenv("POSTGRESQL", "db.example:5432")
     monkeypatch.setenv("RABBITMQ", "broker.example:5672")
     monkeypatch.setenv("BANK_PAGES", "http://localhost:8090")
-    script.main([])
+    make_secrets.main([])
     return {(each.parent.name, each.name) for each in tmp_path.glob("*/*")}
 
 
@@ -112,11 +102,10 @@ def test_a_program_is_given_every_setting_that_has_no_default(
 def test_a_server_of_the_towns_own_is_told_of_the_accounts_with_which_the_programs_come(
     tmp_path: Path, made: set[tuple[str, str]], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    script = the_script()
-    monkeypatch.setattr(script, "ROOT", tmp_path)
-    script.main(["show", "postgresql/databases.sql"])
+    monkeypatch.setattr(make_secrets, "ROOT", tmp_path)
+    make_secrets.main(["show", "postgresql/databases.sql"])
     told = capsys.readouterr().out
-    script.main(["show", "rabbitmq/definitions.json"])
+    make_secrets.main(["show", "rabbitmq/definitions.json"])
     accounts = {each["name"] for each in json.loads(capsys.readouterr().out)["users"]}
     for service in SERVICES:
         url = urlsplit((tmp_path / service / "database_url").read_text(encoding="utf-8"))
@@ -237,10 +226,9 @@ def test_what_is_always_there_needs_nothing_of_a_profile(compose: dict[str, Any]
 @pytest.fixture
 def laid_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
     """Call to start a town's own portal: its secrets are laid out in ``tmp_path``, from the given ones."""
-    script = the_script()
-    monkeypatch.setattr(script, "ROOT", tmp_path / "secrets")
-    monkeypatch.setattr(script, "GIVEN", tmp_path / "given")
-    monkeypatch.setattr(script.os, "chown", lambda *_owner: None)
+    monkeypatch.setattr(make_secrets, "ROOT", tmp_path / "secrets")
+    monkeypatch.setattr(make_secrets, "GIVEN", tmp_path / "given")
+    monkeypatch.setattr(make_secrets.os, "chown", lambda *_owner: None)
     for folder in FOLDERS:
         (tmp_path / "secrets" / folder).mkdir(parents=True)
 
@@ -252,7 +240,7 @@ def laid_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., A
         for name in ("POSTGRESQL", "RABBITMQ", "BANK_PAGES", "TLS"):
             monkeypatch.setenv(name, environment.get(name, ""))
         monkeypatch.setenv("DOMAIN", "familles.example")
-        script.main([])
+        make_secrets.main([])
         return tmp_path / "secrets"
 
     return start
@@ -386,12 +374,11 @@ def test_a_town_has_the_settings_that_it_gave_and_none_of_the_demo_towns(program
 
 @pytest.mark.parametrize("program", [*SERVICES, "gateway"])
 def test_every_setting_can_be_given_in_town_env(program: str) -> None:
-    generated = runpy.run_path(str(Path(__file__).parent / "compose_settings.py"))
-    assert (ROOT / "deploy/compose/settings.yml").read_text() == generated["written"](), "run `make configuration`"
+    assert (ROOT / "deploy/compose/settings.yml").read_text() == compose_settings.written(), "run `make configuration`"
     fields = importlib.import_module(f"{program.replace('-', '_')}.settings").Settings.model_fields
     files = variables("deploy/compose/town.env.example")["COMPOSE_FILE"].split(":")
     reachable = environment_in(files, program, {name.upper(): "given" for name in fields})
-    is_secret = generated["CHART_SETTINGS"]["is_secret"]
+    is_secret = chart_settings.is_secret
     for name, field in fields.items():
         if not is_secret(field) and name not in {"http_host", "http_port", "mail_examples"}:
             assert name.upper() in reachable, name

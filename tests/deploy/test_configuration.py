@@ -1,18 +1,19 @@
 """docs/configuration.md says what the settings' classes say, and compose gives no setting that nobody reads."""
 
 import importlib
-import runpy
 from pathlib import Path
 
 import pytest
 import yaml
+
+from tools import configuration
 
 ROOT = Path(__file__).parents[2]
 
 
 def test_the_table_of_settings_is_not_stale() -> None:
     written = (ROOT / "docs/configuration.md").read_text(encoding="utf-8")
-    generated = runpy.run_path(str(Path(__file__).parent / "configuration.py"))["configuration"]()
+    generated = configuration.configuration()
     assert written == generated, "run `make configuration`"
 
 

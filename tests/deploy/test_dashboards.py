@@ -2,7 +2,6 @@
 
 import json
 import re
-import runpy
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -12,11 +11,11 @@ import yaml
 
 from contracts.events import EVENTS
 from local_stack.packages import promtool
+from tools import dashboards
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "deploy/observability/dashboards"
-MADE = runpy.run_path(str(Path(__file__).parent / "dashboards.py"))
-NAMES = tuple(MADE["DASHBOARDS"])
+NAMES = tuple(dashboards.DASHBOARDS)
 
 
 def panels(name: str) -> list[dict[str, Any]]:
@@ -26,7 +25,7 @@ def panels(name: str) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_dashboard_is_not_stale(name: str) -> None:
-    assert (FOLDER / f"{name}.json").read_text(encoding="utf-8") == MADE["written"](name), "run `make dashboards`"
+    assert (FOLDER / f"{name}.json").read_text(encoding="utf-8") == dashboards.written(name), "run `make dashboards`"
     assert {each.stem for each in FOLDER.glob("*.json")} == set(NAMES)
 
 
@@ -57,7 +56,7 @@ def test_panels_lie_beside_each_other_and_none_over_another(name: str) -> None:
         for y in range(place["y"], place["y"] + place["h"])
     ]
     assert len(taken) == len(set(taken))
-    assert max(x for x, _ in taken) == MADE["COLUMNS"] - 1
+    assert max(x for x, _ in taken) == dashboards.COLUMNS - 1
 
 
 def test_the_events_that_are_counted_are_those_of_the_contracts() -> None:

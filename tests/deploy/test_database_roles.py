@@ -4,7 +4,6 @@ import asyncio
 import importlib
 import json
 import re
-import runpy
 import shutil
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -16,8 +15,11 @@ import pytest
 
 from chassis.database_roles import excess_rights
 from chassis.migrations import migrate
+from deploy.compose import make_secrets
+from deploy.helm import draw_secrets
 from local_stack.postgres import PostgresServer, ensure_database, ensure_running_role
 from local_stack.testing import FreshDatabase, owner_url
+from tests.support import chart
 
 ROOT = Path(__file__).parents[2]
 SERVICES = ("auth", "planning", "billing", "payment-gateway", "notifier")
@@ -127,11 +129,10 @@ def compose(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, town_server: Postgr
     monkeypatch.setenv("BANK_PAGES", "http://localhost:8090")
 
     def start() -> None:
-        script = runpy.run_path(str(ROOT / "deploy/compose/make_secrets.py"))
-        names = script["main"].__globals__
-        names["ROOT"], names["GIVEN"] = tmp_path, tmp_path / "none"
+        monkeypatch.setattr(make_secrets, "ROOT", tmp_path)
+        monkeypatch.setattr(make_secrets, "GIVEN", tmp_path / "none")
         monkeypatch.setattr("os.chown", lambda *_owner: None)
-        script["main"]([])
+        make_secrets.main([])
 
     return start
 
@@ -191,21 +192,20 @@ async def test_the_chart_has_two_roles_for_each_database(
     capsys: pytest.CaptureFixture[str], town_server: PostgresServer
 ) -> None:
     """The operator makes each managed role with the password of its Secret, and each database with its owner."""
-    chart = runpy.run_path(str(Path(__file__).parent / "chart.py"))
-    manifests = chart["rendered"](chart["WITH_SERVERS"])
-    runpy.run_path(str(ROOT / "deploy/helm/draw_secrets.py"))["main"](["town", "--postgresql", "server"])
+    manifests = chart.rendered(chart.WITH_SERVERS)
+    draw_secrets.main(["town", "--postgresql", "server"])
     drawn = {each["metadata"]["name"]: each["stringData"] for each in json.loads(capsys.readouterr().out)["items"]}
     connection = await asyncpg.connect(town_server.dsn())
     try:
-        for role in chart["of_kind"](manifests, "Cluster")["postgresql"]["spec"]["managed"]["roles"]:
+        for role in chart.of_kind(manifests, "Cluster")["postgresql"]["spec"]["managed"]["roles"]:
             secret = drawn[role["passwordSecret"]["name"]]
             assert secret["username"] == role["name"]
             await connection.execute(f"CREATE ROLE {role['name']} LOGIN PASSWORD '{secret['password']}'")
-        for each in chart["of_kind"](manifests, "Database").values():
+        for each in chart.of_kind(manifests, "Database").values():
             await connection.execute(f"CREATE DATABASE {each['spec']['name']} OWNER {each['spec']['owner']}")
     finally:
         await connection.close()
-    jobs = chart["of_kind"](manifests, "Job")
+    jobs = chart.of_kind(manifests, "Job")
     for service in SERVICES:
         (of_owner,) = (
             source["secret"]["name"]

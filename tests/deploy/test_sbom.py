@@ -2,7 +2,6 @@
 
 import json
 import re
-import runpy
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +9,9 @@ import pytest
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 
+from tools import sbom
+
 ROOT = Path(__file__).parents[2]
-SBOM = runpy.run_path(str(ROOT / "deploy/sbom.py"))
 PROGRAMS = sorted(
     each.stem for each in (ROOT / "deploy/requirements").glob("*.txt") if each.stem not in {"development", "running"}
 )
@@ -38,7 +38,7 @@ def lock_of(program: str) -> str:
 
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_a_bill_names_the_whole_lock_and_keeps_to_the_schema(program: str) -> None:
-    made: dict[str, Any] = SBOM["bill"](program, "1.2.3", lock_of(program), STATUS)
+    made: dict[str, Any] = sbom.bill(program, "1.2.3", lock_of(program), STATUS)
     assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(json.dumps(made)) is None
     named = {each["name"].lower().replace("_", "-").replace(".", "-"): each for each in made["components"]}
     elsewhere = re.compile(r"^([\w.-]+)==\S+ ; (?:sys_platform == 'win32'|python_full_version < '3.13')", re.MULTILINE)
@@ -54,21 +54,21 @@ def test_a_bill_names_the_whole_lock_and_keeps_to_the_schema(program: str) -> No
 
 
 def test_a_bill_says_what_needs_what_and_is_the_same_file_each_time() -> None:
-    made = SBOM["bill"]("auth", "1.2.3", lock_of("auth"))
+    made = sbom.bill("auth", "1.2.3", lock_of("auth"))
     needs = {each["ref"].split("@")[0]: " ".join(each["dependsOn"]) for each in made["dependencies"]}
     assert "pkg:pypi/argon2-cffi-bindings@" in needs["pkg:pypi/argon2-cffi"]
     assert "pkg:pypi/aiormq@" in needs["pkg:pypi/aio-pika"]
-    assert made == SBOM["bill"]("auth", "1.2.3", lock_of("auth"))
+    assert made == sbom.bill("auth", "1.2.3", lock_of("auth"))
 
 
 def test_another_version_than_the_locks_is_told() -> None:
     with pytest.raises(LookupError, match="aiohttp"):
-        SBOM["bill"]("auth", "1.2.3", "aiohttp==0.0.1 \\\n")
+        sbom.bill("auth", "1.2.3", "aiohttp==0.0.1 \\\n")
 
 
 def test_the_image_writes_its_bill_and_says_what_it_is() -> None:
     dockerfile = (ROOT / "deploy/Dockerfile").read_text(encoding="utf-8")
-    assert "deploy/sbom.py" in dockerfile
-    assert "!deploy/sbom.py" in (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
+    assert "tools/sbom.py" in dockerfile
+    assert "!tools/sbom.py" in (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
     labels = set(re.findall(r"org\.opencontainers\.image\.([a-z.]+)=", dockerfile))
     assert labels >= {"title", "description", "licenses", "vendor", "version", "revision", "base.name"}

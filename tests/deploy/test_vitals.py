@@ -2,7 +2,6 @@
 
 import importlib
 import re
-import runpy
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +22,7 @@ from chassis.settings import ServiceSettings
 from contracts.failures import Unavailable
 from local_stack.ports import claim_any
 from local_stack.testing import owner_url
+from tools import alerts
 
 ROOT = Path(__file__).parents[2]
 SERVICES = ("auth", "planning", "billing", "payment-gateway", "notifier")
@@ -193,4 +193,4 @@ async def test_a_vital_measures_what_it_says(settings: ServiceSettings) -> None:
 
 def test_the_alert_rules_are_not_stale() -> None:
     written = (ROOT / "deploy/observability/alerts.yaml").read_text(encoding="utf-8")
-    assert written == runpy.run_path(str(Path(__file__).parent / "alerts.py"))["rules"](), "run `make alerts`"
+    assert written == alerts.rules(), "run `make alerts`"

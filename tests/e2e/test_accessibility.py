@@ -1,7 +1,6 @@
 """Nobody is left out: axe-core (WCAG 2.2 AA) and every width on each screen, and a parent's whole way by keyboard."""
 
 import os
-import runpy
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,12 +14,11 @@ from contracts.model import Language
 from gateway.languages import FOLDER
 from local_stack.demo import SECRET
 from local_stack.stack import Stack
+from tools import rare_screens, screenshots
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(300)]
 
-PICTURES = runpy.run_path(str(Path(__file__).parent / "screenshots.py"))
-SELDOM = runpy.run_path(str(Path(__file__).parent / "seldom.py"))
-STATUS = {**SELDOM["STATUS"], "remittances-refused": 422, "household-wrong": 422}
+STATUS = {**rare_screens.STATUS, "remittances-refused": 422, "household-wrong": 422}
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 AT_THE_BANK = "bank"
 WIDTHS = {"narrow": 320, "phone": 390, "zoomed": 640, "desk": 1280}
@@ -71,7 +69,7 @@ class Inspection:
             await self._see(page, size, "light")
             if await page.evaluate("document.documentElement.scrollWidth > innerWidth"):
                 self.found.append(f"{name}, {size}: wider than its window")
-            if KEPT and size in PICTURES["SIZES"]:
+            if KEPT and size in screenshots.SIZES:
                 await page.screenshot(path=Path(KEPT) / f"{name}-{size}-{self.language}.png", full_page=True)
 
     async def _see(self, page: Page, size: str, scheme: Literal["light", "dark"]) -> None:
@@ -89,11 +87,11 @@ async def test_nobody_is_left_out_of_any_page(
     context = await browser.new_context(viewport={"width": 390, "height": 844}, locale="fr-FR")
     page = await context.new_page()
     if identifier == "mairie":
-        await PICTURES["town_hall"](page, stack, inspection.look)
+        await screenshots.town_hall(page, stack, inspection.look)
     else:
-        await PICTURES["tour"](page, stack, identifier, inspection.look, language)
+        await screenshots.tour(page, stack, identifier, inspection.look, language)
         await context.clear_cookies()
-        await SELDOM["seldom"](page, stack, PICTURES["LONG_NAMES"], inspection.look, language)
+        await rare_screens.walk_rare_screens(page, stack, screenshots.LONG_NAMES, inspection.look, language)
     await context.close()
     assert not inspection.found, "\n".join(inspection.found)
 
@@ -229,7 +227,7 @@ async def changes_the_account(keys: Keys, stack: Stack, identifier: str) -> None
     await keys.type("#email-current", SECRET)
     await keys.press("button", "Envoyer le message de confirmation")
     await expect(page.get_by_role("status")).to_be_visible()
-    await page.goto(await SELDOM["mailed_link"](stack, f"new-{identifier}@example.org"))
+    await page.goto(await rare_screens.mailed_link(stack, f"new-{identifier}@example.org"))
     await keys.press("button", "Confirmer mon adresse")
     await keys.press("link", "Aller sur le portail")
 

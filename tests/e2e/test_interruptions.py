@@ -1,8 +1,6 @@
 """While a page is open: another tab, a deadline, the end of a session, a bank that is late, a service that is down."""
 
-import runpy
 from datetime import UTC, date, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -18,10 +16,10 @@ from gateway.languages import FOLDER
 from gateway.pages.shared.sign_in import KEPT
 from local_stack.demo import CANTEEN, Demo, id_of
 from local_stack.stack import Stack
+from tools import rare_screens
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(300)]
 
-SELDOM = runpy.run_path(str(Path(__file__).parent / "seldom.py"))
 PHONE, DESK = (390, 844), (1280, 900)
 IN_FRENCH, IN_ENGLISH = (PHONE, Language.FR, True), (DESK, Language.EN, False)
 """On a telephone in French with scripts, and on a desk in English without."""
@@ -42,9 +40,9 @@ async def opened(browser: Browser, size: tuple[int, int], language: Language, sc
 
 async def signed_in(context: BrowserContext, stack: Stack, identifier: str, language: Language) -> Page:
     page = await context.new_page()
-    await SELDOM["codes"](page, stack, identifier)
+    await rare_screens.codes(page, stack, identifier)
     if await page.locator("html").get_attribute("lang") != language:
-        await SELDOM["press"](page, f".foot button[lang={language}]")
+        await rare_screens.press(page, f".foot button[lang={language}]")
     return page
 
 
@@ -59,12 +57,12 @@ async def sql(stack: Stack, service: str, query: str, *arguments: Any) -> Any:
 async def free_month(page: Page, stack: Stack) -> list[str]:
     """Go to a month of the first child in which the canteen is free for a while; what its days are called."""
     await page.goto(f"{stack.gateway_url}/enfants")
-    await SELDOM["press"](page, ".cards a")
+    await rare_screens.press(page, ".cards a")
     for _ in range(4):
         boxes = page.locator(f"{FREE}[data-was='0']")
         if await boxes.count() >= 4:
             return [str(await boxes.nth(number).get_attribute("value")) for number in range(4)]
-        await SELDOM["press"](page, "div.choices .chip:last-child")
+        await rare_screens.press(page, "div.choices .chip:last-child")
     raise AssertionError("no month has four free days")
 
 
@@ -73,7 +71,7 @@ def box(page: Page, day: str) -> Any:
 
 
 async def validate(page: Page) -> None:
-    await SELDOM["press"](page, ".side .button")
+    await rare_screens.press(page, ".side .button")
 
 
 async def is_told(page: Page, say: Say, heading: str, day: str, text: str) -> None:
@@ -99,7 +97,7 @@ async def test_of_two_tabs_the_second_is_told_what_the_first_changed_and_overwri
     await box(first, booked).uncheck()
     await box(first, changed).check()
     await validate(first)
-    await SELDOM["press"](first, "form[action$='/annuler'] button")
+    await rare_screens.press(first, "form[action$='/annuler'] button")
     await first.goto(second.url)
     await box(first, booked).uncheck()
     await validate(first)
@@ -108,7 +106,7 @@ async def test_of_two_tabs_the_second_is_told_what_the_first_changed_and_overwri
     await validate(second)
     await is_told(second, say, "Enregistré", own, "inscrit")
     await is_told(second, say, "Non enregistré", changed, "ce jour a été changé entre-temps, depuis un autre écran")
-    await SELDOM["press"](second, f"a.button[href='{second.url.removeprefix(stack.gateway_url)}']")
+    await rare_screens.press(second, f"a.button[href='{second.url.removeprefix(stack.gateway_url)}']")
     ticks = [await box(second, day).is_checked() for day in (own, changed, booked)]
     assert ticks == [True, False, False], "what the first tab took back stays so, though the second had it ticked"
     await context.close()
@@ -181,9 +179,9 @@ async def test_a_session_that_ends_while_one_ticks_costs_no_tick(
     await expire(stack, identifier)
     await validate(page)
     await expect(page.get_by_role("status")).to_contain_text(say(KEPT))
-    await SELDOM["type_codes"](page, identifier, "not-my-secret")
+    await rare_screens.type_codes(page, identifier, "not-my-secret")
     await expect(page.get_by_role("alert")).to_be_visible()
-    await SELDOM["type_codes"](page, identifier)
+    await rare_screens.type_codes(page, identifier)
     assert page.url.startswith(month)
     await expect(page.locator("#kept")).to_contain_text(say("Vos coches non enregistrées sont de nouveau là."))
     ticks = [await box(page, day).is_checked() for day in (first, second, third)]
@@ -204,8 +202,8 @@ async def test_ticks_of_a_page_from_before_another_sign_in_are_shown_again_and_c
     await box(page, day).check()
     other = await context.new_page()
     await other.goto(f"{stack.gateway_url}/")
-    await SELDOM["press"](other, ".leave")
-    await SELDOM["type_codes"](other, "demo10")
+    await rare_screens.press(other, ".leave")
+    await rare_screens.type_codes(other, "demo10")
     await validate(page)
     await expect(page.get_by_role("heading", name="Votre session a changé entre-temps")).to_be_visible()
     await page.get_by_role("link", name="Réessayer").click()
@@ -223,9 +221,9 @@ async def test_who_signs_in_is_shown_the_page_that_was_asked_for_and_no_other_si
     page = await context.new_page()
     for asked, shown in (("/factures", "/factures"), ("/connexion?vers=https://example.org/", "/")):
         await page.goto(f"{stack.gateway_url}{asked}")
-        await SELDOM["type_codes"](page, "demo11")
+        await rare_screens.type_codes(page, "demo11")
         await expect(page).to_have_url(f"{stack.gateway_url}{shown}")
-        await SELDOM["press"](page, ".leave")
+        await rare_screens.press(page, ".leave")
     await context.close()
 
 
@@ -237,7 +235,7 @@ async def test_the_back_button_shows_nothing_private_after_signing_out(
     page = await signed_in(context, stack, "demo07", language)
     for path in ("/factures", "/compte"):
         await page.goto(f"{stack.gateway_url}{path}")
-    await SELDOM["press"](page, ".leave")
+    await rare_screens.press(page, ".leave")
     for _ in range(3):
         await page.go_back()
         await expect(page.get_by_role("heading", name=say("Connexion"))).to_be_visible()
@@ -264,8 +262,8 @@ async def at_the_bank(stack: Stack, id_op: str, deed: str) -> None:
 async def goes_to_the_bank(page: Page, stack: Stack) -> str:
     """With every invoice; the bank's reference."""
     await page.goto(f"{stack.gateway_url}/factures")
-    await SELDOM["press"](page, "form[action='/factures/recapitulatif'] button")
-    await SELDOM["press"](page, "form[action='/paiements'] button")
+    await rare_screens.press(page, "form[action='/factures/recapitulatif'] button")
+    await rare_screens.press(page, "form[action='/paiements'] button")
     return page.url.partition("idop=")[2]
 
 

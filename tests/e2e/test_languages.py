@@ -1,9 +1,7 @@
 """Who reads the pages in which language: visitors, guardians, households, and the town hall; and English, whole."""
 
 import re
-import runpy
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -17,11 +15,10 @@ from contracts.model import Language
 from gateway.languages import FOLDER
 from local_stack.demo import SECRET
 from local_stack.stack import Stack
+from tools import rare_screens, screenshots
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(300)]
 
-PICTURES = runpy.run_path(str(Path(__file__).parent / "screenshots.py"))
-SELDOM = runpy.run_path(str(Path(__file__).parent / "seldom.py"))
 PHONE = 390
 WORDS = catalogue(FOLDER, Language.EN).words
 AT_THE_BANK = "bank"
@@ -101,10 +98,10 @@ async def test_each_page_of_parents_is_in_english_and_in_nothing_else(
 
     context = await browser.new_context(viewport={"width": width, "height": 844}, locale="fr-FR")
     page = await context.new_page()
-    await PICTURES["tour"](page, stack, identifier, look, Language.EN)
+    await screenshots.tour(page, stack, identifier, look, Language.EN)
     await context.clear_cookies()
     if width == PHONE:
-        await SELDOM["seldom"](page, stack, PICTURES["LONG_NAMES"], look, Language.EN)
+        await rare_screens.walk_rare_screens(page, stack, screenshots.LONG_NAMES, look, Language.EN)
     await context.close()
     assert not found, "\n".join(found)
 

@@ -1,4 +1,4 @@
-"""How fast people get in: ``python tests/load/auth.py`` (``make bench``).
+"""How fast people get in: ``python -m tests.load.auth`` (``make bench``).
 
 A real auth on a private PostgreSQL and RabbitMQ, with the parameters of production. Beside each figure stands a bare
 floor: the same machine doing only the part that cannot be left out. Nothing here passes or fails.
@@ -19,13 +19,13 @@ import asyncpg
 import jwt
 from aiohttp import web
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from ground.figures import note, say, say_spans
-from ground.measuring import hashes_a_second, rate
 
 from chassis.identity import verify
 from chassis.testing import Tokens
 from contracts.identity import Identity, Role
 from local_stack.stack import Stack
+from tests.load.harness.figures import note, say, say_spans
+from tests.load.harness.measuring import hashes_a_second, rate
 
 SECONDS = 5.0
 SIGN_INS_AT_ONCE = 50

@@ -1,4 +1,4 @@
-"""Every figure in one table: ``python tests/load/bench.py``, or ``growth``, or ``compare OLDER.json NEWER.json``.
+"""Every figure in one table: ``python -m tests.load.bench``, or ``growth``, or ``compare OLDER.json NEWER.json``.
 
 Each program of this folder runs by itself, on servers of its own; its figures come with their floor of the same run,
 and what is aimed at. They are kept in ``build/figures``, a file a run, so that versions can be compared. An aim that is
@@ -18,7 +18,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from ground.figures import Figure, note, plain
+from tests.load.harness.figures import Figure, note, plain
 
 HERE, KEPT = Path(__file__).parent, Path("build/figures")
 Run = tuple[str, dict[str, str]]

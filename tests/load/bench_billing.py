@@ -1,4 +1,4 @@
-"""How fast billing is on this machine: ``python tests/load/bench_billing.py [HOUSEHOLDS]``, 10,000 unless told.
+"""How fast billing is on this machine: ``python -m tests.load.bench_billing [HOUSEHOLDS]``, 10,000 unless told.
 
 A private PostgreSQL that keeps its data safe (fsync on), forty booked days a household. It measures a whole monthly run
 while parents read their invoices, settlements beside the same statements without the service around them, and PDFs.
@@ -17,8 +17,6 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
-from ground.figures import note, say, say_spans
-
 import documents
 from billing.api.runs import begin_run
 from billing.consumers import settle_invoices
@@ -33,6 +31,7 @@ from contracts.api.tariffs import AttendanceRules, Bracket, BracketPrices, Tarif
 from contracts.events.billing import CheckoutInvoice, RunStatus
 from contracts.events.payment import Means, Mode, PaymentConfirmed, Ticket
 from local_stack.postgres import PostgresServer
+from tests.load.harness.figures import note, say, say_spans
 
 DAYS, PAYMENTS, AT_ONCE = 40, 2_000, 4
 ACTIVITY, OPERATOR = UUID(int=1), UUID(int=0)

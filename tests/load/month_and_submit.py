@@ -1,4 +1,4 @@
-"""Figures of planning: ``python tests/load/month_and_submit.py [CHILDREN] [CHANGES]``.
+"""Figures of planning: ``python -m tests.load.month_and_submit [CHILDREN] [CHANGES]``.
 
 A town of 1,000 children by default, each with 200 canteen days booked and 2,000 changes in its history: ten years of
 it. ``100000 20`` is a town of 20 million bookings. Prints, for the month of a child, for the submit of 20 changes and
@@ -18,10 +18,6 @@ from statistics import median
 from uuid import uuid4
 
 import asyncpg
-from ground.figures import note, say, say_spans
-from ground.measuring import NOTICE, Child, folder_aside, planning_alone, settle
-from ground.pgbench import Recorder, Sent, replayed
-from ground.wire import Asked, Wires
 
 from chassis import outbox
 from chassis.clock import now, today
@@ -32,6 +28,10 @@ from contracts.events.planning import Channel
 from planning.domain.bookings import booked_day, told
 from planning.domain.situation import Look
 from planning.store import bookings, history, situations
+from tests.load.harness.figures import note, say, say_spans
+from tests.load.harness.measuring import NOTICE, Child, folder_aside, planning_alone, settle
+from tests.load.harness.pgbench import Recorder, Sent, replayed
+from tests.load.harness.wire import Asked, Wires
 
 ACTIVITY, WORKERS, ROUNDS, LINES = uuid4(), 8, 400, 20
 SLICES = 3

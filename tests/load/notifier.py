@@ -1,4 +1,4 @@
-"""notifier's figures, on real servers of its own: ``python tests/load/notifier.py``.
+"""notifier's figures, on real servers of its own: ``python -m tests.load.notifier``.
 
 Ten thousand invoice mails with a kill -9 in the middle, beside the same mail sent by a bare SMTP client; then the time
 from ``payment.confirmed`` on the broker to the mail accepted, at twenty a second.
@@ -21,7 +21,6 @@ from uuid import UUID, uuid4
 import aiosmtplib
 import asyncpg
 from aiosmtpd.smtp import SMTP, Envelope, Session
-from ground.figures import note, say, say_spans
 
 from chassis.broker import Message, opened, publish_all
 from chassis.broker_accounts import EVENTS_EXCHANGE
@@ -35,6 +34,7 @@ from local_stack.postgres import PostgresServer, ensure_running_role
 from local_stack.processes import Program
 from local_stack.rabbit import RabbitServer
 from local_stack.unprivileged import reachable_folder, run_as
+from tests.load.harness.figures import note, say, say_spans
 
 MAILS = int(os.environ.get("MAILS", "10000"))
 RATE, SECONDS = 20, 30

@@ -1,4 +1,4 @@
-"""The opening of a season: ``python tests/load/opening.py [PARENTS] [PLACES]``.
+"""The opening of a season: ``python -m tests.load.opening [PARENTS] [PLACES]``.
 
 2,500 parents by default ask for the same day at the instant it opens, and there are 300 places. Two replicas of
 planning on this machine answer them. The parents are on it too, and send bytes made before, so that the cores are
@@ -18,14 +18,14 @@ from uuid import UUID, uuid4
 
 import asyncpg
 import uvloop
-from ground.figures import note, say, say_spans
-from ground.measuring import NOTICE, Child, folder_aside, planning_alone, settle
-from ground.wire import Asked, Wires
 from holidays import country_holidays
 
 from chassis.clock import now, today
 from chassis.testing import Tokens
 from contracts.identity import Identity, Role
+from tests.load.harness.figures import note, say, say_spans
+from tests.load.harness.measuring import NOTICE, Child, folder_aside, planning_alone, settle
+from tests.load.harness.wire import Asked, Wires
 
 ACTIVITY = uuid4()
 HOLIDAYS = country_holidays("FR")

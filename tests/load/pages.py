@@ -1,4 +1,4 @@
-"""The pages' figures, on a portal of its own: ``python tests/load/pages.py [PARENTS]``, 200 unless told.
+"""The pages' figures, on a portal of its own: ``python -m tests.load.pages [PARENTS]``, 200 unless told.
 
 Pages a second when that many parents, each of a household of its own, ask one after another without a pause; what one
 planning page takes in each service; what each page weighs and when it is painted, in Chromium at the size of a phone.
@@ -17,13 +17,13 @@ from statistics import median
 from typing import Any, NamedTuple
 
 import aiohttp
-from ground.figures import note, say, say_spans
-from ground.measuring import hashes_a_second, portal
-from ground.parents import Crowd, NotServed, Parent, as_if_long_there, quiet, settle
-from ground.visits import weigh
 
 from gateway.assets import asset_url
 from local_stack.families import each_of, sql
+from tests.load.harness.figures import note, say, say_spans
+from tests.load.harness.measuring import hashes_a_second, portal
+from tests.load.harness.parents import Crowd, NotServed, Parent, as_if_long_there, quiet, settle
+from tests.load.harness.visits import weigh
 
 SECONDS = float(os.environ.get("SECONDS", "5"))
 HOP_PARENTS = 20

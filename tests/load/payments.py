@@ -1,4 +1,4 @@
-"""The money path's figures, on a portal of its own: ``python tests/load/payments.py``. A few minutes.
+"""The money path's figures, on a portal of its own: ``python -m tests.load.payments``. A few minutes.
 
 Notifications at a steady rate, and how long until billing settled, the mail server took the ticket, and the waiting
 page was told; ten thousand copies of one; then as many as go through gateway and payment-gateway, one of each and two
@@ -21,11 +21,6 @@ from uuid import UUID, uuid4
 
 import aiohttp
 from aiosmtpd.smtp import SMTP, Envelope, Session
-from ground.due import AT, BANK, TILL, Due, Notice, begin, invoices, strangers, written_at_bank
-from ground.figures import note, say, say_spans
-from ground.measuring import portal, ready
-from ground.pgbench import pgbench
-from ground.wire import Asked, Wires
 
 from chassis.broker import opened
 from chassis.broker_accounts import EVENTS_EXCHANGE
@@ -34,6 +29,11 @@ from local_stack.families import sql
 from local_stack.ports import claim_any
 from local_stack.processes import Program
 from local_stack.stack import Stack
+from tests.load.harness.due import AT, BANK, TILL, Due, Notice, begin, invoices, strangers, written_at_bank
+from tests.load.harness.figures import note, say, say_spans
+from tests.load.harness.measuring import portal, ready
+from tests.load.harness.pgbench import pgbench
+from tests.load.harness.wire import Asked, Wires
 
 RATE = 20
 SECONDS = int(os.environ.get("SECONDS", "12"))

@@ -1,4 +1,4 @@
-"""What billing asks again and again, after ten years: ``python tests/load/ten_years.py [INVOICES]``, or 600,000.
+"""What billing asks again and again, after ten years: ``python -m tests.load.ten_years [INVOICES]``, or 600,000.
 
 A private PostgreSQL with so many invoices over 120 months, all but the last month's and one in a hundred paid. Each
 figure stands beside what the version before did for it, in the same run, on the same tables. Printed, never asserted.
@@ -14,8 +14,6 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from ground.figures import note, say
-
 from billing.settings import MIGRATIONS
 from billing.store import balances, reminders
 from billing.store.health_metrics import FIGURES, HEALTH_METRICS
@@ -26,6 +24,7 @@ from chassis.health_metrics import measure
 from chassis.migrations import migrate
 from contracts.api.reminders import ReminderRule
 from local_stack.postgres import PostgresServer
+from tests.load.harness.figures import note, say
 
 TIMES = 3
 ASKED_WITHIN = "SET LOCAL statement_timeout = 0"

@@ -1,4 +1,4 @@
-"""``python tests/mutants [WORD …]``: changes the rules of money, sessions and idempotency one small thing at a time,
+"""``python -m tests.mutants [WORD …]``: changes the rules of money, sessions and idempotency one small thing at a time,
 runs the closest tests, and prints each change that no test noticed. WORD chooses modules by a part of their name.
 
 The module is changed in memory, in a process of its own for each change; nothing is written but ``build/mutants``.
@@ -22,14 +22,12 @@ from pathlib import Path
 from types import CodeType, ModuleType
 from typing import Any
 
+import contracts
+from tests.mutants.mutations import Mutant, mutants
+from tests.mutants.targets import TARGETS, Target
+
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
-sys.path.insert(0, str(HERE))
-
-from mutations import Mutant, mutants  # noqa: E402 - beside this file
-from targets import TARGETS, Target  # noqa: E402
-
-import contracts  # noqa: E402 - a folder of that name is at the root
 
 SECONDS_MAX = 120
 EXAMPLES, STEPS = 20, 12

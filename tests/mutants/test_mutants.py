@@ -1,28 +1,15 @@
 """What ``make mutants`` changes, and that what is named as equivalent is still there."""
 
-import importlib.util
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.mutants.mutations import mutants
+from tests.mutants.targets import TARGETS
+
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
-
-
-def _beside(name: str) -> Any:
-    spec = importlib.util.spec_from_file_location(f"mutants_{name}", HERE / f"{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-mutants = _beside("mutations").mutants
-TARGETS = _beside("targets").TARGETS
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""What is looked at for safety, in one table: ``python tests/security/report.py [WORD…]`` (``make security``).
+"""What is looked at for safety, in one table: ``python -m tests.security.report [WORD…]`` (``make security``).
 
 Each check is a set of tests of this repository, which `make test` runs in their short form, or a program. Here they get
 many more examples: ``FUZZ`` of each parser, ``EXAMPLES`` of each door's requests, ``FORMS`` of each form, and the whole
@@ -55,7 +55,7 @@ CHECKS = (
         ),
     ),
     Check("dependencies on record", ("tests/security/test_dependencies.py", "tests/deploy/test_sbom.py")),
-    Check("known holes of dependencies", program=("python", "tests/security/dependencies.py")),
+    Check("known holes of dependencies", program=("python", "tools/dependencies.py")),
     Check("code that is dangerous by its form", program=("ruff", "check", ".")),
     Check("secrets, in files and history", ("tests/security/test_secrets.py",)),
     Check("the threat model names its tests", ("tests/security/test_threats.py",)),

@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import json
 import os
-import runpy
 import secrets
 import shutil
 import tempfile
@@ -23,6 +22,8 @@ from chassis.tasks import cancel_and_wait
 from chassis.testing import eventually
 from contracts.events import EVENT_NAMESPACES, EVENTS, LIVE_EVENTS
 from contracts.failures import Unavailable
+from deploy.compose import make_secrets
+from deploy.helm import draw_secrets
 from local_stack.rabbit import RabbitServer
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -147,23 +148,20 @@ async def test_nobody_listens_at_another_exchange_or_ties_two_together(broker: R
 
 def _by_compose(folder: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """As ``docker compose up`` writes it, over a file that an older version wrote."""
-    script = runpy.run_path(str(ROOT / "deploy/compose/make_secrets.py"))
-    names = script["main"].__globals__
-    monkeypatch.setitem(names, "ROOT", folder)
-    monkeypatch.setitem(names, "GIVEN", folder / "none")
+    monkeypatch.setattr(make_secrets, "ROOT", folder)
+    monkeypatch.setattr(make_secrets, "GIVEN", folder / "none")
     monkeypatch.setattr(os, "chown", lambda *_: None)
-    for each in (*script["PROGRAMS"], *script["SET_UPS"], *script["OWNERS"]):
+    for each in (*make_secrets.PROGRAMS, *make_secrets.SET_UPS, *make_secrets.OWNERS):
         (folder / each).mkdir()
     old = {**definitions(["preau"], dict.fromkeys(ACCOUNTS, "secret")), "permissions": [], "topic_permissions": []}
     (folder / "rabbitmq/definitions.json").write_text(json.dumps(old), encoding="utf-8")
-    script["main"]([])
+    make_secrets.main([])
     written: dict[str, Any] = json.loads((folder / "rabbitmq/definitions.json").read_text(encoding="utf-8"))
     return written
 
 
 def _by_chart() -> dict[str, Any]:
-    script = runpy.run_path(str(ROOT / "deploy/helm/draw_secrets.py"))
-    drawn = next(each for each in script["drawn"]("p", "r") if each["metadata"]["name"] == "preau-rabbitmq")
+    drawn = next(each for each in draw_secrets.drawn("p", "r") if each["metadata"]["name"] == "preau-rabbitmq")
     written: dict[str, Any] = json.loads(drawn["stringData"]["definitions.json"])
     return written
 

@@ -8,7 +8,6 @@ import json
 import os
 import random
 import re
-import runpy
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -17,11 +16,11 @@ import aiohttp
 import pytest
 
 from local_stack import demo
+from tests.support.headers import wrong
 
 SETTINGS = {"gateway": {"API_REQUESTS_A_MINUTE": "1000000"}}
 DOCUMENT = Path(__file__).parents[2] / "docs" / "openapi.json"
 TEMPLATES = Path(__file__).parents[2] / "gateway" / "gateway" / "templates"
-WRONG = runpy.run_path(str(Path(__file__).with_name("test_headers.py")))["wrong"]
 TOKEN = re.compile(r'name="form_token" value="([^"]+)"')
 FORMS, SEED = int(os.environ.get("FORMS", "3")), 10
 SIGN_OUT = ("--exclude-operation-id", "signOut")
@@ -72,7 +71,7 @@ async def test_every_page_of_who_is_signed_in_has_its_headers(
             url = stack.gateway_url + somewhere(path, **known)
             async with http.get(url, headers=cookie, allow_redirects=False) as answer:
                 shown += answer.status == 200
-                found += [f"{path} {answer.status}: {line}" for line in WRONG(answer, is_secure=False)]
+                found += [f"{path} {answer.status}: {line}" for line in wrong(answer, is_secure=False)]
     record_property("looked at", f"{len(pages)} pages for {identifier}, {shown} shown")
     assert not found, "\n".join(found)
 

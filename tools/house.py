@@ -1,4 +1,4 @@
-"""Measures the size of the code, and checks the decisions and the links to them: ``python tests/house.py``.
+"""Measures the size of the code, and checks the decisions and the links to them: ``python -m tools.house``.
 
 Lines are counted without blank lines, comments and docstrings. An exception is named below with its reason. A decision
 in ``docs/decisions`` has a title with its number, a status, a date, and a line in the index.

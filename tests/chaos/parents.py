@@ -16,9 +16,9 @@ from typing import Any
 from uuid import uuid4
 
 import aiohttp
-from town import CANTEEN, CLUB, MOST_DAYS, Town
 
 from local_stack.browser import BANK_FORM, INVOICE, KEY, Browser, form_of
+from tests.chaos.tenant import CANTEEN, CLUB, MOST_DAYS, Town
 
 PATIENCE = 60
 PAUSE_SECONDS = 1.0

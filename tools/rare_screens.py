@@ -251,7 +251,9 @@ async def payments(page: Page, stack: Stack, shoot: Shoot) -> None:
     await shoot("payment-refused", page)
 
 
-async def seldom(page: Page, stack: Stack, identifier: str, shoot: Shoot, language: Language = Language.FR) -> None:
+async def walk_rare_screens(
+    page: Page, stack: Stack, identifier: str, shoot: Shoot, language: Language = Language.FR
+) -> None:
     """All of them, those of somebody signed in as that family."""
     await before_signing_in(page, stack, shoot, language)
     await the_first_time(page, stack, shoot, language)

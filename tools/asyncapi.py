@@ -1,4 +1,4 @@
-"""Writes docs/asyncapi.yaml from the event contracts and every service's listeners: ``python asyncapi.py FILE``."""
+"""Writes docs/asyncapi.yaml from the event contracts and consumers: ``python -m tools.asyncapi FILE``."""
 
 import importlib
 import json
@@ -12,7 +12,7 @@ from chassis.broker_accounts import EVENTS_EXCHANGE
 from chassis.inbox import Consumers
 from contracts.events import EVENTS
 
-ROOT = Path(__file__).parent.parent.parent
+ROOT = Path(__file__).parent.parent
 SPEAKERS = {"auth": "auth", "planning": "planning", "billing": "billing", "payment": "payment-gateway"}
 CONSUMING = ("planning", "billing", "payment_gateway", "notifier")
 

@@ -1,4 +1,4 @@
-"""The pictures of the parents' guide, taken from the running product: ``python tests/e2e/guide.py`` (``make guide``).
+"""The pictures of the parents' guide, taken from the running product: ``python -m tools.guide`` (``make guide``).
 
 Walks through a portal of its own as a parent does, on a phone, and writes the pictures beside the guide's text, what
 they were made of (``pictures.json``, by which a test tells that they are stale), and the guide as ``docs`` has it.
@@ -8,7 +8,6 @@ import asyncio
 import hashlib
 import json
 import re
-import runpy
 import tempfile
 from pathlib import Path
 
@@ -18,8 +17,9 @@ from contracts.model import Language
 from local_stack import demo
 from local_stack.packages import chromium
 from local_stack.stack import Stack
+from tools import screenshots
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[1]
 GATEWAY = ROOT / "gateway" / "gateway"
 TEXT, MADE_OF = GATEWAY / "guide" / "parents.md", GATEWAY / "guide" / "pictures.json"
 ENGLISH = GATEWAY / "guide" / "parents.en.md"
@@ -63,9 +63,8 @@ def as_in_docs() -> str:
 async def take(stack: Stack) -> None:
     """Every picture of the guide, in each language."""
     path = await asyncio.to_thread(chromium)
-    tour = runpy.run_path(str(Path(__file__).parent / "screenshots.py"))
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=str(path), args=tour["ARGUMENTS"])
+        browser = await playwright.chromium.launch(executable_path=str(path), args=screenshots.ARGUMENTS)
         for language, folder, identifier in TOURS:
 
             async def shoot(name: str, page: Page, folder: Path = folder) -> None:
@@ -75,7 +74,7 @@ async def take(stack: Stack) -> None:
             context = await browser.new_context(
                 viewport={"width": 390, "height": 760}, device_scale_factor=1.5, locale="fr-FR", color_scheme="light"
             )
-            await tour["tour"](await context.new_page(), stack, identifier, shoot, language)
+            await screenshots.tour(await context.new_page(), stack, identifier, shoot, language)
             await context.close()
         await browser.close()
 

@@ -1,7 +1,6 @@
 """The Helm chart as Helm itself renders it, and how its manifests are read: for the tests beside this file."""
 
 import json
-import runpy
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -9,10 +8,11 @@ from typing import Any
 import helm_python
 import yaml
 
+from tools import chart_settings
+
 ROOT = Path(__file__).parents[2]
 CHART = ROOT / "deploy/helm/preau"
-SETTINGS = runpy.run_path(str(Path(__file__).parent / "chart_settings.py"))
-PROGRAMS: tuple[str, ...] = SETTINGS["PROGRAMS"]
+PROGRAMS = chart_settings.PROGRAMS
 SERVICES = tuple(name for name in PROGRAMS if name != "gateway")
 RELEASE = "saint-aubin"
 Manifest = dict[str, Any]

@@ -8,10 +8,10 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from statistics import median
 
-from ground.figures import note, say
 from playwright.async_api import BrowserContext, CDPSession, Page, async_playwright
 
 from local_stack.packages import chromium
+from tests.load.harness.figures import note, say
 
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
 ARGUMENTS += ["--disable-sync", "--no-first-run"]

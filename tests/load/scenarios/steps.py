@@ -8,8 +8,9 @@ from contextlib import suppress
 from typing import Any, TypeVar
 
 import aiohttp
-from ground.figures import percentile
-from ground.parents import NotServed
+
+from tests.load.harness.figures import percentile
+from tests.load.harness.parents import NotServed
 
 Answer = TypeVar("Answer")
 

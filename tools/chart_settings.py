@@ -1,7 +1,6 @@
 """Write the settings into the schema of the chart's values, read from the classes that check them."""
 
 import json
-import runpy
 import sys
 from pathlib import Path
 from typing import Any
@@ -9,9 +8,9 @@ from typing import Any
 from pydantic.fields import FieldInfo
 
 from chassis.settings import EdgeSettings
+from tools import configuration
 
-CONFIGURATION = runpy.run_path(str(Path(__file__).parent / "configuration.py"))
-PROGRAMS: tuple[str, ...] = CONFIGURATION["PROGRAMS"]
+PROGRAMS = configuration.PROGRAMS
 MADE = frozenset({"http_host", "http_port", "metrics_port", "public_url", "town_crest"})
 """What the chart says itself, besides the addresses between programs."""
 NOT_HERE = frozenset({"mail_examples", "demo_accounts"})
@@ -20,7 +19,7 @@ NOT_HERE = frozenset({"mail_examples", "demo_accounts"})
 
 def settings_of(program: str) -> type[EdgeSettings]:
     """The class that checks a program's settings."""
-    found: type[EdgeSettings] = CONFIGURATION["settings_of"](program)
+    found: type[EdgeSettings] = configuration.settings_of(program)
     return found
 
 

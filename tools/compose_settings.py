@@ -4,12 +4,12 @@ A name is the same in every program that knows it. One that town.env does not gi
 is its default: so nothing of docker-compose.yml's demo town is left in a town's own portal.
 """
 
-import runpy
 import sys
 from pathlib import Path
 
-CHART_SETTINGS = runpy.run_path(str(Path(__file__).parent / "chart_settings.py"))
-PROGRAMS: tuple[str, ...] = CHART_SETTINGS["PROGRAMS"]
+from tools import chart_settings
+
+PROGRAMS = chart_settings.PROGRAMS
 HEAD = """# Every setting of docs/configuration.md that is no secret, from town.env to each program that has it.
 # One that is not given is its default. `make configuration` writes this; production.yml says what a town must give.
 services:
@@ -18,7 +18,7 @@ services:
 
 def names(program: str) -> list[str]:
     """The settings of a program that town.env may give."""
-    return [name.upper() for name in CHART_SETTINGS["for_the_town"](program)]
+    return [name.upper() for name in chart_settings.for_the_town(program)]
 
 
 def written() -> str:

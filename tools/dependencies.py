@@ -1,4 +1,4 @@
-"""What the images are made of, and what is known of it: ``python tests/security/dependencies.py [FILE]``.
+"""What the images are made of, and what is known of it: ``python -m tools.dependencies [FILE]``.
 
 pip-audit is asked about every lock. Its data (OSV's, PyPI's) are not to be reached from everywhere; where they are not,
 it says so and names the packages of which a newer version is out. Ends with how many known holes there are.
@@ -6,7 +6,6 @@ it says so and names the packages of which a newer version is out. Ends with how
 
 import json
 import re
-import runpy
 import subprocess
 import sys
 import tomllib
@@ -15,13 +14,14 @@ from datetime import date
 from importlib.metadata import Distribution
 from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
+from tools import sbom
+
+ROOT = Path(__file__).parents[1]
 KNOWN = "\n## What was known on"
 LOCKS = ROOT / "deploy" / "requirements"
 PROGRAMS = sorted(
     each.stem for each in LOCKS.glob("*.txt") if each.stem not in {"development", "running", "local-stack"}
 )
-SBOM = runpy.run_path(str(ROOT / "deploy" / "sbom.py"))
 HEAD = """# What the images are made of
 
 Written by `make dependencies` from the locks, kept true by `tests/security/test_dependencies.py`. Each image's own
@@ -37,16 +37,16 @@ def text() -> str:
     found: dict[str, Distribution] = {}
     images, wanted = defaultdict[str, set[str]](set), defaultdict[str, set[str]](set)
     for program in PROGRAMS:
-        for each in SBOM["installed"]((LOCKS / f"{program}.txt").read_text(encoding="utf-8")):
-            name = SBOM["_plain"](each.name)
+        for each in sbom.installed((LOCKS / f"{program}.txt").read_text(encoding="utf-8")):
+            name = sbom._plain(each.name)
             found[name] = each
             images[name].add(program)
-            for needed in SBOM["_wants"](each):
+            for needed in sbom._wants(each):
                 wanted[needed].add(name)
     ours = asked_for()
     lines = []
     for name, each in sorted(found.items()):
-        licence = ", ".join(one.get("expression") or one["license"]["name"] for one in SBOM["_licences"](each))
+        licence = ", ".join(one.get("expression") or one["license"]["name"] for one in sbom._licences(each))
         whose = ", ".join(sorted(ours[name])) or ", ".join(sorted(f"({other})" for other in wanted[name]))
         where = "all" if len(images[name]) == len(PROGRAMS) else ", ".join(sorted(images[name]))
         lines.append(f"| {name} | {each.version} | {licence or '?'} | {whose or '?'} | {where} |")
@@ -59,7 +59,7 @@ def asked_for() -> dict[str, set[str]]:
     for file in sorted(ROOT.glob("*/pyproject.toml")) + sorted(ROOT.glob("*/*/pyproject.toml")):
         if ".venv" not in file.parts:
             for each in tomllib.loads(file.read_text(encoding="utf-8")).get("project", {}).get("dependencies", []):
-                found[SBOM["_plain"](re.split(r"[^A-Za-z0-9._-]", each)[0])].add(file.parent.name)
+                found[sbom._plain(re.split(r"[^A-Za-z0-9._-]", each)[0])].add(file.parent.name)
     return found
 
 
@@ -89,10 +89,8 @@ def behind() -> list[str]:
     done = subprocess.run(
         [*command, "--python", sys.executable], capture_output=True, text=True, check=True, timeout=300
     )
-    pinned = {
-        SBOM["_plain"](name) for name, _ in SBOM["PINNED"].findall((LOCKS / "development.txt").read_text("utf-8"))
-    }
-    found = [each for each in json.loads(done.stdout) if SBOM["_plain"](each["name"]) in pinned]
+    pinned = {sbom._plain(name) for name, _ in sbom.PINNED.findall((LOCKS / "development.txt").read_text("utf-8"))}
+    found = [each for each in json.loads(done.stdout) if sbom._plain(each["name"]) in pinned]
     return [f"{each['name']} {each['version']}, {each['latest_version']} is out" for each in found]
 
 

@@ -1,11 +1,10 @@
-"""Pictures of the running product: ``python tests/e2e/screenshots.py [FOLDER]``.
+"""Pictures of the running product: ``python -m tools.screenshots [FOLDER]``.
 
 Starts a portal of its own with the demo town and takes each page at phone and desk size. Without a folder it renews
 the two pictures of the README in ``docs/images``; with one, every page is written there.
 """
 
 import asyncio
-import runpy
 import sys
 import tempfile
 from collections.abc import Awaitable, Callable
@@ -20,8 +19,9 @@ from gateway.languages import FOLDER
 from local_stack import demo
 from local_stack.packages import chromium
 from local_stack.stack import Stack
+from tools.rare_screens import walk_rare_screens
 
-IMAGES = Path(__file__).parents[2] / "docs" / "images"
+IMAGES = Path(__file__).parents[1] / "docs" / "images"
 README = ("planning-phone", "planning-desk")
 SIZES = {"phone": (390, 844), "desk": (1280, 900)}
 TOURS = (
@@ -168,7 +168,6 @@ async def town_hall(page: Page, stack: Stack, shoot: Shoot) -> None:
 async def take(stack: Stack, folder: Path, wanted: tuple[str, ...]) -> None:
     """Every page at every size; only the ``wanted`` pictures are kept when some are named."""
     path = await asyncio.to_thread(chromium)
-    seldom = runpy.run_path(str(Path(__file__).parent / "seldom.py"))["seldom"]
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=str(path), args=ARGUMENTS)
         for size, identifier, language in TOURS[: 2 if wanted else None]:
@@ -184,7 +183,7 @@ async def take(stack: Stack, folder: Path, wanted: tuple[str, ...]) -> None:
             await tour(page, stack, identifier, shoot, language)
             await context.clear_cookies()
             if not wanted:
-                await seldom(page, stack, LONG_NAMES, shoot, language)
+                await walk_rare_screens(page, stack, LONG_NAMES, shoot, language)
                 await context.clear_cookies()
             if language is Language.FR:
                 await town_hall(page, stack, shoot)

@@ -12,11 +12,11 @@ from typing import Any
 
 import aiohttp
 from aiosmtpd.smtp import SMTP, Envelope, Session
-from ground.measuring import portal
-from ground.parents import Crowd, Parent, as_if_long_there, quiet, settle
 
 from local_stack.families import sql
 from local_stack.stack import Stack
+from tests.load.harness.measuring import portal
+from tests.load.harness.parents import Crowd, Parent, as_if_long_there, quiet, settle
 
 DOMAINS = ("orange.example", "free.example", "gmail.example", "laposte.example", "sfr.example")
 """As many as a town's families have; each is sent so many mails a minute, and no more."""

@@ -5,13 +5,12 @@ import re
 from collections.abc import Callable, Coroutine, Iterable
 from typing import Any
 
-from ground.parents import CANTEEN, FREE, TOKEN, Parent
-from steps import Steps, VisitOver
-from town import Town, typed
-
 from chassis.clock import today
 from local_stack import demo
 from local_stack.families import sql
+from tests.load.harness.parents import CANTEEN, FREE, TOKEN, Parent
+from tests.load.scenarios.steps import Steps, VisitOver
+from tests.load.scenarios.tenant import Town, typed
 
 OPENING_SECONDS = 120
 ARRIVALS_SHARE = 0.9

@@ -1,4 +1,4 @@
-"""Draws the table of moves into a document, between its two marks: ``python draw_transitions.py FILE``."""
+"""Draws the table of moves into a document, between its two marks: ``python -m tools.transitions FILE``."""
 
 import sys
 from pathlib import Path

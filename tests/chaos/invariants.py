@@ -1,16 +1,15 @@
-"""What must hold after any chaos. Each law's name is the law; it returns what breaks it, a sentence each.
+"""What must hold after any chaos. Each function is one invariant and returns its violations, a sentence each.
 
-``LAWS`` is what is checked. The bank's book and the mail server are believed, our own tables are held against them.
+``INVARIANTS`` lists them. Our own tables are compared with the bank's book and the mails that the server received.
 """
 
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable
 
-from evidence import DEFECTS, Evidence
-from messages import LISTENING, queues_of
-from rebuilt import projections
-
 from local_stack.stack import SERVICES
+from tests.chaos.evidence import DEFECTS, Evidence
+from tests.chaos.messages import LISTENING, queues_of
+from tests.chaos.rebuilt import projections
 
 Law = Callable[[Evidence], Awaitable[list[str]]]
 TICKET = "justificatif"
@@ -203,7 +202,7 @@ async def nobody_meets_a_defect(evidence: Evidence) -> list[str]:
     return evidence.seen.defects + [each for each in evidence.complaints if any(defect in each for defect in DEFECTS)]
 
 
-LAWS: tuple[Law, ...] = (
+INVARIANTS: tuple[Law, ...] = (
     every_payment_the_bank_took_is_confirmed_once_and_nothing_else_is,
     every_payment_the_bank_took_is_settled_once_and_nothing_else_is,
     every_payment_the_bank_took_has_one_ticket_and_nothing_else_has,

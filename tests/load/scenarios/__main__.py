@@ -11,15 +11,12 @@ import os
 import sys
 import time
 from collections.abc import Awaitable
-from pathlib import Path
 
-sys.path.append(str(Path(__file__).parents[1]))  # the ground; last, for the scripts there have services' names
-
-import scenes
-from ground.parents import quiet
-from steps import Steps, row
-from town import Town, inhabited, money
-from watching import Watch
+from tests.load.harness.parents import quiet
+from tests.load.scenarios import scenes
+from tests.load.scenarios.steps import Steps, row
+from tests.load.scenarios.tenant import Town, inhabited, money
+from tests.load.scenarios.watching import Watch
 
 PARENTS = int(os.environ.get("PARENTS", "150"))
 MINUTES = float(os.environ.get("MINUTES", "3"))

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import asyncpg
-from steps import row
 
 from chassis.broker import dead_letter_queue, opened, waiting_messages
 from local_stack.stack import PROGRAMS, SERVICES, Stack
+from tests.load.scenarios.steps import row
 
 EVERY_SECONDS = 2.0
 LISTENING = ("planning", "billing", "payment_gateway", "notifier")
