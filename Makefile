@@ -9,7 +9,7 @@ LOCKS := deploy/requirements
 RUNNING := .venv/.running
 READY := .venv/.development
 
-.PHONY: help machine run reset bench bench-growth chaos test lint types house domain lock env clean composed restore-drill upgrade-drill sbom screenshots guide asyncapi openapi configuration alerts dashboards transitions access security dependencies load mutants
+.PHONY: help machine run reset bench bench-growth chaos test lint types house domain lock env clean composed check drills restore-drill upgrade-drill sbom screenshots guide asyncapi openapi configuration alerts dashboards transitions access security dependencies load mutants
 
 help:  ## what can be done here
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -42,8 +42,13 @@ TYPED := chassis contracts documents auth planning billing payment_gateway notif
 machine: $(READY)  ## what this machine lacks for work and tests, installed or told of
 	@$(BIN)/python -m local_stack.packages development
 
-test: machine lint types house  ## everything: lint, types, house rules, and every test on real parts
-	@$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
+check: lint types house domain  ## what needs no server: lint, types, house rules, pure tests
+
+test: machine lint types house  ## lint, types, house rules, and every test but the drills, on real parts
+	@$(BIN)/pytest -m "not drill" -n 2 --dist loadfile --no-loadscope-reorder --durations 20
+
+drills: machine  ## upgrade, restore, a short day of chaos, long state machines, fuzzers
+	@$(BIN)/pytest -m drill -n 2 --dist loadfile --no-loadscope-reorder --durations 20
 
 lint: $(READY)  ## style and format
 	@$(BIN)/ruff check -q .

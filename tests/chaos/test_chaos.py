@@ -24,7 +24,7 @@ from tests.chaos.tenant import Town, town
 SEED, PARENTS, SECONDS, MANY = 14, 30, 15.0, 14
 SERVERS_KILLED = {"PostgreSQL killed (-9)", "RabbitMQ killed (-9)"}
 
-pytestmark = [pytest.mark.faults, pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.drill, pytest.mark.faults, pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(400)]
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

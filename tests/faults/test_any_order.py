@@ -39,7 +39,7 @@ TOLD_SECONDS = 120
 PAGE = re.compile(r"/paiements/([\w-]{36})")
 KILLED = ("payment-gateway", "billing", "notifier", "gateway")
 
-pytestmark = [pytest.mark.faults, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.drill, pytest.mark.faults, pytest.mark.timeout(900)]
 
 Answer = TypeVar("Answer")
 

@@ -21,7 +21,7 @@ from chassis.testing import eventually
 from local_stack import packages
 from local_stack.stack import SERVICES, Stack
 
-pytestmark = [pytest.mark.faults, pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.drill, pytest.mark.faults, pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(300)]
 OWN_SERVERS = True
 
 OPERATE = Path(__file__).parents[2] / "deploy/operate"

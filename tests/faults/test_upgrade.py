@@ -35,7 +35,7 @@ from local_stack import demo
 from local_stack.replicas import Replicas
 from local_stack.stack import PROGRAMS, SERVICES, Stack
 
-pytestmark = [pytest.mark.faults, pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.drill, pytest.mark.faults, pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(900)]
 
 ROUNDS = int(os.environ.get("ROUNDS", "1"))
 DRAIN_SECONDS = UNUSED_SECONDS + 1

@@ -43,7 +43,7 @@ CHECKS = (
         ),
     ),
     Check("headers and cookies", ("tests/security/test_headers.py",)),
-    Check("what is read from outside", ("tests/security/test_whatever_is_read.py",)),
+    Check("what is read from outside", ("tests/security/test_parser_fuzz.py",)),
     Check(
         "what banks say",
         tuple(

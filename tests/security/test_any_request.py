@@ -23,7 +23,7 @@ HOUR = 3_600
 TEXTS = {"kind", "bank", "import_id"}
 """Parts of a path that are no UUID, besides those of the public API."""
 
-pytestmark = pytest.mark.timeout(4 * HOUR)
+pytestmark = [pytest.mark.drill, pytest.mark.timeout(4 * HOUR)]
 
 
 def _functions(door: Callable[..., Any]) -> Iterator[Callable[..., Any]]:

@@ -26,7 +26,7 @@ FORMS, SEED = int(os.environ.get("FORMS", "3")), 10
 SIGN_OUT = ("--exclude-operation-id", "signOut")
 """It would end the session of all others; ``test_only_a_live_session_opens_doors_and_a_cookie_is_none`` signs out."""
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(14_400)]
+pytestmark = [pytest.mark.drill, pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(14_400)]
 
 
 async def test_the_public_api_keeps_to_its_document_whatever_is_asked(stack: Any, schemathesis: Any) -> None:

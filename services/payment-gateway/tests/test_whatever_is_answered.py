@@ -23,7 +23,7 @@ from payment_gateway.settings import LyraAccount, Settings, StripeAccount
 
 MANY = settings(max_examples=int(os.environ.get("FUZZ", "300")))
 
-pytestmark = pytest.mark.timeout(7_200)
+pytestmark = [pytest.mark.drill, pytest.mark.timeout(7_200)]
 REFERENCE = "0123456789ABCDEF" * 2
 OURS = Settings.model_construct(
     public_url="https://portail.example",

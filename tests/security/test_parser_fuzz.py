@@ -23,7 +23,7 @@ from payment_gateway.domain import remittances
 MANY = settings(max_examples=int(os.environ.get("FUZZ", "300")))
 TEXT = st.text(max_size=60)
 
-pytestmark = pytest.mark.timeout(7_200)
+pytestmark = [pytest.mark.drill, pytest.mark.timeout(7_200)]
 
 
 def near(*words: str) -> st.SearchStrategy[str]:
