@@ -1,8 +1,8 @@
-"""What each program may do at the broker: say its own events and take from its own queues, nothing else.
+"""The rights of each program at the broker: publish its own events and consume its own queues, nothing else.
 
-Set-up has an account of its own, which may do everything: it declares exchanges and queues. A program that runs
-declares nothing (the gateway: only the queue of its live updates, which ends with it, bound to the events that it
-shows), so a program that was taken over can neither forge another's event, nor read another's queue, nor listen in.
+Set-up has an account of its own with all rights: it declares exchanges and queues. A running program declares nothing
+(the gateway only the queue of its live updates, which is exclusive and bound to the events it shows). So a compromised
+program can neither forge another's events nor read another's queue.
 """
 
 import base64
@@ -21,26 +21,28 @@ NOTHING = "^$"
 
 
 def definitions(vhosts: Sequence[str], passwords: Mapping[str, str]) -> dict[str, Any]:
-    """What RabbitMQ loads at start (its definitions file): the accounts of ``passwords``, by name, on every host."""
+    """RabbitMQ's definitions file: the accounts of ``passwords``, by name, on every virtual host."""
     users = [_user(name, password) for name, password in passwords.items()]
     return renewed({"users": users, "vhosts": [{"name": vhost} for vhost in vhosts]})
 
 
 def renewed(made: Mapping[str, Any]) -> dict[str, Any]:
-    """The same accounts and hosts with what each may do today: a new version may need more, or less."""
+    """The same accounts and hosts with today's rights: a new version may need others."""
     pairs = [(user["name"], vhost["name"]) for user in made["users"] for vhost in made["vhosts"]]
     topics = {"exchange": EVENTS_EXCHANGE}
     return {
         **made,
         "permissions": [{"user": name, "vhost": vhost, **_may(name)} for name, vhost in pairs],
-        "topic_permissions": [{"user": name, "vhost": vhost, **topics, **_may_say(name)} for name, vhost in pairs],
+        "topic_permissions": [
+            {"user": name, "vhost": vhost, **topics, **_topic_permissions(name)} for name, vhost in pairs
+        ],
     }
 
 
 def _user(name: str, password: str) -> dict[str, Any]:
     salt = hashlib.sha256(b"salt" + password.encode()).digest()[
         :4
-    ]  # passwords are random; the same ones, the same file
+    ]  # random passwords need no salt: the same ones give the same file
     return {
         "name": name,
         "password_hash": base64.b64encode(salt + hashlib.sha256(salt + password.encode()).digest()).decode(),
@@ -62,8 +64,8 @@ def _may(name: str) -> dict[str, str]:
     return {"configure": NOTHING, "write": rf"^({shared}|{name}\.(queues|delay\..*))$", "read": rf"^{name}\..*$"}
 
 
-def _may_say(name: str) -> dict[str, str]:
-    """The routing keys that it may publish (``write``), and bind a queue to (``read``)."""
+def _topic_permissions(name: str) -> dict[str, str]:
+    """The routing keys it may publish (``write``) and bind (``read``)."""
     if name == SET_UP:
         return {"write": ".*", "read": ".*"}
     if word := EVENT_NAMESPACES.get(name):

@@ -1,16 +1,15 @@
-"""Where a request comes from, as a key to count by: everything that is limited by address is limited by this."""
+"""The network of a client: the key of every limit per address."""
 
 import ipaddress
 
 IPV6_PREFIX_BITS = 64
-"""A subscriber is given a /64 at least (RFC 6177), so that one may send each request from another address."""
+"""A subscriber has at least a /64 (RFC 6177) and can send each request from another address of it."""
 
 
 def client_network(address: str) -> str:
-    """The network that ``address`` stands for: an IPv4 address itself, the /64 of an IPv6 one.
+    """The network of ``address``: an IPv4 address itself, the /64 of an IPv6 address.
 
-    IPv4 written as IPv6 (``::ffff:192.0.2.1``) counts as IPv4, and a port behind the address is left out. What is no
-    address counts as it is written.
+    IPv4 mapped into IPv6 (``::ffff:192.0.2.1``) counts as IPv4; a port is ignored. Anything else counts as written.
     """
     text = address.strip().lower()
     if text.startswith("["):

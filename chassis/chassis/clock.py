@@ -1,4 +1,4 @@
-"""The time, in one place: instants are aware UTC, days are those of people in Paris."""
+"""The clock: instants are aware UTC, days are those of Europe/Paris."""
 
 from datetime import UTC, date, datetime
 from zoneinfo import ZoneInfo
@@ -12,7 +12,7 @@ def now() -> datetime:
 
 
 def day_of(at: datetime) -> date:
-    """The day in Europe/Paris of an instant; the year of a number is that of this day."""
+    """The day in Europe/Paris of an instant; a document's number takes the year of this day."""
     assert at.tzinfo is not None, "an instant is aware"
     return at.astimezone(PARIS).date()
 

@@ -36,9 +36,9 @@ OwnCommand = Callable[[Any, list[str]], Coroutine[Any, Any, int]]
 
 START_WAIT_SECONDS = 120
 UNUSED = "unused"
-"""The word after ``migrate`` when the service is stopped: then a migration takes the time that it takes."""
+"""The argument of ``migrate`` when the service is stopped: migrations then take unlimited time."""
 CONNECTIONS_WAITING_MAX = 4_096
-"""How many connections may wait to be taken on; the kernel's own limit may be lower."""
+"""The listen backlog; the kernel's limit may be lower."""
 
 log = structlog.get_logger()
 
@@ -68,11 +68,13 @@ class Service:
 
 
 def main(service: Service, arguments: list[str] | None = None) -> None:
-    """Run the command that the arguments name and leave with its status."""
+    """Run the command in ``arguments`` and exit with its status."""
     given = sys.argv[1:] if arguments is None else arguments
     command, rest = (given[0], given[1:]) if given else ("serve", [])
     settings = load(service.settings)
-    logs.configure(service.name, "CRITICAL" if command == "doctor" else settings.log_level)  # whose page is one screen
+    logs.configure(
+        service.name, "CRITICAL" if command == "doctor" else settings.log_level
+    )  # its report fits one screen
     if command == "serve" and not rest:
         _serve(service, settings)
         return
@@ -89,7 +91,7 @@ def main(service: Service, arguments: list[str] | None = None) -> None:
 
 
 def _run(service: Service, work: Coroutine[Any, Any, int], command: str) -> int:
-    """Run a command; an expected failure is one sentence, a defect crashes upward."""
+    """Run a command; an expected failure prints one sentence, a defect raises."""
     try:
         return uvloop.run(work)
     except Exception as error:
@@ -103,10 +105,10 @@ def _run(service: Service, work: Coroutine[Any, Any, int], command: str) -> int:
 async def set_up(
     service: Service, settings: ServiceSettings, *, owner_url: str | None = None, is_used: bool = True
 ) -> None:
-    """Bring the database to the newest migration and declare the queues; twice does nothing more.
+    """Apply the migrations and declare the queues; idempotent.
 
-    ``owner_url`` is the database as the owner of its tables; without it the migrations must be in already.
-    While the service runs on the database, it ``is_used``: nobody is kept out for long.
+    ``owner_url`` is the database as the owner of its tables; without it the migrations must be applied already.
+    ``is_used``: the service runs on the database, so migrations must not block it for long.
     """
     assert service.migrations is not None, f"{service.name} has no database"
     if owner_url:
@@ -138,10 +140,10 @@ async def _migrate(service: Service, settings: ServiceSettings, words: list[str]
             "database or broker away, waiting",
         )
     except (MigrationError, RoleError) as error:
-        log.error("set-up failed, nothing of the migration is done", error=str(error))  # noqa: TRY400 - told in full
+        log.error("set-up failed, nothing of the migration is done", error=str(error))  # noqa: TRY400 - the message is complete
         return 1
     except SetUpRefused as error:
-        log.error("set-up refused", error=str(error))  # noqa: TRY400 - told in full
+        log.error("set-up refused", error=str(error))  # noqa: TRY400 - the message is complete
         return 1
     log.info("set-up done")
     return 0
@@ -209,7 +211,7 @@ async def _serving(
 
 
 def _run_until_signal(run: Callable[[], Coroutine[Any, Any, None]]) -> None:
-    """Run until a signal says so, then let everything end in order."""
+    """Run until a signal arrives, then shut down in order."""
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         loop = runner.get_loop()
         running = loop.create_task(run())
@@ -236,7 +238,7 @@ async def _wait_for_migrations(folder: Path, settings: ServiceSettings) -> None:
 
 
 async def _check_running_role(database_url: str) -> None:
-    """Leave with status 2 when the program would run as a role that can change what must never change."""
+    """Exit with status 2 if the program's role could change immutable data."""
     connection = await connect(database_url, connect_seconds=10)
     try:
         excess = await excess_rights(connection)

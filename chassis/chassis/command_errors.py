@@ -1,4 +1,4 @@
-"""What a command prints when it cannot be done: one sentence, and an exit status that a script can tell apart."""
+"""The error output of commands: one sentence, and an exit status that scripts can distinguish."""
 
 import asyncpg
 from pydantic import ValidationError
@@ -8,21 +8,21 @@ from chassis.database import AWAY as DATABASE_AWAY
 from contracts.failures import Invalid, Refusal
 
 FAILED = 1
-"""The command was understood and could not be done."""
+"""The command was valid and failed."""
 MISUSED = 2
-"""The command itself is wrong: an argument that is missing, unknown or out of its range."""
+"""The command is invalid: an argument is missing, unknown or out of range."""
 
 
-class BadArgument(Exception):  # noqa: N818 - an answer to whoever typed it
-    """An argument that cannot be used; the message is a sentence that says what it may be."""
+class BadArgument(Exception):  # noqa: N818 - an answer to the user
+    """An invalid argument; the message says what it may be."""
 
 
 class SetUpRefused(Exception):  # noqa: N818 - an answer
-    """Set-up found something over which the program must not run; the message says what to do."""
+    """Set-up found data over which the program must not run; the message says what to do."""
 
 
 def explain(error: Exception) -> tuple[str, int] | None:
-    """The sentence and the exit status for an expected failure of a command; None for a defect, which crashes."""
+    """The sentence and exit status of an expected failure; None for a defect, which raises."""
     if sentence := _misuse(error):
         return sentence, MISUSED
     if sentence := _failure(error):
@@ -47,7 +47,7 @@ def _misuse(error: Exception) -> str | None:
 
 
 def _failure(error: Exception) -> str | None:
-    """A message of the database without its detail, which shows the row, with the hash of a secret in it."""
+    """The sentence of a failure; of a database error without its detail, which shows the row."""
     match error:
         case Refusal():
             return error.detail

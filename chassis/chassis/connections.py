@@ -1,8 +1,8 @@
-"""Connections: how many, how long a request's head may take, and what a request that is none is told.
+"""Client connections: their number, timeouts, and the answer to malformed requests.
 
-aiohttp waits for a head, and for a client that reads nothing, for as long as the connection lasts. Here whoever is slow
-is closed, and when an address has many requests unfinished the oldest of them gives way to the next: an honest browser
-sends its head in a moment, so it passes even beside a flood from its own address (a carrier's, a town's).
+aiohttp waits for request headers, and for a client that reads nothing, as long as the connection lasts. Here slow
+connections are closed, and when an address has too many incomplete requests its oldest is closed: an ordinary browser
+sends its headers immediately, so it is served even beside a flood from its own address.
 """
 
 import asyncio
@@ -20,26 +20,26 @@ from aiohttp.web_request import BaseRequest
 from chassis.client_networks import client_network
 
 HEAD_SECONDS_MAX = 10
-"""From a connection's, or a further request's, first byte until its head is there."""
+"""From the first byte of a request until its headers are complete."""
 WRITE_SECONDS_MAX = 60
-"""How long a client may read nothing of what it asked for."""
+"""How long a client may leave its response unread."""
 IDLE_SECONDS_MAX = 75
 IDLE_SECONDS_MAX_OF_PROXY = 3_630
-"""A proxy closes what it does not use by itself, after an hour at most: closed here, it might just be asking on it."""
+"""A proxy closes idle connections itself, after an hour at most; closed here, it might just be sending a request."""
 LINGERING_SECONDS = 2
 UNFINISHED_OF_ADDRESS_MAX = 200
-"""Heads that an address may be in the middle of. A browser takes some tenths of a second for one: 200 at a time are
-some thousand people who use the portal in the same minute behind one address."""
+"""Incomplete requests allowed per address. A browser needs some tenths of a second for one: 200 at a time are about a
+thousand active users behind one address."""
 GIVES_WAY_AFTER_SECONDS = 2
 SWEEP_SECONDS = 1
 FILES_ASIDE = 2_048
-"""Open files that are left to everything but clients: the gateway's connections to the services, above all."""
+"""File descriptors reserved for everything but clients, such as the gateway's connections to the services."""
 
 log = structlog.get_logger()
 
 
 class Connection(web.RequestHandler):
-    """aiohttp's connection, known to the table that closes the slow ones."""
+    """An aiohttp connection, registered in the table that closes slow ones."""
 
     def __init__(self, table: "Connections", server: web.Server, **more: Any) -> None:
         super().__init__(server, loop=asyncio.get_running_loop(), access_log=None, **more)  # type: ignore[arg-type]
@@ -70,32 +70,32 @@ class Connection(web.RequestHandler):
         super().resume_writing()
         self._table.stalled.pop(self, None)
 
-    def head_came(self) -> None:
-        """The request is there: from now on the limits on requests hold."""
+    def headers_complete(self) -> None:
+        """The headers are complete: the limits on requests apply from here."""
         self.is_in_request = True
         self._table.finishes(self)
 
     def answered(self) -> None:
-        """The next byte begins another request."""
+        """The response is sent; the next byte begins another request."""
         self.is_in_request = False
         if self.transport is not None:
             self._table.idle[self] = None
 
     def abort(self) -> None:
-        """Close at once; whoever is slow to write is slow to read."""
+        """Close immediately, without a response that a slow client would not read."""
         self._table.discard(self)
         if self.transport is not None:
             self.transport.abort()
 
     def log_exception(self, *args: Any, **more: Any) -> None:
-        """A body that cannot be decoded was answered with 400; that its rest cannot be read either is no news."""
+        """Log an exception, but not that the rest of a body already answered with 400 cannot be read."""
         if not isinstance(more.get("exc_info"), web.RequestPayloadError):
             super().log_exception(*args, **more)
 
     def handle_error(
         self, request: BaseRequest, status: int = 500, exc: BaseException | None = None, message: str | None = None
     ) -> web.StreamResponse:
-        """What is no request of HTTP is answered in short, and is no defect of ours."""
+        """Answer a malformed request briefly; it is not a defect of ours."""
         if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             return super().handle_error(request, status, exc, message)
         log.info("not a request", error=type(exc).__name__)
@@ -107,16 +107,16 @@ class Connection(web.RequestHandler):
 
 
 ANSWERED_BY = {"Server": "preau"}
-"""Not which library, and which version of it."""
+"""Neither library nor version."""
 
 
 async def answered_by(_request: web.Request, response: web.StreamResponse) -> None:
-    """Have every answer of an application name us: for ``on_response_prepare``."""
+    """Set the ``Server`` header: for ``on_response_prepare``."""
     response.headers.update(ANSWERED_BY)
 
 
 class Connections:
-    """All connections of a program. ``by_address`` where clients connect themselves, with no proxy between."""
+    """All connections of a program. ``by_address``: limits per address, where no proxy is between."""
 
     def __init__(self, most: int, *, by_address: bool) -> None:
         self._most, self.by_address = most, by_address
@@ -127,21 +127,21 @@ class Connections:
         self.stalled: dict[Connection, float] = {}
 
     def add(self, connection: Connection) -> None:
-        """Take a connection on; when there are too many, the one that can be missed most easily goes."""
+        """Register a connection; beyond the limit, close the most dispensable one."""
         self._all.add(connection)
         self.begins(connection)
         if len(self._all) > self._most:
             self._dispensable().abort()
 
     def _dispensable(self) -> Connection:
-        """Of the address with the most unfinished requests the oldest, else the one that is unused for longest."""
+        """The oldest incomplete request of the address that has most of them, or the connection idle for longest."""
         if not self.idle or len(self._unfinished) > len(self.idle):
-            crowd = max(self._of.values(), key=len)
-            return next(iter(crowd))
+            busiest = max(self._of.values(), key=len)
+            return next(iter(busiest))
         return next(iter(self.idle))
 
     def begins(self, connection: Connection) -> None:
-        """A request begins: its head is waited for."""
+        """A request has begun: its headers are awaited."""
         if connection in self._unfinished:
             return
         self.idle.pop(connection, None)
@@ -154,7 +154,7 @@ class Connections:
                 oldest.abort()
 
     def finishes(self, connection: Connection) -> None:
-        """Its head is there, or it is gone."""
+        """Its headers are complete, or it is closed."""
         if self._unfinished.pop(connection, None) is not None:
             of_network = self._of[connection.network]
             of_network.pop(connection, None)
@@ -162,14 +162,14 @@ class Connections:
                 del self._of[connection.network]
 
     def discard(self, connection: Connection) -> None:
-        """It was closed."""
+        """The connection was closed."""
         self.finishes(connection)
         self._all.discard(connection)
         self.idle.pop(connection, None)
         self.stalled.pop(connection, None)
 
     async def sweep(self) -> None:
-        """Close whoever is too slow, again and again."""
+        """Close slow connections, for ever."""
         while True:
             await asyncio.sleep(SWEEP_SECONDS)
             at = asyncio.get_running_loop().time()
@@ -180,20 +180,20 @@ class Connections:
 
 
 def raise_file_limit(most: int) -> int:
-    """Allow this process the open files that ``most`` connections need; how many connections then fit."""
+    """Raise the limit on open files to fit ``most`` connections; the number that fits."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == resource.RLIM_INFINITY:
         return most
     wanted = most + FILES_ASIDE if hard == resource.RLIM_INFINITY else min(hard, most + FILES_ASIDE)
     if wanted > soft:
-        with contextlib.suppress(ValueError, OSError):  # the kernel's own limit is lower: what is allowed is enough
+        with contextlib.suppress(ValueError, OSError):  # the kernel's limit is lower; the allowed one is enough
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
             soft = wanted
     return min(most, max(soft - FILES_ASIDE, soft // 2))
 
 
 class Site(web.SockSite):
-    """A listening socket whose connections are ours."""
+    """A listening socket that creates our connections."""
 
     def __init__(self, runner: web.AppRunner, listening: socket.socket, table: Connections, *, backlog: int) -> None:
         super().__init__(runner, listening, backlog=backlog)

@@ -1,8 +1,8 @@
-"""The two roles of a service's database: the owner migrates it, the running role is what the program connects as.
+"""The two roles of a service's database: the owner migrates it, the program connects as the running role.
 
-``grants.sql``, beside the migrations of the chassis and of each service, says table by table what the running role may
-do. ``migrate`` applies both files anew each time: what they do not grant is revoked. A stolen ``DATABASE_URL`` or an
-injected statement can then neither change what never changes nor take a guard away.
+``grants.sql``, beside the migrations of the chassis and of each service, lists table by table what the running role
+may do. ``migrate`` applies both files each time; what they do not grant is revoked. So a stolen ``DATABASE_URL`` or an
+injected statement can neither change immutable rows nor remove a trigger.
 """
 
 from pathlib import Path
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 GRANTS = "grants.sql"
 RUNNING_ROLE = ":running_role"
-"""Stands for the running role in those files; each installation names its own."""
+"""The placeholder of the running role in those files."""
 
 _UNGRANTED = """
 SELECT relname FROM pg_class c WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p', 'v', 'm')
@@ -44,11 +44,11 @@ UNION ALL SELECT format('may do more than read and write %s', relname) FROM pg_c
 
 
 class RoleError(Exception):
-    """The roles of a database are not as they must be; says what to do."""
+    """Raised when the roles of a database are not as required; says what to do."""
 
 
 def role_of(database_url: str) -> str:
-    """The role that an address names; ``RoleError`` when it names none."""
+    """The role in a database URL; ``RoleError`` if it has none."""
     role = urlsplit(database_url).username
     if not role:
         raise RoleError("DATABASE_URL names no role: postgresql://ROLE:PASSWORD@HOST/DATABASE")
@@ -56,7 +56,7 @@ def role_of(database_url: str) -> str:
 
 
 async def check_roles(owner: "asyncpg.Connection[asyncpg.Record]", running_role: str) -> None:
-    """Raise ``RoleError`` unless the running role exists and is another than the owner."""
+    """Raise ``RoleError`` unless the running role exists and is not the owner."""
     if running_role == await owner.fetchval("SELECT current_user"):
         raise RoleError(
             f"DATABASE_URL and MIGRATION_DATABASE_URL both name the role {running_role}: the program must connect as "
@@ -67,9 +67,9 @@ async def check_roles(owner: "asyncpg.Connection[asyncpg.Record]", running_role:
 
 
 async def apply_grants(owner: "asyncpg.Connection[asyncpg.Record]", running_role: str, *folders: Path) -> None:
-    """Give the running role what the folders' ``grants.sql`` say and nothing else, all at once.
+    """Grant the running role what the folders' ``grants.sql`` list and nothing else, in one transaction.
 
-    ``RoleError`` when a table or view is named in none of them, or when the role could do more by other ways.
+    ``RoleError`` when a table or view is in none of them, or when the role has further rights.
     """
     role = '"{}"'.format(running_role.replace('"', '""'))
     database = await owner.fetchval("SELECT quote_ident(current_database())")
@@ -99,6 +99,6 @@ async def apply_grants(owner: "asyncpg.Connection[asyncpg.Record]", running_role
 
 
 async def excess_rights(connection: "Transaction", role: str | None = None) -> list[str]:
-    """What a role, or the one of this connection, may do beyond reading and writing rows; empty as it must be."""
+    """The rights of a role, by default that of the connection, beyond reading and writing rows; empty as required."""
     name = role or await connection.fetchval("SELECT current_user")
     return [row["excess"] for row in await connection.fetch(_EXCESS, name)]

@@ -1,4 +1,4 @@
-"""The servers that a DSN names, one or several, and the way to the one of them that takes writes."""
+"""The servers of a database URL, and the connection to the one that accepts writes."""
 
 import asyncio
 import os
@@ -21,7 +21,7 @@ class Address(NamedTuple):
 
 
 def addresses(url: str) -> list[Address]:
-    """The servers of ``postgresql://role@one:5432,two:5432/database``, none when it names only one or a socket."""
+    """The servers of ``postgresql://role@one:5432,two:5432/database``; empty if it names only one, or a socket."""
     hosts = urlsplit(url).netloc.rpartition("@")[2].split(",")
     if len(hosts) == 1:
         return []
@@ -30,10 +30,10 @@ def addresses(url: str) -> list[Address]:
 
 
 class Servers:
-    """Where connections come from. After a switch-over they lead to the new primary: a standby is not taken.
+    """Opens connections. After a switch-over they lead to the new primary: a standby is refused.
 
-    ``target_session_attrs`` in the DSN wants something else than ``read-write``. Each of several servers is given its
-    part of the time, so that one that is silent does not hide the others; the last one that was right comes first.
+    ``target_session_attrs`` in the URL may ask for something else than ``read-write``. Each of several servers gets
+    its share of the time, so that a silent one does not hide the others; the last one that worked comes first.
     """
 
     def __init__(self, url: str) -> None:
@@ -49,7 +49,7 @@ class Servers:
         timeout: float = CONNECT_SECONDS,  # noqa: ASYNC109 - so it is called by asyncpg's pool
         **more: Any,
     ) -> "asyncpg.Connection[asyncpg.Record]":
-        """A new connection, within ``timeout``; raises one of ``SERVER_AWAY`` when no server takes writes."""
+        """A new connection within ``timeout``; raises one of ``SERVER_AWAY`` when no server accepts writes."""
         if not self._addresses:
             return await asyncpg.connect(self._url, timeout=timeout, **self._wanted, **more)
         last: BaseException | None = None

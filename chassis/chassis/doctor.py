@@ -1,4 +1,4 @@
-"""What is wrong with a program and what to do, in a few lines: ``doctor``, or ``doctor all`` for what is well, too."""
+"""Diagnosis of a program: ``doctor`` prints what is wrong and how to fix it, ``doctor all`` also what is well."""
 
 import shutil
 import sys
@@ -30,20 +30,20 @@ TOO_MANY_RIGHTS = (
 
 
 class Report:
-    """The doctor's page: one line when all is well, else two for each thing that is not."""
+    """The report: one line when all is well, else two lines for each problem."""
 
     def __init__(self) -> None:
         self._lines: list[tuple[str, str]] = []
 
     def line(self, what: str, remedy: str = "") -> None:
-        """Something that was looked at, and what to do when it is not well."""
+        """Add a check, with its remedy if it failed."""
         self._lines.append((what, remedy))
 
     def print(self, name: str, *, is_long: bool) -> bool:
-        """Whether all is well."""
+        """Print the report; whether all checks passed."""
         wrong = [each for each in self._lines if each[1]]
-        told = f"{len(wrong)} of {len(self._lines)} not well" if wrong else f"well, {len(self._lines)} looked at"
-        sys.stdout.write(f"{name}: {told}\n")
+        summary = f"{len(wrong)} of {len(self._lines)} not well" if wrong else f"well, {len(self._lines)} looked at"
+        sys.stdout.write(f"{name}: {summary}\n")
         for what, remedy in self._lines if is_long else wrong:
             sys.stdout.write(f"  {'!!' if remedy else 'ok'}  {what}\n" + (f"      {remedy}\n" if remedy else ""))
         return not wrong
@@ -58,9 +58,9 @@ async def doctor(
     queues: Sequence[str] = (),
     health_metrics: Sequence[HealthMetric] = (),
 ) -> int:
-    """Say what is wrong with a program; 0 when nothing is. The program may be down.
+    """Print the problems of a program; 0 when there are none. The program may be down.
 
-    ``database`` is its address and the folder of its migrations, where it has one.
+    ``database`` is its URL and the folder of its migrations, if it has one.
     """
     if list(words) not in ([], [ALL]):
         sys.stderr.write(f"usage: doctor [{ALL}]\n")
@@ -75,14 +75,14 @@ async def doctor(
 
 
 async def _examine_program(report: Report, port: int) -> None:
-    """The program that runs beside this command, in its container; with port 0 nobody knows where."""
+    """The program running in the same container; skipped if its port is 0."""
     if not port:
         return
     start = "Start it; the last lines of its log say why it ended or what it waits for."
     try:
         timeout = aiohttp.ClientTimeout(total=ANSWER_SECONDS)
-        door = f"http://127.0.0.1:{port}/health/ready"
-        async with aiohttp.ClientSession(timeout=timeout) as http, http.get(door) as response:
+        url = f"http://127.0.0.1:{port}/health/ready"
+        async with aiohttp.ClientSession(timeout=timeout) as http, http.get(url) as response:
             checks = (await response.json())["checks"]
     except (OSError, TimeoutError, aiohttp.ClientError) as error:
         report.line(f"the program does not answer: {str(error) or type(error).__name__}", start)
@@ -145,7 +145,7 @@ async def _examine_broker(report: Report, url: str, queues: Sequence[str]) -> No
 
 async def _examine_queue(report: Report, url: str, queue: str) -> None:
     try:
-        async with opened(url) as channel:  # one of its own: asking for a queue that is none ends the channel
+        async with opened(url) as channel:  # a channel for each queue: asking for a missing one closes the channel
             waiting, listening = await queue_depth(channel, queue)
             aside, _ = await queue_depth(channel, dead_letter_queue(queue))
     except LookupError as error:

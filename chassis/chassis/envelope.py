@@ -13,7 +13,7 @@ from contracts.model import Instant
 
 
 class Envelope(BaseModel):
-    """Who says what about whom, when; ``data`` is the event itself. A reader ignores attributes it does not know."""
+    """The envelope; ``data`` is the event. Unknown attributes are ignored."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -28,7 +28,7 @@ class Envelope(BaseModel):
     data: dict[str, Any]
 
     def event(self) -> Event:
-        """The event inside; raises ``ValueError`` for a type that is not in the contracts or data that do not fit."""
+        """The event; ``ValueError`` for an unknown type or data that do not fit."""
         model = EVENTS.get(self.type)
         if model is None:
             raise ValueError(f"unknown event type {self.type}")

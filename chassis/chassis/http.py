@@ -1,4 +1,4 @@
-"""The HTTP application: request ids, limits, one place where failures become problem+json (RFC 9457)."""
+"""The HTTP application: request ids, limits, and the one place where failures become problem+json (RFC 9457)."""
 
 import json
 import re
@@ -38,12 +38,12 @@ REQUEST_ID = web.RequestKey("request_id", str)
 
 ERRORS_MAX = 50
 ATTEMPTS_MAX = 3
-"""How often a request may meet tables as they change: a new version brings a few migrations in a row."""
+"""How often a request is repeated when a migration changes its tables: a new version brings a few in a row."""
 NUL = "\0"
 REPLACED = "\N{REPLACEMENT CHARACTER}"
-"""What readers put in the place of bytes that are no UTF-8: kept, it would be another text than was typed."""
+"""What decoders put in place of bytes that are not UTF-8; stored, it would not be the text that was typed."""
 CLIENT_CLOSED_REQUEST = 499
-"""What logs and figures say of a request whose sender left in the middle of it; nobody reads the answer."""
+"""The status in logs and metrics of a request whose client disconnected before it was answered."""
 
 _SAFE_ID = re.compile(r"^[A-Za-z0-9._-]{8,64}$")
 KEY_HEADER = "Idempotency-Key"
@@ -68,7 +68,7 @@ log = structlog.get_logger()
 
 
 class Problem(BaseModel):
-    """What went wrong, for whoever asked; ``facts`` are added at the top level of the JSON."""
+    """The problem+json of a failure; ``facts`` become members at the top level."""
 
     status: int
     code: str
@@ -84,7 +84,7 @@ Render = Callable[[web.Request, Problem], Awaitable[web.StreamResponse]]
 
 
 async def problem_json(request: web.Request, problem: Problem) -> web.StreamResponse:
-    """The answer of a service; the gateway has pages instead."""
+    """A problem as JSON, which services answer; the gateway renders pages instead."""
     body = _PROBLEM.dump_python(
         {
             **problem.facts,
@@ -105,16 +105,16 @@ async def problem_json(request: web.Request, problem: Problem) -> web.StreamResp
 def application(
     name: str, settings: EdgeSettings, *, render: Render = problem_json, network_of: NetworkOf | None = None
 ) -> web.Application:
-    """An application with the limits of ``settings``, health doors, and failures turned into ``render``'s answers.
+    """An application with the limits of ``settings``, health routes, and failures rendered by ``render``.
 
-    At the edge ``network_of`` tells one client from another, and a trace begins, whatever a stranger says of one.
+    At the edge ``network_of`` gives the client's network for limits, and an incoming trace context is ignored.
     """
     is_edge = network_of is not None
     app = web.Application(
         client_max_size=settings.body_bytes_max,
         middlewares=[
-            *(_request_context(is_edge=is_edge), _failures(render), _readable),
-            *(_received(settings, network_of), limit_concurrency(settings), _again),
+            *(_request_context(is_edge=is_edge), _failures(render), _reject_non_utf8),
+            *(_receive_body(settings, network_of), limit_concurrency(settings), _repeat_after_migration),
         ],
     )
     app.on_response_prepare.append(answered_by)
@@ -127,13 +127,13 @@ def application(
 
 
 def public(handler: HandlerT) -> HandlerT:
-    """Mark a handler that wants no token."""
+    """Mark a handler that needs no token."""
     handler.is_public = True  # type: ignore[attr-defined]
     return handler
 
 
 def polled(handler: HandlerT) -> HandlerT:
-    """Mark a handler that programs ask every few seconds: like health, it is in no log, figure or trace."""
+    """Mark a handler that programs poll: like health, it is left out of logs, metrics and traces."""
     handler.is_polled = True  # type: ignore[attr-defined]
     return handler
 
@@ -142,8 +142,8 @@ def _is_polled(request: web.Request) -> bool:
     return request.path.startswith("/health/") or getattr(request.match_info.handler, "is_polled", False)
 
 
-def _shown(request: web.Request) -> str:
-    """The path as the log may have it: a part named ``key``, or ``…_key``, is a secret."""
+def _loggable_path(request: web.Request) -> str:
+    """The path as it may be logged: parts named ``key`` or ``…_key`` are secrets."""
     path = request.path
     for name, value in request.match_info.items():
         path = path.replace(value, "…") if name.endswith("key") and value else path
@@ -154,9 +154,9 @@ def _span(request: web.Request, *, is_edge: bool) -> tracing.Span:
     if not tracing.is_on() or _is_polled(request):
         return tracing.NOTHING
     route = route_of(request)
-    told = None if is_edge else request.headers.get(tracing.HEADER)
+    parent = None if is_edge else request.headers.get(tracing.HEADER)
     facts = {"http.request.method": request.method, "http.route": route}
-    return tracing.continue_trace(told, f"{request.method} {route}", tracing.Kind.SERVER, facts)
+    return tracing.continue_trace(parent, f"{request.method} {route}", tracing.Kind.SERVER, facts)
 
 
 def _request_context(*, is_edge: bool) -> Callable[..., Awaitable[web.StreamResponse]]:
@@ -168,7 +168,7 @@ def _request_context(*, is_edge: bool) -> Callable[..., Awaitable[web.StreamResp
         bind_correlation_id(request[REQUEST_ID])
         connection = request.protocol if isinstance(request.protocol, Connection) else None
         if connection:
-            connection.head_came()
+            connection.headers_complete()
         with _span(request, is_edge=is_edge) as span:
             start = time.perf_counter()
             response = await handler(request)
@@ -176,7 +176,7 @@ def _request_context(*, is_edge: bool) -> Callable[..., Awaitable[web.StreamResp
                 response.headers[REQUEST_ID_HEADER] = request[REQUEST_ID]
                 if request.app[DRAIN].is_begun:
                     response.force_close()
-            _tell(request, response, time.perf_counter() - start, span)
+            _record(request, response, time.perf_counter() - start, span)
         if connection:
             connection.answered()
         return response
@@ -185,18 +185,18 @@ def _request_context(*, is_edge: bool) -> Callable[..., Awaitable[web.StreamResp
 
 
 @web.middleware
-async def _readable(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """``Unreadable`` when the path or a header holds bytes that are no UTF-8: nothing that is ours sends such."""
+async def _reject_non_utf8(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Raise ``Unreadable`` when the path or a header has bytes that are not UTF-8."""
     try:
         for each in (request.raw_path, *request.headers.values()):
             if not each.isascii():
                 each.encode()
     except UnicodeEncodeError:
-        raise failures.Unreadable("the request holds bytes that are no UTF-8", errors=[]) from None
+        raise failures.Unreadable("the request holds bytes that are not UTF-8", errors=[]) from None
     return await handler(request)
 
 
-def _received(settings: EdgeSettings, network_of: NetworkOf | None) -> Callable[..., Awaitable[web.StreamResponse]]:
+def _receive_body(settings: EdgeSettings, network_of: NetworkOf | None) -> Callable[..., Awaitable[web.StreamResponse]]:
     receiving = Receiving(network_of)
 
     @web.middleware
@@ -207,8 +207,8 @@ def _received(settings: EdgeSettings, network_of: NetworkOf | None) -> Callable[
     return middleware
 
 
-def _tell(request: web.Request, response: web.StreamResponse, seconds: float, span: tracing.Span) -> None:
-    """What became of a request: in the figures, its trace and the log."""
+def _record(request: web.Request, response: web.StreamResponse, seconds: float, span: tracing.Span) -> None:
+    """Record a request in metrics, its trace and the log."""
     if _is_polled(request) and response.status < 400:
         return
     if not getattr(request.match_info.handler, "is_streaming", False):
@@ -219,7 +219,7 @@ def _tell(request: web.Request, response: web.StreamResponse, seconds: float, sp
     log.info(
         "request",
         method=request.method,
-        path=_shown(request),
+        path=_loggable_path(request),
         status=response.status,
         milliseconds=round(seconds * 1000, 1),
     )
@@ -244,38 +244,38 @@ def _failures(render: Render) -> Callable[..., Awaitable[web.StreamResponse]]:
                 response.force_close()
             return response
         except Exception as error:
-            if error is request.content.exception():  # the reader's own
-                return await _unread(request, render)
-            log.exception("request failed", method=request.method, path=_shown(request))
+            if error is request.content.exception():  # raised by the body reader
+                return await _incomplete_body(request, render)
+            log.exception("request failed", method=request.method, path=_loggable_path(request))
             return await render(request, Problem(status=500, code="defect", detail="something broke here"))
 
     return middleware
 
 
-async def _unread(request: web.Request, render: Render) -> web.StreamResponse:
-    """A body that did not come to its end: nobody is there any more, or it is not what its head says."""
+async def _incomplete_body(request: web.Request, render: Render) -> web.StreamResponse:
+    """Answer a body that ended early: 499 if the client is gone, else 400."""
     if request.transport is None or request.transport.is_closing():
-        log.info("whoever asked went away", method=request.method, path=_shown(request))
+        log.info("client disconnected", method=request.method, path=_loggable_path(request))
         return web.Response(status=CLIENT_CLOSED_REQUEST)
-    log.info("a body that cannot be read", method=request.method, path=_shown(request))
+    log.info("unreadable body", method=request.method, path=_loggable_path(request))
     response = await render(request, problem_of(failures.Unreadable("the body is not what its head says", errors=[])))
     response.force_close()
     return response
 
 
 @web.middleware
-async def _again(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Do what met changing tables once more: its transaction left nothing behind, and who asked need not know."""
+async def _repeat_after_migration(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Repeat a request whose transaction was rolled back because a migration changed its tables."""
     for _ in range(ATTEMPTS_MAX - 1):
         try:
             return await handler(request)
         except TablesChanged:
-            log.info("tables changed under a request, doing it again", path=_shown(request))
+            log.info("tables changed under a request, repeating it", path=_loggable_path(request))
     return await handler(request)
 
 
 def problem_of(refusal: failures.Refusal) -> Problem:
-    """The one place where a named failure meets HTTP."""
+    """The HTTP problem of a named failure; the only place that maps them."""
     status = next(status for kind, status in STATUS if isinstance(refusal, kind))
     return Problem(status=status, code=refusal.code, detail=refusal.detail, facts=refusal.facts)
 
@@ -286,9 +286,9 @@ def _code(answer: web.HTTPException) -> str:
 
 
 async def read_body(request: web.Request, model: type[Model]) -> Model:
-    """The JSON body as ``model``; ``Invalid`` with each wrong field named, never with the value that was sent.
+    """The JSON body as ``model``; ``Invalid`` names each wrong field, never its value.
 
-    ``Unreadable`` where a text or a name holds the character U+0000, which no database here can keep.
+    ``Unreadable`` where a string or a name has U+0000, which PostgreSQL cannot store.
     """
     if request.content_type != "application/json":
         raise failures.Invalid("the body is not application/json", errors=[])
@@ -302,25 +302,23 @@ async def read_body(request: web.Request, model: type[Model]) -> Model:
 
 
 async def read_form(request: web.Request) -> "MultiDictProxy[str | bytes | bytearray | web.FileField]":
-    """The form; ``Unreadable`` when the body is none, or its text is no UTF-8."""
+    """The form fields; ``Unreadable`` when the body is not a form or not UTF-8."""
     try:
         if (request.charset or "utf-8").lower() not in {"utf-8", "utf8", "us-ascii"}:
             raise failures.Unreadable("a form is sent as UTF-8", errors=[])
         form = await request.post()
-    except (ValueError, LookupError, AssertionError, HttpProcessingError):  # what aiohttp's readers of forms raise
+    except (ValueError, LookupError, AssertionError, HttpProcessingError):  # what aiohttp's form parsers raise
         raise failures.Unreadable("the form cannot be read", errors=[]) from None
     wrong = [name for name, value in form.items() if isinstance(value, str) and REPLACED in name + value]
     sent = unquote_to_bytes(await request.read()) if wrong else b""
-    if (
-        sent != sent.decode(errors="ignore").encode()
-    ):  # else the sign itself was typed, which the field's reader refuses
-        errors = [{"field": name, "message": "holds bytes that are no UTF-8"} for name in wrong[:ERRORS_MAX]]
+    if sent != sent.decode(errors="ignore").encode():  # else U+FFFD itself was typed, which the field refuses
+        errors = [{"field": name, "message": "holds bytes that are not UTF-8"} for name in wrong[:ERRORS_MAX]]
         raise failures.Unreadable("a text has a character that is none", errors=errors)
     return form
 
 
 def _parsed(body: bytes) -> object:
-    """The JSON, None when it is none: the model then says so."""
+    """The parsed JSON; None if it is invalid, which the model reports."""
     try:
         return json.loads(body)
     except (ValueError, RecursionError):
@@ -328,7 +326,7 @@ def _parsed(body: bytes) -> object:
 
 
 def _nul_in(whole: object) -> Iterator[dict[str, str]]:
-    """Where a JSON value, however deep, holds U+0000; the message is the one of a wrong field."""
+    """The fields of a JSON value, however deep, that hold U+0000."""
     left: list[tuple[str, object]] = [("", whole)]
     while left:
         place, value = left.pop()
@@ -343,7 +341,7 @@ def _nul_in(whole: object) -> Iterator[dict[str, str]]:
 
 
 def invalid(error: ValidationError) -> failures.Invalid:
-    """Pydantic's findings as a named failure."""
+    """The validation errors of pydantic as ``Invalid``."""
     errors = [{"field": ".".join(str(part) for part in each["loc"]), "message": each["msg"]} for each in error.errors()]
     return failures.Invalid("some fields are wrong", errors=errors[:ERRORS_MAX])
 
@@ -354,7 +352,7 @@ def json_response(model: BaseModel, *, status: int = 200, headers: dict[str, str
 
 
 def path_uuid(request: web.Request, name: str) -> UUID:
-    """A part of the path as a UUID; anything else is simply not found."""
+    """A part of the path as a UUID; ``NotFound`` for anything else."""
     try:
         return UUID(request.match_info[name])
     except ValueError:
@@ -378,7 +376,7 @@ def query_day(request: web.Request, name: str, otherwise: date) -> date:
 
 
 def path_year(request: web.Request, name: str = "year") -> int:
-    """A part of the path such as ``2026`` as that year; nothing else, since it may become part of another path."""
+    """A part of the path such as ``2026`` as a year; ``NotFound`` for anything else."""
     text = request.match_info[name]
     if not _YEAR.fullmatch(text) or not DAY_MIN.year <= int(text) <= DAY_MAX.year:
         raise failures.NotFound("no such year")
@@ -394,9 +392,9 @@ def path_day(request: web.Request, name: str = "day") -> date:
 
 
 def check_version(request: web.Request, present: BaseModel | None) -> None:
-    """Raise ``ChangedMeanwhile`` when what is there is not what the request was made from: its ``If-Match`` header.
+    """Raise ``ChangedMeanwhile`` unless ``present`` is the version that the request was made from (``If-Match``).
 
-    Call it under the lock that the change takes. Without the header whatever is there is replaced.
+    Call it under the lock of the change. Without the header the check is left out.
     """
     seen = request.headers.get("If-Match")
     if seen is not None and seen.strip('"') != version_of(present):
@@ -404,7 +402,7 @@ def check_version(request: web.Request, present: BaseModel | None) -> None:
 
 
 def idempotency_key(request: web.Request) -> str:
-    """The ``Idempotency-Key`` header: 1 to 100 visible characters, chosen by the client once per intent."""
+    """The ``Idempotency-Key`` header: 1 to 100 visible ASCII characters, one per intent; ``Invalid`` otherwise."""
     key = request.headers.get(KEY_HEADER, "")
     if not _SAFE_KEY.match(key):
         raise failures.Invalid("the Idempotency-Key header is missing or malformed", errors=[])

@@ -1,4 +1,4 @@
-"""Who is asking: every door wants a valid token of auth, verified here without asking auth."""
+"""The identity of a request: every route needs a valid token of auth, verified offline."""
 
 import asyncio
 import functools
@@ -26,7 +26,7 @@ ISSUER = "preau-auth"
 JWKS_PATH = "/.well-known/jwks.json"
 CLOCK_SKEW_SECONDS = 5
 KEYS_ASKED_AGAIN_SECONDS = 5
-"""How soon a key that was stolen, and that auth therefore publishes no more, opens nothing any more."""
+"""How soon a revoked signing key stops being accepted."""
 
 log = structlog.get_logger()
 
@@ -35,16 +35,15 @@ KEYS_UNREADABLE = (TimeoutError, aiohttp.ClientError, ValueError)
 
 
 class Keys(Protocol):
-    """Where the public keys come from."""
+    """A source of public keys."""
 
     async def key(self, key_id: str) -> jwt.PyJWK | None:
         """The public key of that id, or None."""
 
 
 class RemoteKeys:
-    """The keys that auth publishes, read again every few seconds from their first use on; an unknown id asks at once,
-    not too often. While auth is away, what it published last stays good.
-    """
+    """The keys that auth publishes, read again every few seconds once used; an unknown id triggers a limited lookup.
+    While auth is away the last keys stay valid."""
 
     def __init__(self, auth_url: str) -> None:
         self._url = auth_url.rstrip("/") + JWKS_PATH
@@ -67,7 +66,7 @@ class RemoteKeys:
             await self._http.close()
 
     async def key(self, key_id: str) -> jwt.PyJWK | None:
-        """The public key of that id; ``Unavailable`` when auth cannot be asked for an id not known yet."""
+        """The public key of an id; ``Unavailable`` when an unknown id cannot be looked up."""
         known = self._keys.get(key_id)
         if known or time.monotonic() - self._asked_at < KEYS_ASKED_AGAIN_SECONDS:
             return known
@@ -96,7 +95,7 @@ class RemoteKeys:
 
 
 def read_jwks(jwks: dict[str, Any]) -> dict[str, jwt.PyJWK]:
-    """The Ed25519 keys of a JWKS by their id; other kinds are left out, so that none can be confused with ours."""
+    """The Ed25519 keys of a JWKS by id; other key types are ignored."""
     return {
         entry["kid"]: jwt.PyJWK(entry, algorithm=ALGORITHM)
         for entry in jwks["keys"]
@@ -105,7 +104,7 @@ def read_jwks(jwks: dict[str, Any]) -> dict[str, jwt.PyJWK]:
 
 
 def claims_of(identity: Identity) -> dict[str, Any]:
-    """The claims that carry an identity; auth adds issuer, audience and times."""
+    """The claims of an identity; auth adds issuer, audience and times."""
     return {
         "sub": str(identity.subject_id),
         "sid": str(identity.session_id),
@@ -118,13 +117,13 @@ def claims_of(identity: Identity) -> dict[str, Any]:
 
 @functools.lru_cache(maxsize=64)
 def _key_id(header: str) -> str | None:
-    """The key that a token's first part names; the same for all tokens of a key."""
+    """The key id in a token's header; cached, since it is the same for all tokens of a key."""
     found = jwt.get_unverified_header(f"{header}..").get("kid")
     return found if isinstance(found, str) else None
 
 
 async def verify(token: str, keys: Keys, *, audience: str) -> Identity:
-    """The identity a token speaks for; ``Unauthenticated`` unless all of it is right."""
+    """The identity of a token; ``Unauthenticated`` unless signature, issuer, audience and times are valid."""
     try:
         key_id = _key_id(token.partition(".")[0])
         key = await keys.key(key_id) if key_id else None
@@ -152,7 +151,7 @@ async def verify(token: str, keys: Keys, *, audience: str) -> Identity:
 
 
 def use_identity(app: web.Application, settings: EdgeSettings, *, audience: str, keys: Keys | None = None) -> None:
-    """Want a token for ``audience`` at every door that is not marked public. auth gives its own ``keys``."""
+    """Require a token for ``audience`` on every route not marked public. auth passes its own ``keys``."""
     remote = RemoteKeys(settings.auth_url)
 
     async def run(_app: web.Application) -> AsyncIterator[None]:
@@ -179,12 +178,12 @@ def _wants_token(keys: Keys, audience: str) -> Callable[..., Awaitable[web.Strea
 
 
 def identity(request: web.Request) -> Identity:
-    """Who is asking."""
+    """The identity of a request."""
     return request[IDENTITY]
 
 
 def require(request: web.Request, permission: Permission) -> Identity:
-    """Who is asking, if one of their roles allows it; else ``Forbidden``."""
+    """The identity, if one of its roles has the permission; else ``Forbidden``."""
     person = identity(request)
     if not person.may(permission):
         raise Forbidden("your role does not allow this", roles=roles_with(permission))
@@ -192,7 +191,8 @@ def require(request: web.Request, permission: Permission) -> Identity:
 
 
 def household_in_path(request: web.Request, permission: Permission) -> UUID:
-    """The household of the path: a parent's own, or any for staff with ``permission``; else not found, told alike."""
+    """The household in the path: a parent's own, or any for staff with ``permission``; else ``NotFound`` in both
+    cases."""
     wanted = path_uuid(request, "household_id")
     person = identity(request)
     if person.household_id == wanted or person.may(permission):

@@ -1,7 +1,6 @@
-"""The words of a language, from a catalogue (gettext ``.po``) whose keys are the French of the source.
+"""Translations from gettext ``.po`` catalogues whose keys are the French sentences of the source.
 
-French needs no catalogue. A sentence that a catalogue lacks stays French; a test of each program sees to it that none
-does.
+French needs no catalogue. A missing sentence stays French; a test of each program fails for it.
 """
 
 from collections.abc import Mapping
@@ -16,24 +15,24 @@ from contracts.model import Language
 
 @dataclass(frozen=True)
 class Catalogue:
-    """The words of one language; a sentence that depends on a count has two forms, one and several."""
+    """The translations of one language; a sentence with a count has two forms, singular and plural."""
 
     language: Language
     words: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def said(self, french: str) -> str:
-        """The sentence in this language."""
+        """The translation of a sentence."""
         return self.words.get(french, (french,))[0]
 
     def counted(self, one: str, several: str, count: int) -> str:
-        """The form that goes with a count: French says « 0 jour », English “0 days”."""
+        """The form for a count: French says « 0 jour », English “0 days”."""
         is_one = abs(count) < 2 if self.language is Language.FR else abs(count) == 1
         return self.words.get(one, (one, several))[0 if is_one else 1]
 
 
 @cache
 def catalogue(folder: Path, language: Language) -> Catalogue:
-    """The words of a language, read once from ``<language>.po`` in ``folder``."""
+    """The translations of a language, read once from ``<language>.po`` in ``folder``."""
     if language is Language.FR:
         return Catalogue(language)
     with (folder / f"{language}.po").open("rb") as file:

@@ -1,4 +1,4 @@
-"""Logs are JSON lines on standard error, each with the correlation id of the request or message it belongs to."""
+"""Logs: JSON lines on standard error, each with the correlation id of its request or message."""
 
 import io
 import logging
@@ -16,7 +16,7 @@ _TRACEBACKS = structlog.processors.ExceptionRenderer(structlog.tracebacks.Except
 
 
 class _StandardError(io.TextIOBase):
-    """Whatever standard error is when a line is written: the stream of a moment may be closed by then."""
+    """Writes to ``sys.stderr`` as it is when a line is written; a stream kept from earlier may be closed."""
 
     def write(self, text: str) -> int:
         return sys.stderr.write(text)
@@ -62,11 +62,11 @@ def configure(service: str, level: str) -> None:
 
 
 def bind_correlation_id(value: str) -> None:
-    """Every log line and event of this task carries ``value`` from now on."""
+    """Bind ``value`` to the log lines and events of this task."""
     structlog.contextvars.bind_contextvars(correlation_id=value)
 
 
 def correlation_id() -> str:
-    """The id of the request or message being worked on; a new one where there is none."""
+    """The id of the current request or message; a new one without any."""
     found = structlog.contextvars.get_contextvars().get("correlation_id")
     return str(found) if found else uuid4().hex

@@ -1,4 +1,4 @@
-"""Figures for Prometheus, on a port of their own that the public never reaches (``METRICS_PORT``)."""
+"""Prometheus metrics, on a port of their own that is not public (``METRICS_PORT``)."""
 
 import asyncio
 import socket
@@ -21,15 +21,13 @@ from contracts.failures import Unavailable
 
 REQUESTS = Histogram(
     "preau_request_seconds",
-    "Time to answer a request, by its route and status",
+    "Duration of a request, by route and status",
     ["method", "route", "status"],
     buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
 )
-PUBLISHED = Counter("preau_events_published", "Events that the broker confirmed", ["type"])
-CONSUMED = Counter(
-    "preau_events_consumed", "Events that a listener was given, by what became of them", ["queue", "outcome"]
-)
-JOB_FAILURES = Counter("preau_job_failures", "Times that a job failed and will try again", ["job"])
+PUBLISHED = Counter("preau_events_published", "Events confirmed by the broker", ["type"])
+CONSUMED = Counter("preau_events_consumed", "Events delivered to a consumer, by outcome", ["queue", "outcome"])
+JOB_FAILURES = Counter("preau_job_failures", "Failures of a job, which is repeated", ["job"])
 
 QUEUE_CHECK_SECONDS = 5
 
@@ -39,18 +37,18 @@ log = structlog.get_logger()
 
 
 def route_of(request: web.Request) -> str:
-    """The template of the path, never what stands in it; a path that leads nowhere is ``none``, whatever it is."""
+    """The route template, never the path itself; ``none`` for an unknown path."""
     resource = request.match_info.route.resource
     return resource.canonical if resource else "none"
 
 
 def observe(request: web.Request, status: int, seconds: float) -> None:
-    """Count one answer."""
+    """Record one response."""
     REQUESTS.labels(request.method, route_of(request), str(status)).observe(seconds)
 
 
 class _Measured(Collector):
-    """What was measured for one scrape."""
+    """The gauges of one scrape."""
 
     def __init__(self, families: Sequence[GaugeMetricFamily]) -> None:
         self._families = families
@@ -60,7 +58,7 @@ class _Measured(Collector):
 
 
 def use_metrics(app: web.Application, settings: EdgeSettings, gauges: Sequence[Gauge], queues: Sequence[str]) -> None:
-    """Answer ``GET /metrics`` on the port of the settings; without one there is no such door."""
+    """Serve ``GET /metrics`` on ``METRICS_PORT``, if it is set."""
     if settings.metrics_port is None:
         return
     port = settings.metrics_port
@@ -86,9 +84,9 @@ def use_metrics(app: web.Application, settings: EdgeSettings, gauges: Sequence[G
 
 
 async def _measured(app: web.Application, gauges: Sequence[Gauge], queues: Sequence[str]) -> list[GaugeMetricFamily]:
-    """The figures and the queues; those of a server that is away are missing, which is an alert of its own."""
+    """Gauges and queue depths; those of a server that is away are left out, which is an alert of its own."""
     families = await _of_database(app[DATABASE], gauges) if DATABASE in app else []
-    depth = GaugeMetricFamily("preau_queue_messages", "messages that wait for a listener", labels=["queue"])
+    depth = GaugeMetricFamily("preau_queue_messages", "messages that wait for a consumer", labels=["queue"])
     aside = GaugeMetricFamily(f"preau_{DEAD_LETTERS.name}", DEAD_LETTERS.description, labels=["queue"])
     try:
         async with asyncio.timeout(QUEUE_CHECK_SECONDS), app[BROKER].inspecting() as channel:
@@ -101,9 +99,7 @@ async def _measured(app: web.Application, gauges: Sequence[Gauge], queues: Seque
 
 
 async def _of_database(database: Database, gauges: Sequence[Gauge]) -> list[GaugeMetricFamily]:
-    pool = GaugeMetricFamily(
-        "preau_database_connections", "connections to the database, by what they do", labels=["state"]
-    )
+    pool = GaugeMetricFamily("preau_database_connections", "connections to the database, by state", labels=["state"])
     for state, count in database.connections().items():
         pool.add_metric([state], count)
     try:

@@ -2,11 +2,11 @@
 
 A file that changed after it was applied is an error: write a new one.
 
-Programs use the tables meanwhile. Whoever changes a table waits for all who use it, and all who come later wait behind
-that. So a file gets less time, for the wait and for its work, than a statement of a program waits; what it did is
-undone then, the programs have their turn, and it is tried again while the tables are in use.
+Programs use the tables meanwhile. A migration that locks a table waits for its users, and later users wait behind it.
+So a file gets less time, for the wait and its work, than a program's statement waits for a lock; past that it is
+rolled back, the programs proceed, and it is tried again.
 
-The owner of the tables applies them. What the program's own role may do is granted afterwards, see
+The owner of the tables applies them. The rights of the running role are granted afterwards, see
 ``chassis.database_roles``.
 """
 
@@ -23,36 +23,36 @@ from chassis.database_roles import GRANTS, apply_grants, check_roles, role_of
 from chassis.database_servers import connect
 
 OWN_SQL = Path(__file__).parent / "sql"
-LOCK = 7_267_305_100  # any number, the same for every migration run on a database
+LOCK = 7_267_305_100  # an arbitrary number, the same for every run
 NAME = re.compile(r"^\d{4}_[a-z0-9_]+\.sql$")
 LOCK_WAIT_SECONDS = 1.5
 LOCKED_SECONDS = 4.0
-"""How long a file may keep others out, its waits included: less than the five that a program's statement waits for a
-lock, see ``chassis.database``."""
+"""How long a file may block others, its waits included: less than the five seconds that a program's statement waits
+for a lock, see ``chassis.database``."""
 SLOW_MAX = 2
-"""How often a file may take longer: once it may have waited for several tables in a row."""
+"""How often a file may exceed that: once may be due to waits for several tables in a row."""
 TURN_SECONDS = 1.0
-"""What programs get between two attempts."""
+"""The pause between two attempts, for the programs."""
 PATIENCE_SECONDS = 600.0
-"""For how long one file is tried: a backup that is under way may take a while."""
+"""How long one file is tried: a running backup may take a while."""
 USERS = """
 SELECT coalesce(nullif(application_name, ''), 'a session') AS application, pid, coalesce(state, 'hidden') AS state,
     extract(epoch FROM now() - xact_start)::int AS seconds
 FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() AND xact_start IS NOT NULL
 ORDER BY xact_start LIMIT 3
 """
-"""The transactions that have been open longest: a table that is in use is in use by one of them."""
+"""The transactions open for longest, one of which uses the table."""
 
 log = structlog.get_logger()
 
 
 class MigrationError(Exception):
-    """The files and the database do not go together; says which file and why."""
+    """Raised when the files do not fit the database; names the file and the reason."""
 
 
 @dataclass(frozen=True)
 class Migration:
-    """One file: its name with the folder's kind before it, its SQL and the checksum of that."""
+    """A migration file: its name with its group, its SQL and checksum."""
 
     name: str
     sql: str
@@ -63,7 +63,7 @@ class Migration:
 
 
 def read(folder: Path) -> list[Migration]:
-    """The chassis's files, then those of ``folder``, each group in the order of its numbers."""
+    """The files of the chassis, then those of ``folder``, each group in order."""
     found: list[Migration] = []
     for prefix, place in (("chassis", OWN_SQL), ("service", folder)):
         files = sorted(file for file in place.glob("*.sql") if file.name != GRANTS)
@@ -83,12 +83,11 @@ async def migrate(
     is_used: bool = True,
     patience_seconds: float = PATIENCE_SECONDS,
 ) -> list[str]:
-    """Apply what is missing as the owner and return the names; several at once wait for each other.
+    """Apply the missing files as the owner and return their names; concurrent calls wait for each other.
 
-    The role of ``running_url``, the program's own address, is then granted what it needs; without, nobody is.
-    A database that was never set up, or that is not used, gives each file all the time it takes.
-    ``MigrationError`` when a table was not free for all of the patience, or a file takes longer than programs can wait;
-    ``RoleError`` when the two roles are not as they must be.
+    The role of ``running_url``, the program's own URL, is then granted what it needs. A database that was never set
+    up, or that is not in use, gives each file unlimited time. ``MigrationError`` when a table was not free in time, or
+    a file takes longer than programs can wait; ``RoleError`` when the two roles are not as required.
     """
     connection = await connect(owner_url, connect_seconds=10)
     try:
@@ -127,7 +126,7 @@ async def _apply_missing(
 async def _beside_programs(
     connection: "asyncpg.Connection[asyncpg.Record]", migration: Migration, patience_seconds: float
 ) -> None:
-    """Apply one file as soon as the tables that it changes are free, keeping nobody out for long."""
+    """Apply one file while programs use the database, blocking none of them for long."""
     give_up = asyncio.get_running_loop().time() + patience_seconds
     await connection.execute("SELECT set_config('lock_timeout', $1, false)", f"{LOCK_WAIT_SECONDS}s")
     slow = 0
@@ -144,10 +143,10 @@ async def _beside_programs(
                 ) from None
         except (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError):
             users = await connection.fetch(USERS)
-            told = [f"{row['application']} {row['pid']}, {row['state']} for {row['seconds']} s" for row in users]
+            holders = [f"{row['application']} {row['pid']}, {row['state']} for {row['seconds']} s" for row in users]
             if asyncio.get_running_loop().time() > give_up:
-                raise MigrationError(f"{migration.name}: a table is in use all the time, by one of {told}") from None
-            log.warning("migration waits for a table that is in use", name=migration.name, oldest=told)
+                raise MigrationError(f"{migration.name}: a table is always in use, by one of {holders}") from None
+            log.warning("migration waits for a table that is in use", name=migration.name, oldest=holders)
             await asyncio.sleep(TURN_SECONDS)
 
 
@@ -162,7 +161,7 @@ async def _apply(
 
 
 async def pending(database_url: str, folder: Path) -> list[str]:
-    """The names of the files that are not applied yet."""
+    """The names of the files not applied yet."""
     connection = await connect(database_url, connect_seconds=10)
     try:
         if not await connection.fetchval(

@@ -1,4 +1,4 @@
-"""OpenTelemetry, the only module that knows it: loaded where traces are wanted, see ``chassis.tracing``."""
+"""The exporter to OpenTelemetry; loaded only where traces are exported, see ``chassis.tracing``."""
 
 from types import TracebackType
 from typing import Self
@@ -41,11 +41,11 @@ class OpenTelemetry:
         self._provider.add_span_processor(BatchSpanProcessor(exporter))
         self._tracer = self._provider.get_tracer("chassis")
 
-    def begin(self, name: str, kind: Kind, facts: Facts, told: str | None, *, is_told: bool) -> Span:
-        """See ``tracing.span`` and ``tracing.continued``."""
+    def begin(self, name: str, kind: Kind, facts: Facts, parent: str | None, *, is_remote: bool) -> Span:
+        """See ``tracing.span`` and ``tracing.continue_trace``."""
         here, parent, links = trace.get_current_span().get_span_context(), None, []
-        if is_told:
-            parent = W3C.extract({HEADER: told} if told else {}, context.Context())
+        if is_remote:
+            parent = W3C.extract({HEADER: parent} if parent else {}, context.Context())
             there = trace.get_current_span(parent).get_span_context()
             if here.is_valid and here.trace_id == there.trace_id:
                 parent = None
@@ -56,11 +56,11 @@ class OpenTelemetry:
         )
 
     def current(self) -> Span:
-        """The innermost span of this task; it is ended by whoever began it."""
+        """The innermost span of this task."""
         return _Recorded(trace.get_current_span())
 
     def traceparent(self) -> str | None:
-        """Where the current span is."""
+        """The current ``traceparent``."""
         carrier: dict[str, str] = {}
         W3C.inject(carrier)
         return carrier.get(HEADER)
@@ -71,22 +71,22 @@ class OpenTelemetry:
         return trace.format_trace_id(here.trace_id) if here.is_valid else None
 
     def close(self) -> None:
-        """Send what is left."""
+        """Flush."""
         self._provider.shutdown()
 
 
 class _Recorded(Span):
-    """A span of a trace. An error leaves its mark, and no word of what it says: that may name somebody."""
+    """A recorded span. An error is marked without its message, which may name a person."""
 
     def __init__(self, recorded: trace.Span) -> None:
         self._recorded = recorded
 
     def note(self, facts: Facts) -> None:
-        """Keep the facts as attributes."""
+        """Add attributes."""
         self._recorded.set_attributes(dict(facts))
 
     def fails(self) -> None:
-        """Mark it as an error."""
+        """Mark the span as failed."""
         self._recorded.set_status(Status(StatusCode.ERROR))
 
     def __enter__(self) -> Self:
@@ -104,5 +104,5 @@ class _Recorded(Span):
 
 
 def _is_an_answer(error: BaseException) -> bool:
-    """A named refusal or a redirect is what was to be said; that something is away is not."""
+    """Whether an exception is an answer, such as a named failure or a redirect, and not an outage."""
     return isinstance(error, Refusal | web.HTTPException) and not isinstance(error, Unavailable)

@@ -1,4 +1,4 @@
-"""Request bodies, received in full before the request counts: who sends slowly holds a connection and nothing else."""
+"""Request bodies are received completely before the request counts: a slow sender occupies only its connection."""
 
 import asyncio
 from collections import Counter, defaultdict
@@ -16,17 +16,17 @@ RECEIVED = web.RequestKey("received", bool)
 
 GRACE_SECONDS = 10
 BYTES_A_SECOND_MIN = 4_096
-"""After the grace a body must have come this fast on the whole; a page's form is there in the first packet or two."""
+"""The least average rate after the grace period; the body of a page's form is in the first packet or two."""
 BODIES_OF_ADDRESS_MAX = 100
 BYTES_OF_ADDRESS_MAX = 32 * 1_048_576
 BYTES_MAX = 64 * 1_048_576
-"""What all bodies that are under way may come to: they are kept in memory."""
+"""The limit on all bodies being received, which are in memory."""
 GIVES_WAY_AFTER_SECONDS = 2
 LOOK_SECONDS = 0.5
 
 
 def body_limit(bytes_max: int | Callable[[web.Application], int]) -> Callable[[HandlerT], HandlerT]:
-    """Mark a handler whose body may be larger than ``BODY_BYTES_MAX``, such as a file, or must be smaller."""
+    """Set the body limit of a handler, larger than ``BODY_BYTES_MAX``, such as for a file, or smaller."""
 
     def mark(handler: HandlerT) -> HandlerT:
         handler.body_bytes_max = bytes_max  # type: ignore[attr-defined]
@@ -36,19 +36,19 @@ def body_limit(bytes_max: int | Callable[[web.Application], int]) -> Callable[[H
 
 
 def bytes_max_of(request: web.Request, usual: int) -> int:
-    """How large the body of this request may be."""
+    """The body limit of a request."""
     most = getattr(request.match_info.handler, "body_bytes_max", usual)
     return most(request.app) if callable(most) else most
 
 
 def is_received(request: web.Request) -> bool:
-    """Whether the body is at hand: of a request that was refused before, it may never come."""
+    """Whether the body was received; that of a request refused earlier may never arrive."""
     return not request.body_exists or request.get(RECEIVED, False)
 
 
 @dataclass(eq=False)
 class _Body:
-    """A body that is under way."""
+    """A body being received."""
 
     network: str
     bytes_max: int
@@ -57,7 +57,7 @@ class _Body:
 
 
 class Receiving:
-    """All bodies that are under way. ``network_of`` says whose a request is, where that is known."""
+    """All bodies being received. ``network_of`` gives the client's network, where it is known."""
 
     def __init__(self, network_of: NetworkOf | None) -> None:
         self._network_of = network_of
@@ -65,7 +65,7 @@ class Receiving:
         self._bytes = Counter[str]()
 
     async def receive(self, request: web.Request, bytes_max: int) -> None:
-        """Have the body at hand; 413 when it is too large, 408 when it comes too slowly."""
+        """Receive the body; 413 when it is too large, 408 when it is too slow."""
         if not request.body_exists:
             return
         if (request.content_length or 0) > bytes_max:
@@ -86,11 +86,11 @@ class Receiving:
             self._leave(body)
 
     def _admit(self, body: _Body) -> None:
-        """Take a body on; where its address has too many under way, the oldest that had its time gives way."""
+        """Register a body; if its address has too many, its oldest one past the grace time is cancelled."""
         of_network = self._of[body.network]
-        is_crowded = len(of_network) >= BODIES_OF_ADDRESS_MAX
-        is_crowded |= self._bytes[body.network] + body.bytes_max > BYTES_OF_ADDRESS_MAX and bool(of_network)
-        if self._network_of and is_crowded:
+        is_over_limit = len(of_network) >= BODIES_OF_ADDRESS_MAX
+        is_over_limit |= self._bytes[body.network] + body.bytes_max > BYTES_OF_ADDRESS_MAX and bool(of_network)
+        if self._network_of and is_over_limit:
             oldest = next(iter(of_network))
             if body.began - oldest.began >= GIVES_WAY_AFTER_SECONDS:
                 oldest.read_task.cancel()
@@ -121,10 +121,10 @@ class Receiving:
 
 
 def _keep(request: web.Request, body: bytes) -> None:
-    """Let the request be read as if the body were only coming: aiohttp reads a multipart form, and a clone of the
-    request, from the connection's stream and not from what was read of it."""
+    """Make the received body readable again: aiohttp reads a multipart form, and a clone of the request, from the
+    connection's stream."""
     stream = StreamReader(request.protocol, len(body) + 1, loop=asyncio.get_running_loop())
     stream.feed_data(body)
     stream.feed_eof()
-    request._payload = stream  # it has no public way
+    request._payload = stream  # there is no public API for it
     request[RECEIVED] = True

@@ -1,6 +1,6 @@
-"""Settings come from the environment, or from files under /run/secrets; checked before anything starts.
+"""Settings from the environment, or from files under /run/secrets; validated before the program starts.
 
-Set-up may have more rights than the program that runs: what is under /run/set-up goes first.
+Files under /run/set-up take precedence: they exist only for ``migrate``, which needs more rights.
 """
 
 import sys
@@ -18,14 +18,13 @@ Settings = TypeVar("Settings", bound=BaseSettings)
 
 
 class EdgeSettings(BaseSettings):
-    """What every program needs. Times are in seconds, sizes in bytes.
+    """The settings of every program. Times are in seconds, sizes in bytes.
 
-    ``METRICS_PORT`` is where Prometheus reads ``/metrics``; without it there is none. Asked to end (SIGTERM), a program
-    is not ready any more, serves ``DRAIN_SECONDS`` longer, for whatever stands before several replicas to turn to the
-    others, and gives what is then in flight ``SHUTDOWN_SECONDS``.
-    ``OTEL_EXPORTER_OTLP_ENDPOINT`` is where traces go, ``OTEL_TRACES_SAMPLER_ARG`` which share of them is kept, and
-    ``OTEL_EXPORTER_OTLP_HEADERS`` what the collector wants to be told besides, such as ``authorization=Bearer%20…``:
-    a secret, names and values by commas, signs that are special in a URL as there.
+    ``METRICS_PORT`` serves Prometheus metrics; unset, there are none. On SIGTERM a program becomes not ready, serves
+    ``DRAIN_SECONDS`` longer, so that load balancers move to other replicas, and gives requests in flight
+    ``SHUTDOWN_SECONDS``. ``OTEL_EXPORTER_OTLP_ENDPOINT`` receives traces, ``OTEL_TRACES_SAMPLER_ARG`` is the share
+    that is kept, and ``OTEL_EXPORTER_OTLP_HEADERS`` has further headers for the collector, such as
+    ``authorization=Bearer%20…``: a secret, comma-separated, URL-encoded values.
     """
 
     model_config = SettingsConfigDict(
@@ -53,16 +52,16 @@ class EdgeSettings(BaseSettings):
 
     @property
     def is_met_by_clients(self) -> bool:
-        """Whether clients connect to this program themselves, so that an address at the other end is one of theirs."""
+        """Whether clients connect to this program directly, so that a peer address is theirs."""
         return False
 
 
 class ServiceSettings(EdgeSettings):
-    """What a service with a database needs besides. ``DATABASE_URL`` may name several servers, ``host:port`` by commas:
-    the one that takes writes is used.
+    """The settings of a service with a database. ``DATABASE_URL`` may name several servers, ``host:port`` separated by
+    commas; the one that accepts writes is used.
 
-    Published events are kept ``EVENTS_KEPT_DAYS``, and so are answers given to idempotency keys; which events were
-    heard, twice as long.
+    Published events and answers of idempotency keys are kept ``EVENTS_KEPT_DAYS``, the records of handled events twice
+    as long.
     """
 
     database_url: Annotated[str, AfterValidator(checked_database_url)] = Field(pattern=r"^postgres(ql)?://", repr=False)
@@ -73,10 +72,10 @@ class ServiceSettings(EdgeSettings):
 
 
 class SetUpSettings(BaseSettings):
-    """What ``migrate`` alone needs.
+    """The settings of ``migrate`` only.
 
-    ``MIGRATION_DATABASE_URL`` is the service's database as the role that owns its tables; ``DATABASE_URL``, as which
-    the program runs, names another role, which is granted what it needs.
+    ``MIGRATION_DATABASE_URL`` is the service's database as the role that owns its tables. ``DATABASE_URL``, as which
+    the program runs, names another role, which ``migrate`` grants what it needs.
     """
 
     model_config = SettingsConfigDict(
@@ -89,7 +88,7 @@ class SetUpSettings(BaseSettings):
 
 
 def load(settings: type[Settings]) -> Settings:
-    """Read and check the settings, or leave with status 2 and one line for each that is missing or wrong."""
+    """Read and validate the settings; exit with status 2 and one line for each that is missing or invalid."""
     try:
         return settings()
     except ValidationError as error:

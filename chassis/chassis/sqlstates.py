@@ -1,6 +1,6 @@
-"""What each error of PostgreSQL means for whoever asked: one table, by class of asyncpg, with the SQLSTATE beside it.
+"""What each error of PostgreSQL means for the caller: one table, by asyncpg class, with the SQLSTATE beside it.
 
-An error that is not in the table is a defect of the statement, or a constraint that the service knows by name.
+An error that is not in the table is a defect of the statement, or a constraint that the service handles by name.
 """
 
 from enum import Enum
@@ -9,7 +9,7 @@ import asyncpg
 
 
 class Outcome(Enum):
-    """What is done about an error. Whatever it is, nothing of the transaction is stored."""
+    """What to do about an error; the transaction is rolled back in every case."""
 
     AWAY = "503 with Retry-After; the connection is of no more use and is ended, the next one is a new one"
     BUSY = "503 with Retry-After; the connection stays"
@@ -29,7 +29,7 @@ SESSION_AWAY = (
     asyncpg.ReadOnlySQLTransactionError,  # 25006: a standby, such as a primary that was demoted
     asyncpg.TooManyConnectionsError,  # 53300: no session was granted
 )
-"""No server that takes writes, as the server itself says it."""
+"""No server accepts writes, as reported by the server."""
 
 OUTCOMES: tuple[tuple[type[asyncpg.PostgresError], Outcome], ...] = (
     *((kind, Outcome.AWAY) for kind in SESSION_AWAY),
@@ -51,9 +51,9 @@ SERVER_AWAY = (
     asyncpg.TargetServerAttributeNotMatched,
     *SESSION_AWAY,
 )
-"""The same, and what asyncpg says when it gets no answer or none that it may use."""
+"""The same, and what asyncpg raises when it gets no answer or none it can use."""
 
 
 def outcome_of(error: asyncpg.PostgresError) -> Outcome | None:
-    """What is done about the error; None when nobody foresaw it."""
+    """What to do about an error; None if it is unexpected."""
     return next((outcome for kind, outcome in OUTCOMES if isinstance(error, kind)), None)

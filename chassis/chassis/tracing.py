@@ -1,10 +1,10 @@
-"""Traces: what one click sets going, from the gateway by doors, outbox, broker and listeners to the mail.
+"""Distributed traces: one request from the gateway through services, outbox, broker and consumers to the mail.
 
-The W3C trace context goes from program to program in the header ``traceparent`` of requests and messages, and waits
-beside what is done later: the outbox row, the payment at the bank, the mail. Without ``OTEL_EXPORTER_OTLP_ENDPOINT``
-no library is loaded, nothing is kept, and a span is one comparison.
+The W3C trace context travels in the header ``traceparent`` of requests and messages, and is stored with what is done
+later: the outbox row, the payment, the mail. Without ``OTEL_EXPORTER_OTLP_ENDPOINT`` no library is loaded and a span
+costs one comparison.
 
-Names and facts hold routes, queues, kinds and statuses; never a path, an address, or who it was.
+Names and attributes hold routes, queues, kinds and statuses; never a path, an address or a person.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ Facts = Mapping[str, str | int]
 
 
 class Kind(StrEnum):
-    """What a piece of work is to its caller, as OpenTelemetry says it."""
+    """The kind of a span, as OpenTelemetry defines it."""
 
     SERVER = "SERVER"
     CLIENT = "CLIENT"
@@ -35,13 +35,13 @@ class Kind(StrEnum):
 
 
 class Span:
-    """A piece of work, from ``with`` to its end; this one belongs to no trace."""
+    """A span, used as a context manager; this class is the span that is not recorded."""
 
     def note(self, facts: Facts) -> None:
-        """What is known of it by now."""
+        """Add attributes."""
 
     def fails(self) -> None:
-        """It did not do what it was for."""
+        """Mark the span as failed."""
 
     def __enter__(self) -> Self:
         return self
@@ -53,22 +53,23 @@ class Span:
 
 
 class Traces(Protocol):
-    """Where spans go."""
+    """An exporter of spans."""
 
-    def begin(self, name: str, kind: Kind, facts: Facts, told: str | None, *, is_told: bool) -> Span:
-        """A span of the trace that was told of, of a new one where None was told, or of the current one."""
+    def begin(self, name: str, kind: Kind, facts: Facts, parent: str | None, *, is_remote: bool) -> Span:
+        """A span in the trace of ``parent``, or of a new trace if ``is_remote`` and there is none; else a child of the
+        current span."""
 
     def current(self) -> Span:
         """The innermost span of this task."""
 
     def traceparent(self) -> str | None:
-        """Where the current span is, as W3C writes it."""
+        """The current ``traceparent``."""
 
     def trace_id(self) -> str | None:
         """The current trace, in hexadecimal."""
 
     def close(self) -> None:
-        """Send what is left, within a few seconds."""
+        """Flush, within a few seconds."""
 
 
 class _Off:
@@ -81,7 +82,7 @@ log = structlog.get_logger()
 
 
 def configure(service: str, settings: EdgeSettings) -> None:
-    """Send this program's spans where the settings say."""
+    """Export this program's spans as the settings say."""
     if settings.otel_exporter_otlp_endpoint:
         from chassis.open_telemetry import OpenTelemetry  # noqa: PLC0415 - some hundred modules for who wants traces
 
@@ -94,28 +95,28 @@ def configure(service: str, settings: EdgeSettings) -> None:
 
 
 async def stop(_app: web.Application | None = None) -> None:
-    """Send what is left; later spans are of no trace."""
+    """Flush; later spans are not recorded."""
     traces, _on.traces = _on.traces, None
     if traces:
         await asyncio.to_thread(traces.close)
 
 
 def is_on() -> bool:
-    """Whether anybody wants traces."""
+    """Whether spans are recorded."""
     return _on.traces is not None
 
 
 def span(name: str, kind: Kind, facts: Facts | None = None) -> Span:
-    """A part of what this task does already."""
-    return _on.traces.begin(name, kind, facts or {}, None, is_told=False) if _on.traces else NOTHING
+    """A child span of the current one."""
+    return _on.traces.begin(name, kind, facts or {}, None, is_remote=False) if _on.traces else NOTHING
 
 
-def continue_trace(told: str | None, name: str, kind: Kind, facts: Facts | None = None) -> Span:
-    """A part of the trace that a ``traceparent`` told of; without one, the beginning of another.
+def continue_trace(parent: str | None, name: str, kind: Kind, facts: Facts | None = None) -> Span:
+    """A span in the trace of ``traceparent``, or of a new trace without one.
 
-    What this task does already is linked when it is of another trace, and gets a part when it is of the same.
+    The current span is linked if it belongs to another trace, and is the parent if it belongs to the same.
     """
-    return _on.traces.begin(name, kind, facts or {}, told, is_told=True) if _on.traces else NOTHING
+    return _on.traces.begin(name, kind, facts or {}, parent, is_remote=True) if _on.traces else NOTHING
 
 
 def current() -> Span:
@@ -124,18 +125,18 @@ def current() -> Span:
 
 
 def traceparent() -> str | None:
-    """Where this task is in its trace, to be kept or sent on; None where there is none."""
+    """The current ``traceparent``, to be stored or sent; None without a trace."""
     return _on.traces.traceparent() if _on.traces else None
 
 
 def headers() -> dict[str, str]:
-    """The header that takes the trace along."""
+    """The header that propagates the trace."""
     here = traceparent()
     return {HEADER: here} if here else {}
 
 
 def add_trace_id(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    """A processor of logs: a line says of which trace it is."""
+    """A structlog processor that adds the trace id."""
     if _on.traces and (trace_id := _on.traces.trace_id()):
         event["trace_id"] = trace_id
     return event

@@ -1,13 +1,13 @@
-"""Whether the way to a server is private: the same machine, the network of one composition, or TLS that is verified."""
+"""Whether the connection to a server is private: the same machine, one composition's network, or verified TLS."""
 
 import ipaddress
 from urllib.parse import parse_qs, urlsplit
 
 
 def is_near(host: str) -> bool:
-    """Whether a host is this machine or a name that only one composition's own network knows: one without a dot.
+    """Whether a host is this machine or a name known only inside one composition's network: one without a dot.
 
-    docker-compose.yml calls its servers ``postgresql`` and ``rabbitmq``; the chart's are services of the release's
+    docker-compose.yml names its servers ``postgresql`` and ``rabbitmq``; the chart's are services of the release's
     namespace. A server on another machine has a full name or an address.
     """
     if not host or host.startswith("/"):
@@ -19,7 +19,7 @@ def is_near(host: str) -> bool:
 
 
 def checked_database_url(url: str) -> str:
-    """The URL of a database; ``ValueError`` when what is said to it could be read or changed on its way."""
+    """The URL of a database; ``ValueError`` when the traffic could be read or changed on its way."""
     parts, wish = urlsplit(url), parse_qs(urlsplit(url).query)
     several = parts.netloc.rpartition("@")[2].split(",")
     hosts = wish.get("host", [urlsplit(f"//{each}").hostname or "" for each in several])

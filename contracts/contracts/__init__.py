@@ -1,1 +1,1 @@
-"""What services say to each other: events, requests and answers, money and dates."""
+"""The contracts between services: events, requests and responses, money and dates."""

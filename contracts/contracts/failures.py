@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 
 class Refusal(Exception):  # noqa: N818 - a refusal is an answer, not an error
-    """The rules say no. ``facts`` are values a client may show; never secrets."""
+    """A request is refused by a rule. ``facts`` are values that a client may show; never secrets."""
 
     code: ClassVar[str] = "refused"
 
@@ -43,7 +43,7 @@ class Forbidden(Refusal):
 
 
 class NotFound(Refusal):
-    """No such thing, or not for this person: the two are told alike."""
+    """It does not exist, or not for this person: the two are indistinguishable."""
 
     code = "not_found"
 

@@ -1,4 +1,4 @@
-"""Who is asking: the claims of the short-lived token that auth signs and every service verifies."""
+"""Identity: the claims of the short-lived token that auth signs and every service verifies."""
 
 from enum import StrEnum
 from uuid import UUID
@@ -21,7 +21,7 @@ STAFF = tuple(role for role in Role if role is not Role.PARENT)
 
 
 class Permission(StrEnum):
-    """What a door asks for."""
+    """What a route requires."""
 
     READ_HOUSEHOLDS = "read_households"
     WRITE_HOUSEHOLDS = "write_households"
@@ -65,7 +65,7 @@ PERMISSIONS: dict[Role, frozenset[Permission]] = {
     Role.ADMINISTRATOR: frozenset(_CLERK | _CASHIER | {Permission.ERASE_HOUSEHOLDS}),
     Role.OPERATOR: frozenset({Permission.READ_MAILS, Permission.RESEND_MAILS, Permission.READ_PAYMENTS}),
 }
-"""The one table that says who may do what; a parent acts for the household of the token, nothing else."""
+"""The permissions of each role; a parent acts only for the household of the token."""
 
 
 def roles_with(permission: Permission) -> list[Role]:
@@ -84,7 +84,7 @@ class Identity(Contract):
     email: str | None = None
 
     def may(self, permission: Permission) -> bool:
-        """Tell whether one of the person's roles carries ``permission``."""
+        """Whether one of the person's roles has ``permission``."""
         return any(permission in PERMISSIONS[role] for role in self.roles)
 
     @property

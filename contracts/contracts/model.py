@@ -25,7 +25,7 @@ class Contract(BaseModel):
 
 
 class Language(StrEnum):
-    """The languages that people are written to in, on pages and by mail; French is the source of every word."""
+    """The languages of pages and mails; French is the source of every sentence."""
 
     FR = "fr"
     EN = "en"
@@ -104,9 +104,9 @@ Label = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, ma
 
 
 def normalize_text(text: str) -> str:
-    """Text in the one form in which it is stored and compared: NFC, without white space around it.
+    """Text in the form in which it is stored and compared: NFC, without surrounding white space.
 
-    A macOS keyboard or file sends « é » as two characters; to whoever reads it, it is the same name.
+    A macOS keyboard or file encodes « é » as two characters; for people it is the same name.
     """
     return unicodedata.normalize("NFC", text).strip()
 

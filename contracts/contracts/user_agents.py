@@ -1,4 +1,4 @@
-"""Which browser and system a user agent speaks of, as far as it says."""
+"""The browser and system named by a user agent."""
 
 BROWSERS = {
     "Edg": "Edge",
@@ -19,7 +19,7 @@ SYSTEMS = {
     "CrOS": "Chromebook",
     "Linux": "Linux",
 }
-"""Signs of a user agent, the telling ones first: every browser says that it is some of the others."""
+"""Signs of browsers, specific ones first: every browser claims to be some of the others."""
 
 
 def browser_and_system(user_agent: str) -> tuple[str, str]:

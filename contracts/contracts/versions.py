@@ -1,8 +1,7 @@
-"""The version of what two people can edit: another as soon as anything in it is.
+"""Versions for optimistic locking: a hash that changes with any field of a contract model.
 
-Whoever shows something to be edited keeps the version of what was shown, and sends it back as ``If-Match`` with the
-change; who keeps it compares it with what is there by then. Both go by the same contract model, so a version is never
-stored: it says that nothing differs, and not how often it changed.
+The page that shows something keeps its version and sends it back as ``If-Match`` with the change; the service compares
+it with the present one. A version is not stored: it says whether anything differs, not how often it changed.
 """
 
 import hashlib

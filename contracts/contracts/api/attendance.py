@@ -39,7 +39,7 @@ class AttendanceSheet(Contract):
 
 
 class AttendanceMark(Contract):
-    """What became of a child's day; only who came can have been fetched late."""
+    """The attendance of a child on a day; ``late_pickup`` only for a child that was present."""
 
     household_id: UUID
     child_id: UUID
@@ -54,6 +54,6 @@ class AttendanceMark(Contract):
 
 
 class AttendanceMarks(Contract):
-    """``PUT /activities/{activity_id}/attendance/{day}``: what is marked already as asked changes nothing."""
+    """``PUT /activities/{activity_id}/attendance/{day}``; a mark that is set already changes nothing."""
 
     marks: tuple[AttendanceMark, ...] = Field(min_length=1, max_length=500)

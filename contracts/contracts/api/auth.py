@@ -19,7 +19,7 @@ Key = Annotated[str, StringConstraints(min_length=20, max_length=200)]
 
 
 class SessionStage(StrEnum):
-    """What a session still wants before it opens any door but those of its own sign-in."""
+    """What a session still requires before it is fully signed in."""
 
     CHOOSE_SECRET = "choose_secret"  # noqa: S105 - a step
     CONFIRM_EMAIL = "confirm_email"
@@ -29,13 +29,12 @@ class SessionStage(StrEnum):
 
 IDENTIFIER_RULE = "4 to 40 letters without accents, digits, dots, hyphens, underscores, + or @, and no space"
 Identifier = Annotated[str, StringConstraints(strip_whitespace=True, pattern=r"^[A-Za-z0-9._@+-]{4,40}$")]
-"""What a person types to sign in; capitals do not matter. ``IDENTIFIER_RULE`` says it in words."""
+"""The identifier for signing in; case is ignored. ``IDENTIFIER_RULE`` describes it."""
 
 
 class SignIn(Contract):
-    """``POST /sessions``: the two access codes, and where they were typed. ``device`` is drawn once a browser, which
-    keeps it: by it a new one is told from those seen before. A program has none.
-    """
+    """``POST /sessions``: identifier and secret, and where they come from. ``device`` is a random value kept by the
+    browser, which distinguishes a new device from known ones; API clients have none."""
 
     identifier: str = Field(max_length=200)
     secret: SecretStr = Field(max_length=200)
@@ -109,7 +108,7 @@ class Token(Contract):
 
 
 class ResetRequest(Contract):
-    """``POST /resets``: a link for whoever has this address, if anybody has; the answer is always the same."""
+    """``POST /resets``: sends a link if an account has this address; the response is always the same."""
 
     email: str = Field(max_length=254)
     client_address: str = Field(max_length=64)
@@ -190,7 +189,7 @@ class OneTimeCode(Contract):
 
 
 class RecoveryCodes(Contract):
-    """Told once; each replaces one code of the telephone."""
+    """Shown once; each replaces one code of the authenticator."""
 
     codes: tuple[str, ...]
 
@@ -230,7 +229,7 @@ class HouseholdRequest(Contract):
 
 
 class GuardianUpdate(Contract):
-    """A guardian as it must be; without ``guardian_id`` one who is new."""
+    """The new state of a guardian; without ``guardian_id`` a new one."""
 
     guardian_id: UUID | None = None
     first_name: Line
@@ -239,10 +238,11 @@ class GuardianUpdate(Contract):
 
 
 class HouseholdUpdate(Contract):
-    """``PUT /households/{household_id}``: the household as it must be; ``seen_version`` is what the change was made on.
+    """``PUT /households/{household_id}``: the new state of the household; ``seen_version`` is the version it was made
+    from.
 
-    Who is in ``removed`` is gone: a guardian's account is closed, a child is no longer this household's. Whoever else
-    the household has must be named: nobody is removed by being left out.
+    The ids in ``removed`` are removed: a guardian's account is closed, a child no longer belongs to this household.
+    All other members must be listed: nobody is removed by omission.
     """
 
     seen_version: Version
@@ -267,7 +267,7 @@ class GuardianView(Contract):
 
 
 class AccessCodes(Contract):
-    """The two codes of a guardian, told once, when they are made."""
+    """The identifier and secret of a guardian, shown once, when they are made."""
 
     guardian_id: UUID
     identifier: str
@@ -352,7 +352,7 @@ class Difference(Contract):
 
 
 class ImportReport(Contract):
-    """What a file would do: how many of each, and the first of them in words."""
+    """What a file would change: counts, and the first differences in words."""
 
     households: int = 0
     guardians: int = 0
@@ -378,7 +378,8 @@ class ImportView(Contract):
 
 
 class ImportApply(Contract):
-    """``POST /imports/{import_id}/apply``: do what the report says; close what the file lacks only if so said."""
+    """``POST /imports/{import_id}/apply``: apply the report; households missing in the file are closed only with
+    ``close_missing``."""
 
     close_missing: bool = False
 

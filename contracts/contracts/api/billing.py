@@ -44,7 +44,7 @@ class AnomalyKind(StrEnum):
 
 
 class Anomaly(Contract):
-    """Something unusual about a household's invoice. ``amount_cents`` is what the invoice would say."""
+    """An anomaly of a household's invoice. ``amount_cents`` is the total that the invoice would have."""
 
     kind: AnomalyKind
     household_id: UUID
@@ -85,7 +85,7 @@ class InvoiceStatus(StrEnum):
 
 
 class PendingPayment(StrEnum):
-    """Why an invoice that asks for money cannot be paid now: it is being paid, or the till keeper looks into that."""
+    """Why an unpaid invoice cannot be paid now: a payment is in progress, or under review by the cashier."""
 
     BEING_PAID = "being_paid"
     UNDER_REVIEW = "under_review"
@@ -166,7 +166,7 @@ class InvoiceLine(Contract):
 
 
 class Issuer(Contract):
-    """Who sends a document, as it was on that day. ``till`` is where one pays at the counter."""
+    """The issuer of a document, as of its day. ``till`` is where to pay at the counter."""
 
     town: Label
     siret: Annotated[str, StringConstraints(pattern=r"^[0-9]{14}$")]

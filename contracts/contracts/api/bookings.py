@@ -1,4 +1,4 @@
-"""planning: wishes to change days, one by one or by a rule, what came of them, and their history."""
+"""planning: booking requests, one by one or by a weekly plan, their outcomes, and the change history."""
 
 from enum import StrEnum
 from typing import Self
@@ -13,7 +13,7 @@ from contracts.model import Contract, Day, Instant, Label, SeenVersion, Version
 
 
 class BookingLine(Contract):
-    """One wish: this activity, this day, booked or not; ``or_wait``: on the waiting list if the day is full."""
+    """One day of an activity, to be booked or not; ``or_wait``: join the waiting list if the day is full."""
 
     activity_id: UUID
     day: Day
@@ -48,10 +48,10 @@ class LineRefusal(StrEnum):
 
 
 class LineOutcome(Contract):
-    """What became of a line; ``refusal`` is absent when it is saved. ``booked`` is how the day stands now.
+    """The outcome of a line; ``refusal`` is absent if it was saved. ``booked`` is the present state of the day.
 
-    ``reason`` is why the day is closed, ``until`` when its deadline passed, or when booking opens. A line that is saved
-    but not booked as wished waits, at ``rank``. ``was_waiting``: the child was on the waiting list, and is no more.
+    ``reason`` is why the day is closed, ``until`` the deadline that has passed, or when booking opens. A line that was
+    saved but is not booked as requested is waiting, at ``rank``. ``was_waiting``: the child left the waiting list.
     """
 
     activity_id: UUID
@@ -67,7 +67,7 @@ class LineOutcome(Contract):
 
 
 class BookingOutcome(Contract):
-    """The recap: every line that was asked, none left out. ``version`` names the change if there is one to undo."""
+    """The outcome of every requested line. ``version`` is that of the change, if it can be undone."""
 
     child: ChildView
     version: int

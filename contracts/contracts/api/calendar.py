@@ -69,12 +69,12 @@ ACTIVITY_DAYS_MAX = 1500
 class ActivityRequest(Contract):
     """``PUT /activities/{activity_id}``.
 
-    ``days`` are those of an explicit period, and of no other. ``schools`` restricts the activity to children of those
-    schools; none means all. From ``opens_at`` on a family may book; absent, it always may. ``capacity`` is for each
-    day, ``school_capacities`` for the children of a school, within it; past either there is a waiting list, by arrival;
-    with ``siblings_first``, siblings of a booked child come before; with ``residents_first``, those who live in the
-    town on that day come before all others. A place that comes free is theirs at once, or with ``offer_hours`` offered
-    for that long, and then to the next.
+    ``days`` are those of an explicit period, and empty otherwise. ``schools`` restricts the activity to children of
+    those schools; empty means all. Families may book from ``opens_at`` on; absent, always. ``capacity`` is per day,
+    ``school_capacities`` per school within it; beyond either there is a waiting list by arrival. With
+    ``siblings_first``, siblings of a booked child come first; with ``residents_first``, children who live in the town
+    on that day come before all others. A freed place is granted immediately, or with ``offer_hours`` offered for that
+    long to one child after the other.
     """
 
     label: Label
@@ -135,16 +135,17 @@ class ActivityCalendar(Contract):
 
 
 class SchoolDayRequest(Contract):
-    """``PUT /school-days/{day}``: what a decree changed. With a ``holiday`` the day is one, of that name; without, the
-    day is a school day whatever the published calendar says."""
+    """``PUT /school-days/{day}``: a change by decree. With ``holiday`` the day becomes a holiday of that name;
+    without, a school day whatever the published calendar has."""
 
     holiday: Label | None
 
 
 class ClosureRequest(Contract):
-    """``POST /closures``: a day nobody can book; for one activity and one school, or for all when none is named.
+    """``POST /closures``: a day that cannot be booked, for one activity and one school, or for all when none is named.
 
-    ``cancel_bookings`` cancels what is booked: exactly ``cancel_seen``, where it says how many, else it is told again.
+    ``cancel_bookings`` cancels the bookings of the day: exactly ``cancel_seen`` if given, else the request is refused
+    with their number.
     """
 
     day: Day

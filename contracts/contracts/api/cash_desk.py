@@ -1,4 +1,4 @@
-"""billing: what the till keeper takes in at the counter, and the journal of what came in."""
+"""billing: receipts of the cash desk, and the journal of all money received."""
 
 from enum import StrEnum
 from typing import Annotated
@@ -12,7 +12,7 @@ Search = Annotated[str, StringConstraints(strip_whitespace=True, max_length=100)
 
 
 class CounterMeans(StrEnum):
-    """How money is given to the till keeper: « espèces », « chèque », « virement »."""
+    """The means of payment at the counter: « espèces », « chèque », « virement »."""
 
     CASH = "cash"
     CHEQUE = "cheque"
@@ -65,7 +65,7 @@ class RefundRequest(Contract):
 
 
 class Account(Contract):
-    """A household in the till keeper's list: what it owes, what the town owes it."""
+    """A household in the cashier's list: what it owes, and what the town owes it."""
 
     household_id: UUID
     name: Label

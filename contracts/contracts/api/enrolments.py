@@ -11,12 +11,12 @@ from contracts.model import Contract, Day, Instant, Label, SeenVersion, Version
 
 
 class EnrolmentRequest(Contract):
-    """``PUT /households/{household_id}/children/{child_id}/enrolments/{activity_id}``: from a day to another, both
-    included, in place of the dates before.
+    """``PUT /households/{household_id}/children/{child_id}/enrolments/{activity_id}``: the first and last day, both
+    included, replacing the previous dates.
 
-    ``seen_version`` is that of the enrolment as it was shown, 0 where there was none; absent, it takes the place of
-    whatever is there. Days to come that are booked outside these dates are told, and cancelled with
-    ``cancel_bookings``: exactly ``cancel_seen`` of them, where it says how many, else they are told again.
+    ``seen_version`` is that of the enrolment as shown, 0 if there was none; absent, whatever exists is replaced. If
+    booked days lie outside the new dates the request is refused with their number; ``cancel_bookings`` cancels them:
+    exactly ``cancel_seen``, if given.
     """
 
     first_day: Day
@@ -51,8 +51,8 @@ class ChildList(Contract):
 
 
 class Enrolment(Contract):
-    """An enrolment as it is; who changed it last came in by ``channel``. ``cancelled`` says how many booked days the
-    change that is being answered has cancelled."""
+    """An enrolment; ``channel`` is that of its last change. ``cancelled`` is the number of booked days that the
+    answered change has cancelled."""
 
     activity_id: UUID
     activity_label: Label

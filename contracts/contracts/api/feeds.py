@@ -9,14 +9,15 @@ from contracts.model import Contract, Instant
 
 
 class FeedView(Contract):
-    """``GET /feed``: when one's calendar address was made and last read; absent as long as there is none."""
+    """``GET /feed``: when the calendar address was made and last read; absent if there is none."""
 
     made_at: Instant | None
     read_at: Instant | None
 
 
 class FeedKey(Contract):
-    """``PUT /feed``: the secret of one's calendar, told once, in place of any before; and whose days it shows."""
+    """``PUT /feed``: the new secret of the calendar address, shown once, and the children in it; the previous one
+    ends."""
 
     key: str
     children: tuple[ChildView, ...]

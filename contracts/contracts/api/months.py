@@ -22,11 +22,11 @@ class CellState(StrEnum):
 
 
 class Cell(Contract):
-    """One activity on one day. ``changeable`` says whether ticking is possible now, ``until`` until when it was or is.
+    """One activity on one day. ``changeable``: whether the booking can be changed now; ``until``: its deadline.
 
-    A full day that is changeable has a waiting list to join; ``rank`` is the child's place in it. ``opens_at`` is set
-    while booking has not begun. ``reason`` is set for closed cells. ``offered_until`` is set while a place is held for
-    who waits: booking the day takes it, leaving the list refuses it.
+    A full day that is changeable has a waiting list; ``rank`` is the child's rank in it. ``opens_at`` is set while
+    booking has not opened, ``reason`` for closed cells, ``offered_until`` while a place is offered to the child:
+    booking the day accepts it, leaving the waiting list declines it.
     """
 
     activity_id: UUID
@@ -64,8 +64,8 @@ class PlaceOnOffer(Contract):
 
 
 class Offer(PlaceOnOffer):
-    """A place that waits for a family's answer; ``version`` goes back with it, so that an answer given elsewhere is
-    told."""
+    """A place offered to a child; ``version`` is sent back with the answer, so that an answer given elsewhere is
+    detected."""
 
     child_id: UUID
     child_first_name: Label
@@ -113,8 +113,8 @@ class HouseholdAhead(OfferList):
 class MonthView(Contract):
     """``GET /households/{household_id}/children/{child_id}/months/{month}``.
 
-    ``version`` is what the parent saw: it goes back with the changes, so that an edit made elsewhere is told.
-    ``offers`` are all that are open to the child, whatever the month.
+    ``version`` is sent back with the changes, so that an edit made elsewhere is detected. ``offers`` are all open
+    offers of the child, whatever the month.
     """
 
     child: ChildView

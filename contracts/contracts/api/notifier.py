@@ -44,9 +44,9 @@ class AudienceRequest(Contract):
 
 
 class AnnouncementRequest(AudienceRequest):
-    """``POST /announcements``: a message in Markdown, from now on unless it says when it starts.
+    """``POST /announcements``: a message in Markdown, shown immediately or from ``starts_at``.
 
-    ``by_mail`` sends it as well, once it has begun.
+    ``by_mail`` also sends it as mail when it starts.
     """
 
     markdown: str = Field(min_length=1, max_length=10_000)
@@ -62,9 +62,9 @@ class AnnouncementRequest(AudienceRequest):
 
 
 class Audience(Contract):
-    """``GET /announcements/audience``, with ``school`` or ``activity_id``: whom a message would be for.
+    """``GET /announcements/audience``, with ``school`` or ``activity_id``: the size of the audience.
 
-    ``households`` see it; ``mails`` go out if it is mailed: one to each guardian who has an address and did not leave.
+    ``households`` see the message; ``mails`` is the number of guardians who have an address and have not unsubscribed.
     """
 
     households: int
@@ -72,7 +72,7 @@ class Audience(Contract):
 
 
 class Announcement(Contract):
-    """``GET /announcement``, for everyone: the message shown now; empty Markdown when there is none."""
+    """``GET /announcement``, public: the current message; empty Markdown if there is none."""
 
     markdown: str
 
@@ -148,7 +148,7 @@ class MailLog(Contract):
 
 
 class PaymentMail(Contract):
-    """A mail about a payment; to whom it went and what the mail server answered is told to staff only."""
+    """A mail about a payment; ``recipient`` and ``answer`` are visible to staff only."""
 
     kind: Label
     status: MailStatus
@@ -165,7 +165,7 @@ class PaymentMails(Contract):
 
 
 class Unsubscription(Contract):
-    """``POST /unsubscriptions``, by whoever has the link of a mail: stop one kind of optional mail."""
+    """``POST /unsubscriptions``, with the link of a mail: unsubscribe from one kind of optional mail."""
 
     unsubscribe_key: UUID
     kind: Label

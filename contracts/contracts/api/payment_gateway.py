@@ -1,4 +1,4 @@
-"""payment-gateway: attempts at the bank, what became of them, and what the till keeper decides."""
+"""payment-gateway: payments at the bank, their states, and the cashier's decisions."""
 
 from enum import StrEnum
 from typing import Annotated
@@ -72,7 +72,7 @@ class PayerForm(Contract):
 
 
 class Actor(StrEnum):
-    """Whose word moved an attempt."""
+    """Who caused a transition."""
 
     BANK = "bank"
     PARENT = "parent"
@@ -81,9 +81,9 @@ class Actor(StrEnum):
 
 
 class PaymentTransition(Contract):
-    """One move of an attempt. Who decided, the reason and the evidence are told to staff only.
+    """A transition of a payment. ``decided_by``, ``reason`` and ``evidence`` are visible to staff only.
 
-    ``amount_cents`` went back with it; ``undone_cents`` counts again, because a refund failed.
+    ``amount_cents`` was refunded by it; ``undone_cents`` counts again because a refund failed.
     """
 
     from_status: PaymentStatus
@@ -98,7 +98,7 @@ class PaymentTransition(Contract):
 
 
 class SettledInvoice(Contract):
-    """An invoice on which nothing is left to pay since this payment, as billing said it."""
+    """An invoice that this payment settled, as reported by billing."""
 
     number: Reference
     settled_at: Instant
@@ -112,7 +112,7 @@ class RemittanceKind(StrEnum):
 
 
 class StatementSource(StrEnum):
-    """Whose file speaks of money: the bank that says it sent it, or the treasury that says it arrived."""
+    """The source of a statement: the bank, which reports what it sent, or the treasury, which reports what arrived."""
 
     BANK = "bank"
     TREASURY = "treasury"
@@ -144,7 +144,7 @@ class PaymentTimeline(Contract):
 
 
 class Verification(StrEnum):
-    """What was made of a bank's word when it came."""
+    """The result of verifying a bank message on receipt."""
 
     HINT = "hint"
     VERIFIED = "verified"
@@ -155,11 +155,11 @@ class Verification(StrEnum):
 
 
 class BankMessage(Contract):
-    """One word of a bank as it was kept: raw, as text where it is text.
+    """A message of a bank as stored: the raw bytes, as text where possible.
 
-    ``is_elsewhere``: it came from outside the addresses that the bank announced, which proves nothing either way.
+    ``is_elsewhere``: it came from outside the bank's announced networks, which proves nothing either way.
 
-    After the retention time only ``digest`` is left of it: the SHA-256 of payment id, query and body, joined by NUL.
+    After the retention time only ``digest`` is kept: the SHA-256 of payment id, query and body, joined by NUL.
     """
 
     received_at: Instant
@@ -172,7 +172,7 @@ class BankMessage(Contract):
 
 
 class JournalEntry(BankMessage):
-    """A word in the journal, with the payment it speaks of, if any."""
+    """A message in the journal, with its payment, if any."""
 
     word_id: int
     bank: Reference
@@ -185,8 +185,8 @@ class JournalEntry(BankMessage):
 class Journal(Contract):
     """``GET /journal?reference=…&day=2026-11-24&verdict=forged&before=17``, newest first; every filter is optional.
 
-    ``reference`` is a payment's id, our reference or the bank's; of what names no payment, any text of it.
-    ``before`` in the answer asks for the next words, when there are more.
+    ``reference`` is a payment id, our reference or the bank's; for messages without a payment, any text in them.
+    ``before`` in the response asks for the next page.
     """
 
     words: tuple[JournalEntry, ...]
@@ -194,7 +194,7 @@ class Journal(Contract):
 
 
 class Difference(Contract):
-    """A fact of which the bank says something else than what was frozen before the parent left."""
+    """A value that differs between the bank's message and what was stored before the payer left."""
 
     name: str
     frozen: str
@@ -202,7 +202,7 @@ class Difference(Contract):
 
 
 class DecisionKind(StrEnum):
-    """What the till keeper may decide of an attempt."""
+    """What the cashier may decide about a payment."""
 
     CONFIRM = "confirm"
     REFUND = "refund"
@@ -224,11 +224,11 @@ Sentence = Annotated[str, StringConstraints(strip_whitespace=True, min_length=3,
 
 
 class PaymentDecision(Contract):
-    """``POST /payments/{payment_id}/decisions`` with an ``Idempotency-Key``; ``amount_cents`` for a refund, or for the
-    part of a payment for which a dispute is lost.
+    """``POST /payments/{payment_id}/decisions`` with an ``Idempotency-Key``; ``amount_cents`` is the amount of a
+    refund, or of a lost dispute.
 
-    ``evidence`` is where the proof is: the number of the bank's slip, of the letter, of the transfer. ``seen_version``
-    is that of the file on which it was decided. ``means`` is how it was paid, where the bank did not say so.
+    ``evidence`` refers to the proof: the number of the bank's slip, letter or transfer. ``seen_version`` is that of
+    the file on which the decision is based. ``means`` is the means of payment, if the bank did not report it.
     """
 
     command: DecisionKind
@@ -240,13 +240,13 @@ class PaymentDecision(Contract):
 
 
 class PaymentFile(Contract):
-    """``GET /payments/{payment_id}/file``: all that staff need to decide, with the evidence.
+    """``GET /payments/{payment_id}/file``: everything staff need to decide, with the evidence.
 
-    ``failed_refund_cents`` are of refunds that failed at the bank after they were counted, and wait for a decision.
-    ``taken_cents`` is what the bank says it took, where it said so; ``commands`` what may be decided now. A bank that
-    ``refunds`` makes a refund that is decided here; elsewhere it was made there before. ``version`` goes back with a
-    decision. ``contradicted_cents`` is money that counts here and that the bank says it gave or took back.
-    ``wants_means``: whoever confirms says how it was paid.
+    ``failed_refund_cents`` are refunds that failed at the bank after they were counted, and need a decision.
+    ``taken_cents`` is what the bank took, if it reported it; ``commands`` lists the possible decisions. A bank that
+    ``refunds`` carries out a refund decided here; elsewhere it was made there before. ``version`` is sent back with a
+    decision. ``contradicted_cents`` counts here while the bank reports otherwise. ``wants_means``: a confirmation must
+    name the means of payment.
     """
 
     version: StateVersion
@@ -272,7 +272,7 @@ class PaymentFile(Contract):
 
 
 class IssueKind(StrEnum):
-    """Why an attempt is in the till keeper's list."""
+    """Why a payment is in the cashier's list of issues."""
 
     REVIEW = "review"
     DISPUTED = "disputed"
@@ -294,9 +294,9 @@ class PaymentIssue(Contract):
 
 
 class BankDay(Contract):
-    """One account on one day: what was confirmed, what went back.
+    """One bank account on one day: what was confirmed, and what was returned.
 
-    Of the confirmed, ``remitted`` as the bank says, and ``arrived`` as the treasury says.
+    Of the confirmed, ``remitted`` as reported by the bank and ``arrived`` as reported by the treasury.
     """
 
     bank: Reference
@@ -337,7 +337,7 @@ class SignedNotifications(Contract):
 
 
 class CashDeskReport(Contract):
-    """``GET /till?day=2026-11-24``: the till keeper's list, and that day's receipts account by account."""
+    """``GET /till?day=2026-11-24``: the payment issues, and the day's confirmed payments by account."""
 
     exceptions: tuple[PaymentIssue, ...]
     days: tuple[BankDay, ...]

@@ -33,9 +33,9 @@ class ReminderHold(StrEnum):
 
 
 class OverdueInvoice(Contract):
-    """An invoice past its day. ``next_on`` is the day of its next reminder, today at the earliest; None: there is none.
+    """An overdue invoice. ``next_on`` is the day of its next reminder, today at the earliest; None if there is none.
 
-    ``pause_reason`` says why staff, or a dispute at the bank, stopped its reminders.
+    ``pause_reason`` is why staff, or a dispute at the bank, stopped its reminders.
     """
 
     invoice_id: UUID

@@ -1,4 +1,4 @@
-"""payment-gateway: what the bank says it remitted, beside what was confirmed here."""
+"""payment-gateway: reconciliation of the bank's remittances with the confirmed payments."""
 
 from enum import StrEnum
 from uuid import UUID
@@ -42,9 +42,10 @@ class DifferenceKind(StrEnum):
 
 
 class RemittanceDifference(Contract):
-    """One disagreement. ``ours_cents`` is what is confirmed (or noted as returned) here, ``banks_cents`` the source's.
+    """A difference. ``ours_cents`` is the amount confirmed (or recorded as returned) here, ``banks_cents`` the
+    source's.
 
-    ``difference`` names it, with its facts, for a note; ``file_name`` and ``line`` are where the bank says so.
+    ``difference`` identifies it, with its values, for a note; ``file_name`` and ``line`` are its place in the source.
     """
 
     difference: str

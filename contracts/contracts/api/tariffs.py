@@ -1,4 +1,4 @@
-"""billing: the rules that make a price, and what a price says of itself.
+"""billing: the tariffs, and how a price explains itself.
 
 A quotient is the family quotient (QF) in cents: ``84_500`` is a quotient of 845.
 """
@@ -76,11 +76,11 @@ Formula = Annotated[FlatPrice | BracketPrices | EffortRate, Field(discriminator=
 
 
 class AttendanceRules(Contract):
-    """What attendance makes of a day's price, for a town that invoices who came. A day that nobody checked costs it.
+    """How attendance changes the price of a day, for a town that invoices attendance. An unmarked day costs its price.
 
-    ``justified_percent`` and ``unjustified_percent`` of the price are asked for an absence; the first
-    ``free_absences`` without a reason of a child in a month cost nothing. ``extra_cents`` are added to the price of a
-    child that came without a booking, ``late_pickup_cents`` to that of one that was fetched late.
+    ``justified_percent`` and ``unjustified_percent`` of the price are charged for an absence; the first
+    ``free_absences`` unjustified ones of a child in a month are free. ``extra_cents`` are added for a child without a
+    booking, ``late_pickup_cents`` for a late pick-up.
     """
 
     justified_percent: Percent = 0
@@ -111,7 +111,7 @@ class PriceReasonKind(StrEnum):
 
 
 class PriceReason(Contract):
-    """A fact that made a price, for whoever words it."""
+    """A fact that determined a price, to be put into words."""
 
     kind: PriceReasonKind
     cents: int | None = None
@@ -121,9 +121,10 @@ class PriceReason(Contract):
 
 
 class Price(Contract):
-    """What a day costs a child of this household, and why; ``attendance`` is what who came may make of it.
+    """The price of a day for a child of this household, with its reasons; ``attendance`` is how attendance may change
+    it.
 
-    ``explanation`` says ``rule`` and ``reasons`` as an invoice does, in French.
+    ``explanation`` words ``rule`` and ``reasons`` in French, as an invoice does.
     """
 
     activity_id: UUID
@@ -138,18 +139,17 @@ class Price(Contract):
 
 
 class PriceList(Contract):
-    """``GET /households/{household_id}/prices?child_id=…&day=…``: today's, for the eldest child, unless told."""
+    """``GET /households/{household_id}/prices?child_id=…&day=…``: by default today's, for the eldest child."""
 
     prices: tuple[Price, ...]
 
 
 class TariffRequest(Contract):
-    """``PUT /tariffs/{tariff_id}``: what a day of an activity costs, for whom and when.
+    """``PUT /tariffs/{tariff_id}``: the price of a day of an activity, for whom and when.
 
-    ``school`` and ``resident`` left out mean all. ``sibling_percents`` are taken off for the second child of the
-    household, the third, and so on; the last one holds for all that follow. ``childcare`` opens the tax certificate;
-    ``childcare_cents`` or ``childcare_percent`` of a day's price when the rest is for something else, such as food.
-    Without ``attendance`` a day costs its price because it is booked, whoever came.
+    Without ``school`` or ``resident`` it applies to all. ``sibling_percents`` are the reductions for the second child
+    of the household, the third, and so on; the last one applies to all further ones. ``childcare`` makes it count for
+    the tax certificate. Without ``attendance`` a booked day costs its price whatever the attendance.
     """
 
     label: ShortLabel
@@ -213,7 +213,7 @@ class QuotedDay(QuoteDay):
 
 
 class Quote(Contract):
-    """The days of a wish with their prices, and the sum of those that have one."""
+    """The requested days with their prices, and the sum of those that have one."""
 
     days: tuple[QuotedDay, ...]
     total_cents: int
@@ -233,15 +233,13 @@ class Terms(TermsRequest):
 
 
 class TermsKnown(Contract):
-    """What is known of a household, newest first: what somebody sees who adds to it."""
+    """The terms of a household, newest first."""
 
     terms: tuple[Terms, ...]
 
 
 class Repricing(Contract):
-    """An invoice some of whose days cost less by what is known now, of the household or of who came: a credit to
-    propose.
-    """
+    """An invoice some of whose days cost less by the present terms or attendance: a credit to propose."""
 
     invoice_id: UUID
     number: str

@@ -45,7 +45,7 @@ EVENT_NAMESPACES = {
     "payment-gateway": "payment",
     "notifier": "notifier",
 }
-"""The first word of every event that a program says; a program that is not here says none."""
+"""The namespace of the events of each program; a program that is not listed publishes none."""
 
 LIVE_EVENTS = (
     auth.SessionEnded,
@@ -55,6 +55,6 @@ LIVE_EVENTS = (
     payment.PaymentExpired,
     payment.PaymentHeld,
 )
-"""What the gateway hears as it passes; its account at the broker may bind these keys and no other."""
+"""The events that the gateway consumes live; its broker account may bind these keys and no other."""
 
 __all__ = ["EVENTS", "EVENT_NAMESPACES", "LIVE", "Event"]

@@ -1,4 +1,4 @@
-"""What auth says: who the families are, and when a session ends."""
+"""Events of auth: households, guardians and sessions."""
 
 from datetime import date
 from enum import StrEnum
@@ -71,9 +71,9 @@ class HouseholdChanged(Event):
 
 
 class GuardianChanged(Event):
-    """An adult of a household as known now; ``email`` is absent until one is known.
+    """A guardian as known now; ``email`` is absent until one is known.
 
-    Of one who was ``erased`` nobody keeps names or addresses, wherever they were written before.
+    Of an ``erased`` guardian consumers delete names and addresses wherever they are stored.
     """
 
     type = "auth.guardian.changed"
@@ -106,9 +106,9 @@ class SessionEnded(Event):
 
 
 class ResetRequested(Event):
-    """Somebody asked for a new secret and an account has that address: the link goes there, nowhere else.
+    """A new secret was requested and an account has that address, to which alone the link goes.
 
-    Its token is encrypted for who writes the mail: no outbox, queue or table on the way can be read for it.
+    The token is encrypted for the service that writes the mail: it cannot be read in outboxes, queues or tables.
     """
 
     type = "auth.reset.requested"
@@ -147,9 +147,9 @@ class EmailGiven(Event):
 
 
 class NewDeviceUsed(Event):
-    """Somebody signed in from a device that this account was never used on; the first one of all is no news.
+    """A sign-in from a device that this account never used before; not published for its first device.
 
-    ``browser`` and ``system`` are what the device says of itself; either may be empty.
+    ``browser`` and ``system`` come from the user agent; either may be empty.
     """
 
     type = "auth.device.new"

@@ -1,4 +1,4 @@
-"""What billing says: what may be paid, what was published, what is settled."""
+"""Events of billing: checkouts, invoices, credit notes and credits."""
 
 from enum import StrEnum
 from typing import Literal
@@ -134,7 +134,7 @@ class InvoiceCredited(Event):
 
 
 class CreditRefunded(Event):
-    """The till keeper gave back what the town owed a household."""
+    """The cashier refunded a household's credit."""
 
     type = "billing.credit.refunded"
 
@@ -151,10 +151,10 @@ class CreditRefunded(Event):
 
 
 class InvoiceSettled(Event):
-    """Nothing is left to pay on this invoice.
+    """An invoice is fully paid.
 
-    ``payment_id`` is the payment, receipt, credit note or use of the household's credit that settled it; ``means`` says
-    ``credit`` for the last.
+    ``payment_id`` is the payment, receipt, credit note or use of credit that settled it; ``means`` is ``credit`` for
+    the last.
     """
 
     type = "billing.invoice.settled"
@@ -179,10 +179,10 @@ class ResidenceFrom(Contract):
 
 
 class ResidenceChanged(Event):
-    """Where a household lives, from which days on, as known now; in order, and each differs from the one before.
+    """The residences of a household by first day, as known now, in order; each differs from the one before.
 
-    Before the first of them it counts as living in the town, as every household does of which nothing else is known.
-    Nothing is said of its income. ``version`` grows with each change of the household.
+    Before the first one the household counts as resident, as does every household without any. ``version`` grows with
+    each change of the household.
     """
 
     type = "billing.residence.changed"

@@ -9,10 +9,10 @@ from contracts.model import Contract
 
 
 class Event(Contract):
-    """A past fact. A reader ignores fields it does not know, so that a speaker may add optional ones.
+    """A past fact. Consumers ignore unknown fields, so a publisher may add optional ones.
 
     ``type`` is the routing key and never changes its meaning: a breaking change is a new type beside the old one.
-    ``subject`` names the aggregate; facts of one subject are published in the order they happened.
+    ``subject`` names the aggregate; events of one subject are published in order.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")

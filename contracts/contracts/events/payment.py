@@ -1,4 +1,4 @@
-"""What the payment gateway says: the bank's word, verified."""
+"""Events of payment-gateway: verified results of payments."""
 
 from enum import StrEnum
 from typing import Literal
@@ -77,9 +77,9 @@ class UnpaidOutcome(StrEnum):
 
 
 class PaymentRefused(Event):
-    """The attempt ended without money: the bank refused, the parent gave up, or the bank would not open it.
+    """The payment ended without money: the bank refused it, the payer cancelled, or the bank did not open it.
 
-    ``was_held``: it was under review until the till keeper found that the bank had taken nothing.
+    ``was_held``: it was under review until the cashier found that the bank had taken nothing.
     """
 
     type = "payment.refused"
@@ -99,7 +99,7 @@ class PaymentRefused(Event):
 
 
 class PaymentExpired(Event):
-    """The bank, asked, knows of no money for this attempt, and its time is over."""
+    """The bank reports no money for this payment, and its time is over."""
 
     type = "payment.expired"
 
@@ -116,7 +116,7 @@ class PaymentExpired(Event):
 
 
 class PaymentHeld(Event):
-    """The bank took something else than what was asked: until the till keeper decides, nobody pays this again."""
+    """The bank took another amount than requested: until the cashier decides, its invoices cannot be paid again."""
 
     type = "payment.held"
 
@@ -153,9 +153,9 @@ class PaymentRefunded(Event):
 
 
 class PaymentRefundUndone(Event):
-    """A refund that was counted failed at the bank days later, and the till keeper lets the money count again.
+    """A refund that was counted failed at the bank later, and the cashier lets the money count again.
 
-    ``refunded_cents`` is what is given back in all after that; ``decision_id`` names the decision.
+    ``refunded_cents`` is the total refunded after that; ``decision_id`` identifies the decision.
     """
 
     type = "payment.refund.undone"

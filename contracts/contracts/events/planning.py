@@ -1,4 +1,4 @@
-"""What planning says: which days a child is booked, which places were granted, who really came."""
+"""Events of planning: bookings, enrolments, waiting lists and attendance."""
 
 from enum import StrEnum
 from uuid import UUID
@@ -125,9 +125,8 @@ class PlaceOffered(Event):
 
 
 class OfferLapsed(Event):
-    """Nobody answered an offer in time: the child left the list, and the place goes to who comes next, if anybody may
-    still have it. ``position`` is that of ``PlaceOffered``. ``book_until`` is until when the family may ask again.
-    """
+    """An offer expired: the child left the waiting list, and the place goes to the next child, if any may still have
+    it. ``position`` is that of ``PlaceOffered``. The family may request the day again until ``book_until``."""
 
     type = "planning.offer.lapsed"
 
