@@ -17,8 +17,8 @@ WARNING = frozenset(
 SERVICES = ("auth", "planning", "billing", "payment-gateway", "notifier")
 
 
-def vitals_of(service: str) -> tuple[HealthMetric, ...]:
-    """The vitals that a service adds."""
+def health_metrics_of(service: str) -> tuple[HealthMetric, ...]:
+    """The health metrics that a service adds."""
     found: tuple[HealthMetric, ...] = importlib.import_module(
         f"{service.replace('-', '_')}.store.health_metrics"
     ).HEALTH_METRICS
@@ -27,7 +27,11 @@ def vitals_of(service: str) -> tuple[HealthMetric, ...]:
 
 def rules() -> str:
     """The rules, as YAML."""
-    health_metrics = (OUTBOX_AGE, DEAD_LETTERS, *(metric for service in SERVICES for metric in vitals_of(service)))
+    health_metrics = (
+        OUTBOX_AGE,
+        DEAD_LETTERS,
+        *(metric for service in SERVICES for metric in health_metrics_of(service)),
+    )
     watched = [
         _rule(metric.name, f"preau_{metric.name} > {metric.threshold:g}", metric.for_minutes, metric.remedy)
         for metric in health_metrics
@@ -35,7 +39,7 @@ def rules() -> str:
     watched += [
         _rule("program_down", 'up{job="preau"} == 0', 2, "Its container or its port is gone: read its log, start it."),
         _rule(
-            "vitals_missing",
+            "health_metrics_missing",
             "absent(preau_outbox_oldest_seconds) or absent(preau_ledger_imbalance_cents)",
             5,
             "A database does not answer, or Prometheus does not read every program: run `doctor`.",
@@ -60,9 +64,15 @@ def rules() -> str:
 
 def _rule(name: str, expression: str, minutes: int, remedy: str) -> dict[str, Any]:
     alert = "".join(word.capitalize() for word in name.split("_"))
-    told = {"remedy": remedy, "runbook": f"docs/runbook.md#preau{alert.lower()}"}
+    annotations = {"remedy": remedy, "runbook": f"docs/runbook.md#preau{alert.lower()}"}
     labels = {"severity": "warning" if name in WARNING else "critical"}
-    return {"alert": f"Preau{alert}", "expr": expression, "for": f"{minutes}m", "labels": labels, "annotations": told}
+    return {
+        "alert": f"Preau{alert}",
+        "expr": expression,
+        "for": f"{minutes}m",
+        "labels": labels,
+        "annotations": annotations,
+    }
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from chassis.inbox import Consumers
 from contracts.events import EVENTS
 
 ROOT = Path(__file__).parent.parent
-SPEAKERS = {"auth": "auth", "planning": "planning", "billing": "billing", "payment": "payment-gateway"}
+PUBLISHERS = {"auth": "auth", "planning": "planning", "billing": "billing", "payment": "payment-gateway"}
 CONSUMING = ("planning", "billing", "payment_gateway", "notifier")
 
 
@@ -65,14 +65,14 @@ def _message(event_type: str) -> dict[str, Any]:
 def _operations() -> dict[str, Any]:
     operations: dict[str, Any] = {}
     for event_type in sorted(EVENTS):
-        speaker = SPEAKERS[event_type.split(".")[0]]
-        operations[f"{speaker} says {event_type}"] = _operation("send", event_type)
+        publisher = PUBLISHERS[event_type.split(".")[0]]
+        operations[f"{publisher} publishes {event_type}"] = _operation("send", event_type)
     for service in CONSUMING:
         consumers: Consumers = importlib.import_module(f"{service}.consumers").consumers
         for consumer in consumers.all:
             operation = _operation("receive", consumer.event.type)
             operation["bindings"] = {"amqp": {"queue": {"name": consumer.queue}}}
-            operations[f"{consumer.queue} hears {consumer.event.type}"] = operation
+            operations[f"{consumer.queue} consumes {consumer.event.type}"] = operation
     return operations
 
 

@@ -89,7 +89,7 @@ def _plain(way: dict[str, Any]) -> dict[str, Any]:
 
 
 def written(text: str) -> str:
-    """The whole schema file with its part about settings made anew."""
+    """The schema file with its settings renewed."""
     whole = json.loads(text)
     whole["properties"]["settings"] = schema()
     return json.dumps(whole, indent=2, ensure_ascii=False) + "\n"

@@ -129,12 +129,12 @@ OPERATIONS = (
     Panel("Oldest event in the outbox", SECONDS, [("preau_outbox_oldest_seconds{…}", "{{instance}}")]),
     Panel("Messages that wait, by queue", NUMBER, [("max by (queue) (preau_queue_messages{…})", "{{queue}}")]),
     Panel(
-        "Events said a second",
+        "Events published per second",
         A_SECOND,
         [("sum by (type) (rate(preau_events_published_total{…}[$__rate_interval]))", "{{type}}")],
     ),
     Panel(
-        "Events heard a second, by what became of them",
+        "Events consumed per second, by outcome",
         A_SECOND,
         [("sum by (queue, outcome) (rate(preau_events_consumed_total{…}[$__rate_interval]))", "{{queue}} {{outcome}}")],
     ),

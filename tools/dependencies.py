@@ -74,8 +74,8 @@ def audit() -> tuple[int, list[str]]:
         )
         if not done.stdout.startswith("{"):
             continue  # the service is not to be reached
-        told = json.loads(done.stdout)["dependencies"]
-        known = [each for each in told if "vulns" in each]
+        report = json.loads(done.stdout)["dependencies"]
+        known = [each for each in report if "vulns" in each]
         if known:
             return len(known), [
                 f"{one['name']} {one['version']}: {hole['id']}" for one in known for hole in one["vulns"]
@@ -106,8 +106,8 @@ def main() -> int:
     """Say what is known, or write it down with the list; how many known holes there are."""
     count, words = known()
     if len(sys.argv) > 1:
-        told = "".join(f"- {each}\n" for each in words)
-        Path(sys.argv[1]).write_text(f"{text()}{KNOWN} {date.today():%Y-%m-%d}\n\n{told}", encoding="utf-8")  # noqa: DTZ011
+        report = "".join(f"- {each}\n" for each in words)
+        Path(sys.argv[1]).write_text(f"{text()}{KNOWN} {date.today():%Y-%m-%d}\n\n{report}", encoding="utf-8")  # noqa: DTZ011
     print(*words, sep="\n")  # noqa: T201 - its answer
     return count
 

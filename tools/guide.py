@@ -1,7 +1,7 @@
 """The pictures of the parents' guide, taken from the running product: ``python -m tools.guide`` (``make guide``).
 
 Walks through a portal of its own as a parent does, on a phone, and writes the pictures beside the guide's text, what
-they were made of (``pictures.json``, by which a test tells that they are stale), and the guide as ``docs`` has it.
+they were made of (``pictures.json``, by which a test detects that they are stale), and the guide as ``docs`` has it.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""The screens that a parent seldom sees: refused, empty, over, in between. Beside the tour of ``screenshots.py``."""
+"""The rare screens of parents: refused, empty, ended, in progress. Besides the tour of ``screenshots.py``."""
 
 import re
 from collections.abc import Awaitable, Callable
@@ -91,7 +91,7 @@ async def before_signing_in(page: Page, stack: Stack, shoot: Shoot, language: La
 async def letter(stack: Stack, language: Language) -> tuple[dict[str, str], str]:
     """The codes of a letter for a family without children, and an address for it."""
     name = uuid4().hex[:8]
-    wish = {
+    body = {
         "reference": f"NEW-{name}",
         "name": "Famille Neuve",
         "address": ["1 rue Neuve", "00000 Saint-Aubin"],
@@ -101,7 +101,7 @@ async def letter(stack: Stack, language: Language) -> tuple[dict[str, str], str]
     async with aiohttp.ClientSession() as http:
         town_hall = Demo(stack.url, http)
         await town_hall.sign_in()
-        made = await town_hall._call("auth", "POST", "/households", wish)
+        made = await town_hall._call("auth", "POST", "/households", body)
     given: dict[str, str] = made["access_codes"][0]
     return given, f"{name}@example.org"
 

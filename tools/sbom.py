@@ -96,13 +96,18 @@ def _library(found: Distribution) -> Component:
 
 def _licences(found: Distribution) -> list[dict[str, Any]]:
     """By their expression, else by the names under which the package is filed."""
-    told = found.metadata
-    if "License-Expression" in told:
-        return [{"expression": told["License-Expression"]}]
-    filed = told.get_all("Classifier") or []
+    metadata = found.metadata
+    if "License-Expression" in metadata:
+        return [{"expression": metadata["License-Expression"]}]
+    filed = metadata.get_all("Classifier") or []
     names = [each.removeprefix(LICENCE) for each in filed if each.startswith(LICENCE)]
-    if not names and "License" in told and len(told["License"]) <= NAMED_MAX and "\n" not in told["License"]:
-        names = [told["License"]]
+    if (
+        not names
+        and "License" in metadata
+        and len(metadata["License"]) <= NAMED_MAX
+        and "\n" not in metadata["License"]
+    ):
+        names = [metadata["License"]]
     return [{"license": {"name": name}} for name in names]
 
 

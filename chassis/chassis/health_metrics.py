@@ -21,7 +21,7 @@ class Gauge:
 
 @dataclass(frozen=True)
 class HealthMetric(Gauge):
-    """A gauge that alerts above ``threshold`` for ``for_minutes``; ``remedy`` tells the person on call what to do."""
+    """A gauge that alerts above ``threshold`` for ``for_minutes``; ``remedy`` is for the person on call."""
 
     threshold: float
     for_minutes: int

@@ -106,7 +106,7 @@ async def _of_database(database: Database, gauges: Sequence[Gauge]) -> list[Gaug
         async with database.transaction() as tx:
             found = await measure(tx, gauges)
     except Unavailable as error:
-        log.warning("vitals not measured", error=str(error))
+        log.warning("health metrics not measured", error=str(error))
         found = {}
     measured = [
         GaugeMetricFamily(f"preau_{each.name}", each.description, value=found[each.name])

@@ -20,10 +20,10 @@ def is_near(host: str) -> bool:
 
 def checked_database_url(url: str) -> str:
     """The URL of a database; ``ValueError`` when the traffic could be read or changed on its way."""
-    parts, wish = urlsplit(url), parse_qs(urlsplit(url).query)
+    parts, query = urlsplit(url), parse_qs(urlsplit(url).query)
     several = parts.netloc.rpartition("@")[2].split(",")
-    hosts = wish.get("host", [urlsplit(f"//{each}").hostname or "" for each in several])
-    if not all(is_near(host) for host in hosts) and wish.get("sslmode") != ["verify-full"]:
+    hosts = query.get("host", [urlsplit(f"//{each}").hostname or "" for each in several])
+    if not all(is_near(host) for host in hosts) and query.get("sslmode") != ["verify-full"]:
         raise ValueError(
             "PostgreSQL is on another machine: the URL ends with ?sslmode=verify-full&sslrootcert=FILE, "
             "the certificate authority that signed the server's"

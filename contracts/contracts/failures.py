@@ -1,7 +1,7 @@
-"""Expected failures: named, carrying their facts, knowing nothing of HTTP.
+"""Expected failures: named, with their facts, independent of HTTP.
 
-A service raises a subclass with a stable ``code``; the HTTP application turns it into problem+json and a listener
-parks the message. Anything else that is raised is a defect and crashes upward.
+A service raises a subclass with a stable ``code``. The HTTP application turns it into problem+json; a consumer
+dead-letters the message. Any other exception is a defect and propagates.
 """
 
 from typing import Any, ClassVar

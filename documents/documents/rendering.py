@@ -15,7 +15,7 @@ def render(template: str, values: dict[str, Any], *, created_at: datetime) -> by
     A sign that no font of ours has (an emoji in a name) is shown as an empty box, in a PDF that is tagged but is not
     PDF/A: nobody goes without a receipt for it.
     """
-    import typst  # noqa: PLC0415 - a library of 80 MB: whoever makes no document does not load it
+    import typst  # noqa: PLC0415 - 80 MB, loaded only when a document is made
 
     try:
         return _compile(template, values, created_at, "a-2a")

@@ -30,7 +30,7 @@ def test_nothing_is_without_words() -> None:
     assert set(words.STATES) == set(PaymentStatus)
     assert set(words.COMMANDS) == set(DecisionKind)
     assert set(words.KINDS) == set(IssueKind)
-    assert set(words.SPEAKERS) == set(Actor)
+    assert set(words.PUBLISHERS) == set(Actor)
     assert set(words.VERDICTS) == set(Verification)
     assert set(words.GAPS) == set(DifferenceKind)
 

@@ -68,7 +68,7 @@ CASES = {
     ),
     # The ledger's figure alone stops coming, and what is not measured must not look well. Prometheus believes a figure
     # for five minutes.
-    "PreauVitalsMissing": Case(
+    "PreauHealthMetricsMissing": Case(
         {"preau_outbox_oldest_seconds": "0x40", "preau_ledger_imbalance_cents": "0x20 _x20"}, silent=29, heard=32
     ),
     # Ten errors a minute are fewer than 0.2 a second, twenty are more; other answers do not count.

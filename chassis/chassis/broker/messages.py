@@ -67,7 +67,7 @@ class Delivery:
     async def requeue(self) -> None:
         """Return the message to its queue; the broker redelivers it immediately.
 
-        If the broker cannot be told, the channel is closed: it then requeues whatever was delivered over it.
+        If that cannot be sent, the channel is closed: it then requeues whatever was delivered over it.
         """
         try:
             async with asyncio.timeout(CONFIRM_SECONDS):

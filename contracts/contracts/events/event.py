@@ -1,4 +1,4 @@
-"""What an event is: a past fact with all that a listener needs to know."""
+"""The base of all events: past facts with everything that a consumer needs."""
 
 from abc import abstractmethod
 from typing import ClassVar

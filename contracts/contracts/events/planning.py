@@ -39,7 +39,7 @@ class BookedDay(Contract):
 class BookingsChanged(Event):
     """Days of one child in one household that changed together.
 
-    ``version`` grows by one with each change of the (household, child) pair; a listener keeps, for each day and
+    ``version`` grows by one with each change of the (household, child) pair; a consumer keeps, for each day and
     activity, the state that came with the highest version. ``reason`` is why the town hall closed the days;
     ``enrolled`` are the dates that it gave the child's enrolment, and that the days are outside of. With either,
     ``waited`` are days of waiting lists that the child left because of it.

@@ -54,7 +54,7 @@ _STEPS = {
     S.CHARGED_BACK: N_("La banque a repris la somme : les factures sont de nouveau à régler"),
     S.REVERSED: N_("Le prélèvement a été rejeté : les factures sont de nouveau à régler"),
 }
-SPEAKERS = {"bank": "la banque", "parent": "la famille", "clock": "l'horloge", "till_keeper": "la régie"}
+PUBLISHERS = {"bank": "la banque", "parent": "la famille", "clock": "l'horloge", "till_keeper": "la régie"}
 DIFFERENCES = {
     "amount": "le montant",
     "currency": "la devise",
@@ -255,7 +255,7 @@ def is_complete(timeline: PaymentTimeline, mails: Iterable[PaymentMail]) -> bool
 def _staff_step(move: PaymentTransition) -> Step:
     amount = f" : {euros(move.amount_cents)}" if move.amount_cents else ""
     amount += f" (remboursement échoué : {euros(move.undone_cents)})" if move.undone_cents else ""
-    by = f"par {move.decided_by or SPEAKERS[move.said_by]}"
+    by = f"par {move.decided_by or PUBLISHERS[move.said_by]}"
     why = f". Motif : {move.reason}. Preuve : {move.evidence}" if move.decided_by else ""
     return Step(move.at, STATES[move.to_status].capitalize() + amount, by + why)
 
