@@ -41,11 +41,11 @@ class OpenTelemetry:
         self._provider.add_span_processor(BatchSpanProcessor(exporter))
         self._tracer = self._provider.get_tracer("chassis")
 
-    def begin(self, name: str, kind: Kind, facts: Facts, parent: str | None, *, is_remote: bool) -> Span:
+    def begin(self, name: str, kind: Kind, facts: Facts, remote: str | None, *, is_remote: bool) -> Span:
         """See ``tracing.span`` and ``tracing.continue_trace``."""
         here, parent, links = trace.get_current_span().get_span_context(), None, []
         if is_remote:
-            parent = W3C.extract({HEADER: parent} if parent else {}, context.Context())
+            parent = W3C.extract({HEADER: remote} if remote else {}, context.Context())
             there = trace.get_current_span(parent).get_span_context()
             if here.is_valid and here.trace_id == there.trace_id:
                 parent = None

@@ -55,8 +55,8 @@ class Span:
 class Traces(Protocol):
     """An exporter of spans."""
 
-    def begin(self, name: str, kind: Kind, facts: Facts, parent: str | None, *, is_remote: bool) -> Span:
-        """A span in the trace of ``parent``, or of a new trace if ``is_remote`` and there is none; else a child of the
+    def begin(self, name: str, kind: Kind, facts: Facts, remote: str | None, *, is_remote: bool) -> Span:
+        """A span in the trace of ``remote``, or of a new trace if ``is_remote`` and there is none; else a child of the
         current span."""
 
     def current(self) -> Span:

@@ -149,7 +149,8 @@ class TariffRequest(Contract):
 
     Without ``school`` or ``resident`` it applies to all. ``sibling_percents`` are the reductions for the second child
     of the household, the third, and so on; the last one applies to all further ones. ``childcare`` makes it count for
-    the tax certificate. Without ``attendance`` a booked day costs its price whatever the attendance.
+    the tax certificate: ``childcare_cents`` or ``childcare_percent`` of a day's price when the rest is for something
+    else, such as food. Without ``attendance`` a booked day costs its price whatever the attendance.
     """
 
     label: ShortLabel
