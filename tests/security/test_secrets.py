@@ -54,6 +54,7 @@ NOT_SECRET |= dict.fromkeys(
         "sign_in",
         "the present secret is no longer the present one",
         "written down",
+        "AAAA-BBBB-CCCC",
     ),
     WORDS,
 )
