@@ -99,7 +99,7 @@ def test_the_story_goes_on_to_settled_mailed_and_remitted() -> None:
     parent = words.steps(timeline.model_copy(update={"remitted": ()}), mails)
     assert [step.text for step in parent[-2:]] == [
         "Votre facture 2026-000042 est soldée",
-        "Votre ticket est parti par email",
+        "Votre ticket a été envoyé par email",
     ]
     staff = words.staff_steps(timeline, mails)[-3:]
     assert "facturation" in staff[0].detail

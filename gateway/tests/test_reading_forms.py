@@ -108,7 +108,7 @@ def test_a_version_that_is_no_digest_is_refused(text: str) -> None:
 
 def test_a_field_that_is_always_there_and_is_not_means_another_page() -> None:
     assert refused(("text", "x")) == [("Motif", "missing")]
-    assert "«\N{NO-BREAK SPACE}Motif\N{NO-BREAK SPACE}» manque." in fields.error_messages(
+    assert "«\N{NO-BREAK SPACE}Motif\N{NO-BREAK SPACE}» est obligatoire." in fields.error_messages(
         [{"field": "Motif", "why": "missing", "count": 0}]
     )
 

@@ -71,7 +71,7 @@ async def test_a_refused_card_pays_nothing_and_another_one_does(phone: Page, sta
     else:
         refused = phone.get_by_role("heading", name="Paiement refusé par la banque")
         await expect(refused).to_be_visible(timeout=60_000)
-        await expect(phone.locator(".story")).to_contain_text("rien n'a été pris")
+        await expect(phone.locator(".story")).to_contain_text("rien n'a été prélevé")
         await phone.get_by_role("link", name="Recommencer").click()
         await goes_to_the_bank(phone, stack)
     await pays_with(phone, ACCEPTED)

@@ -127,7 +127,7 @@ async def test_a_tariff_that_overlaps_is_refused_and_what_was_typed_is_kept(phon
 async def test_a_parent_reads_where_a_price_comes_from(phone: Page, stack: Stack) -> None:
     await sign_in(phone, stack, "demo06")
     await phone.goto(f"{stack.gateway_url}/planning")
-    await phone.get_by_text("D'où viennent ces prix").click()
+    await phone.get_by_text("Comment ces prix sont calculés").click()
     await expect(phone.locator(".why")).to_contain_text("QF 699,99 depuis le")
     await expect(phone.locator(".why")).to_contain_text("tranche jusqu'à 700")
 
@@ -185,7 +185,7 @@ async def test_a_message_for_an_activity_is_counted_before_it_goes(phone: Page, 
     await expect(phone.get_by_role("status")).to_contain_text("12 familles verront ce message ; 12 mails partiront")
     await expect(phone.get_by_label("Pour", exact=True)).to_have_value(re.compile("activity_id:"))
     await phone.get_by_role("button", name="Enregistrer").click()
-    await expect(phone.get_by_text("12 mails partent, sans retour.")).to_be_visible()
+    await expect(phone.get_by_text("12 mails seront envoyés.")).to_be_visible()
     await phone.get_by_role("button", name="Envoyer à 12 familles").click()
     message = phone.locator("li", has_text="affiché · Cantine")
     await message.get_by_role("button", name="Ne plus afficher").click()
@@ -307,7 +307,7 @@ async def test_the_cashier_has_a_credit_pay_in_one_press(phone: Page, stack: Sta
     await account(phone, stack, "SA011")
     before = cents(await phone.locator("h2").first.inner_text())
     await phone.get_by_role("button", name="Régler les factures avec le crédit de 3,50 €").click()
-    await expect(phone.get_by_role("status")).to_contain_text("Le crédit a réglé ce qu'il pouvait.")
+    await expect(phone.get_by_role("status")).to_contain_text("Le crédit a été utilisé pour régler les factures.")
     assert cents(await phone.locator("h2").first.inner_text()) == before - 350
     await expect(phone.get_by_role("button", name="Régler les factures avec le crédit")).to_have_count(0)
 
@@ -316,7 +316,7 @@ async def test_a_family_has_its_credit_pay_in_one_press_and_the_rest_is_given_ba
     await owes_and_has_credit(stack, "SA012", 500_000)
     await sign_in(phone, stack, "demo12")
     await phone.goto(f"{stack.gateway_url}/factures")
-    await expect(phone.get_by_text(re.compile("La mairie vous doit 5.000,00"))).to_be_visible()
+    await expect(phone.get_by_text(re.compile("Vous avez un crédit de 5.000,00"))).to_be_visible()
     await phone.get_by_role("button", name="Régler avec mon crédit").click()
     await expect(phone.get_by_role("status").first).to_contain_text("crédit")
     await expect(phone.get_by_text("Vous n'avez rien à régler.")).to_be_visible()

@@ -194,7 +194,7 @@ async def test_the_story_ends_settled_and_mailed_and_the_banks_remittance_is_com
     await pays(phone)
     story = phone.locator(".story")
     await expect(story).to_contain_text("est soldée", timeout=60_000)
-    await expect(story).to_contain_text("Votre ticket est parti par email", timeout=60_000)
+    await expect(story).to_contain_text("Votre ticket a été envoyé par email", timeout=60_000)
     context = await browser.new_context(viewport={"width": 390, "height": 844}, locale="fr-FR")
     keeper = await context.new_page()
     await sign_in(keeper, stack, "regie")

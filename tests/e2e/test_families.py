@@ -128,7 +128,7 @@ async def test_an_erased_household_is_nameless_everywhere_but_on_what_the_law_ke
     await phone.get_by_label("Pour confirmer").fill("SA001")
     await phone.get_by_role("button", name="Effacer définitivement").click()
     await expect(phone.get_by_role("heading", name="Effacer le foyer SA001 ?")).to_be_visible()
-    await phone.get_by_role("button", name="Effacer sans retour").click()
+    await phone.get_by_role("button", name="Confirmer l'effacement").click()
     await expect(phone.get_by_role("status")).to_contain_text("Le foyer est effacé")
 
     async def left(service: str, table: str, text: str) -> bool:

@@ -183,7 +183,9 @@ async def test_a_session_that_ends_while_one_ticks_costs_no_tick(
     await expect(page.get_by_role("alert")).to_be_visible()
     await rare_screens.type_codes(page, identifier)
     assert page.url.startswith(month)
-    await expect(page.locator("#kept")).to_contain_text(say("Vos coches non enregistrées sont de nouveau là."))
+    await expect(page.locator("#kept")).to_contain_text(
+        say("Les jours que vous aviez cochés sont de nouveau affichés. Ils ne sont pas enregistrés.")
+    )
     ticks = [await box(page, day).is_checked() for day in (first, second, third)]
     assert ticks == [False, True, True]
     await validate(page)
@@ -209,7 +211,7 @@ async def test_ticks_of_a_page_from_before_another_sign_in_are_shown_again_and_c
     await page.get_by_role("link", name="Réessayer").click()
     await expect(page.locator("#kept")).to_be_visible()
     await expect(box(page, day)).to_be_checked()
-    await page.get_by_role("link", name="Les oublier").click()
+    await page.get_by_role("link", name="Les effacer").click()
     await expect(box(page, day)).not_to_be_checked()
     await context.close()
 

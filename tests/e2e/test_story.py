@@ -82,7 +82,7 @@ async def test_a_full_day_offers_its_waiting_list(phone: Page, stack: Stack) -> 
     await month_with(phone, ".cell.full input", 1)
     await phone.locator(".cell.full input").first.check()
     await phone.reload()
-    await expect(phone.get_by_text("Vos coches non enregistrées sont de nouveau là.")).to_be_visible()
+    await expect(phone.get_by_text("Les jours que vous aviez cochés sont de nouveau affichés.")).to_be_visible()
     await phone.get_by_role("button", name="Valider mes modifications").click()
     await expect(phone.locator(".lines")).to_contain_text("en liste d'attente, rang 1")
     await phone.get_by_role("link", name="Voir mes dernières modifications").click()

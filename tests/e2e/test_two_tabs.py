@@ -54,7 +54,7 @@ async def test_of_two_who_edit_an_activity_the_second_is_told(phone: Page, stack
     assert await press(first, "Enregistrer l'activité") == 200
     assert await press(second, "Enregistrer l'activité") == 409
     told = second.get_by_role("alert")
-    await expect(told).to_contain_text("Cela a changé entre-temps")
+    await expect(told).to_contain_text("Ces informations ont changé entre-temps")
     await expect(told.locator("tr", has_text="41")).to_contain_text("42")
     await expect(second.get_by_label("Places par jour")).to_have_value("42")
     await first.goto(f"{stack.gateway_url}{path}")

@@ -92,7 +92,7 @@ async def test_a_freed_place_is_offered_refused_by_one_family_and_accepted_by_th
     await first.goto(f"{stack.gateway_url}/planning/{await child_of(stack, 'Rose')}")
     offer = first.locator("#offres")
     await expect(offer).to_contain_text("Une place vous est proposée")
-    await offer.get_by_role("button", name="Laisser").click()
+    await offer.get_by_role("button", name="Refuser").click()
     await expect(first.locator(".lines")).to_contain_text("liste d'attente quittée")
     await expect(first.locator("#offres")).to_have_count(0)
 
@@ -131,7 +131,7 @@ async def test_a_place_on_offer_waits_on_the_first_page_and_is_answered_there_wi
     await expect(parent.locator(".lines")).to_contain_text("inscrit")
     await parent.reload()  # the form is sent again: the same recap, and nothing done twice
     await expect(parent.locator(".lines")).to_contain_text("inscrit")
-    await other.locator("#offres").get_by_role("button", name="Laisser").click()
+    await other.locator("#offres").get_by_role("button", name="Refuser").click()
     await expect(other.get_by_role("alert")).to_contain_text("ce jour a été changé entre-temps")
     await expect(other.get_by_role("alert")).to_contain_text("Ce jour reste inscrit")
     query = "SELECT array_agg(booked) FROM booking_change WHERE child_id = $1 AND activity_id = $2 AND day = $3"
@@ -157,7 +157,7 @@ async def test_an_answer_to_an_offer_leaves_the_ticks_that_were_not_sent_on_the_
     free = parent.locator(".cell.free input[name=booked]").last
     value = await free.get_attribute("value")
     await free.check()
-    await parent.locator("#offres").get_by_role("button", name="Laisser").click()
+    await parent.locator("#offres").get_by_role("button", name="Refuser").click()
     await expect(parent.locator(".lines")).to_contain_text("liste d'attente quittée")
     await parent.goto(month)
     await expect(parent.locator(f"input[name=booked][value='{value}']")).to_be_checked()

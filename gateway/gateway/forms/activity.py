@@ -107,7 +107,7 @@ def to_request(form: SubmittedForm, known: tuple[SchoolView, ...]) -> ActivityRe
 
 def _once(form: SubmittedForm, name: str, found: list[str]) -> list[str]:
     if len(set(found)) < len(found):
-        raise form.wrong(name, "« {field} » : la même ligne est là deux fois.")
+        raise form.wrong(name, "« {field} » : la même ligne figure deux fois.")
     return found
 
 
@@ -135,7 +135,7 @@ def _notice(form: SubmittedForm, which: str) -> dict[str, Any]:
         case "until":
             return {"until": until}
     if days is None:
-        raise form.wrong(f"{which}_days", "« {field} » manque.")
+        raise form.wrong(f"{which}_days", "« {field} » est obligatoire.")
     return {"days_before": days, "counting": form.get(f"{which}_counting"), "at": _time(form, which)}
 
 

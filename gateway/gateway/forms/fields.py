@@ -30,16 +30,16 @@ LINE_MAX, HIDDEN_MAX, PATH_MAX, EMAIL_MAX, VALUES_MAX, FIELDS_REPORTED_MAX = 200
 TICKED = frozenset({"1", "on"})
 REASONS = {
     "unknown": N_("« {field} » n'est pas un champ de ce formulaire."),
-    "missing": N_("« {field} » manque."),
-    "repeated": N_("« {field} » est là plusieurs fois."),
+    "missing": N_("« {field} » est obligatoire."),
+    "repeated": N_("« {field} » figure plusieurs fois."),
     "too_long": N_("« {field} » dépasse {count} caractères."),
     "too_many": N_("« {field} » a plus de {count} valeurs."),
-    "unreadable": N_("« {field} » contient un caractère qui ne se lit pas."),
-    "not_understood": N_("« {field} » ne se comprend pas."),
+    "unreadable": N_("« {field} » contient un caractère qui n'est pas reconnu."),
+    "not_understood": N_("« {field} » n'est pas valable."),
 }
-NO_DAY = N_("« {field} » : un jour s'écrit 2026-12-31, entre 1900 et 2199.")
-NO_INSTANT = N_("« {field} » : un jour et une heure s'écrivent 2026-12-31T18:00.")
-NO_SUCH_HOUR = N_("« {field} » : cette heure n'existe pas ce jour-là, on y change d'heure.")
+NO_DAY = N_("« {field} » : une date s'écrit 2026-12-31, entre 1900 et 2199.")
+NO_INSTANT = N_("« {field} » : une date et une heure s'écrivent 2026-12-31T18:00.")
+NO_SUCH_HOUR = N_("« {field} » : cette heure n'existe pas ce jour-là, à cause du changement d'heure.")
 NO_WHOLE = N_("« {field} » : un nombre entier entre {least} et {most}.")
 _INSTANT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}")
 _WHOLE = re.compile(r"[0-9]{1,15}")

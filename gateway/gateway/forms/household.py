@@ -234,14 +234,14 @@ def _child_is_right(form: Form, number: int, row: Row) -> bool:
     except ValueError:
         is_born = False
     if not is_born:
-        wrong = "ne se comprend pas, ou est à venir" if row["birth_date"] else "manque"
+        wrong = "n'est pas valable, ou est à venir" if row["birth_date"] else "manque"
         form.wrong[f"c{number}_birth_date"] = f"{who} : la date de naissance {wrong}."
     try:
         is_short = len(spans(row["days"])) <= SPANS_MAX
         wrong = "" if is_short else f"{SPANS_MAX} périodes au plus."
     except ValueError as error:
         example = "« du 19/12/2026 au 26/12/2026 », un par ligne."
-        wrong = f"« {error} » ne se comprend pas, les jours de garde s'écrivent {example}"
+        wrong = f"« {error} » n'est pas valable, les jours de garde s'écrivent {example}"
     if wrong:
         form.wrong[f"c{number}_days"] = f"{who}, garde par dates : {wrong}"
     return True

@@ -28,11 +28,11 @@ from gateway.pages.shared.rendering import checked_form, redirect, render, set_s
 DONE = {
     "secret": N_("Votre code secret est changé. Toutes vos autres sessions sont fermées."),
     "email": N_(
-        "Un message est parti à votre nouvelle adresse. Ouvrez-le pour la confirmer ; l'ancienne sert d'ici là."
+        "Un message a été envoyé à votre nouvelle adresse. Ouvrez-le pour la confirmer ; d'ici là, l'ancienne sert."
     ),
     "session": N_("La session est fermée."),
     "sessions": N_("Toutes vos autres sessions sont fermées."),
-    "calendrier": N_("L'adresse de votre calendrier ne montre plus rien."),
+    "calendrier": N_("L'adresse de votre calendrier est supprimée."),
     "codes": N_("Les codes à usage unique ne sont plus demandés."),
 }
 routes = web.RouteTableDef()

@@ -37,19 +37,19 @@ from gateway.pages.shared.sign_in import locked
 
 REFUSED = {
     "too_short": N_("Ce code secret est trop court : il en faut 10 caractères au moins."),
-    "common": N_(
-        "Ce code secret est de ceux que tout le monde essaie. Choisissez-en un autre, par exemple trois mots."
-    ),
+    "common": N_("Ce code secret est trop facile à deviner. Choisissez-en un autre, par exemple trois mots."),
     "personal": N_(
         "Ce code secret reprend votre nom, votre adresse, votre identifiant ou le nom de la ville. "
         "Choisissez-en un autre."
     ),
 }
 EMAIL_WRONG = N_("Cette adresse email n'est pas complète. Elle ressemble à prenom.nom@exemple.fr.")
-CODE_WRONG = N_("Ce code n'est pas le bon, ou il a déjà servi. Attendez le suivant sur votre téléphone.")
-SENT_OFTEN = N_("Plusieurs messages sont déjà partis. Regardez aussi dans vos courriers indésirables.")
-ASKED_OFTEN = N_("Trop de demandes viennent d'ici. Attendez quelques minutes, puis recommencez.")
-LINK_OVER = N_("Ce lien a déjà servi, ou il est trop ancien. Demandez-en un autre.")
+CODE_WRONG = N_("Code incorrect ou déjà utilisé. Attendez le code suivant sur votre téléphone.")
+SENT_OFTEN = N_("Plusieurs messages ont déjà été envoyés. Regardez aussi dans vos courriers indésirables.")
+ASKED_OFTEN = N_(
+    "Trop de demandes ont été envoyées depuis votre connexion. Attendez quelques minutes, puis recommencez."
+)
+LINK_OVER = N_("Ce lien a déjà été utilisé ou a expiré. Demandez-en un autre.")
 
 EMAIL = {"email": line(N_("Adresse email"), length_max=EMAIL_MAX)}
 CHOICE = {**EMAIL, "secret": secret(N_("Nouveau code secret")), "username": hidden("username")}
@@ -72,7 +72,7 @@ def sentence(error: UpstreamError) -> str:
         "wrong_one_time_code": CODE_WRONG,
         "too_many": SENT_OFTEN,
         "wrong_secret": N_("Ce n'est pas votre code secret actuel."),
-        "invalid": N_("Il manque quelque chose."),
+        "invalid": N_("Le formulaire est incomplet."),
     }
     if error.upstream_code not in known:
         raise error

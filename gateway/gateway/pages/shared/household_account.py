@@ -60,7 +60,7 @@ async def account_page(request: web.Request, *, wrong: str = "", typed: dict[str
 
 DONE = {
     "recu": "L'encaissement est enregistré.",
-    "credit": "Le crédit a réglé ce qu'il pouvait.",
+    "credit": "Le crédit a été utilisé pour régler les factures.",
     "rendu": "Le remboursement est enregistré.",
     "qf": "Le quotient familial est enregistré.",
     "avoir": "L'avoir est publié.",

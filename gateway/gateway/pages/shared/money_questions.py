@@ -82,7 +82,7 @@ def decision(file: PaymentFile, body: PaymentDecision) -> Question:
     name, does = COMMANDS[body.command]
     says = [f"{file.household_name} : paiement {file.reference} de {euros(payment.amount_cents)}.", does]
     if body.command is DecisionKind.REFUND and file.bank_refunds and payment.status != "review":
-        says.append("La banque rend l'argent aussitôt, sans retour.")
+        says.append("La banque rembourse aussitôt, et ce remboursement est définitif.")
     says.append("La décision est gardée avec votre nom et ne s'efface pas.")
     title, back = f"{name} : {euros(cents)} ?", f"/mairie/paiements/{payment.payment_id}"
     return Question(title, says, f"{name} : {euros(cents)}", back, {"cents": cents, "left_cents": left})
@@ -93,6 +93,6 @@ def tariff_removal(tariff: Tariff) -> Question:
     until = f" au {short_day(tariff.valid_until)}" if tariff.valid_until else ""
     says = (
         f"{tariff.activity_label}, du {short_day(tariff.valid_from)}{until}.",
-        "Un tarif supprimé n'est gardé nulle part. Sans tarif, ces jours ne peuvent pas être facturés.",
+        "La suppression d'un tarif est définitive. Sans tarif, ces jours ne peuvent pas être facturés.",
     )
     return Question(f"Supprimer le tarif « {tariff.label} » ?", says, "Supprimer ce tarif", "/mairie/tarifs")

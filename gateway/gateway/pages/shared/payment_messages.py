@@ -40,12 +40,12 @@ STATES = {
     S.REVERSED: "prélèvement rejeté",
 }
 _STEPS = {
-    S.PENDING: N_("Vous êtes parti sur la page de la banque"),
+    S.PENDING: N_("Vous avez ouvert la page de la banque"),
     S.PROCESSING: N_("La banque n'a pas encore de résultat définitif"),
     S.CONFIRMED: N_("La banque a confirmé : c'est payé"),
-    S.REFUSED: N_("La banque a refusé ; rien n'a été pris"),
-    S.CANCELLED: N_("Le paiement a été abandonné ; rien n'a été pris"),
-    S.EXPIRED: N_("Le délai est passé sans paiement"),
+    S.REFUSED: N_("La banque a refusé le paiement ; rien n'a été prélevé"),
+    S.CANCELLED: N_("Le paiement a été abandonné ; rien n'a été prélevé"),
+    S.EXPIRED: N_("Le délai de paiement est dépassé"),
     S.FAILED: N_("La banque n'a pas pu ouvrir le paiement"),
     S.REVIEW: N_("La réponse de la banque est à vérifier par la mairie"),
     S.PARTIALLY_REFUNDED: N_("Une partie vous a été rendue"),
@@ -66,7 +66,7 @@ DIFFERENCES = {
 MEANS = {Means.CARD: "Carte bancaire", Means.DEBIT: "Prélèvement", Means.TRANSFER: "Virement"}
 COMMANDS = {
     DecisionKind.CONFIRM: ("Confirmer", "L'argent est bien là : le paiement compte pour ce que la banque a pris."),
-    DecisionKind.REFUSE: ("Rien n'a été pris", "La banque n'a pas pris l'argent : les factures restent à régler."),
+    DecisionKind.REFUSE: ("Rien n'a été prélevé", "La banque n'a pas pris l'argent : les factures restent à régler."),
     DecisionKind.SEEN: ("Vérifié", "Ce que dit la banque est expliqué : rien ne change ici."),
     DecisionKind.REFUND: ("Rembourser", "La somme est rendue, ou n'est pas pour nous."),
     DecisionKind.DISPUTE: ("Noter une contestation", "La banque du payeur conteste le paiement."),
@@ -86,7 +86,7 @@ COMMANDS = {
 KINDS = {
     IssueKind.REVIEW: (
         "À vérifier",
-        "La banque dit autre chose que ce qui était attendu : regardez, puis décidez.",
+        "La réponse de la banque n'est pas celle qui était attendue : vérifiez, puis décidez.",
     ),
     IssueKind.DISPUTED: (
         "Contesté",
@@ -99,7 +99,7 @@ KINDS = {
     ),
     IssueKind.CONTRADICTED: (
         "La banque dit autre chose",
-        "Elle a rendu ou repris de l'argent qui compte encore ici : regardez chez elle, puis notez-le.",
+        "La banque a remboursé ou repris une somme qui compte encore ici : vérifiez dans son espace, puis notez-le.",
     ),
     IssueKind.UNANSWERED: ("Sans réponse", "La banque ne répond pas : réinterrogez-la, appelez-la si cela dure."),
 }
@@ -169,9 +169,9 @@ GAPS_AT_TREASURY = {
     ),
 }
 _MAILED = {
-    MailStatus.SENT: N_("Votre ticket est parti par email"),
+    MailStatus.SENT: N_("Votre ticket a été envoyé par email"),
     MailStatus.FAILED: N_("Votre ticket n'a pas pu être envoyé par email : téléchargez-le ici"),
-    MailStatus.BOUNCED: N_("Votre email est revenu : vérifiez votre adresse, et téléchargez le ticket ici"),
+    MailStatus.BOUNCED: N_("L'email n'est pas arrivé : vérifiez votre adresse, et téléchargez le ticket ici"),
 }
 _MAILED_STAFF = {
     MailStatus.WAITING: "Email en attente",
@@ -268,12 +268,15 @@ def _step(move: PaymentTransition) -> str:
     ):
         return _("La contestation est close : le paiement reste valable")
     if move.undone_cents:
-        return _("Un remboursement n'a pas abouti : {amount} comptent de nouveau", amount=euros(move.undone_cents))
+        return _(
+            "Un remboursement n'a pas abouti : {amount} sont de nouveau comptés comme payés",
+            amount=euros(move.undone_cents),
+        )
     is_checked = move.said_by is Actor.CASHIER or move.from_status is S.REVIEW
     if is_checked and move.to_status is S.CONFIRMED:
         return _("La mairie a vérifié : c'est payé")
     if is_checked and move.to_status is S.REFUSED:
-        return _("La mairie a vérifié : rien n'a été pris")
+        return _("La mairie a vérifié : rien n'a été prélevé")
     amount = f" ({euros(move.amount_cents)})" if move.amount_cents else ""
     return _(_STEPS[move.to_status]) + amount
 

@@ -22,7 +22,7 @@ REFUSALS = {
     LineRefusal.NOT_ENROLLED: N_("votre enfant n'est pas inscrit à cette activité"),
     LineRefusal.NOT_OFFERED: N_("l'activité n'a pas lieu ce jour-là"),
     LineRefusal.CHANGED_ELSEWHERE: N_("ce jour a été changé entre-temps, depuis un autre écran"),
-    LineRefusal.OTHER_HOUSEHOLD: N_("jour de l'autre foyer"),
+    LineRefusal.OTHER_HOUSEHOLD: N_("jour de garde de l'autre foyer"),
     LineRefusal.NOT_FOR_ALL: N_("pas possible pour tous les enfants choisis"),
     LineRefusal.OFFER_OVER: N_("la place n'est plus proposée, elle va à la famille suivante"),
 }

@@ -17,10 +17,10 @@ from gateway.pages.shared.return_path import requested_path, with_return_path
 from gateway.settings import SETTINGS
 
 SENTENCES = {
-    "not_found": (N_("Page introuvable"), N_("Cette page n'existe pas, ou elle n'est pas à vous.")),
+    "not_found": (N_("Page introuvable"), N_("Cette page n'existe pas, ou vous n'y avez pas accès.")),
     "forbidden": (
-        N_("Votre compte ne le permet pas"),
-        N_("C'est réservé {roles}. Adressez-vous à une personne qui en est chargée."),
+        N_("Accès réservé"),
+        N_("Cette page est réservée {roles}."),
     ),
     "foreign_form": (
         N_("Ce formulaire ne vient pas du portail"),
@@ -31,17 +31,20 @@ SENTENCES = {
         N_("Vous vous êtes reconnecté dans un autre onglet. Rien n'a été enregistré : reprenez cette page."),
     ),
     "body_too_slow": (
-        N_("L'envoi n'est pas arrivé à temps"),
+        N_("L'envoi a pris trop de temps"),
         N_("Rien n'a été enregistré. Vérifiez votre connexion à internet, puis recommencez."),
     ),
-    "invalid": (N_("Il manque quelque chose"), N_("Ce qui a été envoyé n'a pas pu être lu. Rien n'a été enregistré.")),
-    FormRefused.code: (N_("Ce formulaire n'a pas été compris"), N_("Rien n'a été enregistré. {fields}")),
+    "invalid": (N_("Formulaire incomplet"), N_("Votre saisie n'a pas pu être lue. Rien n'a été enregistré.")),
+    FormRefused.code: (N_("Ce formulaire n'a pas pu être lu"), N_("Rien n'a été enregistré. {fields}")),
     "unreadable": (
-        N_("Un caractère ne se lit pas"),
+        N_("Un caractère n'est pas reconnu"),
         N_("Retapez le texte au lieu de le coller. Rien n'a été enregistré."),
     ),
-    "too_many": (N_("Un peu trop vite"), N_("Attendez un instant, puis recommencez.")),
-    "body_too_large": (N_("C'est trop long"), N_("Ce qui a été envoyé est trop volumineux. Rien n'a été enregistré.")),
+    "too_many": (N_("Trop de demandes"), N_("Attendez un instant, puis recommencez.")),
+    "body_too_large": (
+        N_("Envoi trop volumineux"),
+        N_("Le texte ou le fichier envoyé est trop volumineux. Rien n'a été enregistré."),
+    ),
     "unavailable": (
         N_("Le service est momentanément indisponible"),
         N_("Rien n'est perdu. Réessayez dans une minute."),
@@ -56,7 +59,7 @@ SENTENCES = {
     ),
     "payer_email_unusable": (
         N_("La banque n'accepte pas votre adresse email"),
-        N_("Elle est trop longue ou contient un signe inhabituel. Donnez-en une autre à la mairie."),
+        N_("Elle est trop longue ou contient un caractère non accepté. Donnez une autre adresse à la mairie."),
     ),
     "payer_email_missing": (N_("Il manque votre adresse email"), N_("La banque en a besoin. Donnez-la à la mairie.")),
     "payment_under_way": (
@@ -67,39 +70,43 @@ SENTENCES = {
     "checkout_over": (N_("Ce paiement est terminé"), N_("Retournez à vos factures pour voir ce qui reste à régler.")),
     "payment_unresolved": (
         N_("Ce paiement est en cours à la banque"),
-        N_(
-            "Terminez-le ou abandonnez-le sur la page de la banque : vos factures seront libres dès qu'elle l'aura dit."
-        ),
+        N_("Terminez-le ou abandonnez-le sur la page de la banque, puis attendez sa réponse pour régler vos factures."),
     ),
-    "idempotency_key_reused": (N_("Cette page a déjà servi"), N_("Rechargez la page, puis recommencez.")),
+    "idempotency_key_reused": (N_("Ce formulaire a déjà été envoyé"), N_("Rechargez la page, puis recommencez.")),
     "tariff_missing": (N_("Il manque un tarif"), N_("Rien n'a été publié. Sans tarif : {activities}.")),
     "not_booked": (
         N_("Cet enfant n'est pas inscrit"),
         N_("Marquez-le présent sans réservation. Rien n'a été enregistré."),
     ),
     "is_booked": (N_("Cet enfant est inscrit"), N_("Marquez-le présent. Rien n'a été enregistré.")),
-    "day_to_come": (N_("Ce jour n'est pas encore venu"), N_("On ne marque une présence que le jour même, ou après.")),
+    "day_to_come": (N_("Cette date est à venir"), N_("Le pointage se fait le jour même ou après.")),
     "nothing_to_undo": (
         N_("Il n'y a rien à annuler"),
         N_("Cette modification n'existe pas, ou elle n'a plus d'effet."),
     ),
     "tariff_used": (
-        N_("Ce tarif a déjà servi"),
-        N_("Il a fait une facture : il ne peut que prendre fin, un autre le suivra."),
+        N_("Ce tarif a déjà été utilisé"),
+        N_("Il a servi à une facture : donnez-lui un dernier jour, puis créez un autre tarif."),
     ),
-    "run_moved": (N_("Ces factures ont avancé entre-temps"), N_("Rechargez la page pour voir où elles en sont.")),
+    "run_moved": (N_("Ces factures ont changé entre-temps"), N_("Rechargez la page pour voir leur état actuel.")),
     "no_such_certificate": (
         N_("Pas d'attestation"),
         N_("Rien n'a été payé pour la garde de cet enfant cette année-là."),
     ),
-    "wrong_period": (N_("Cette période ne se lit pas"), N_("Elle commence avant de finir et dure trois mois au plus.")),
-    "no_account": (N_("Ce compte bancaire n'est plus là"), N_("Il n'est plus configuré ici. Contactez la mairie.")),
-    "link_over": (N_("Ce lien ne sert plus"), N_("Il a déjà servi, ou il est trop ancien. Demandez-en un autre.")),
-    "codes_on_already": (N_("Ces codes sont déjà en service"), N_("Mettez-les d'abord hors service.")),
+    "wrong_period": (
+        N_("Période incorrecte"),
+        N_("Le premier jour vient avant le dernier, et la période dure trois mois au plus."),
+    ),
+    "no_account": (
+        N_("Ce compte bancaire n'est plus disponible"),
+        N_("Il n'est plus configuré ici. Contactez la mairie."),
+    ),
+    "link_over": (N_("Ce lien n'est plus valable"), N_("Il a déjà été utilisé ou a expiré. Demandez-en un autre.")),
+    "codes_on_already": (N_("Ces codes sont déjà activés"), N_("Désactivez-les d'abord.")),
     "household_moved": (N_("Ce foyer a changé"), N_("Quelqu'un l'a modifié entre-temps. Rechargez la page.")),
     "left_out": (
-        N_("Ce formulaire n'était pas entier"),
-        N_("Il y manquait quelqu'un du foyer. Rien n'a été enregistré : rechargez la page."),
+        N_("Une partie du formulaire manque"),
+        N_("Une personne du foyer n'y figure pas. Rien n'a été enregistré : rechargez la page."),
     ),
     "import_not_ready": (N_("Ce fichier n'est pas prêt"), N_("Il est en cours de lecture, ou il a été refusé.")),
     "no_ticket": (N_("Pas encore de ticket"), N_("Le ticket existe dès que la banque a confirmé le paiement.")),
@@ -120,13 +127,13 @@ ROLES = {
     Role.OPERATOR: N_("à l'exploitation du portail"),
 }
 """To whom something is reserved."""
-SOMEBODY_ELSE = N_("à d'autres que vous")
+SOMEBODY_ELSE = N_("à d'autres personnes")
 AGAIN = {FormOfAnotherSession.code}
 """What can be tried again from the page, which then is another."""
 BY_STATUS = {403: "forbidden", 404: "not_found", 413: "body_too_large", 422: "invalid", 429: "too_many"}
 DEFECT = (
-    N_("Quelque chose n'a pas marché"),
-    N_("L'incident est noté. Rien n'est perdu ; réessayez dans une minute."),
+    N_("Une erreur est survenue"),
+    N_("L'incident est enregistré. Rien n'est perdu ; réessayez dans une minute."),
 )
 
 

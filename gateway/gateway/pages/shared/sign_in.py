@@ -32,10 +32,10 @@ from gateway.pages.shared.return_path import local_path
 from gateway.settings import SETTINGS
 
 WRONG = N_("Identifiant ou code secret incorrect. Vérifiez-les, puis recommencez.")
-OLD_PAGE = N_("Cette page était ouverte depuis longtemps. Retapez votre code secret.")
+OLD_PAGE = N_("Cette page était ouverte depuis longtemps. Saisissez de nouveau votre code secret.")
 CHANGED = N_("Votre nouveau code secret est enregistré. Connectez-vous.")
 OVER = N_("Votre session est terminée. Reconnectez-vous pour continuer.")
-KEPT = N_("Votre session est terminée. Reconnectez-vous : vos coches vous attendent, elles ne sont pas enregistrées.")
+KEPT = N_("Votre session est terminée. Reconnectez-vous : les jours cochés sont gardés, mais ne sont pas enregistrés.")
 
 WRONG_CODES = {"wrong_codes", "invalid", "unreadable"}
 """What auth answers to codes that are not right, or that nobody can have; anything else says nothing of them."""

@@ -27,7 +27,7 @@ REFUSALS = {
     "body_too_large": "Ce fichier est trop gros : un mégaoctet au plus. Envoyez-le en plusieurs fois.",
     "no_such_difference": "Cet écart a déjà une explication, ou il a changé : voici la liste d'aujourd'hui.",
 }
-NO_REASON = "Dites en quelques mots d'où vient cet écart. Rien n'a été enregistré."
+NO_REASON = "Expliquez en quelques mots d'où vient cet écart. Rien n'a été enregistré."
 
 STATEMENT = {"file": file("Fichier"), "bank": line("Compte"), "source": line("Relevé")}
 GAP = {"difference": hidden("Écart"), "reason": line("Motif", length_max=500, always=True)}

@@ -29,10 +29,10 @@ from gateway.pages.shared.rendering import checked_form, redirect, render
 WITH_AMOUNT = (DecisionKind.REFUND, DecisionKind.CHARGE_BACK)
 REFUSALS = {
     "invalid": "Il manque le motif, la preuve, ou le montant ne peut pas être lu. Rien n'a été enregistré.",
-    "refund_too_high": "C'est plus que ce qui reste de ce paiement. Rien n'a été enregistré.",
+    "refund_too_high": "Ce montant dépasse ce qui reste de ce paiement. Rien n'a été enregistré.",
     "not_for_this_payment": "Cette décision n'est pas possible pour ce paiement. Rien n'a été enregistré.",
     "payment_changed": "Ce paiement a changé entre-temps : le voici tel qu'il est maintenant. Rien n'a été enregistré.",
-    "idempotency_key_reused": "Cette page a déjà servi : rechargez-la, puis recommencez.",
+    "idempotency_key_reused": "Ce formulaire a déjà été envoyé : rechargez la page, puis recommencez.",
     "bank_unreachable": "La banque ne répond pas. Vous pouvez recommencer : rien ne se fera deux fois.",
     "bank_refused": "La banque refuse ce remboursement. Rien n'a changé ; son espace en ligne dit pourquoi.",
     "bank_cannot": "Cette banque ne se laisse pas interroger : regardez dans son espace en ligne.",

@@ -116,7 +116,10 @@ def _closing(body: ClosureRequest, booked: int) -> Question:
     many, day = "s" if booked > 1 else "", short_day(body.day)
     does = f"{booked} réservation{many} {'sont annulées' if booked > 1 else 'est annulée'} le {day}"
     button = f"Fermer et annuler {f'les {booked} réservations' if booked > 1 else 'la réservation'}"
-    says = (f"{does} : {body.reason}.", "Les familles sont prévenues par email. Rouvrir le jour ne les rend pas.")
+    says = (
+        f"{does} : {body.reason}.",
+        "Les familles sont prévenues par email. Rouvrir le jour ne rétablit pas les réservations.",
+    )
     return Question(f"Fermer le {day} ?", says, button, "/mairie/calendrier", {"bookings": booked})
 
 

@@ -77,7 +77,7 @@ async def cash_desk(request: web.Request) -> web.Response:
     except (ValueError, UpstreamError) as error:
         if isinstance(error, UpstreamError) and error.upstream_code not in {"invalid", "wrong_period"}:
             raise
-        wrong = "Cette période ne se lit pas : elle dure un an au plus. Voici le mois en cours."
+        wrong = "Période incorrecte : donnez deux dates, à un an d'écart au plus. Voici le mois en cours."
         first, last = today().replace(day=1), today()
         journal = await services.call(session, "billing", f"/journal?first={first}&last={last}", Journal)
     return render(
@@ -150,12 +150,12 @@ def _receipt(form: SubmittedForm) -> ReceiptRequest:
 async def _not_taken(request: web.Request, error: UpstreamError, typed: dict[str, str]) -> web.Response:
     if error.upstream_code == "more_than_due":
         due = euros(error.facts["due_cents"])
-        wrong = f"C'est plus que les {due} dus. Corrigez le montant, ou cochez « Garder le surplus »."
+        wrong = f"Ce montant dépasse les {due} dus. Corrigez le montant, ou cochez « Garder le surplus »."
     elif error.upstream_code == "payment_under_way":
         wrong = f"Un paiement en ligne est en cours : {', '.join(error.facts['numbers'])}. {DESPITE}"
         typed = {**typed, "kind": "despite"}
     elif error.upstream_code == "invalid":
-        wrong = "Le jour de l'encaissement est aujourd'hui, ou dans les deux derniers mois."
+        wrong = "La date de l'encaissement doit être aujourd'hui, ou dans les deux derniers mois."
     else:
         return await account_changed(request, error, typed)
     return await account_page(request, wrong=wrong, typed=typed)

@@ -19,7 +19,7 @@ from gateway.pages.shared.rendering import checked_form, render
 WRONG = {
     "nothing_to_credit": "Un de ces jours vient d'être rendu ou corrigé : voici ceux qui restent.",
     "account_changed": household_account.CHANGED,
-    "more_than_invoiced": "Cette facture a déjà été corrigée : ces jours font plus que ce qu'il en reste.",
+    "more_than_invoiced": "Cette facture a déjà été corrigée : ces jours dépassent ce qu'il en reste.",
 }
 
 DAYS = {

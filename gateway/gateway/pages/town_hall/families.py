@@ -70,7 +70,7 @@ async def letters(request: web.Request) -> web.Response:
     except UpstreamError as error:
         if error.upstream_code != "not_found":
             raise
-        return await _show(request, session, person, wrong="Plus personne n'attend de lettre.", status=409)
+        return await _show(request, session, person, wrong="Aucune lettre n'est à envoyer.", status=409)
     headers = {"Content-Disposition": disposition, "Cache-Control": "no-store"}
     return web.Response(body=pdf, content_type="application/pdf", headers=headers)
 
@@ -83,7 +83,7 @@ async def _ask_for_letters(
     count, chosen = len(view.guardians), sum(each.signed_in_once for each in view.guardians)
     letters = f"{count} nouvelle{'s' if count > 1 else ''} lettre{'s' if count > 1 else ''}"
     says = [
-        f"{view.name}, {view.reference} : {letters}, les codes d'avant ne servent plus.",
+        f"{view.name}, {view.reference} : {letters}, les codes précédents ne sont plus valables.",
         f"{chosen} code{'s' if chosen > 1 else ''} secret{'s' if chosen > 1 else ''} choisi{'s' if chosen > 1 else ''} "
         f"par la famille {'prennent' if chosen > 1 else 'prend'} fin, avec les sessions ouvertes et les codes à usage "
         "unique ; chaque adresse email est à confirmer de nouveau à la première connexion.",

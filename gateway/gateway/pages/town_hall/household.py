@@ -24,7 +24,7 @@ from gateway.pages.shared.school_list import list_schools
 
 DONE = {
     "1": "C'est enregistré.",
-    "rien": "Rien n'était à changer.",
+    "rien": "Il n'y avait rien à changer.",
     "inscription": "Les dates de l'inscription sont enregistrées.",
     "annulees": "Les dates de l'inscription sont enregistrées, les réservations en dehors sont annulées.",
 }
@@ -109,7 +109,7 @@ def _removing(request: web.Request, form: Form) -> Question | None:
     )
     count, says = len(guardians) + len(children), []
     if guardians:
-        says.append(f"{', '.join(guardians)} : compte fermé, avec ses codes et ses sessions, sans retour.")
+        says.append(f"{', '.join(guardians)} : compte fermé définitivement, avec ses codes et ses sessions.")
     if children:
         says.append(f"{', '.join(children)} : hors de ce foyer, réservations à venir annulées.")
     title = f"Retirer {count} personne{'s' if count > 1 else ''} de ce foyer ?"
@@ -121,12 +121,12 @@ def _erasing(view: HouseholdView) -> Question:
     guardians, children = len(view.guardians), len(view.children)
     people = f"{guardians} responsable{'s' if guardians > 1 else ''} et {children} enfant{'s' if children > 1 else ''}"
     says = (
-        f"{people} : noms, adresse, emails, codes et sessions disparaissent sans retour, et les réservations à venir.",
+        f"{people} : noms, adresse, emails, codes, sessions et réservations à venir sont supprimés définitivement.",
         "Les documents comptables restent, avec le nom et l'adresse qu'ils portent.",
     )
     title = f"Effacer le foyer {view.reference} ?"
     numbers = {"guardians": guardians, "children": children, "version": view.version}
-    return Question(title, says, "Effacer sans retour", f"/mairie/familles/{view.household_id}", numbers)
+    return Question(title, says, "Confirmer l'effacement", f"/mairie/familles/{view.household_id}", numbers)
 
 
 async def _save(
@@ -214,5 +214,9 @@ def _ending(error: UpstreamError, back: str) -> Question:
     says = f"{booked} réservation{'s' if booked > 1 else ''} en dehors de ces dates, à partir du {day}, {are}."
     button = f"Enregistrer et annuler {f'{booked} réservations' if booked > 1 else 'la réservation'}"
     return Question(
-        "Changer les dates de l'inscription ?", (says, "La place va à qui attend."), button, back, {"bookings": booked}
+        "Changer les dates de l'inscription ?",
+        (says, "Les places libérées vont à la liste d'attente."),
+        button,
+        back,
+        {"bookings": booked},
     )

@@ -142,7 +142,8 @@ def _publishing(run: InvoiceRun) -> Question:
     says = (
         f"{run.invoices} facture{many} de {month(run.month)}, {euros(run.total_cents)} en tout, à régler avant le "
         f"{short_day(run.due_on)}.",
-        "Une facture publiée ne change plus : elle se corrige par un avoir. Qui l'a demandé est averti par mail.",
+        "Une facture publiée ne change plus : elle se corrige par un avoir.",
+        "Les familles qui l'ont demandé sont averties par mail.",
     )
     numbers = {"invoices": run.invoices, "total_cents": run.total_cents}
     title, back = f"Publier {run.invoices} facture{many} ?", f"/mairie/factures/{run.run_id}"

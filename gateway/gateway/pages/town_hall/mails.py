@@ -28,7 +28,7 @@ KINDS = {
     "recap": N_("modifications du planning"),
     "place": N_("place en liste d'attente"),
     "offer": N_("place proposée"),
-    "lapsed": N_("place laissée sans réponse"),
+    "lapsed": N_("place proposée, restée sans réponse"),
     "closed": N_("jour fermé"),
     "ended": N_("jours hors de l'inscription"),
     "reset": N_("codes oubliés"),

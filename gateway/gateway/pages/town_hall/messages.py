@@ -107,7 +107,7 @@ def _sending(body: AnnouncementRequest, counted: Audience) -> Question:
     families, mails = counted.households, counted.mails if body.by_mail else 0
     says = [f"{families} famille{'s' if families > 1 else ''} {'verront' if families > 1 else 'verra'} ce message."]
     if body.by_mail:
-        says.append(f"{mails} mail{'s' if mails > 1 else ''} {'partent' if mails > 1 else 'part'}, sans retour.")
+        says.append(f"{mails} mail{'s' if mails > 1 else ''} {'seront envoyés' if mails > 1 else 'sera envoyé'}.")
     says.append(_excerpt(body.markdown))
     numbers = {"families": families, "mails": mails}
     button = f"Envoyer à {families} famille{'s' if families > 1 else ''}" if body.by_mail else "Afficher ce message"

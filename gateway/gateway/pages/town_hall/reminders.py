@@ -17,7 +17,7 @@ from gateway.pages.shared.rendering import checked_form, redirect, render
 NAMES = tuple(f"step{number}" for number in range(1, STEPS_MAX + 1))
 STEPS = ("1er rappel", "2e rappel", "3e rappel")
 WRONG_DAYS = "Donnez des nombres de jours entre 1 et 180, chacun plus grand que le précédent. Rien n'a été enregistré."
-WRONG_REASON = "Dites en quelques mots pourquoi cette facture n'est plus rappelée. Rien n'a été enregistré."
+WRONG_REASON = "Expliquez en quelques mots pourquoi cette facture n'est plus rappelée. Rien n'a été enregistré."
 WAITS = {
     ReminderHold.BEING_PAID: "paiement en cours",
     ReminderHold.UNDER_REVIEW: "paiement vérifié par la régie",

@@ -294,7 +294,7 @@ async def end(request: web.Request) -> web.Response:
         kept = tariff.model_dump(exclude={"tariff_id"}) if tariff else {}
         body = TariffRequest.model_validate({**kept, "valid_until": until})
     except ValueError as error:
-        wrong = error_message(error, "Le dernier jour d'un tarif suit son premier jour.")
+        wrong = error_message(error, "Le dernier jour d'un tarif vient après son premier jour.")
         return await _tariffs(request, wrong=wrong, ending=(tariff_id, form.get("valid_until")))
     seen, path = form.get(VERSION), f"/tariffs/{tariff_id}"
     try:
@@ -324,5 +324,8 @@ async def remove(request: web.Request) -> web.Response:
             return await _tariffs(request, wrong=CHANGED, status=HTTPStatus.CONFLICT)
         if error.upstream_code != "tariff_used":
             raise
-        return await _tariffs(request, wrong="Ce tarif a déjà servi à une facture : il ne peut que prendre fin.")
+        return await _tariffs(
+            request,
+            wrong="Ce tarif a déjà servi à une facture : il ne peut pas être supprimé, donnez-lui un dernier jour.",
+        )
     return redirect("/mairie/tarifs?enregistre=1")
