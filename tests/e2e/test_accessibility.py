@@ -153,7 +153,7 @@ async def signs_in(keys: Keys, stack: Stack, identifier: str, language: Language
     await keys.type("#secret", SECRET)
     await page.keyboard.press("Enter")
     await expect(page.locator("h1")).to_contain_text(keys.say("Bonjour {name}").partition(" ")[0])
-    await expect(page.locator(".announcement")).to_contain_text("Bienvenue sur le portail famille")
+    await expect(page.locator(".announcement")).to_contain_text("Bienvenue sur le portail des familles")
 
 
 async def books_and_takes_it_back(keys: Keys, *, scripts: bool) -> None:

@@ -66,7 +66,7 @@ async def test_from_the_letter_to_the_portal_and_back_in_when_the_codes_are_forg
     await phone.get_by_label("Votre code secret").fill("motdepasse2026")
     await phone.get_by_label("Votre adresse email").fill(EMAIL)
     await phone.get_by_role("button", name="Continuer").click()
-    await expect(phone.get_by_role("alert")).to_contain_text("tout le monde essaie")
+    await expect(phone.get_by_role("alert")).to_contain_text("trop facile à deviner")
     assert await phone.get_by_label("Votre adresse email").input_value() == EMAIL
     await phone.get_by_label("Votre code secret").fill(CHOSEN)
     await phone.get_by_role("button", name="Continuer").click()

@@ -39,7 +39,7 @@ async def test_a_till_keeper_takes_cash_and_the_parent_sees_it(phone: Page, stac
     await phone.get_by_label("Montant reçu").fill("9999")
     await phone.get_by_role("button", name="Encaisser").click()
     await phone.get_by_role("button", name=re.compile("Encaisser 9.999,00")).click()
-    await expect(phone.get_by_role("alert")).to_contain_text("C'est plus que les")
+    await expect(phone.get_by_role("alert")).to_contain_text("Ce montant dépasse les")
     due = re.findall(r"Doit ([\d,]+)", await phone.locator("h2").first.inner_text())[0]
     await phone.get_by_label("Montant reçu").fill(due)
     await phone.get_by_label("Moyen").first.select_option("cheque")

@@ -115,7 +115,7 @@ async def test_the_till_keeper_decides_of_a_payment_under_review(phone: Page, br
     await keeper.get_by_label("Preuve").fill("virement 7")
     await keeper.get_by_role("button", name="Enregistrer la décision").click()
     await keeper.get_by_role("button", name=re.compile("Rembourser : 99.999,00")).click()
-    await expect(keeper.get_by_role("alert")).to_contain_text("plus que ce qui reste")
+    await expect(keeper.get_by_role("alert")).to_contain_text("dépasse ce qui reste")
     await keeper.get_by_label("Montant à rendre").fill("1,50")
     await keeper.get_by_role("button", name="Enregistrer la décision").click()
     await keeper.get_by_role("button", name="Rembourser : 1,50 €").click()

@@ -108,7 +108,7 @@ async def test_the_children_s_days_are_in_the_calendar_of_a_telephone_until_it_i
             assert (response.status, await response.read()) == (304, b"")
         await phone.goto(f"{stack.gateway_url}/compte")
         await phone.get_by_role("button", name="La supprimer").click()
-        await expect(phone.get_by_role("status")).to_contain_text("ne montre plus rien")
+        await expect(phone.get_by_role("status")).to_contain_text("est supprimée")
         async with http.get(address) as response:
             assert response.status == 404
     key = address.rpartition("/")[2].removesuffix(".ics")

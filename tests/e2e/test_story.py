@@ -122,7 +122,7 @@ async def test_the_town_hall_closes_a_booked_day_in_two_steps_and_the_family_is_
     await phone.get_by_label("Jour", exact=True).first.fill(day)
     await phone.get_by_label("Motif").fill("Panne de chauffage")
     await phone.get_by_role("button", name="Fermer ce jour").click()
-    await expect(phone.get_by_text("Rouvrir le jour ne les rend pas")).to_be_visible()
+    await expect(phone.get_by_text("Rouvrir le jour ne rétablit pas les réservations")).to_be_visible()
     await phone.get_by_role("button", name="Fermer et annuler").click()
     await expect(phone.get_by_role("status")).to_contain_text("Le jour est fermé.")
     for _ in range(100):

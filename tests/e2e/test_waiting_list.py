@@ -204,7 +204,7 @@ async def test_siblings_who_go_together_are_both_booked_or_neither(browser: Brow
         await fill.get_by_label("Du", exact=True).fill(str(day))
         await fill.get_by_label("Au", exact=True).fill(str(day))
         await fill.get_by_label("Lina").check()
-        await fill.get_by_label("Ensemble").check()
+        await fill.get_by_label("Réserver seulement si tous ont une place").check()
         await fill.get_by_role("button", name="Voir ce que cela change").click()
         await expect(parent.get_by_role("heading", name="Ce qui va changer")).to_be_visible()
 

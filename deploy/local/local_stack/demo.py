@@ -58,7 +58,7 @@ STAFF = (
 CLUB, CLUB_PLACES = "Mercredi", 2
 SHARED_FROM, SHARED_WITH = "Martin", "Petit"
 STRIKE = "Grève du personnel"
-ANNOUNCEMENT = "**Bienvenue sur le portail famille de Saint-Aubin.**\n\nPensez à réserver avant la veille à 18 h."
+ANNOUNCEMENT = "**Bienvenue sur le portail des familles de Saint-Aubin.**\n\nPensez à réserver avant la veille à 18 h."
 
 
 def id_of(name: str) -> UUID:

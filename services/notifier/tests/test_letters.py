@@ -180,5 +180,5 @@ def test_a_list_left_because_an_enrolment_ended_is_not_said_to_have_been_booked(
 def test_a_lapsed_offer_of_a_day_that_can_no_longer_be_booked_promises_nothing() -> None:
     event = example(Kind.LAPSED)
     plain, _ = parts(written(Kind.LAPSED, Language.FR, {**event, "book_until": event["offered_until"]}))
-    assert "Ce jour ne se réserve plus." in plain
+    assert "Ce jour ne peut plus être réservé." in plain
     assert "cochez-le" not in plain
