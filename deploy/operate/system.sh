@@ -80,6 +80,8 @@ replace() {
     done
     mapfile -t old < <(running "$program")
     count=${#old[@]}
+    local -x PREAU_SETTINGS
+    PREAU_SETTINGS=$(settings_of "$program")
     while ((wanted > 0)); do
         mapfile -t before < <(running "$program")
         compose up -d --no-deps --no-recreate --no-build --quiet-pull --scale "$program=$((${#before[@]} + 1))" "$program" 2>/dev/null ||
@@ -112,10 +114,25 @@ replicas() {
     setting "${name//-/_}_REPLICAS" 1
 }
 
+# A digest of a program's settings as the files have them now. Not of its build and number of replicas, which some versions
+# of Compose count into the digest that they keep with a container.
+settings_of() {
+    PREAU_SETTINGS='' compose config "$1" | awk -v name="$1:" '
+        /^[a-z]/ { section = $1 }
+        section == "services:" && /^  [^ ]/ { ours = ($1 == name); key = "" }
+        /^    [^ ]/ { key = $1 }
+        section == "services:" && ours && key !~ /^(build|scale|deploy|depends_on):$/' | sha256sum | cut -d ' ' -f 1
+}
+
 # Whether a container was made from other settings than the files have now.
 is_changed() {
-    local now
-    now=$(compose config --hash "$1" | cut -d ' ' -f 2)
+    local was now
+    was=$(docker inspect -f '{{index .Config.Labels "preau.settings"}}' "$2")
+    if [[ -n $was && $was != "<no value>" ]]; then
+        [[ $was != "$(settings_of "$1")" ]]
+        return
+    fi
+    now=$(compose config --hash "$1" | cut -d ' ' -f 2) # it was started by Compose itself
     [[ $(docker inspect -f '{{index .Config.Labels "com.docker.compose.config-hash"}}' "$2") != "$now" ]]
 }
 
