@@ -37,6 +37,9 @@ OwnCommand = Callable[[Any, list[str]], Coroutine[Any, Any, int]]
 START_WAIT_SECONDS = 120
 UNUSED = "unused"
 """The argument of ``migrate`` when the service is stopped: migrations then take unlimited time."""
+NOT_YET = (asyncpg.InvalidAuthorizationSpecificationError, asyncpg.InternalServerError)
+"""Errors of a server that is being set up: a role that is missing, or rights on the database that another session
+grants at the same time (« tuple concurrently updated »)."""
 CONNECTIONS_WAITING_MAX = 4_096
 """The listen backlog; the kernel's limit may be lower."""
 
@@ -155,7 +158,7 @@ async def _retry_until_up(step: Callable[[], Awaitable[None]], message: str) -> 
         try:
             await step()
             return
-        except (*DATABASE_AWAY, *BROKER_AWAY, asyncpg.InvalidAuthorizationSpecificationError) as error:
+        except (*DATABASE_AWAY, *BROKER_AWAY, *NOT_YET) as error:
             if asyncio.get_running_loop().time() > deadline:
                 raise
             log.warning(message, error=str(error))

@@ -106,8 +106,17 @@ class Town:
             text=True,
             check=False,
         )
-        assert run.returncode == status, f"{block}\n{run.stdout}\n{run.stderr}"
+        assert run.returncode == status, f"{block}\n{run.stdout}\n{run.stderr}\n{self.set_up_logs()}"
         return run.stdout + run.stderr
+
+    def set_up_logs(self) -> str:
+        """What the set-ups of the services have logged last."""
+        command = ["docker", "compose", "--env-file", "town.env", "logs", "--no-color", "--tail", "8"]
+        command += [f"set-up-{name}" for name in ("auth", "planning", "billing", "payment-gateway", "notifier")]
+        environment = {**os.environ, "COMPOSE_PROJECT_NAME": "preau-town-story"}
+        return subprocess.run(
+            command, cwd=self.clone, env=environment, capture_output=True, text=True, check=False
+        ).stdout
 
     def forget_images(self) -> None:
         """An image that is there is never built again, and the code of another day may be in it."""
