@@ -43,10 +43,10 @@ def sent(**typed: str) -> SubmittedForm:
 
 
 def test_without_a_last_day_it_lasts_as_long_as_the_activity() -> None:
-    wish = enrolments.to_request(enrolments.read(sent()), KNOWN)
-    assert wish is not None
-    assert (wish.first_day, wish.last_day, wish.seen_version) == (date(2026, 11, 30), date(2027, 7, 2), 0)
-    assert not wish.cancel_bookings
+    payload = enrolments.to_request(enrolments.read(sent()), KNOWN)
+    assert payload is not None
+    assert (payload.first_day, payload.last_day, payload.seen_version) == (date(2026, 11, 30), date(2027, 7, 2), 0)
+    assert not payload.cancel_bookings
 
 
 @pytest.mark.parametrize(

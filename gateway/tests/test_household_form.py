@@ -44,11 +44,11 @@ def sent(view: HouseholdView = VIEW, **changed: str) -> SubmittedForm:
 
 def test_a_form_sent_back_untouched_wishes_what_is_there() -> None:
     form = household_form.read(sent())
-    wish = household_form.to_request(form)
-    assert wish is not None
-    assert (wish.seen_version, wish.name, wish.address) == (3, VIEW.name, VIEW.address)
-    assert [each.guardian_id for each in wish.guardians] == [GUARDIAN.guardian_id]
-    assert [each.child_id for each in wish.children] == [CHILD.child_id]
+    payload = household_form.to_request(form)
+    assert payload is not None
+    assert (payload.seen_version, payload.name, payload.address) == (3, VIEW.name, VIEW.address)
+    assert [each.guardian_id for each in payload.guardians] == [GUARDIAN.guardian_id]
+    assert [each.child_id for each in payload.children] == [CHILD.child_id]
     assert household_form.differences(VIEW, form) == []
 
 
@@ -84,11 +84,11 @@ def test_what_is_typed_wrong_is_named_and_kept(field: str, text: str) -> None:
 
 
 def test_custody_is_typed_by_day_or_by_first_and_last_day() -> None:
-    wish = household_form.to_request(
+    payload = household_form.to_request(
         household_form.read(sent(c0_days="le 24/12/2026\r\nDu 1/3/2027 au 07/03/2027\r\n"))
     )
-    assert wish is not None
-    assert wish.children[0].custody_days == (
+    assert payload is not None
+    assert payload.children[0].custody_days == (
         Span(first_day=date(2026, 12, 24), last_day=date(2026, 12, 24)),
         Span(first_day=date(2027, 3, 1), last_day=date(2027, 3, 7)),
     )
@@ -116,12 +116,12 @@ def test_what_somebody_else_changed_is_told_beside_what_was_typed() -> None:
 def test_a_household_of_forty_children_comes_back_whole_and_nobody_is_removed() -> None:
     children = tuple(CHILD.model_copy(update={"child_id": uuid4(), "first_name": f"Léa {n}"}) for n in range(40))
     view = VIEW.model_copy(update={"children": children})
-    wish = household_form.to_request(household_form.read(sent(view, c39_first_name="Zoé", c20_gone="1")))
-    assert wish is not None
+    payload = household_form.to_request(household_form.read(sent(view, c39_first_name="Zoé", c20_gone="1")))
+    assert payload is not None
     kept = [each.child_id for each in (*children[:20], *children[21:])]
-    assert [each.child_id for each in wish.children] == kept
-    assert wish.removed == {children[20].child_id}
-    assert wish.children[-1].first_name == "Zoé"
+    assert [each.child_id for each in payload.children] == kept
+    assert payload.removed == {children[20].child_id}
+    assert payload.children[-1].first_name == "Zoé"
 
 
 def test_a_row_in_which_only_an_address_was_typed_is_not_dropped() -> None:
@@ -132,6 +132,6 @@ def test_a_row_in_which_only_an_address_was_typed_is_not_dropped() -> None:
 
 def test_a_guardian_of_the_same_name_is_somebody_new() -> None:
     form = household_form.read(sent(g1_first_name="Ana", g1_last_name="Neuve", g1_email="fille@example.org"))
-    wish = household_form.to_request(form)
-    assert wish is not None
-    assert [each.guardian_id for each in wish.guardians] == [GUARDIAN.guardian_id, None]
+    payload = household_form.to_request(form)
+    assert payload is not None
+    assert [each.guardian_id for each in payload.guardians] == [GUARDIAN.guardian_id, None]

@@ -76,10 +76,10 @@ async def services(slow: dict[str, Slow]) -> AsyncIterator[Services]:
 async def test_a_crowd_that_waits_keeps_nobody_else_waiting(
     services: Services, slow: dict[str, Slow], name: str, path: str
 ) -> None:
-    wish = SignIn(identifier="a", secret=SecretStr("b"), client_address="10.0.0.1", user_agent="")
+    payload = SignIn(identifier="a", secret=SecretStr("b"), client_address="10.0.0.1", user_agent="")
 
     async def waits() -> Any:
-        return await (services.sign_in(wish) if path == SIGN_IN else services.raw(name, "GET", path))
+        return await (services.sign_in(payload) if path == SIGN_IN else services.raw(name, "GET", path))
 
     crowd = [asyncio.create_task(waits()) for _ in range(MORE_THAN_FIT)]
     await slow[name].full.wait()

@@ -42,7 +42,7 @@ SETTINGS: dict[str, dict[str, str]] = {
 }
 
 
-def wish(number: int) -> dict[str, Any]:
+def payload(number: int) -> dict[str, Any]:
     """A household of one child, as the town hall writes it down."""
     identifier = f"chaos{number:05d}"
     guardian = {"first_name": "Camille", "last_name": "Exemple", "email": f"{identifier}@mail{number % 7}.example.org"}
@@ -75,7 +75,7 @@ class Town:
         await self.stack.start()
         await demo.fill(self.stack)
         async with aiohttp.ClientSession() as http:
-            wishes = [wish(number) for number in range(parents)]
+            wishes = [payload(number) for number in range(parents)]
             self.households = await families.settle(self.stack, http, wishes)
             await self._owe(http)
         capacity = "UPDATE activity SET capacity = $2 WHERE activity_id = $1"

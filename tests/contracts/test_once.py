@@ -15,7 +15,7 @@ import gateway.pages
 from gateway import app as gateway_app
 
 SERVICES = ("auth", "planning", "billing", "payment_gateway", "notifier")
-KEYED = re.compile(r"\b(idempotency_key|KEY_HEADER|change_once|_undo|_answer)\(?")
+KEYED = re.compile(r"\b(idempotency_key|KEY_HEADER|book_once|_undo|_answer)\(?")
 SAFE_AGAIN = {
     "auth POST /households": "the same household again is answered as it is; another under its reference is refused",
     "auth POST /sessions": "a sign-in is another session each time",

@@ -41,7 +41,7 @@ async def link_of_mail(stack: Stack, subject: str, to: str = EMAIL) -> str:
 
 async def letter_codes(stack: Stack) -> dict[str, str]:
     """The codes of a letter for a family that is new."""
-    wish = {
+    payload = {
         "reference": "E2E-1",
         "name": "Famille Neuve",
         "address": ["1 rue Neuve", "00000 Saint-Aubin"],
@@ -50,7 +50,7 @@ async def letter_codes(stack: Stack) -> dict[str, str]:
     async with aiohttp.ClientSession() as http:
         town_hall = Demo(stack.url, http)
         await town_hall.sign_in()
-        made = await town_hall._call("auth", "POST", "/households", wish)
+        made = await town_hall._call("auth", "POST", "/households", payload)
     codes: dict[str, str] = made["access_codes"][0]
     return codes
 

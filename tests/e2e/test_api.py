@@ -88,18 +88,18 @@ async def test_a_program_books_a_day_by_the_same_rules_and_only_once_for_a_key(p
     child = next(each["child_id"] for each in children if each["enrolled"])
     day, cell, version = await open_cell(program, child)
     line = {"activity_id": cell["activity_id"], "day": day, "booked": True}
-    wish = {"child_id": child, "seen_version": version, "lines": [line]}
+    payload = {"child_id": child, "seen_version": version, "lines": [line]}
     key = uuid4().hex
-    saved = await program.ask("POST /bookings", wish, key=key)
+    saved = await program.ask("POST /bookings", payload, key=key)
     assert [(each["booked"], each["refusal"]) for each in saved["lines"]] == [(True, None)]
-    assert await program.ask("POST /bookings", wish, key=key) == saved
-    reused = await program.ask("POST /bookings", {**wish, "seen_version": version + 9}, key=key, status=409)
+    assert await program.ask("POST /bookings", payload, key=key) == saved
+    reused = await program.ask("POST /bookings", {**payload, "seen_version": version + 9}, key=key, status=409)
     assert reused["code"] == "idempotency_key_reused"
     changes = await program.ask("GET /children/{child_id}/changes", child_id=child)
     assert changes["activities"][0]["changes"][0]["channel"] == "internet"
     undone = await program.ask("POST /undo", {"child_id": child, "version": saved["version"]}, key=uuid4().hex)
     assert undone["lines"][0]["booked"] is False
-    past = {**wish, "lines": [{**line, "day": "2020-01-07"}]}
+    past = {**payload, "lines": [{**line, "day": "2020-01-07"}]}
     refused = await program.ask("POST /bookings", past, key=uuid4().hex)
     assert refused["lines"][0]["refusal"] in {"not_enrolled", "past_deadline", "not_offered"}
 
@@ -117,8 +117,8 @@ async def ask_for(program: Program, stack: Stack, identifier: str, first_name: s
     await program.sign_in(identifier)
     child = str(await sql(stack, "SELECT child_id FROM household_child WHERE first_name = $1", first_name))
     line = {"activity_id": str(id_of(CLUB)), "day": str(day), "booked": booked, "or_wait": booked}
-    wish = {"child_id": child, "seen_version": 10_000, "lines": [line]}
-    saved = await program.ask("POST /bookings", wish, key=uuid4().hex)
+    payload = {"child_id": child, "seen_version": 10_000, "lines": [line]}
+    saved = await program.ask("POST /bookings", payload, key=uuid4().hex)
     assert [each["refusal"] for each in saved["lines"]] == [None]
 
 
@@ -133,9 +133,9 @@ async def test_a_program_lists_the_places_on_offer_lets_one_go_and_takes_one_onc
     await ask_for(program, stack, "demo12", "Mai", day, booked=False)
 
     async def answer(door: str, offer: Any, key: str, status: int = 200) -> Any:
-        wish = {name: offer[name] for name in ("child_id", "activity_id", "day")}
+        payload = {name: offer[name] for name in ("child_id", "activity_id", "day")}
         return await program.ask(
-            f"POST /offers/{door}", {**wish, "seen_version": offer["version"]}, key=key, status=status
+            f"POST /offers/{door}", {**payload, "seen_version": offer["version"]}, key=key, status=status
         )
 
     await program.sign_in("demo09")
@@ -164,9 +164,9 @@ async def test_wrong_wishes_are_told_by_field_and_nothing_is_believed_of_prices(
     wrong = await program.ask("POST /bookings", {"child_id": "x", "price_cents": 0}, key="k", status=422)
     assert {each["field"] for each in wrong["errors"]} >= {"child_id", "price_cents", "lines", "seen_version"}
     line = {"activity_id": str(uuid4()), "day": "2026-12-01", "booked": True}
-    wish = {"child_id": str(uuid4()), "seen_version": 0, "lines": [line]}
-    assert (await program.ask("POST /bookings", wish, status=422))["code"] == "invalid"
-    assert (await program.ask("POST /bookings", wish, key="k", status=404))["code"] == "no_such_child"
+    payload = {"child_id": str(uuid4()), "seen_version": 0, "lines": [line]}
+    assert (await program.ask("POST /bookings", payload, status=422))["code"] == "invalid"
+    assert (await program.ask("POST /bookings", payload, key="k", status=404))["code"] == "no_such_child"
     foreign = await program.ask("GET /invoices/{invoice_id}", invoice_id=str(uuid4()), status=404)
     assert foreign["type"].startswith("urn:preau:problem:")
 
@@ -203,10 +203,10 @@ async def test_a_program_opens_a_payment_the_parent_pays_at_the_bank_and_the_tic
     await program.sign_in("demo07")
     invoice = (await program.ask("GET /invoices"))["to_pay"][0]
     assert (await program.ask("GET /invoices/{invoice_id}/pdf", invoice_id=invoice["invoice_id"])).startswith(b"%PDF")
-    wish, key = {"invoice_ids": [invoice["invoice_id"]]}, uuid4().hex
-    checkout = await program.ask("POST /checkouts", wish, key=key, status=201)
+    payload, key = {"invoice_ids": [invoice["invoice_id"]]}, uuid4().hex
+    checkout = await program.ask("POST /checkouts", payload, key=key, status=201)
     assert checkout["amount_cents"] == invoice["left_cents"]
-    assert await program.ask("POST /checkouts", wish, key=key, status=201) == checkout
+    assert await program.ask("POST /checkouts", payload, key=key, status=201) == checkout
     begun = [
         await program.ask("POST /payments", {"checkout_id": checkout["checkout_id"]}, status=201) for _ in range(2)
     ]

@@ -213,8 +213,8 @@ async def people(stack: Any) -> AsyncIterator[dict[str, Person]]:
     async with aiohttp.ClientSession() as http:
         found = {}
         for name in PEOPLE:
-            wish = {"identifier": name, "secret": demo.SECRET, "client_address": f"{name}.example"}
-            async with http.post(f"{stack.url('auth')}/sessions", json=wish) as answer:
+            payload = {"identifier": name, "secret": demo.SECRET, "client_address": f"{name}.example"}
+            async with http.post(f"{stack.url('auth')}/sessions", json=payload) as answer:
                 session = (await answer.json())["session"]
             found[name] = Person(http, stack.gateway_url, {"Cookie": f"preau={session}"})
             await found[name].walk()

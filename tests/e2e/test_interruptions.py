@@ -120,8 +120,8 @@ async def with_notice(stack: Stack, notice: dict[str, Any] | None) -> dict[str, 
         activities = (await town_hall._call("planning", "GET", "/activities"))["activities"]
         canteen = next(each for each in activities if each["label"] == CANTEEN)
         before: dict[str, Any] = canteen["booking_notice"]
-        wish = {name: value for name, value in canteen.items() if name != "activity_id"}
-        await town_hall._call("planning", "PUT", f"/activities/{id_of(CANTEEN)}", {**wish, "booking_notice": notice})
+        payload = {name: value for name, value in canteen.items() if name != "activity_id"}
+        await town_hall._call("planning", "PUT", f"/activities/{id_of(CANTEEN)}", {**payload, "booking_notice": notice})
     return before
 
 

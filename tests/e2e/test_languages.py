@@ -218,8 +218,8 @@ async def test_a_choice_is_no_way_out_of_the_portal_and_comes_from_its_own_pages
 
 async def test_a_first_sign_in_is_led_in_the_household_s_language(browser: Browser, stack: Stack) -> None:
     async with aiohttp.ClientSession() as http:
-        wish = {"identifier": "mairie", "secret": SECRET, "client_address": "10.0.0.9"}
-        async with http.post(f"{stack.url('auth')}/sessions", json=wish) as answer:
+        payload = {"identifier": "mairie", "secret": SECRET, "client_address": "10.0.0.9"}
+        async with http.post(f"{stack.url('auth')}/sessions", json=payload) as answer:
             session = (await answer.json())["session"]
         async with http.post(f"{stack.url('auth')}/tokens", json={"session": session, "audience": "auth"}) as answer:
             headers = {"Authorization": f"Bearer {(await answer.json())['token']}"}

@@ -382,7 +382,7 @@ class Story(RuleBasedStateMachine):
 
 @pytest.mark.parametrize("till", BANKS)
 def test_whatever_happens_in_any_order_the_money_is_right(till: str) -> None:
-    wish = settings(
+    payload = settings(
         max_examples=STORIES,
         stateful_step_count=DEEDS,
         derandomize=STORIES <= 5,
@@ -392,5 +392,5 @@ def test_whatever_happens_in_any_order_the_money_is_right(till: str) -> None:
     )
     with world_of(till) as world:
         Story(world).one_who_pays()
-        run_state_machine_as_test(lambda: Story(world), settings=wish)
+        run_state_machine_as_test(lambda: Story(world), settings=payload)
         assert world.does(world.everything_adds_up()) > 0, "no story took any money"

@@ -88,8 +88,8 @@ async def repeat(ask: Callable[[], Awaitable[int]], until: float, times: list[fl
 async def administrator(http: aiohttp.ClientSession, url: str) -> dict[str, str]:
     """What an administrator sends along."""
     async with http.post(f"{url}/sessions", json={**STAFF, "client_address": "10.9.9.9"}) as response:
-        wish = {"session": (await response.json())["session"], "audience": "auth"}
-    async with http.post(f"{url}/tokens", json=wish) as response:
+        payload = {"session": (await response.json())["session"], "audience": "auth"}
+    async with http.post(f"{url}/tokens", json=payload) as response:
         return Tokens.headers((await response.json())["token"])
 
 
@@ -102,8 +102,8 @@ async def under_load(http: aiohttp.ClientSession, url: str) -> None:
             return response.status
 
     for number in range(SIGN_INS_AT_ONCE):
-        wish = {"first_name": "A", "last_name": "B", "identifier": f"bench{number}", "secret": STAFF["secret"]}
-        household = {"reference": f"B{number}", "name": "B", "address": ["1 rue B"], "guardians": [wish]}
+        payload = {"first_name": "A", "last_name": "B", "identifier": f"bench{number}", "secret": STAFF["secret"]}
+        household = {"reference": f"B{number}", "name": "B", "address": ["1 rue B"], "guardians": [payload]}
         async with http.post(f"{url}/households", json=household, headers=await administrator(http, url)) as response:
             assert response.status == 201, await response.text()
 

@@ -55,7 +55,7 @@ async def seed(database: Database, households: int) -> None:
         formula = BracketPrices(
             brackets=(*brackets, Bracket(up_to_cents=None, unit_price_cents=420)), without_quotient_cents=420
         )
-        wish = TariffRequest(
+        payload = TariffRequest(
             label="Repas",
             activity_id=ACTIVITY,
             activity_label="Cantine",
@@ -63,7 +63,7 @@ async def seed(database: Database, households: int) -> None:
             formula=formula,
             attendance=AttendanceRules(unjustified_percent=50, free_absences=1),
         )
-        await tariffs.save_tariff(tx, ACTIVITY, wish)
+        await tariffs.save_tariff(tx, ACTIVITY, payload)
     first = date(2026, 10, 1)
     for number in range(DAYS):
         async with database.transaction() as tx:
@@ -100,9 +100,9 @@ async def measure_run(database: Database, settings: Settings, households: int) -
     stop = asyncio.Event()
     reading = asyncio.create_task(parents(database, stop, waits))
     start = time.perf_counter()
-    wish = InvoiceRunRequest(month=date(2026, 11, 1), due_on=date(2026, 12, 31))
+    payload = InvoiceRunRequest(month=date(2026, 11, 1), due_on=date(2026, 12, 31))
     async with database.transaction() as tx:
-        run_id = await begin_run(tx, wish, by=OPERATOR)
+        run_id = await begin_run(tx, payload, by=OPERATOR)
     await work_off_runs(database, settings)
     drafted = time.perf_counter()
     async with database.transaction() as tx:

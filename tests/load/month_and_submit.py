@@ -25,9 +25,9 @@ from chassis.database import Database, Transaction, execute_together
 from chassis.idempotency import IdempotencyKey, store_answers
 from chassis.testing import Tokens
 from contracts.events.planning import Channel
-from planning.domain.bookings import booked_day, told
-from planning.domain.situation import Look
-from planning.store import bookings, history, situations
+from planning.domain.booking_context import ContextQuery
+from planning.domain.bookings import booked_day, changed_event
+from planning.store import booking_contexts, bookings, history
 from tests.load.harness.figures import note, say, say_spans
 from tests.load.harness.measuring import NOTICE, Child, folder_aside, planning_alone, settle
 from tests.load.harness.pgbench import Recorder, Sent, replayed
@@ -148,16 +148,18 @@ async def by_pgbench(database_url: str, children: Sequence[Child], first: int) -
 
     async def month(tx: Transaction, number: int) -> None:
         day = today().replace(day=1)
-        await situations.situation(tx, "B", Look(*children[number % len(children)], day, day + timedelta(days=30)))
+        await booking_contexts.booking_context(
+            tx, "B", ContextQuery(*children[number % len(children)], day, day + timedelta(days=30))
+        )
 
     async def submit(tx: Transaction, number: int) -> None:
         household_id, child_id = children[-1 - number % len(children)]
         days, key = days_of(number, behind=3), IdempotencyKey(f"bookings/{household_id}", uuid4().hex, WISH)
         await bookings.take_locks(tx, [(ACTIVITY, day) for day in days], [child_id])
-        found = await situations.situation(tx, "B", Look(household_id, child_id, days[0], days[-1]))
+        found = await booking_contexts.booking_context(tx, "B", ContextQuery(household_id, child_id, days[0], days[-1]))
         assert found is not None
         changed = tuple(booked_day(found.activities[ACTIVITY], day, booked=True) for day in days)
-        event = told(found, changed, found.version + 1, channel=Channel.INTERNET, by=child_id, at=now())
+        event = changed_event(found, changed, found.version + 1, channel=Channel.INTERNET, by=child_id, at=now())
         await execute_together(tx, bookings.changes(event), outbox.insert_statement(event))
         await store_answers(tx, {key: WISH})
 

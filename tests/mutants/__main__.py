@@ -154,16 +154,16 @@ class Lender:
     def __init__(self) -> None:
         self._program: subprocess.Popen[str] | None = None
 
-    def lend(self, wish: str) -> Lent | None:
+    def lend(self, payload: str) -> Lent | None:
         """What a run may use; nothing for tests that use nothing."""
-        if not wish:
+        if not payload:
             return None
         if self._program is None:
             command = [sys.executable, str(HERE / "lend.py")]
             self._program = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         assert self._program.stdin is not None
         assert self._program.stdout is not None
-        self._program.stdin.write(f"{wish}\n")
+        self._program.stdin.write(f"{payload}\n")
         self._program.stdin.flush()
         return Lent(**json.loads(self._program.stdout.readline()))
 

@@ -17,9 +17,9 @@ def main() -> None:
     folder = Path(tempfile.mkdtemp(prefix="preau-mutants-"))
     folder.chmod(0o711)
     servers = Servers(folder)
-    for wish in sys.stdin:
+    for payload in sys.stdin:
         server: PostgresServer = servers.postgres
-        hosts = servers.amqp_urls(HOSTS) if wish.strip() == "broker" else []
+        hosts = servers.amqp_urls(HOSTS) if payload.strip() == "broker" else []
         sys.stdout.write(json.dumps({"port": server.port, "password": server.password, "hosts": hosts}) + "\n")
         sys.stdout.flush()
     servers.stop()

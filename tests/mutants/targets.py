@@ -79,7 +79,7 @@ TARGETS = (
         "planning",
         "planning",
         bookings="decide",
-        situation="decide together",
+        booking_context="decide together",
         calendar="calendar",
         together="together",
         plans="decide",

@@ -192,8 +192,8 @@ async def test_readiness_can_be_probed(broker: RabbitServer, name: str) -> None:
 async def test_a_queue_that_is_missing_and_may_not_be_declared_is_named_and_consumed_once_it_is_there(
     broker: RabbitServer,
 ) -> None:
-    wish, heard = QueueSpec("billing.on-payment-refused", ("payment.refused",)), asyncio.Event()
-    await declare(broker.url(), [wish], (10,))
+    payload, heard = QueueSpec("billing.on-payment-refused", ("payment.refused",)), asyncio.Event()
+    await declare(broker.url(), [payload], (10,))
 
     async def hear(delivery: Delivery) -> None:
         await delivery.acknowledge()
@@ -204,20 +204,20 @@ async def test_a_queue_that_is_missing_and_may_not_be_declared_is_named_and_cons
             try:
                 await program.check_consumers()
             except Unavailable as told:
-                return not is_well and f"{wish.name}: the queue is missing" in told.detail
+                return not is_well and f"{payload.name}: the queue is missing" in told.detail
             return is_well
 
         await eventually(ask)
 
     program = Broker(broker.url(account="billing"), name="billing")
     await program.start()
-    consuming = asyncio.create_task(program.consume(wish, hear, prefetch=1, delays_seconds=(10,)))
+    consuming = asyncio.create_task(program.consume(payload, hear, prefetch=1, delays_seconds=(10,)))
     try:
         await consumes(is_well=True)
         async with opened(broker.url()) as channel:
-            await channel.queue_delete(wish.name)
+            await channel.queue_delete(payload.name)
         await consumes(is_well=False)
-        await declare(broker.url(), [wish], (10,))
+        await declare(broker.url(), [payload], (10,))
         await consumes(is_well=True)
         async with opened(broker.url(account="payment-gateway")) as other:
             message = Message(b"{}", "one", "payment.refused")

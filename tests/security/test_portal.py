@@ -51,8 +51,8 @@ async def _known(http: aiohttp.ClientSession, url: str, headers: dict[str, str])
 async def signed_in(http: aiohttp.ClientSession, stack: Any, identifier: str) -> str:
     """A session for pages and the API alike, from an address of its own: what is tried at random locks the others,
     and now and then the family in whose name it is tried."""
-    wish = {"identifier": identifier, "secret": demo.SECRET, "client_address": f"{identifier}.example"}
-    async with http.post(f"{stack.url('auth')}/sessions", json=wish) as answer:
+    payload = {"identifier": identifier, "secret": demo.SECRET, "client_address": f"{identifier}.example"}
+    async with http.post(f"{stack.url('auth')}/sessions", json=payload) as answer:
         assert answer.ok, await answer.text()
         session: str = (await answer.json())["session"]
     return session

@@ -113,15 +113,15 @@ class Demo:
 
     async def sign_in(self) -> None:
         """As the administrator; PermissionError when there is none yet."""
-        wish = {"identifier": STAFF[0][0], "secret": SECRET, "client_address": "127.0.0.1"}
-        self._session = (await self._call("auth", "POST", "/sessions", wish, token=False))["session"]
+        payload = {"identifier": STAFF[0][0], "secret": SECRET, "client_address": "127.0.0.1"}
+        self._session = (await self._call("auth", "POST", "/sessions", payload, token=False))["session"]
 
     async def _activities(self) -> None:
         today = date.today()  # noqa: DTZ011 - a machine of one's own
         first = date(today.year - 1, 9, 1)
         for position, (label, period, weekdays) in enumerate(ACTIVITIES):
             notice = {"days_before": 1, "at": "18:00"}
-            wish = {
+            payload = {
                 "label": label,
                 "period": period,
                 "weekdays": weekdays,
@@ -132,7 +132,7 @@ class Demo:
                 "position": position,
                 "capacity": CLUB_PLACES if label == CLUB else None,
             }
-            await self._call("planning", "PUT", f"/activities/{id_of(label)}", wish)
+            await self._call("planning", "PUT", f"/activities/{id_of(label)}", payload)
 
     async def _tariffs(self) -> None:
         first = date(date.today().year - 1, 9, 1)  # noqa: DTZ011 - a machine of one's own
@@ -148,7 +148,7 @@ class Demo:
         await self._until_known("billing", "PUT", f"/households/{household_id}/terms/{first}", terms)
 
     async def _family(self, number: int, name: str, guardian: str, children: tuple[str, ...]) -> None:
-        wish: dict[str, Any] = {
+        payload: dict[str, Any] = {
             "reference": f"SA{number:03d}",
             "name": f"Famille {name}",
             "address": [f"{number} rue des Tilleuls", "00000 Saint-Aubin"],
@@ -174,8 +174,8 @@ class Demo:
             ],
         }
         if name == SHARED_WITH:
-            wish["children"].append({**self._shared, "custody": "odd_weeks"})
-        household = (await self._call("auth", "POST", "/households", wish))["household"]
+            payload["children"].append({**self._shared, "custody": "odd_weeks"})
+        household = (await self._call("auth", "POST", "/households", payload))["household"]
         if name == SHARED_FROM:
             kept = ("child_id", "first_name", "last_name", "birth_date", "school", "class_name")
             self._shared = {field: household["children"][0][field] for field in kept}
@@ -267,8 +267,8 @@ class Demo:
     ) -> Any:
         headers = dict(more or {})
         if token:
-            wish = {"session": self._session, "audience": service}
-            answer = await self._call("auth", "POST", "/tokens", wish, token=False)
+            payload = {"session": self._session, "audience": service}
+            answer = await self._call("auth", "POST", "/tokens", payload, token=False)
             headers["Authorization"] = f"Bearer {answer['token']}"
         url = self._url(service) + path
         async with self._http.request(method, url, json=body, headers=headers) as response:
@@ -295,8 +295,8 @@ async def fill(stack: Stack) -> dict[str, Any]:
         except PermissionError:
             mark.touch()
             for identifier, name, role in STAFF:
-                wish = ("--identifier", identifier, "--name", name, "--role", role)
-                await stack.command("auth", "create-staff", *wish, STAFF_SECRET=SECRET)
+                payload = ("--identifier", identifier, "--name", name, "--role", role)
+                await stack.command("auth", "create-staff", *payload, STAFF_SECRET=SECRET)
             await demo.sign_in()
         else:
             if mark.exists():

@@ -71,8 +71,8 @@ class Administrator:
             codes = {"identifier": demo.STAFF[0][0], "secret": demo.SECRET, "client_address": "127.0.0.1"}
             async with self._http.post(f"{self._auth_url}/sessions", json=codes) as response:
                 self._session = (await response.json())["session"]
-        wish = {"session": self._session, "audience": service}
-        async with self._http.post(f"{self._auth_url}/tokens", json=wish) as response:
+        payload = {"session": self._session, "audience": service}
+        async with self._http.post(f"{self._auth_url}/tokens", json=payload) as response:
             return str((await response.json())["token"])
 
 
@@ -85,9 +85,9 @@ async def settle(stack: Stack, http: aiohttp.ClientSession, wishes: Sequence[dic
     made: dict[int, dict[str, Any]] = {}
 
     async def write_down(numbered: tuple[int, dict[str, Any]]) -> None:
-        number, wish = numbered
+        number, payload = numbered
         headers = await administrator.headers("auth")
-        async with http.post(f"{auth}/households", json=wish, headers=headers) as response:
+        async with http.post(f"{auth}/households", json=payload, headers=headers) as response:
             assert response.status == 201, await response.text()
             made[number] = (await response.json())["household"]
 

@@ -53,8 +53,8 @@ class Running:
         staff = self.description["demo"]["staff"][0]
         auth = self.description["services"]["auth"]["url"]
         async with aiohttp.ClientSession(raise_for_status=True) as http:
-            wish = {"identifier": staff["identifier"], "secret": staff["secret"], "client_address": "127.0.0.1"}
-            async with http.post(f"{auth}/sessions", json=wish) as response:
+            payload = {"identifier": staff["identifier"], "secret": staff["secret"], "client_address": "127.0.0.1"}
+            async with http.post(f"{auth}/sessions", json=payload) as response:
                 session = (await response.json())["session"]
             async with http.post(f"{auth}/tokens", json={"session": session, "audience": "auth"}) as response:
                 headers = {"Authorization": f"Bearer {(await response.json())['token']}"}

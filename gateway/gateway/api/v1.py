@@ -87,20 +87,20 @@ def _handler(operation: Operation) -> Handler:
 async def sign_in(request: web.Request) -> web.Response:
     """The two codes against a session, by the same defences as the page."""
     typed = await read_body(request, AccessCodesTyped)
-    wish = SignIn(
+    body = SignIn(
         identifier=typed.identifier,
         secret=typed.secret,
         client_address=client_address(request)[:64],
         user_agent=request.headers.get("User-Agent", "")[:400],
     )
-    return json_response(await request.app[SERVICES].sign_in(wish), status=201, headers=PRIVATE)
+    return json_response(await request.app[SERVICES].sign_in(body), status=201, headers=PRIVATE)
 
 
 async def give_one_time_code(request: web.Request) -> web.Response:
     """The code of the telephone; the answer is another session, in place of the one that was sent."""
     typed = await read_body(request, OneTimeCodeTyped)
-    wish = OneTimeCodeRequest(session=session_of(request), code=typed.code, client_address=client_address(request)[:64])
-    opened = await request.app[SERVICES].open("/sessions/one-time-code", wish, SignedIn)
+    body = OneTimeCodeRequest(session=session_of(request), code=typed.code, client_address=client_address(request)[:64])
+    opened = await request.app[SERVICES].open("/sessions/one-time-code", body, SignedIn)
     return json_response(opened, status=201, headers=PRIVATE)
 
 
@@ -118,8 +118,8 @@ async def current_identity(request: web.Request) -> web.Response:
 
 async def pay(request: web.Request) -> web.Response:
     """An attempt for a checkout, as soon as the payment gateway has heard of it; asked twice, the same one."""
-    session, wish = session_of(request), await read_body(request, PaymentRequest)
-    return json_response(await start_payment(request, session, str(wish.checkout_id)), status=201, headers=PRIVATE)
+    session, body = session_of(request), await read_body(request, PaymentRequest)
+    return json_response(await start_payment(request, session, str(body.checkout_id)), status=201, headers=PRIVATE)
 
 
 OWN_HANDLERS: dict[str, Callable[[web.Request], Awaitable[web.StreamResponse]]] = {

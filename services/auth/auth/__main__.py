@@ -45,10 +45,10 @@ async def create_staff(settings: Settings, arguments: list[str]) -> int:
     parser.add_argument("--name", required=True)
     parser.add_argument("--email")
     parser.add_argument("--role", action="append", required=True, choices=[r.value for r in Role if r != Role.PARENT])
-    wish = parser.parse_args(arguments)
-    identifier, name = _checked(Identifier, wish.identifier), _checked(Label, wish.name)
-    secret_hash = await Hasher(settings).hash(_staff_secret(settings, identifier, name, wish.email or ""))
-    roles, email = [Role(name) for name in wish.role], checked_email(wish.email) if wish.email else None
+    options = parser.parse_args(arguments)
+    identifier, name = _checked(Identifier, options.identifier), _checked(Label, options.name)
+    secret_hash = await Hasher(settings).hash(_staff_secret(settings, identifier, name, options.email or ""))
+    roles, email = [Role(name) for name in options.role], checked_email(options.email) if options.email else None
     async with opened(settings.database_url) as database, database.transaction() as tx:
         renewed = await accounts.replace_staff(
             tx, identifier=identifier, secret_hash=secret_hash, name=name, email=email, roles=roles
@@ -130,9 +130,9 @@ async def close_staff(settings: Settings, arguments: list[str]) -> int:
     """Close an account of the town hall: signed out everywhere, and never in again unless it is renewed."""
     parser = argparse.ArgumentParser(prog="python -m auth close-staff", description=close_staff.__doc__)
     parser.add_argument("--identifier", required=True)
-    wish = parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
     async with opened(settings.database_url) as database, database.transaction() as tx:
-        account = await accounts.account_by_identifier(tx, wish.identifier)
+        account = await accounts.account_by_identifier(tx, options.identifier)
         if account is None or account.household_id is not None:
             sys.stderr.write("nobody of the town hall signs in with this identifier\n")
             return 1
@@ -168,9 +168,9 @@ async def rotate_keys(settings: Settings, arguments: list[str]) -> int:
     """
     parser = argparse.ArgumentParser(prog="python -m auth rotate-keys", description=rotate_keys.__doc__)
     parser.add_argument("--now", action="store_true")
-    wish = parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
     async with opened(settings.database_url) as database, database.transaction() as tx:
-        key_id = await OwnKeys(database, settings).rotate(tx, at_once=wish.now)
+        key_id = await OwnKeys(database, settings).rotate(tx, at_once=options.now)
         await accounts.add_fact(tx, f"signing key {key_id} drawn", None, "")
     print(key_id)
     return 0
@@ -182,18 +182,18 @@ async def import_families(settings: Settings, arguments: list[str]) -> int:
     parser.add_argument("file", type=Path)
     parser.add_argument("--apply", action="store_true")
     parser.add_argument("--close-missing", action="store_true", help="close the households that the file lacks")
-    wish = parser.parse_args(arguments)
-    content = await asyncio.to_thread(wish.file.read_bytes)
+    options = parser.parse_args(arguments)
+    content = await asyncio.to_thread(options.file.read_bytes)
     async with opened(settings.database_url) as database:
         async with database.transaction() as tx:
-            import_id = await imports.add(tx, BY_COMMAND, wish.file.name, content, now())
+            import_id = await imports.add(tx, BY_COMMAND, options.file.name, content, now())
         view = await _worked_on(database, import_id)
         _print_report(view)
         if view.status is ImportStatus.REFUSED:
             return 1
-        if wish.apply:
+        if options.apply:
             async with database.transaction() as tx:
-                await imports.begin_apply(tx, import_id, close_missing=wish.close_missing)
+                await imports.begin_apply(tx, import_id, close_missing=options.close_missing)
                 await accounts.add_fact(tx, f"import {import_id} applied", None, "", BY_COMMAND)
             view = await _worked_on(database, import_id)
             print("applied" if view.status is ImportStatus.APPLIED else "the registry changed meanwhile: start again")
@@ -240,11 +240,11 @@ async def export_families(settings: Settings, arguments: list[str]) -> int:
     """Write the file of families as the registry is now to a file."""
     parser = argparse.ArgumentParser(prog="python -m auth export", description=export_families.__doc__)
     parser.add_argument("file", type=Path)
-    wish = parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
     async with opened(settings.database_url) as database, database.transaction() as tx:
         known = await registry.load(tx)
     content = families_file.write(each for each in known.values() if each.active)
-    await asyncio.to_thread(wish.file.write_bytes, content)
+    await asyncio.to_thread(options.file.write_bytes, content)
     return 0
 
 

@@ -52,11 +52,11 @@ async def answer_resets(app: web.Application) -> None:
     """A link for each account that has the address; an unknown one is forgotten."""
     while True:
         async with app[DATABASE].transaction() as tx:
-            wish = await accounts.take_reset_wish(tx)
-            if wish is None:
+            request = await accounts.take_reset_wish(tx)
+            if request is None:
                 return
-            for account in await accounts.accounts_by_email(tx, wish[0]):
-                await _send_reset(tx, account, wish[1], app[SETTINGS])
+            for account in await accounts.accounts_by_email(tx, request[0]):
+                await _send_reset(tx, account, request[1], app[SETTINGS])
 
 
 async def _send_reset(tx: Transaction, account: accounts.Account, address: str, settings: Settings) -> None:

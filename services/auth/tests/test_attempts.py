@@ -216,15 +216,15 @@ async def test_an_ipv6_network_of_64_bits_counts_as_one_address(
 async def test_forgotten_codes_are_a_rate_by_address_and_a_known_browser_has_its_own(town: Any) -> None:
     await town.has_household()
     await town.session()
-    wish = {"email": "camille@example.org", "client_address": "203.0.113.9"}
-    statuses = [(await town.post("/resets", wish)).status for _ in range(62)]
+    payload = {"email": "camille@example.org", "client_address": "203.0.113.9"}
+    statuses = [(await town.post("/resets", payload)).status for _ in range(62)]
     assert statuses[:60] == [202] * 60
     assert statuses[60:] == [429] * 2
     known = {"X-Device": f"{'the usual telephone':_<32}"}
-    assert (await town.post("/resets", wish, known)).status == 202
-    assert (await town.post("/resets", wish, {"X-Device": "x" * 32})).status == 429
+    assert (await town.post("/resets", payload, known)).status == 202
+    assert (await town.post("/resets", payload, {"X-Device": "x" * 32})).status == 429
     await later(town, 1.05)
-    assert (await town.post("/resets", wish)).status == 202
+    assert (await town.post("/resets", payload)).status == 202
 
 
 async def test_of_many_wishes_at_once_no_more_links_are_sent_than_an_hour_allows(town: Any) -> None:

@@ -50,8 +50,8 @@ async def admin(client: TestClient[Any, Any]) -> dict[str, str]:
     return Tokens.headers(await token(client, (await response.json())["session"]))
 
 
-async def household(client: TestClient[Any, Any], wish: dict[str, Any] = HOUSEHOLD) -> dict[str, Any]:
-    response = await client.post("/households", json=wish, headers=await admin(client))
+async def household(client: TestClient[Any, Any], payload: dict[str, Any] = HOUSEHOLD) -> dict[str, Any]:
+    response = await client.post("/households", json=payload, headers=await admin(client))
     assert response.status == 201, await response.text()
     made: dict[str, Any] = (await response.json())["household"]
     return made

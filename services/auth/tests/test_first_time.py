@@ -86,8 +86,8 @@ async def test_forgotten_codes_bring_a_link_that_works_once_unlocks_and_signs_ev
     for _ in range(5):
         await town.sign_in("camille.d", "wrong")
     assert (await town.sign_in("camille.d", "un-bon-secret")).status == 429
-    wish = {"email": " Camille@Example.org", "client_address": "192.0.2.1"}
-    assert (await town.post("/resets", wish)).status == 202
+    payload = {"email": " Camille@Example.org", "client_address": "192.0.2.1"}
+    assert (await town.post("/resets", payload)).status == 202
     mail = await town.mailed("auth.reset.requested")
     assert (mail["identifier"], mail["email"]) == ("camille.d", "camille@example.org")
     use = {"token": mail["token"], "secret": SECRET}
@@ -118,15 +118,15 @@ async def test_an_unknown_address_gets_the_same_answer_and_no_link(town: Any) ->
 
 async def test_a_reset_link_dies_with_its_time_and_with_any_change_of_the_account(town: Any) -> None:
     await town.has_household()
-    wish = {"email": "camille@example.org", "client_address": "192.0.2.1"}
-    await town.post("/resets", wish)
+    payload = {"email": "camille@example.org", "client_address": "192.0.2.1"}
+    await town.post("/resets", payload)
     late = await town.mailed("auth.reset.requested")
     await town.sql("UPDATE link SET made_at = made_at - interval '1 day', expires_at = now() - interval '1 second'")
     assert await refused(await town.post("/resets/used", {"token": late["token"], "secret": SECRET})) == (
         409,
         "link_over",
     )
-    await town.post("/resets", wish)
+    await town.post("/resets", payload)
     stale = await town.mailed("auth.reset.requested")
     headers = await town.headers(await town.session())
     change = {"current": "un-bon-secret", "secret": "quatre pommes vertes"}

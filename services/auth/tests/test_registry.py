@@ -43,10 +43,10 @@ async def done(town: Any, import_id: str, headers: dict[str, str]) -> dict[str, 
     return await eventually(ask)
 
 
-async def apply(town: Any, view: dict[str, Any], headers: dict[str, str], **wish: bool) -> dict[str, Any]:
+async def apply(town: Any, view: dict[str, Any], headers: dict[str, str], **payload: bool) -> dict[str, Any]:
     path = f"/imports/{view['import_id']}/apply"
     for _ in range(2):
-        assert (await town.post(path, wish, headers)).status == 202
+        assert (await town.post(path, payload, headers)).status == 202
     return await done(town, view["import_id"], headers)
 
 
@@ -276,11 +276,11 @@ async def test_a_second_guardian_of_one_name_is_added_and_nobody_is_overwritten(
     (guardian,) = made["guardians"]
     kept = {name: guardian[name] for name in ("guardian_id", "first_name", "last_name", "email")}
     namesake = {"first_name": guardian["first_name"], "last_name": guardian["last_name"], "email": "fils@example.org"}
-    wish = {
+    payload = {
         **{name: made[name] for name in ("name", "address", "locale", "children")},
         **{"seen_version": 1, "guardians": [kept, namesake]},
     }
-    answer = await town.client.put(f"/households/{made['household_id']}", json=wish, headers=headers)
+    answer = await town.client.put(f"/households/{made['household_id']}", json=payload, headers=headers)
     assert answer.status == 200, await answer.text()
     now = (await answer.json())["guardians"]
     assert [each["email"] for each in now] == [guardian["email"], "fils@example.org"]
@@ -310,7 +310,7 @@ async def test_export_and_import_are_each_other_by_command_too(
 async def test_staff_change_a_household_as_they_saw_it_or_not_at_all(town: Any) -> None:
     made, headers = await town.has_household(), await town.staff()
     guardian, child = made["guardians"][0], made["children"][0]
-    wish = {
+    payload = {
         "seen_version": 1,
         "name": "Famille Dupont",
         "address": ["8 rue Neuve"],
@@ -327,7 +327,7 @@ async def test_staff_change_a_household_as_they_saw_it_or_not_at_all(town: Any) 
         "children": [{**child, "custody_days": [{"first_day": "2026-09-01", "last_day": "2026-09-14"}]}],
     }
     path = f"/households/{made['household_id']}"
-    answer = await town.client.put(path, json=wish, headers=headers)
+    answer = await town.client.put(path, json=payload, headers=headers)
     assert answer.status == 200, await answer.text()
     view = await answer.json()
     assert (view["version"], view["guardians"][0]["last_name"], view["locale"]) == (2, "Durand", "en")
@@ -336,12 +336,12 @@ async def test_staff_change_a_household_as_they_saw_it_or_not_at_all(town: Any) 
         told = await town.mailed("auth.household.changed")
     assert told["locale"] == "en"
     assert (
-        await town.client.put(path, json={**wish, "seen_version": 2, "locale": "de"}, headers=headers)
+        await town.client.put(path, json={**payload, "seen_version": 2, "locale": "de"}, headers=headers)
     ).status == 422
     assert view["guardians"][0]["email"] == "camille@example.org"
     assert view["children"][0]["custody_days"][0]["last_day"] == "2026-09-14"
-    assert (await town.client.put(path, json=wish, headers=headers)).status == 409
-    same = {**wish, "seen_version": 2, "guardians": view["guardians"][:1]}
+    assert (await town.client.put(path, json=payload, headers=headers)).status == 409
+    same = {**payload, "seen_version": 2, "guardians": view["guardians"][:1]}
     same["guardians"] = [
         {k: g[k] for k in ("guardian_id", "first_name", "last_name", "email")} for g in view["guardians"]
     ]
@@ -363,15 +363,15 @@ async def test_staff_change_a_household_as_they_saw_it_or_not_at_all(town: Any) 
 
 async def test_after_a_new_letter_the_old_mailbox_alone_gets_nobody_in(town: Any, tmp_path: Path) -> None:
     made = await town.has_household()
-    wish = {"email": "camille@example.org", "client_address": "192.0.2.7"}
-    assert (await town.post("/resets", wish)).status == 202
+    payload = {"email": "camille@example.org", "client_address": "192.0.2.7"}
+    assert (await town.post("/resets", payload)).status == 202
     before = await town.mailed("auth.reset.requested")
     response = await town.post("/letters", {"household_id": made["household_id"]}, await town.staff())
     lines = [line.split() for line in letter_text(await response.read(), tmp_path).splitlines()]
     secret = next(words[-1] for words in lines if words[:2] == ["Code", "secret"])
     used = await town.post("/resets/used", {"token": before["token"], "secret": "encore un bon secret"})
     assert used.status == 409, "a link made before the letter"
-    assert (await town.post("/resets", wish)).status == 202
+    assert (await town.post("/resets", payload)).status == 202
     await town.probe.none("auth.reset.requested", seconds=0.5)
     session = await town.session("camille.d", secret)
     first = {"session": session, "email": "camille@example.org", "secret": "trois mots nouveaux"}
@@ -390,7 +390,7 @@ async def test_staff_join_another_households_child_and_both_households_hear_of_i
     second, headers = await town.has_household(**wanted), await town.staff()
     guardian = {k: second["guardians"][0][k] for k in ("guardian_id", "first_name", "last_name")}
     child = {**first["children"][0], "class_name": "CE2", "custody": "odd_weeks"}
-    wish = {
+    payload = {
         "seen_version": 1,
         "name": "B",
         "address": ["2 rue B"],
@@ -398,7 +398,7 @@ async def test_staff_join_another_households_child_and_both_households_hear_of_i
         "guardians": [guardian],
         "children": [child],
     }
-    answer = await town.client.put(f"/households/{second['household_id']}", json=wish, headers=headers)
+    answer = await town.client.put(f"/households/{second['household_id']}", json=payload, headers=headers)
     assert answer.status == 200, await answer.text()
     shown = await (await town.client.get(f"/households/{first['household_id']}", headers=headers)).json()
     assert (shown["version"], shown["children"][0]["class_name"], shown["children"][0]["custody"]) == (2, "CE2", "free")
@@ -535,8 +535,8 @@ async def test_retention_forgets_what_is_old_and_only_that(town: Any) -> None:
 async def test_letters_and_files_sent_three_times_by_one_form_are_made_once(town: Any) -> None:
     headers = {**await town.staff(), "Idempotency-Key": "one-form-1"}
     made = await town.has_household()
-    wish = {"household_id": made["household_id"]}
-    answers = [await town.post("/letters", wish, headers) for _ in range(3)]
+    payload = {"household_id": made["household_id"]}
+    answers = [await town.post("/letters", payload, headers) for _ in range(3)]
     letters = {await each.read() for each in answers}
     assert [each.status for each in answers] == [200, 200, 200]
     assert len(letters) == 1, "the same letter, with the codes that work"

@@ -42,7 +42,7 @@ async def listed(town: Any, headers: dict[str, str]) -> dict[str, dict[str, int]
     return {each["name"]: {of["name"]: of["children"] for of in each["classes"]} for each in found}
 
 
-def wish(made: dict[str, Any], **child: Any) -> dict[str, Any]:
+def payload(made: dict[str, Any], **child: Any) -> dict[str, Any]:
     """The household as it is, its child changed."""
     names = ("guardian_id", "first_name", "last_name", "email")
     return {
@@ -87,13 +87,13 @@ async def test_a_page_puts_children_into_registered_schools_and_classes_alone(to
         ({"school": school[:-1]}, {"school": school[:-1], "near": [school]}),
         ({"class_name": "CE2"}, {"school": school, "class_name": "CE2"}),
     ):
-        answer = await town.client.put(path, json=wish(made, **child), headers=headers)
+        answer = await town.client.put(path, json=payload(made, **child), headers=headers)
         problem = await answer.json()
         assert (answer.status, problem["code"]) == (422, "school_unknown")
         assert said.items() <= problem.items()
         assert problem["child"] == 0
     assert (await town.post("/schools", {"name": school.upper(), "classes": ["CE2"]}, headers)).status == 201
-    answer = await town.client.put(path, json=wish(made, school=SPELT[2], class_name="ce2"), headers=headers)
+    answer = await town.client.put(path, json=payload(made, school=SPELT[2], class_name="ce2"), headers=headers)
     (child,) = (await answer.json())["children"]
     assert (child["school"], child["class_name"]) == (school, "CE2")
 
@@ -112,9 +112,9 @@ async def test_a_new_name_reaches_every_child_and_a_closed_school_takes_no_more(
     assert [each["school"] for each in told["children"]] == ["École Prévert"]
     now = await (await town.client.get(f"/households/{made['household_id']}", headers=headers)).json()
     address = f"/households/{made['household_id']}"
-    stays = await town.client.put(address, json=wish(now, first_name="Zoé"), headers=headers)
+    stays = await town.client.put(address, json=payload(now, first_name="Zoé"), headers=headers)
     assert stays.status == 200, "who is there stays"
-    joins = wish(await stays.json())
+    joins = payload(await stays.json())
     joins["children"].append({**{name: joins["children"][0][name] for name in NEW}, "first_name": "Noé"})
     assert (await (await town.client.put(address, json=joins, headers=headers)).json())["code"] == "school_unknown"
     await town.post("/schools", {"name": "Le Bourg"}, headers)

@@ -32,10 +32,10 @@ async def publish(settings: Settings, arguments: list[str]) -> int:
     parser.add_argument("month", help="such as 2026-12")
     parser.add_argument("--due", required=True, type=parse_day)
     given = parser.parse_args(arguments)
-    wish = InvoiceRunRequest(month=given.month, due_on=given.due, straight=True)
+    run_request = InvoiceRunRequest(month=given.month, due_on=given.due, straight=True)
     async with opened(settings.database_url) as database:
         async with database.transaction() as tx:
-            run_id = await begin_run(tx, wish, by=OPERATOR)
+            run_id = await begin_run(tx, run_request, by=OPERATOR)
         await work_off_runs(database, settings)
         async with database.transaction() as tx:
             run = await runs.run(tx, run_id)

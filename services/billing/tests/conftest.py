@@ -150,7 +150,7 @@ class Town:
 
     async def tariff(self, tariff_id: UUID | None = None, **more: Any) -> Any:
         """Keep a rule: the canteen's flat price, unless told otherwise."""
-        wish = {
+        payload = {
             "label": "Tarif unique",
             "activity_id": str(self.activity),
             "activity_label": "Cantine",
@@ -158,7 +158,7 @@ class Town:
             "formula": {"kind": "flat", "unit_price_cents": PRICE},
         }
         path = f"/tariffs/{tariff_id or self.activity}"
-        return await self.client.put(path, json={**wish, **more}, headers=self.staff())
+        return await self.client.put(path, json={**payload, **more}, headers=self.staff())
 
     async def begin(self, *, straight: bool = False, key: str | None = None) -> Any:
         headers = self.staff(**{"Idempotency-Key": key or uuid4().hex})

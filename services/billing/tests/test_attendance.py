@@ -136,8 +136,8 @@ async def test_an_absence_excused_after_the_invoice_is_given_back_once_by_whiche
     (proposed,) = await proposals(town, credited)
     assert (proposed["days"], proposed["credit_cents"]) == (1, PRICE)
     path = f"/households/{credited}/invoices/{proposed['invoice_id']}/repricing"
-    wish = {"credit_cents": PRICE, **await town.balance(credited)}
-    answers = await asyncio.gather(*(town.post(path, wish) for _ in range(3)))
+    payload = {"credit_cents": PRICE, **await town.balance(credited)}
+    answers = await asyncio.gather(*(town.post(path, payload) for _ in range(3)))
     assert sorted(answer.status for answer in answers) == [201, 409, 409]
     assert (await town.run())["total_cents"] == 2 * PRICE + PRICE
     assert await proposals(town, waits) == []

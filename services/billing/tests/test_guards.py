@@ -91,9 +91,9 @@ async def refused(url: str, statement: str, *arguments: Any, why: str | None = N
 async def paid_town(town: Any) -> tuple[UUID, dict[str, Any]]:
     """An invoice that is paid in part and credited in part, by a receipt and a credit note."""
     household, invoice = await town.invoiced(1, 2)
-    wish = {"means": "cash", "amount_cents": 100, "received_on": "today"}
-    wish["received_on"] = str(await town.sql("SELECT (now() AT TIME ZONE 'Europe/Paris')::date"))
-    response = await town.decides(household, "receipts", wish)
+    payload = {"means": "cash", "amount_cents": 100, "received_on": "today"}
+    payload["received_on"] = str(await town.sql("SELECT (now() AT TIME ZONE 'Europe/Paris')::date"))
+    response = await town.decides(household, "receipts", payload)
     assert response.status == 201, await response.text()
     path = f"invoices/{invoice['invoice_id']}/credit-notes"
     assert (await town.decides(household, path, {"amount_cents": 25, "reason": "Erreur"})).status == 201

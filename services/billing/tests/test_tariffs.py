@@ -144,17 +144,17 @@ async def test_a_quotient_that_comes_late_opens_a_credit_that_is_published_once(
     (proposed,) = told["repricings"]
     assert (proposed["number"], proposed["days"], proposed["credit_cents"]) == (invoice["number"], 2, 460)
     path = f"/households/{household}/invoices/{invoice['invoice_id']}/repricing"
-    wish = {"credit_cents": 460, "seen_balance_cents": 3 * 480}
+    payload = {"credit_cents": 460, "seen_balance_cents": 3 * 480}
     for other in ({"credit_cents": 461}, {"seen_balance_cents": 3 * 480 - 1}):
-        told = await (await town.post(path, {**wish, **other})).json(content_type=None)
+        told = await (await town.post(path, {**payload, **other})).json(content_type=None)
         assert (told["code"], told["balance_cents"]) == ("account_changed", 3 * 480)
-    first, again = await asyncio.gather(*(town.post(path, wish, key="late") for _ in range(2)))
+    first, again = await asyncio.gather(*(town.post(path, payload, key="late") for _ in range(2)))
     assert await first.text() == await again.text()
     note = await first.json()
     assert note["summary"]["number"].startswith("A-")
     assert note["summary"]["invoice_number"] == invoice["number"]
     assert [(line["count"], line["unit_credit_cents"]) for line in note["lines"]] == [(2, 230)]
-    refused = await town.post(path, {**wish, **await town.balance(household)})
+    refused = await town.post(path, {**payload, **await town.balance(household)})
     assert (await refused.json(content_type=None))["code"] == "nothing_to_credit"
     after = await town.invoices(household)
     assert after["to_pay"][0]["left_cents"] == 3 * 480 - 460

@@ -143,15 +143,16 @@ async def test_a_credit_note_names_its_invoice_and_what_was_paid_too_much_become
     refused = await town.post(path, {"amount_cents": 2 * PRICE + 1, "reason": "Erreur", **shown})
     assert (await refused.json(content_type=None))["creditable_cents"] == 2 * PRICE
     assert await town.sql("SELECT count(*) FROM document_counter WHERE series = 'A-'") == 0
-    wish = {"amount_cents": PRICE, "reason": "Repas non servi"}
+    payload = {"amount_cents": PRICE, "reason": "Repas non servi"}
     balances = (("a", PRICE - 100), ("a", PRICE - 100), ("b", -100))
     notes = [
-        await (await town.post(path, {**wish, "seen_balance_cents": cents}, key=key)).json() for key, cents in balances
+        await (await town.post(path, {**payload, "seen_balance_cents": cents}, key=key)).json()
+        for key, cents in balances
     ]
     assert [note["summary"]["number"][-6:] for note in notes] == ["000001", "000001", "000002"]
     after = await town.invoices(household)
     assert (after["paid"][0]["left_cents"], after["credit_cents"]) == (0, PRICE + 100)
-    more = await town.decides(household, path.removeprefix(f"/households/{household}/"), {**wish, "amount_cents": 1})
+    more = await town.decides(household, path.removeprefix(f"/households/{household}/"), {**payload, "amount_cents": 1})
     assert (more.status, (await more.json(content_type=None))["code"]) == (409, "more_than_invoiced")
     note_id = notes[0]["summary"]["credit_note_id"]
     pdf = await town.client.get(f"/households/{household}/credit-notes/{note_id}/pdf", headers=town.parent(household))
@@ -166,8 +167,8 @@ async def test_a_credit_note_names_its_invoice_and_what_was_paid_too_much_become
 async def test_credit_notes_at_once_never_credit_more_than_the_invoice_said(town: Any) -> None:
     household, invoice = await town.invoiced(1)
     path = f"/households/{household}/invoices/{invoice['invoice_id']}/credit-notes"
-    wish = {"amount_cents": 300, "reason": "Erreur", "seen_balance_cents": PRICE}
-    answers = await asyncio.gather(*(town.post(path, wish) for _ in range(5)))
+    payload = {"amount_cents": 300, "reason": "Erreur", "seen_balance_cents": PRICE}
+    answers = await asyncio.gather(*(town.post(path, payload) for _ in range(5)))
     assert sorted(answer.status for answer in answers) == [201] + [409] * 4
     assert await town.sql("SELECT last FROM document_counter WHERE series = 'A-'") == 1
 

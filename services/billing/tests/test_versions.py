@@ -24,7 +24,7 @@ async def test_the_second_editor_of_a_rule_of_reminders_is_told(town: Any) -> No
 
 async def test_the_second_editor_of_a_tariff_is_told_and_a_new_one_takes_no_place(town: Any) -> None:
     tariff_id = uuid4()
-    wish = {
+    payload = {
         "label": "Été",
         "activity_id": str(uuid4()),
         "activity_label": "Centre",
@@ -32,11 +32,11 @@ async def test_the_second_editor_of_a_tariff_is_told_and_a_new_one_takes_no_plac
         "formula": {"kind": "flat", "unit_price_cents": 900},
     }
     path = f"/tariffs/{tariff_id}"
-    assert await put(town, path, wish, NONE_YET) == (200, "")
-    assert await put(town, path, {**wish, "label": "Autre"}, NONE_YET) == (409, "changed_meanwhile")
-    seen = version_of(Tariff.model_validate({**wish, "tariff_id": tariff_id}))
-    assert await put(town, path, {**wish, "valid_until": "2026-12-31"}, seen) == (200, "")
-    assert await put(town, path, {**wish, "valid_until": "2026-06-30"}, seen) == (409, "changed_meanwhile")
+    assert await put(town, path, payload, NONE_YET) == (200, "")
+    assert await put(town, path, {**payload, "label": "Autre"}, NONE_YET) == (409, "changed_meanwhile")
+    seen = version_of(Tariff.model_validate({**payload, "tariff_id": tariff_id}))
+    assert await put(town, path, {**payload, "valid_until": "2026-12-31"}, seen) == (200, "")
+    assert await put(town, path, {**payload, "valid_until": "2026-06-30"}, seen) == (409, "changed_meanwhile")
     gone = await town.client.delete(path, headers={**town.staff(), "If-Match": f'"{seen}"'})
     assert gone.status == 409
     assert await town.sql("SELECT valid_until::text FROM tariff WHERE tariff_id = $1", tariff_id) == "2026-12-31"

@@ -145,8 +145,8 @@ class Post:
         query = "SELECT EXISTS (SELECT FROM mail WHERE status = $1 AND strpos(last_answer, $2) > 0)"
         return bool(await self.sql(query, status, words))
 
-    async def wants(self, **wish: Any) -> None:
-        response = await self.client.put("/preferences", json=wish, headers=self.parent())
+    async def wants(self, **payload: Any) -> None:
+        response = await self.client.put("/preferences", json=payload, headers=self.parent())
         assert response.status == 200
         assert (await response.json())["saved_at"]
 

@@ -13,7 +13,7 @@ from contracts.identity import Role
 from notifier.app import build
 
 
-def wish(markdown: str, *, hours: float = -1, **more: Any) -> dict[str, Any]:
+def payload(markdown: str, *, hours: float = -1, **more: Any) -> dict[str, Any]:
     return {"markdown": markdown, "starts_at": (now() + timedelta(hours=hours)).isoformat(), **more}
 
 
@@ -59,8 +59,8 @@ async def guardian(post: Any, household: UUID, email: str | None, *, active: boo
 
 async def test_a_message_is_shown_from_its_start_to_its_end_and_archived(post: Any) -> None:
     assert await above_the_form(post) == ""
-    assert (await save(post, wish("**Bonjour**"))).status == 201
-    planned = await (await save(post, wish("Demain", hours=24))).json()
+    assert (await save(post, payload("**Bonjour**"))).status == 201
+    planned = await (await save(post, payload("Demain", hours=24))).json()
     assert [each["state"] for each in planned["announcements"]] == ["planned", "shown"]
     assert await above_the_form(post) == "**Bonjour**"
     shown = planned["announcements"][1]["announcement_id"]
@@ -72,19 +72,19 @@ async def test_a_message_is_shown_from_its_start_to_its_end_and_archived(post: A
 
 async def test_what_cannot_be_a_message(post: Any) -> None:
     before = (now() - timedelta(hours=2)).isoformat()
-    for body in (wish(""), wish("x" * 10_001), wish("x", ends_at=before)):
+    for body in (payload(""), payload("x" * 10_001), payload("x", ends_at=before)):
         assert (await save(post, body)).status == 422
-    assert (await save(post, wish("Non"), Role.CASHIER)).status == 403
+    assert (await save(post, payload("Non"), Role.CASHIER)).status == 403
     assert (await post.client.get("/announcements", headers=post.parent())).status == 403
     assert (await post.client.get(f"/households/{uuid4()}/announcements", headers=post.parent())).status == 404
 
 
 async def test_a_schools_message_is_for_its_families(post: Any) -> None:
     await school(post, post.household, "Prévert")
-    await save(post, wish("Pour tous"))
-    archive = await (await save(post, wish("Pour Prévert", school="Prévert"))).json()
+    await save(post, payload("Pour tous"))
+    archive = await (await save(post, payload("Pour Prévert", school="Prévert"))).json()
     assert archive["schools"] == ["Prévert"]
-    nobody_goes_there = await save(post, wish("Pour Pagnol", school="Pagnol"))
+    nobody_goes_there = await save(post, payload("Pour Pagnol", school="Pagnol"))
     assert (nobody_goes_there.status, (await nobody_goes_there.json())["errors"][0]["field"]) == (422, "school")
     assert await above_the_form(post) == "Pour tous"
     path = f"/households/{post.household}/announcements"
@@ -103,7 +103,7 @@ async def test_a_message_is_mailed_once_to_each_reader_by_two_replicas(post: Any
     await guardian(post, post.household, "gone@example.org", active=False)
     await guardian(post, other, "elsewhere@example.org")
     async with TestClient(TestServer(build(post.settings))):
-        await save(post, wish("# Grève\n\nLa *cantine* est **fermée** jeudi.", school="Prévert", by_mail=True))
+        await save(post, payload("# Grève\n\nLa *cantine* est **fermée** jeudi.", school="Prévert", by_mail=True))
         mails = await post.mails(6)
     assert {mail["To"] for mail in mails} == {"camille@example.org", *(f"reader{n}@example.org" for n in range(5))}
     html = mails[0].get_body(("html",)).get_content()
@@ -115,19 +115,19 @@ async def test_a_message_is_mailed_once_to_each_reader_by_two_replicas(post: Any
 async def test_who_left_gets_no_more_of_them(post: Any) -> None:
     await post.known()
     await post.wants(announcements=False)
-    await save(post, wish("Bonjour", by_mail=True))
+    await save(post, payload("Bonjour", by_mail=True))
     await eventually(lambda: post.sql("SELECT bool_and(mailed_at IS NOT NULL) FROM announcement"))
     await post.mails(0)
 
 
 async def test_a_planned_message_waits_and_one_that_was_ended_is_not_mailed(post: Any) -> None:
     await post.known()
-    archive = await (await save(post, wish("Demain", hours=24, by_mail=True))).json()
+    archive = await (await save(post, payload("Demain", hours=24, by_mail=True))).json()
     planned = archive["announcements"][0]["announcement_id"]
     await post.client.post(f"/announcements/{planned}/end", headers=post.staff())
     await post.sql("UPDATE announcement SET starts_at = now() - interval '1 day', ends_at = now()")
     await post.sql("SELECT pg_notify('announcement_saved', '')")
-    await save(post, wish("Maintenant", by_mail=True))
+    await save(post, payload("Maintenant", by_mail=True))
     (mail,) = await post.mails(1)
     assert "Maintenant" in mail.get_body(("plain",)).get_content()
 

@@ -68,8 +68,8 @@ async def counted(post: Any, **query: Any) -> tuple[int, int]:
 
 
 async def save(post: Any, **more: Any) -> Any:
-    wish = {"markdown": "Menus de Noël", "starts_at": (now() - timedelta(hours=1)).isoformat(), **more}
-    return await post.client.post("/announcements", json=wish, headers=post.staff())
+    payload = {"markdown": "Menus de Noël", "starts_at": (now() - timedelta(hours=1)).isoformat(), **more}
+    return await post.client.post("/announcements", json=payload, headers=post.staff())
 
 
 async def test_an_activitys_message_is_for_those_enrolled_and_goes_to_as_many_as_were_counted(post: Any) -> None:

@@ -110,10 +110,10 @@ async def test_a_difference_that_was_explained_leaves_the_list_until_its_facts_c
     ref = await reference(till, await till.begin())
     await sends(till, HEAD + row(ref))
     (found,) = (await till.staff_reads("/remittances"))["differences"]
-    wish = {"difference": found["difference"], "reason": "vu avec la banque"}
-    assert (await till.client.post("/remittances/notes", json=wish, headers=till.keeper())).status == 204
+    payload = {"difference": found["difference"], "reason": "vu avec la banque"}
+    assert (await till.client.post("/remittances/notes", json=payload, headers=till.keeper())).status == 204
     assert await differences(till) == []
-    assert (await till.client.post("/remittances/notes", json=wish, headers=till.keeper())).status == 409
+    assert (await till.client.post("/remittances/notes", json=payload, headers=till.keeper())).status == 409
     await sends(till, HEAD + row(ref, "1,00"), name="suite.csv")
     assert await differences(till) == [("unconfirmed", 0, 4350)]
 

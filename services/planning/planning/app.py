@@ -11,7 +11,7 @@ from chassis.inbox import use_consumers
 from chassis.jobs import use_jobs
 from chassis.outbox import use_outbox
 from planning.api import ROUTES
-from planning.api.once import use_turns
+from planning.api.batches import use_booking_queue
 from planning.consumers import consumers
 from planning.jobs import jobs
 from planning.settings import NAME, SETTINGS, Settings
@@ -22,7 +22,7 @@ def build(settings: Settings) -> web.Application:
     app = application(NAME, settings)
     app[SETTINGS] = settings
     use_database(app, settings, plans_once=True)
-    use_turns(app)
+    use_booking_queue(app)
     use_broker(app, settings)
     use_identity(app, settings, audience=NAME)
     use_idempotency(app)

@@ -9,7 +9,7 @@ from chassis.clock import now, today
 from chassis.database import DATABASE, Database
 from chassis.jobs import Jobs
 from planning.settings import SETTINGS, Settings
-from planning.store import calendars, places, waiting
+from planning.store import calendars, freed_places, waiting
 
 ZONES = ("A", "B", "C")
 YEARS_BEFORE, YEARS_AFTER = 1, 2
@@ -32,10 +32,10 @@ async def keep_holidays(app: web.Application) -> None:
 async def lapse_offers(app: web.Application) -> None:
     """Give on the places whose offers are over; of several replicas the first to lock a day finds them, once."""
     async with app[DATABASE].transaction() as tx:
-        slots = await waiting.slots_of_lapsed(tx, now())
+        slots = await waiting.slots_of_expired_offers(tx, now())
     for slot in slots:
         async with app[DATABASE].transaction() as tx:
-            over = await places.lapse(tx, app[SETTINGS].school_zone, slot, at=now())
+            over = await freed_places.expire_offers(tx, app[SETTINGS].school_zone, slot, at=now())
         log.info("offers are over", activity_id=str(slot[0]), day=str(slot[1]), offers=over)
 
 
@@ -48,7 +48,7 @@ async def leave_places(app: web.Application) -> None:
 
 async def _free_some(app: web.Application) -> int:
     async with app[DATABASE].transaction() as tx:
-        return await places.free_leaving(tx, app[SETTINGS].school_zone, today(), at=now())
+        return await freed_places.release_departed_child(tx, app[SETTINGS].school_zone, today(), at=now())
 
 
 async def prepare(settings: Settings) -> None:

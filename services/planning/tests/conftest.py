@@ -121,7 +121,7 @@ class Town:
 
     async def asks(self, *days: tuple[date, bool], seen: int = 10_000, wait: bool = True, **more: Any) -> Any:
         """Send some days and read the recap; full ones go to the waiting list."""
-        body = self.wish(*days, seen=seen)
+        body = self.payload(*days, seen=seen)
         for line in body["lines"]:
             line["or_wait"] = wait
         response = await self.book({**body, **more})
@@ -151,7 +151,7 @@ class Town:
         series = ([first + timedelta(days=7 * number) for number in range(count)] for first in sorted(days))
         return next(each for each in series if days.issuperset(each))
 
-    def wish(self, *days: tuple[date, bool], seen: int = 10_000) -> dict[str, Any]:
+    def payload(self, *days: tuple[date, bool], seen: int = 10_000) -> dict[str, Any]:
         lines = [{"activity_id": str(self.activity), "day": str(day), "booked": booked} for day, booked in days]
         return {"child_id": str(self.child), "seen_version": seen, "lines": lines}
 

@@ -16,9 +16,9 @@ async def ahead(town: Any) -> Any:
 
 
 async def answer(town: Any, offer: Any, word: str, key: str = "") -> Any:
-    wish = {name: offer[name] for name in ("child_id", "activity_id", "day")}
+    payload = {name: offer[name] for name in ("child_id", "activity_id", "day")}
     headers = town.parent(**{"Idempotency-Key": key or uuid4().hex})
-    body = {**wish, "seen_version": offer["version"]}
+    body = {**payload, "seen_version": offer["version"]}
     response = await town.client.post(f"/households/{town.household}/offers/{word}", json=body, headers=headers)
     assert response.status == 200, await response.text()
     return await response.json()
@@ -106,11 +106,11 @@ async def test_who_accepts_after_the_other_parent_declined_never_joins_the_list_
 async def test_a_strangers_child_and_a_missing_key_are_refused(town: Any) -> None:
     _, other = await offering(town)
     (offer,) = (await ahead(other))["offers"]
-    wish = {name: offer[name] for name in ("child_id", "activity_id", "day")} | {"seen_version": offer["version"]}
+    payload = {name: offer[name] for name in ("child_id", "activity_id", "day")} | {"seen_version": offer["version"]}
     path = f"/households/{town.household}/offers/accept"
-    keyless = await town.client.post(path, json=wish, headers=town.parent())
+    keyless = await town.client.post(path, json=payload, headers=town.parent())
     assert keyless.status == 422
-    foreign = await town.client.post(path, json=wish, headers=town.parent(**{"Idempotency-Key": "k"}))
+    foreign = await town.client.post(path, json=payload, headers=town.parent(**{"Idempotency-Key": "k"}))
     assert (foreign.status, (await foreign.json())["code"]) == (404, "no_such_child")
     assert (await ahead(other))["offers"] == [offer]
 

@@ -114,7 +114,7 @@ class Days(RuleBasedStateMachine):
 
     def save(self) -> None:
         notice = {"until": str(now() - timedelta(minutes=1))} if self.is_over else NOTICE
-        wish = self.families[0].every_day_activity(
+        payload = self.families[0].every_day_activity(
             capacity=self.capacity,
             days=[str(day) for day in self.days],
             first_day=str(self.days[0]),
@@ -123,7 +123,7 @@ class Days(RuleBasedStateMachine):
             residents_first=self.residents_first,
             offer_hours=24 if self.offers else None,
         )
-        self.wait(self.families[0].put(f"/activities/{self.activity}", wish))
+        self.wait(self.families[0].put(f"/activities/{self.activity}", payload))
         self.promote()
 
     def is_full(self, day: date) -> bool:
@@ -150,8 +150,8 @@ class Days(RuleBasedStateMachine):
         """Who waits, in order: by arrival, but the outsider after the others where the town wants it."""
         return sorted(self.waiting[day], key=lambda who: self.residents_first and who == OUTSIDER)
 
-    def asked(self, who: int, day: int, wish: bool, *, or_wait: bool) -> str | None:
-        recap = self.wait(self.families[who].asks((self.days[day], wish), wait=or_wait))
+    def asked(self, who: int, day: int, payload: bool, *, or_wait: bool) -> str | None:
+        recap = self.wait(self.families[who].asks((self.days[day], payload), wait=or_wait))
         refusal: str | None = recap["lines"][0]["refusal"]
         return refusal
 
@@ -192,10 +192,10 @@ class Days(RuleBasedStateMachine):
 
     @rule(day=st.integers(0, 1))
     def close(self, day: int) -> None:
-        wish = {"day": str(self.days[day]), "reason": "Grève", "activity_id": str(self.activity)}
+        payload = {"day": str(self.days[day]), "reason": "Grève", "activity_id": str(self.activity)}
         family, key = self.families[0], self.days[day]
         done = self.wait(
-            family.client.post("/closures", json={**wish, "cancel_bookings": True}, headers=family.staff())
+            family.client.post("/closures", json={**payload, "cancel_bookings": True}, headers=family.staff())
         )
         assert done.status in {200, 201}
         self.closed.add(key)

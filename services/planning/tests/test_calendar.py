@@ -94,12 +94,12 @@ async def test_dates_of_a_household_outrank_the_parity_of_both(town: Any) -> Non
 async def test_a_decree_outranks_the_published_calendar_and_staff_see_it_first(town: Any) -> None:
     friday = date(today().year, 6, 1)
     friday += timedelta(days=(5 - friday.isoweekday()) % 7)
-    wish = town.every_day_activity(
+    payload = town.every_day_activity(
         period="school_days", days=[], weekdays=[5], first_day=str(friday), last_day=str(friday + timedelta(days=7))
     )
 
     async def preview() -> list[str]:
-        response = await town.client.post("/activities/preview", json=wish, headers=town.staff(Role.CLERK))
+        response = await town.client.post("/activities/preview", json=payload, headers=town.staff(Role.CLERK))
         assert response.status == 200, await response.text()
         return [each["day"] for each in (await response.json())["days"]]
 
@@ -108,7 +108,7 @@ async def test_a_decree_outranks_the_published_calendar_and_staff_see_it_first(t
     assert str(friday) not in await preview()
     await town.put(f"/school-days/{friday}", {"holiday": None})
     assert str(friday) in await preview()
-    assert (await town.client.post("/activities/preview", json=wish, headers=town.parent())).status == 403
+    assert (await town.client.post("/activities/preview", json=payload, headers=town.parent())).status == 403
 
 
 async def test_no_change_of_the_calendar_leaves_a_booking_behind(town: Any) -> None:

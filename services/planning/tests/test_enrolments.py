@@ -17,8 +17,8 @@ def path_of(town: Any) -> str:
     return f"/households/{town.household}/children/{town.child}/enrolments/{town.activity}"
 
 
-async def put(town: Any, status: int = 200, headers: Any = None, **wish: Any) -> Any:
-    body = {"first_day": YEAR["first_day"], "last_day": YEAR["last_day"], **wish}
+async def put(town: Any, status: int = 200, headers: Any = None, **payload: Any) -> Any:
+    body = {"first_day": YEAR["first_day"], "last_day": YEAR["last_day"], **payload}
     response = await town.client.put(path_of(town), json=body, headers=headers or town.staff(Role.CLERK))
     assert response.status == status, await response.text()
     return await response.json(content_type=None)

@@ -22,12 +22,12 @@ async def booked(town: Any) -> list[date]:
 
 async def kitchen_has(town: Any, *days: date) -> None:
     """Make an activity of its own for these days, whose cancelling deadline is over; book them before it is."""
-    wish = {**town.every_day_activity(), "days": [str(day) for day in days], "label": "Sortie"}
-    await town.put(f"/activities/{town.activity}", wish)
+    payload = {**town.every_day_activity(), "days": [str(day) for day in days], "label": "Sortie"}
+    await town.put(f"/activities/{town.activity}", payload)
     await town.enrol(town.household)
     await town.asks(*((day, True) for day in days))
     over = {"until": str(now() - timedelta(minutes=1))}
-    await town.put(f"/activities/{town.activity}", {**wish, "cancelling_notice": over})
+    await town.put(f"/activities/{town.activity}", {**payload, "cancelling_notice": over})
 
 
 async def test_the_days_to_come_of_a_closed_household_go_to_who_waits_but_those_the_kitchen_has(town: Any) -> None:

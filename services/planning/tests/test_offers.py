@@ -23,8 +23,8 @@ async def sql(town: Any, query: str, *arguments: Any) -> Any:
 
 async def offering(town: Any, count: int, **more: Any) -> tuple[date, list[Any]]:
     """A full day of one place, and so many families that wait for it."""
-    wish = town.every_day_activity(**{"capacity": 1, "offer_hours": 24, **more})
-    await town.put(f"/activities/{town.activity}", wish)
+    payload = town.every_day_activity(**{"capacity": 1, "offer_hours": 24, **more})
+    await town.put(f"/activities/{town.activity}", payload)
     day = [day for day, _ in await town.open_days()][5]
     families = [await town.neighbour() for _ in range(count)]
     for family in (town, *families):
@@ -107,8 +107,8 @@ async def test_an_offer_ends_at_the_booking_deadline_and_past_it_nobody_is_offer
     told = (await town.probe.next("planning.place.offered")).data
     assert datetime.fromisoformat(told["offered_until"]) == datetime.fromisoformat(soon["until"])
     past = {"until": (now() - timedelta(minutes=1)).isoformat()}
-    wish = town.every_day_activity(capacity=1, offer_hours=24, booking_notice=past)
-    await town.put(f"/activities/{town.activity}", wish)
+    payload = town.every_day_activity(capacity=1, offer_hours=24, booking_notice=past)
+    await town.put(f"/activities/{town.activity}", payload)
     assert (await first.asks((day, True)))["lines"][0]["refusal"] == "past_deadline"
     await over(town)
     await lapse_offers(town.client.app)

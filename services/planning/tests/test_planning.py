@@ -21,14 +21,14 @@ from planning.app import build
 
 async def test_a_parent_books_sees_the_recap_and_the_history(town: Any) -> None:
     (first, _), (second, _), *_ = await town.open_days()
-    response = await town.book(town.wish((first, True), (second, True)))
+    response = await town.book(town.payload((first, True), (second, True)))
     assert response.status == 200, await response.text()
     recap = await response.json()
     assert [line["refusal"] for line in recap["lines"]] == [None, None]
     event = await town.probe.next("planning.bookings.changed")
     assert [day["day"] for day in event.data["days"]] == [str(first), str(second)]
     assert (event.data["channel"], event.data["version"]) == ("internet", recap["version"])
-    await town.book(town.wish((first, False)))
+    await town.book(town.payload((first, False)))
     history = await town.get(f"/households/{town.household}/children/{town.child}/changes")
     shown = [(change["day"], change["booked"]) for change in history["activities"][0]["changes"]]
     assert shown == [(str(first), False), (str(second), True), (str(first), True)]
@@ -37,12 +37,12 @@ async def test_a_parent_books_sees_the_recap_and_the_history(town: Any) -> None:
 async def test_the_same_key_gives_the_same_answer_and_one_change(town: Any) -> None:
     (day, _), *_ = await town.open_days()
     headers = town.parent(**{"Idempotency-Key": "tap-tap"})
-    answers = await asyncio.gather(*(town.book(town.wish((day, True)), headers) for _ in range(5)))
+    answers = await asyncio.gather(*(town.book(town.payload((day, True)), headers) for _ in range(5)))
     assert {answer.status for answer in answers} == {200}
     assert len({await answer.text() for answer in answers}) == 1
     await town.probe.next("planning.bookings.changed")
     await town.probe.none("planning.bookings.changed", seconds=0.5)
-    other = await town.book(town.wish((day, False)), headers)
+    other = await town.book(town.payload((day, False)), headers)
     assert other.status == 409
 
 
@@ -50,10 +50,10 @@ async def test_what_changed_nothing_may_be_sent_again_with_its_key_and_is_weighe
     (day, _), *_ = await town.open_days()
     await town.put(f"/activities/{town.activity}", town.every_day_activity(capacity=0))
     headers = town.parent(**{"Idempotency-Key": "once-more"})
-    refused = await (await town.book(town.wish((day, True)), headers)).json()
+    refused = await (await town.book(town.payload((day, True)), headers)).json()
     assert (refused["lines"][0]["refusal"], refused["version"], refused["undoable"]) == ("full", 0, False)
     await town.put(f"/activities/{town.activity}", town.every_day_activity(capacity=1))
-    saved = [await (await town.book(town.wish((day, True)), headers)).text() for _ in range(2)]
+    saved = [await (await town.book(town.payload((day, True)), headers)).text() for _ in range(2)]
     assert '"booked":true' in saved[0]
     assert saved[1] == saved[0]
 
@@ -81,17 +81,17 @@ async def test_a_day_that_many_want_keeps_nobody_from_another_day(town: Any) -> 
 
 async def test_rules_hold_for_a_client_that_skips_the_page(town: Any) -> None:
     yesterday = today() - timedelta(days=1)
-    recap = await (await town.book(town.wish((yesterday, True)))).json()
+    recap = await (await town.book(town.payload((yesterday, True)))).json()
     assert recap["lines"][0]["refusal"] in {"past_deadline", "not_offered", "closed"}
     for body, status in (
-        ({**town.wish((yesterday, True)), "price_cents": 0}, 422),
-        ({**town.wish((yesterday, True)), "child_id": str(uuid4())}, 404),
-        ({**town.wish(), "lines": []}, 422),
+        ({**town.payload((yesterday, True)), "price_cents": 0}, 422),
+        ({**town.payload((yesterday, True)), "child_id": str(uuid4())}, 404),
+        ({**town.payload(), "lines": []}, 422),
         ("nonsense", 422),
     ):
         assert (await town.book(body)).status == status
-    assert (await town.book(town.wish((yesterday, True)), household=uuid4())).status == 404
-    foreign = await town.book(town.wish((yesterday, True)), headers=town.parent(uuid4()))
+    assert (await town.book(town.payload((yesterday, True)), household=uuid4())).status == 404
+    foreign = await town.book(town.payload((yesterday, True)), headers=town.parent(uuid4()))
     assert foreign.status == 404
     assert (await town.client.get(f"/households/{town.household}/children")).status == 401
     month = f"/households/{town.household}/children/{town.child}/months/2026-12"
@@ -106,21 +106,23 @@ async def test_the_last_places_are_never_sold_twice(town: Any, aiohttp_client: A
     families = [await town.neighbour() for _ in range(40)]
     for number, family in enumerate(families):
         family.client = town.client if number % 2 else replica
-    responses = await asyncio.gather(*(family.book(family.wish((day, True))) for family in families))
+    responses = await asyncio.gather(*(family.book(family.payload((day, True))) for family in families))
     refusals = [(await response.json())["lines"][0]["refusal"] for response in responses]
     assert sorted(refusals, key=str) == [None, None] + ["full"] * 38
-    await asyncio.gather(*(f.book(f.wish((day, False))) for f, r in zip(families, refusals, strict=True) if r is None))
+    await asyncio.gather(
+        *(f.book(f.payload((day, False))) for f, r in zip(families, refusals, strict=True) if r is None)
+    )
     late = await (
-        await families[refusals.index("full")].book(families[refusals.index("full")].wish((day, True)))
+        await families[refusals.index("full")].book(families[refusals.index("full")].payload((day, True)))
     ).json()
     assert late["lines"][0]["refusal"] is None
 
 
 async def test_two_tabs_are_told_of_each_other(town: Any) -> None:
     (day, _), *_ = await town.open_days()
-    seen = (await (await town.book(town.wish((day, True), seen=0))).json())["version"]
-    assert (await (await town.book(town.wish((day, False), seen=seen))).json())["lines"][0]["refusal"] is None
-    stale = await (await town.book(town.wish((day, True), seen=seen))).json()
+    seen = (await (await town.book(town.payload((day, True), seen=0))).json())["version"]
+    assert (await (await town.book(town.payload((day, False), seen=seen))).json())["lines"][0]["refusal"] is None
+    stale = await (await town.book(town.payload((day, True), seen=seen))).json()
     assert stale["lines"][0]["refusal"] == "changed_elsewhere"
     assert stale["lines"][0]["booked"] is False
 
@@ -140,7 +142,7 @@ async def test_shared_custody_shows_the_other_days_without_details(town: Any) ->
     assert own
     assert theirs
     assert not own & theirs
-    refused = await (await town.book(town.wish((min(theirs), True)))).json()
+    refused = await (await town.book(town.payload((min(theirs), True)))).json()
     assert refused["lines"][0]["refusal"] == "other_household"
 
 
@@ -159,7 +161,7 @@ async def test_an_older_household_never_overwrites_a_newer_one(town: Any) -> Non
 
 async def test_closing_a_booked_day_says_how_many_then_cancels_them(town: Any) -> None:
     (day, _), *_ = await town.open_days()
-    await town.book(town.wish((day, True)))
+    await town.book(town.payload((day, True)))
     await town.probe.next("planning.bookings.changed")
     closure = {"day": str(day), "reason": "Grève du personnel"}
     asked = await town.client.post("/closures", json=closure, headers=town.staff(Role.CLERK))
@@ -175,7 +177,7 @@ async def test_closing_a_booked_day_says_how_many_then_cancels_them(town: Any) -
     event = await town.probe.next("planning.bookings.changed")
     assert (event.data["channel"], event.data["days"][0]["booked"]) == ("automatic", False)
     assert event.data["reason"] == "Grève du personnel"
-    recap = await (await town.book(town.wish((day, True)))).json()
+    recap = await (await town.book(town.payload((day, True)))).json()
     assert (recap["lines"][0]["refusal"], recap["lines"][0]["reason"]) == ("closed", "Grève du personnel")
     assert (await town.client.post("/closures", json=closure, headers=town.parent())).status == 403
 
@@ -185,20 +187,20 @@ async def test_the_town_hall_books_past_the_deadline_and_imports_by_name(town: A
     path = f"/households/{town.household}/children/{town.child}/months/{month:%Y-%m}"
     view = await (await town.client.get(path, headers=town.staff(Role.CLERK))).json()
     past = [date.fromisoformat(row["day"]) for row in view["days"] for cell in row["cells"] if cell["changeable"]]
-    assert (await (await town.book(town.wish((past[0], True)))).json())["lines"][0]["refusal"] == "past_deadline"
+    assert (await (await town.book(town.payload((past[0], True)))).json())["lines"][0]["refusal"] == "past_deadline"
     for day, headers, channel in (
         (past[0], town.staff(Role.CLERK), "town_hall"),
         (past[1], town.staff(**{"X-Channel": "import"}), "import"),
     ):
-        assert (await (await town.book(town.wish((day, True)), headers)).json())["lines"][0]["refusal"] is None
+        assert (await (await town.book(town.payload((day, True)), headers)).json())["lines"][0]["refusal"] is None
         assert (await town.probe.next("planning.bookings.changed")).data["channel"] == channel
-    forbidden = await town.book(town.wish((past[2], True)), town.staff(Role.CLERK, **{"X-Channel": "import"}))
+    forbidden = await town.book(town.payload((past[2], True)), town.staff(Role.CLERK, **{"X-Channel": "import"}))
     assert forbidden.status == 403
 
 
 async def test_history_cannot_be_rewritten(town: Any) -> None:
     (day, _), *_ = await town.open_days()
-    await town.book(town.wish((day, True)))
+    await town.book(town.payload((day, True)))
     connection = await asyncpg.connect(owner_url(town.settings.database_url))
     try:
         for statement in ("UPDATE booking_change SET booked = false", "DELETE FROM booking_change"):
@@ -263,7 +265,7 @@ async def test_two_households_that_choose_the_same_key_do_not_meet(town: Any) ->
     (day, _), *_ = await town.open_days()
     other, key = await town.neighbour(), uuid4().hex
     for each in (town, other):
-        response = await each.book(each.wish((day, True)), each.parent(**{"Idempotency-Key": key}))
+        response = await each.book(each.payload((day, True)), each.parent(**{"Idempotency-Key": key}))
         assert response.status == 200, await response.text()
         assert (await each.cell(day))["state"] == "booked"
 
@@ -271,7 +273,7 @@ async def test_two_households_that_choose_the_same_key_do_not_meet(town: Any) ->
 async def test_the_sheet_of_a_day_is_marked_once_however_often_it_is_sent(town: Any) -> None:
     other = await town.neighbour()
     day = today()
-    while not (await (await town.book(town.wish((day, True)), town.staff(Role.CLERK))).json())["lines"][0]["booked"]:
+    while not (await (await town.book(town.payload((day, True)), town.staff(Role.CLERK))).json())["lines"][0]["booked"]:
         day -= timedelta(days=1)  # a public holiday
     path = f"/activities/{town.activity}/attendance/{day}"
 
@@ -316,11 +318,11 @@ async def test_the_sheet_of_a_day_is_marked_once_however_often_it_is_sent(town: 
 
 async def test_a_replay_tells_again_what_was_told_and_publishes_nothing(town: Any, capsys: Any) -> None:
     days = [today() - timedelta(days=number) for number in range(7)]
-    await town.book(town.wish(*((day, True) for day in days)), town.staff(Role.CLERK))
+    await town.book(town.payload(*((day, True) for day in days)), town.staff(Role.CLERK))
     booked = (await town.probe.next("planning.bookings.changed")).data
     open_day = date.fromisoformat(booked["days"][0]["day"])
-    await town.book(town.wish((open_day, False)), town.staff(Role.CLERK))
-    await town.book(town.wish((open_day, True)), town.staff(Role.CLERK))
+    await town.book(town.payload((open_day, False)), town.staff(Role.CLERK))
+    await town.book(town.payload((open_day, True)), town.staff(Role.CLERK))
     heard = [booked, *[(await town.probe.next("planning.bookings.changed")).data for _ in range(2)]]
     mark = {"household_id": str(town.household), "child_id": str(town.child), "presence": "present"}
     for late in (False, True):
@@ -338,7 +340,7 @@ async def test_a_replay_tells_again_what_was_told_and_publishes_nothing(town: An
 async def test_a_closure_of_a_school_holds_however_its_name_is_written(town: Any) -> None:
     """And says when nobody goes there."""
     (first, _), (second, _), *_ = await town.open_days()
-    await town.book(town.wish((first, True)))
+    await town.book(town.payload((first, True)))
     path = f"/households/{town.household}/children"
     (child,) = (await (await town.client.get(path, headers=town.parent())).json())["children"]
     closure = {"day": str(first), "reason": "Fuite d'eau", "school": f" {child['school'].upper().replace('-', '  ')}"}

@@ -14,7 +14,7 @@ from chassis.clock import now
 from chassis.testing import eventually
 from contracts.events.billing import ResidenceChanged, ResidenceFrom
 from planning.app import build
-from planning.store.situations import SITUATIONS
+from planning.store.booking_contexts import SITUATIONS
 
 
 @pytest.mark.timeout(600)
@@ -40,7 +40,7 @@ async def test_two_hundred_ask_for_the_last_place_on_two_replicas(town: Any, aio
 
     async def persist(family: Any) -> dict[str, Any]:
         """As a parent does: an overloaded service says 503 with Retry-After, and the same key is sent again."""
-        body = family.wish((day, True))
+        body = family.payload((day, True))
         body["lines"][0]["or_wait"] = True
         headers = family.parent(**{"Idempotency-Key": "one-place"})
 

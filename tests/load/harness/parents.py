@@ -35,7 +35,7 @@ class Parent:
         self.child_id = self.session = self.device = self.form_token = self.version = self.cell = ""
         self.is_booked = False
 
-    def wish(self) -> dict[str, Any]:
+    def payload(self) -> dict[str, Any]:
         """The household as the town hall writes it down: one child or two."""
         home = {"reference": self.identifier, "name": f"Famille Exemple {self.number}", "address": ["1 rue du Préau"]}
         codes = {"identifier": self.identifier, "secret": demo.SECRET}
@@ -135,7 +135,7 @@ class Crowd:
 
 async def settle(stack: Stack, http: aiohttp.ClientSession, parents: Sequence[Parent], owed: int = OWED) -> None:
     """The households, enrolled everywhere, each with so many invoices to pay."""
-    households = await families.settle(stack, http, [each.wish() for each in parents])
+    households = await families.settle(stack, http, [each.payload() for each in parents])
     for parent, household in zip(parents, households, strict=True):
         parent.child_id = household["children"][0]["child_id"]
     await demo.owe(stack, owed)

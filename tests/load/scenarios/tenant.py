@@ -28,9 +28,9 @@ AWAY_SECONDS = 60
 class Inhabitant(Parent):
     """A parent with an address for mails."""
 
-    def wish(self) -> dict[str, Any]:
+    def payload(self) -> dict[str, Any]:
         """With the address of their guardian."""
-        whole = super().wish()
+        whole = super().payload()
         (guardian,) = whole["guardians"]
         return {**whole, "guardians": [{**guardian, "email": self.email}]}
 

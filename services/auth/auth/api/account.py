@@ -75,9 +75,9 @@ async def get_account(request: web.Request) -> web.Response:
 @routes.put("/account/secret")
 async def put_secret(request: web.Request) -> web.Response:
     """A new secret: every session is closed, and a new one opened for whoever changed it."""
-    wish = await read_body(request, SecretChange)
-    account = await _proved(request, wish.current.get_secret_value())
-    secret = wish.secret.get_secret_value()
+    body = await read_body(request, SecretChange)
+    account = await _proved(request, body.current.get_secret_value())
+    secret = body.secret.get_secret_value()
     chosen_secrets.check(secret, account.personal, request.app[SETTINGS].town_names)
     hashed = await request.app[HASHER].hash(secret)
     async with request.app[DATABASE].transaction() as tx:
@@ -93,9 +93,9 @@ async def put_secret(request: web.Request) -> web.Response:
 @routes.put("/account/email")
 async def put_email(request: web.Request) -> web.Response:
     """Give another address; the present one stays until the link that is sent to the new one was used."""
-    wish = await read_body(request, EmailChange)
-    email = checked_email(wish.email)
-    account = await _proved(request, wish.current.get_secret_value())
+    body = await read_body(request, EmailChange)
+    email = checked_email(body.email)
+    account = await _proved(request, body.current.get_secret_value())
     async with request.app[DATABASE].transaction() as tx:
         # Not « idempotent » as a whole: a wrong secret is counted, and its refusal would undo that.
         key, scope = request.headers.get(KEY_HEADER), f"account/email/{account.account_id}"
@@ -133,8 +133,8 @@ async def delete_sessions(request: web.Request) -> web.Response:
 @routes.post("/account/one-time-codes")
 async def post_one_time_codes(request: web.Request) -> web.Response:
     """A key for the telephone; nothing is asked of a sign-in before a first code was given."""
-    wish = await read_body(request, CurrentSecret)
-    account = await _proved(request, wish.current.get_secret_value())
+    body = await read_body(request, CurrentSecret)
+    account = await _proved(request, body.current.get_secret_value())
     key = pyotp.random_base32()
     async with request.app[DATABASE].transaction() as tx:
         if (await _own(request, tx)).has_totp:
@@ -147,13 +147,13 @@ async def post_one_time_codes(request: web.Request) -> web.Response:
 @routes.put("/account/one-time-codes")
 async def put_one_time_codes(request: web.Request) -> web.Response:
     """The telephone's first code puts them in use; other sessions are closed, for they never gave one."""
-    wish, person = await read_body(request, OneTimeCode), identity(request)
+    body, person = await read_body(request, OneTimeCode), identity(request)
     async with request.app[DATABASE].transaction() as tx:
         limited = of_one_time_codes(await _own(request, tx))
         await limited.count(tx)
     async with request.app[DATABASE].transaction() as tx:
         account = await _own(request, tx)
-        if account.has_totp or not await is_right(request.app, tx, account, wish.code.get_secret_value()):
+        if account.has_totp or not await is_right(request.app, tx, account, body.code.get_secret_value()):
             message = "this code is not the telephone's present one"
             raise WrongOneTimeCode(message, errors=[{"field": "code", "message": message}])
         await limited.succeeded(tx)
@@ -171,8 +171,8 @@ async def put_one_time_codes(request: web.Request) -> web.Response:
 @routes.post("/account/one-time-codes/end")
 async def end_one_time_codes(request: web.Request) -> web.Response:
     """No one-time codes any more; the present secret is asked for."""
-    wish = await read_body(request, CurrentSecret)
-    account = await _proved(request, wish.current.get_secret_value())
+    body = await read_body(request, CurrentSecret)
+    account = await _proved(request, body.current.get_secret_value())
     async with request.app[DATABASE].transaction() as tx:
         await accounts.save_totp(tx, account.account_id, None, None)
         await accounts.replace_recovery_codes(tx, account.account_id, [])

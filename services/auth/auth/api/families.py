@@ -68,9 +68,9 @@ async def get_import(request: web.Request) -> web.Response:
 async def apply_import(request: web.Request) -> web.Response:
     """Have what was read applied; asked for twice, it is applied once."""
     person, import_id = require(request, Permission.WRITE_HOUSEHOLDS), path_uuid(request, "import_id")
-    wish = await read_body(request, ImportApply)
+    body = await read_body(request, ImportApply)
     async with request.app[DATABASE].transaction() as tx:
-        begun = await imports.begin_apply(tx, import_id, close_missing=wish.close_missing)
+        begun = await imports.begin_apply(tx, import_id, close_missing=body.close_missing)
         view = await imports.view(tx, import_id)
         if view is None:
             raise NotFound("no such import")
@@ -109,14 +109,14 @@ async def get_export(request: web.Request) -> web.Response:
 async def erase(request: web.Request) -> web.Response:
     """Forget who they are. The reference stays, and with it what accounting law keeps: billing's own documents."""
     person, household_id = require(request, Permission.ERASE_HOUSEHOLDS), path_uuid(request, "household_id")
-    wish = await read_body(request, Erasure)
+    body = await read_body(request, Erasure)
     async with request.app[DATABASE].transaction() as tx:
         await imports.hold(tx)
         await registry.lock(tx)
         loaded = await registry.load(tx, [household_id])
         if not loaded:
             raise NotFound("no such household")
-        if list(loaded) != [wish.reference]:
+        if list(loaded) != [body.reference]:
             raise Conflict("this is not the household's reference")
         facts = await changes.make(tx, [], list(loaded.values()), now())
         await rights.erase(tx, household_id, now())
@@ -125,5 +125,5 @@ async def erase(request: web.Request) -> web.Response:
         await erase_mentions(tx, [household_id, *people])
         await outbox.delete_events_of(tx, *(each.subject for each in told), *(f"account/{each}" for each in people))
         await outbox.add(tx, *(fact for fact in facts if fact.type == "auth.session.ended"), *told)
-        await accounts.add_fact(tx, f"household {wish.reference} erased", None, "", person.subject_id)
+        await accounts.add_fact(tx, f"household {body.reference} erased", None, "", person.subject_id)
     return web.Response(status=204)

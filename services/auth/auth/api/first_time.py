@@ -67,10 +67,10 @@ def _email_given(account: accounts.Account, email: str, sealed_token: str, expir
 @public
 async def choose_first_secret(request: web.Request) -> web.Response:
     """A secret of one's own in place of the letter's code, which is worth nothing from then on."""
-    wish = await read_body(request, FirstSecretRequest)
-    email, secret = checked_email(wish.email), wish.secret.get_secret_value()
+    body = await read_body(request, FirstSecretRequest)
+    email, secret = checked_email(body.email), body.secret.get_secret_value()
     async with request.app[DATABASE].transaction() as tx:
-        session = await live_session(request, tx, wish.session)
+        session = await live_session(request, tx, body.session)
     if session.stage is not SessionStage.CHOOSE_SECRET:
         raise SetUpWanted("a secret is chosen already", stage=session.stage)
     chosen_secrets.check(secret, (*session.account.personal, email), request.app[SETTINGS].town_names)
@@ -94,10 +94,10 @@ async def choose_first_secret(request: web.Request) -> web.Response:
 @idempotent
 async def send_again(request: web.Request) -> web.Response:
     """Send the link again, or to another address; only while a session waits for it."""
-    wish = await read_body(request, FirstEmailRequest)
-    email = checked_email(wish.email)
+    body = await read_body(request, FirstEmailRequest)
+    email = checked_email(body.email)
     async with request.app[DATABASE].transaction() as tx:
-        session = await live_session(request, tx, wish.session)
+        session = await live_session(request, tx, body.session)
         if session.stage is not SessionStage.CONFIRM_EMAIL:
             raise SetUpWanted("nothing waits for an address", stage=session.stage)
         await send_confirmation(request, tx, session.account, email)
@@ -108,14 +108,14 @@ async def send_again(request: web.Request) -> web.Response:
 @public
 async def confirm_email(request: web.Request) -> web.Response:
     """The link that was sent to an address: it is the account's from now on."""
-    wish = await read_body(request, EmailConfirmation)
+    body = await read_body(request, EmailConfirmation)
     async with request.app[DATABASE].transaction() as tx:
-        found = await accounts.link_for_update(tx, "email", wish.token)
+        found = await accounts.link_for_update(tx, "email", body.token)
         account = await accounts.account_for_update(tx, found[1]) if found else None
         if found is None or account is None or not found[0].is_good(account.state, now()):
             raise LinkOver("the link was used, or is too old")
         at = now()
-        await accounts.use_link(tx, wish.token, at)
+        await accounts.use_link(tx, body.token, at)
         guardian = await accounts.confirm_email(tx, account.account_id, found[2], at)
         await accounts.add_fact(tx, "email confirmed", account.account_id, "")
         if guardian:
@@ -131,21 +131,21 @@ async def confirm_email(request: web.Request) -> web.Response:
 @public
 async def give_one_time_code(request: web.Request) -> web.Response:
     """The second step of a sign-in; attempts are counted as those at the secret are, in a limit of their own."""
-    wish = await read_body(request, OneTimeCodeRequest)
+    body = await read_body(request, OneTimeCodeRequest)
     async with request.app[DATABASE].transaction() as tx:
-        session = await live_session(request, tx, wish.session)
+        session = await live_session(request, tx, body.session)
         if session.stage is not SessionStage.ONE_TIME_CODE:
             raise SetUpWanted("no one-time code is wanted", stage=session.stage)
         limited = of_one_time_codes(session.account)
         await limited.count(tx)
     async with request.app[DATABASE].transaction() as tx:
         account = session.account
-        if await is_right(request.app, tx, account, wish.code.get_secret_value()):
+        if await is_right(request.app, tx, account, body.code.get_secret_value()):
             await limited.succeeded(tx)
             await end_one(tx, account.account_id, session.session_id)
             answer = await open_session(request, tx, account, session.user_agent, code_given=True)
-            await accounts.add_fact(tx, "one-time code given", account.account_id, wish.client_address)
+            await accounts.add_fact(tx, "one-time code given", account.account_id, body.client_address)
             return json_response(answer, status=201)
-        await accounts.add_fact(tx, "wrong one-time code", account.account_id, wish.client_address)
+        await accounts.add_fact(tx, "wrong one-time code", account.account_id, body.client_address)
     message = "this code is wrong, late or was used before"
     raise WrongOneTimeCode(message, errors=[{"field": "code", "message": message}])

@@ -78,28 +78,28 @@ async def get_households(request: web.Request) -> web.Response:
 async def post_household(request: web.Request) -> web.Response:
     """Write a household down once: the same wish again answers the household that is there, without its codes."""
     person = require(request, Permission.WRITE_HOUSEHOLDS)
-    wish = await read_body(request, HouseholdRequest)
-    if any(each.identifier or each.secret for each in wish.guardians) and Role.ADMINISTRATOR not in person.roles:
+    body = await read_body(request, HouseholdRequest)
+    if any(each.identifier or each.secret for each in body.guardians) and Role.ADMINISTRATOR not in person.roles:
         raise Forbidden("only an administrator may choose access codes", roles=[Role.ADMINISTRATOR])
-    codes = [await _codes(request, guardian) for guardian in wish.guardians]
+    codes = [await _codes(request, guardian) for guardian in body.guardians]
     digest = hashlib.sha256(await request.read()).digest()
     async with request.app[DATABASE].transaction() as tx:
         await registry.lock(tx)
-        if there := await registry.household_by_reference(tx, wish.reference):
+        if there := await registry.household_by_reference(tx, body.reference):
             if there[1] != digest:
-                raise ReferenceTaken("another household has this reference", reference=wish.reference)
+                raise ReferenceTaken("another household has this reference", reference=body.reference)
             (view,) = await registry.households(tx, [there[0]])
             return json_response(HouseholdCreated(household=view, access_codes=()))
-        await _known_children(tx, wish.children)
-        for child in wish.children:
+        await _known_children(tx, body.children)
+        for child in body.children:
             await schools.register(tx, child.school, child.class_name)
         known = await schools.load(tx)
-        spelt = wish.model_copy(update={"children": tuple(_spelt(each, known) for each in wish.children)})
+        spelt = body.model_copy(update={"children": tuple(_spelt(each, known) for each in body.children)})
         household_id = await registry.add_household(tx, spelt, digest)
-        told = await _add_guardians(tx, household_id, wish, codes)
+        told = await _add_guardians(tx, household_id, body, codes)
         (view,) = await registry.households(tx, [household_id])
         await outbox.add(tx, *await changes.told(tx, [household_id]))
-        await accounts.add_fact(tx, f"household {wish.reference} written down", None, "", person.subject_id)
+        await accounts.add_fact(tx, f"household {body.reference} written down", None, "", person.subject_id)
     return json_response(HouseholdCreated(household=view, access_codes=tuple(told)), status=201)
 
 
@@ -127,10 +127,10 @@ async def _known_children(tx: Transaction, children: tuple[ChildRequest, ...]) -
 
 
 async def _add_guardians(
-    tx: Transaction, household_id: UUID, wish: HouseholdRequest, codes: list[tuple[str, str, str, SetUp]]
+    tx: Transaction, household_id: UUID, body: HouseholdRequest, codes: list[tuple[str, str, str, SetUp]]
 ) -> list[AccessCodes]:
     told = []
-    for position, guardian in enumerate(wish.guardians):
+    for position, guardian in enumerate(body.guardians):
         identifier, secret, secret_hash, set_up = codes[position]
         account_id = await accounts.add_account(
             tx,
@@ -155,18 +155,18 @@ async def _add_guardians(
 async def put_household(request: web.Request) -> web.Response:
     """Make a household as it must be, if nobody changed it since it was read."""
     person, household_id = require(request, Permission.WRITE_HOUSEHOLDS), path_uuid(request, "household_id")
-    wish = await read_body(request, HouseholdUpdate)
+    body = await read_body(request, HouseholdUpdate)
     async with request.app[DATABASE].transaction() as tx:
         await registry.lock(tx)
         loaded, views = await registry.load(tx, [household_id]), await registry.households(tx, [household_id])
         if not loaded:
             raise NotFound("no such household")
         (known,), (view,) = loaded.values(), views
-        if view.version != wish.seen_version:
+        if view.version != body.seen_version:
             raise HouseholdMoved("the household was changed meanwhile", version=view.version)
-        shared = await _known_children(tx, wish.children)
-        wish = _all_spelt(wish, known, await schools.load(tx))
-        wanted, numbered = _wanted(known, wish, shared), await registry.numbered_children(tx)
+        shared = await _known_children(tx, body.children)
+        body = _all_spelt(body, known, await schools.load(tx))
+        wanted, numbered = _wanted(known, body, shared), await registry.numbered_children(tx)
         made = plan(known, wanted, numbered, uuid4, shared, by_name=False)
         if made:
             await outbox.add(tx, *await changes.make(tx, [made], [], now()))
@@ -182,11 +182,11 @@ def _spelt(child: ChildRequest, known: Schools) -> ChildRequest:
     return child.model_copy(update={"school": school, "class_name": class_name})
 
 
-def _all_spelt(wish: HouseholdUpdate, household: Household, known: Schools) -> HouseholdUpdate:
+def _all_spelt(body: HouseholdUpdate, household: Household, known: Schools) -> HouseholdUpdate:
     """The children with registered schools and classes; ``SchoolUnknown`` says whose is not, or takes no more."""
     before = {each.child.child_id: each.child.school for each in household.places}
     children = []
-    for number, each in enumerate(wish.children):
+    for number, each in enumerate(body.children):
         try:
             child = _spelt(each, known)
         except SchoolUnknown as unknown:
@@ -197,19 +197,19 @@ def _all_spelt(wish: HouseholdUpdate, household: Household, known: Schools) -> H
                 "this school takes no more children", school=school.name, near=[], child=number, errors=[]
             )
         children.append(child)
-    return wish.model_copy(update={"children": tuple(children)})
+    return body.model_copy(update={"children": tuple(children)})
 
 
-def _wanted(known: Household, wish: HouseholdUpdate, shared: dict[UUID, Child]) -> Household:
+def _wanted(known: Household, body: HouseholdUpdate, shared: dict[UUID, Child]) -> Household:
     own = {each.guardian_id: each for each in known.guardians}
-    named = [each.guardian_id for each in wish.guardians if each.guardian_id]
+    named = [each.guardian_id for each in body.guardians if each.guardian_id]
     if len(set(named)) < len(named) or not set(named) <= set(own):
         raise Invalid("a guardian named here is not of this household", errors=[{"field": "guardians", "message": ""}])
     there = {*own, *(each.child.child_id for each in known.places)}
-    if there - set(named) - {each.child_id for each in wish.children} - wish.removed:
+    if there - set(named) - {each.child_id for each in body.children} - body.removed:
         raise LeftOut("somebody of the household is neither named nor removed", errors=[])
     places = []
-    for each in wish.children:
+    for each in body.children:
         same = shared.get(each.child_id) if each.child_id else None
         child = Child(
             each.first_name,
@@ -221,19 +221,19 @@ def _wanted(known: Household, wish: HouseholdUpdate, shared: dict[UUID, Child]) 
             each.child_id,
         )
         places.append(Place(child, each.custody, each.custody_days))
-    guardians = tuple(_guardian(number, each, own) for number, each in enumerate(wish.guardians))
-    return Household(known.reference, wish.name, wish.address, guardians, tuple(places), locale=wish.locale)
+    guardians = tuple(_guardian(number, each, own) for number, each in enumerate(body.guardians))
+    return Household(known.reference, body.name, body.address, guardians, tuple(places), locale=body.locale)
 
 
-def _guardian(number: int, wish: GuardianUpdate, own: dict[UUID | None, Guardian]) -> Guardian:
+def _guardian(number: int, body: GuardianUpdate, own: dict[UUID | None, Guardian]) -> Guardian:
     """A guardian as typed; ``EmailWrong`` and ``EmailOwned`` say whose address is refused."""
     try:
-        email = checked_email(wish.email) if wish.email else None
+        email = checked_email(body.email) if body.email else None
     except EmailWrong as wrong:
         raise EmailWrong(wrong.detail, **wrong.facts, guardian=number) from None
-    same = own.get(wish.guardian_id) if wish.guardian_id else None
+    same = own.get(body.guardian_id) if body.guardian_id else None
     if same and same.owns_email and email != same.email:
         raise EmailOwned(
             "only its owner changes this address", errors=[{"field": "email", "message": ""}], guardian=number
         )
-    return Guardian(wish.first_name, wish.last_name, email, wish.guardian_id)
+    return Guardian(body.first_name, body.last_name, email, body.guardian_id)

@@ -35,9 +35,9 @@ async def post_letters(request: web.Request) -> web.Response:
 
     A household's former codes and secrets are worth nothing from then on, and its sessions end.
     """
-    person, wish = require(request, Permission.WRITE_HOUSEHOLDS), await read_body(request, LettersRequest)
+    person, body = require(request, Permission.WRITE_HOUSEHOLDS), await read_body(request, LettersRequest)
     async with request.app[DATABASE].transaction() as tx:
-        chosen = await registry.guardians_for_letters(tx, wish.household_id, wish.limit)
+        chosen = await registry.guardians_for_letters(tx, body.household_id, body.limit)
         if not chosen:
             raise NotFound("nobody waits for a letter")
         letters = await _draw(request, tx, chosen, person)

@@ -32,12 +32,12 @@ routes = web.RouteTableDef()
 @idempotent
 async def post_reset(request: web.Request) -> web.Response:
     """Note the wish and answer: who has that address is looked up afterwards, so nothing here can tell."""
-    wish, at = await read_body(request, ResetRequest), now()
+    body, at = await read_body(request, ResetRequest), now()
     async with request.app[DATABASE].transaction() as tx:
-        key, limit = await _limit_of(tx, wish.client_address, request.headers.get(DEVICE_HEADER, ""))
+        key, limit = await _limit_of(tx, body.client_address, request.headers.get(DEVICE_HEADER, ""))
         if wait := await attempts.count(tx, key, limit, at):
             raise TooMany("too many resets from here", retry_after_seconds=round(wait) + 1)
-        await accounts.add_reset_wish(tx, typed_email(wish.email), wish.client_address, at)
+        await accounts.add_reset_wish(tx, typed_email(body.email), body.client_address, at)
     return web.Response(status=202)
 
 
@@ -55,15 +55,15 @@ async def _limit_of(tx: Transaction, address: str, device: str) -> tuple[bytes, 
 @public
 async def use_reset(request: web.Request) -> web.Response:
     """A new secret by the link: every session ends, a lock is lifted, the letter's code is worth nothing."""
-    wish, at = await read_body(request, ResetUse), now()
-    secret = wish.secret.get_secret_value()
+    body, at = await read_body(request, ResetUse), now()
+    secret = body.secret.get_secret_value()
     async with request.app[DATABASE].transaction() as tx:
-        account = await _account_of_link(tx, wish.token, at)
+        account = await _account_of_link(tx, body.token, at)
     chosen_secrets.check(secret, account.personal, request.app[SETTINGS].town_names)
     hashed = await request.app[HASHER].hash(secret)
     async with request.app[DATABASE].transaction() as tx:
-        await _account_of_link(tx, wish.token, at)
-        await accounts.use_link(tx, wish.token, at)
+        await _account_of_link(tx, body.token, at)
+        await accounts.use_link(tx, body.token, at)
         await accounts.save_secret(tx, account.account_id, hashed, SetUp.DONE)
         await attempts.forget(tx, account_key(account.identifier))
         await end_all(tx, account.account_id, at)

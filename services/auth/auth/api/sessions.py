@@ -78,15 +78,15 @@ async def open_session(
 @queued
 async def sign_in(request: web.Request) -> web.Response:
     """The two codes against a session; every failure looks and takes the same."""
-    wish = await read_body(request, SignIn)
+    body = await read_body(request, SignIn)
     async with request.app[DATABASE].transaction() as tx:
-        account, limited = await _counted(tx, wish)
-    hasher, secret = request.app[HASHER], wish.secret.get_secret_value()
+        account, limited = await _counted(tx, body)
+    hasher, secret = request.app[HASHER], body.secret.get_secret_value()
     is_right = await hasher.verify(account.secret_hash if account else None, secret)
     is_right &= not is_published(secret) or request.app[SETTINGS].demo_accounts
     if account is None or account.secret_hash is None or not is_right:
         async with request.app[DATABASE].transaction() as tx:  # of its own: the refusal must not undo it
-            await accounts.add_fact(tx, "wrong codes", account.account_id if account else None, wish.client_address)
+            await accounts.add_fact(tx, "wrong codes", account.account_id if account else None, body.client_address)
         raise WrongCodes("the two codes do not go together")
     rehashed = await hasher.hash(secret) if hasher.needs_rehash(account.secret_hash) else None
     async with request.app[DATABASE].transaction() as tx:
@@ -94,19 +94,19 @@ async def sign_in(request: web.Request) -> web.Response:
         await limited.succeeded(tx)
         if rehashed:
             await accounts.rehash(tx, account, rehashed)
-        answer = await open_session(request, tx, account, wish.user_agent)
-        if wish.device:
-            await _note_device(tx, account, answer.identity.session_id, wish.device.get_secret_value(), wish.user_agent)
-        await accounts.add_fact(tx, "signed in", account.account_id, wish.client_address)
+        answer = await open_session(request, tx, account, body.user_agent)
+        if body.device:
+            await _note_device(tx, account, answer.identity.session_id, body.device.get_secret_value(), body.user_agent)
+        await accounts.add_fact(tx, "signed in", account.account_id, body.client_address)
     return json_response(answer, status=201)
 
 
-async def _counted(tx: Transaction, wish: SignIn) -> tuple[accounts.Account | None, Limited]:
+async def _counted(tx: Transaction, body: SignIn) -> tuple[accounts.Account | None, Limited]:
     """The attempt counted, and whose account it is for; ``SignInLocked`` when it may not be made now."""
-    account = await accounts.account_by_identifier(tx, typed_identifier(wish.identifier))
-    limited = of_strangers(wish.identifier, wish.client_address)
-    if account and wish.device:
-        device = wish.device.get_secret_value()
+    account = await accounts.account_by_identifier(tx, typed_identifier(body.identifier))
+    limited = of_strangers(body.identifier, body.client_address)
+    if account and body.device:
+        device = body.device.get_secret_value()
         if await sessions.is_known_device(tx, account.account_id, device):
             limited = of_device(account, device)
     await limited.count(tx)
@@ -145,9 +145,9 @@ async def _note_device(
 @public
 async def session_state(request: web.Request) -> web.Response:
     """What a session still wants before it opens doors."""
-    wish = await read_body(request, SessionKey)
+    body = await read_body(request, SessionKey)
     async with request.app[DATABASE].transaction() as tx:
-        session = await live_session(request, tx, wish.session)
+        session = await live_session(request, tx, body.session)
         account = session.account
         email = await accounts.pending_email(tx, account, now()) or account.email
     return json_response(
@@ -161,10 +161,10 @@ async def session_state(request: web.Request) -> web.Response:
 @public
 async def sign_out(request: web.Request) -> web.Response:
     """End the session everywhere; ending it twice is no error."""
-    wish = await read_body(request, SessionKey)
+    body = await read_body(request, SessionKey)
     async with request.app[DATABASE].transaction() as tx:
         at = now()
-        if session_id := await sessions.end_session(tx, wish.session, at):
+        if session_id := await sessions.end_session(tx, body.session, at):
             await outbox.add(tx, SessionEnded(session_id=session_id, ended_at=at))
     return web.Response(status=204)
 
@@ -173,17 +173,17 @@ async def sign_out(request: web.Request) -> web.Response:
 @public
 async def exchange(request: web.Request) -> web.Response:
     """A live session against a token for one service; none as long as the session wants something itself."""
-    wish = await read_body(request, TokenRequest)
-    if wish.audience not in AUDIENCES:
+    body = await read_body(request, TokenRequest)
+    if body.audience not in AUDIENCES:
         raise Invalid(NO_SUCH_AUDIENCE, errors=[{"field": "audience", "message": NO_SUCH_AUDIENCE}])
     async with request.app[DATABASE].transaction() as tx:
-        session = await live_session(request, tx, wish.session)
+        session = await live_session(request, tx, body.session)
     if session.stage is not SessionStage.OPEN:
         raise SetUpWanted("the sign-in is not finished", stage=session.stage)
     at = now()
     identity = session.account.identity(session.session_id)
     expires_at = at + timedelta(seconds=request.app[SETTINGS].token_seconds)
-    token = await request.app[OWN_KEYS].sign(identity, audience=wish.audience, issued_at=at, expires_at=expires_at)
+    token = await request.app[OWN_KEYS].sign(identity, audience=body.audience, issued_at=at, expires_at=expires_at)
     return json_response(Token(token=token, expires_at=expires_at, identity=identity, locale=session.locale))
 
 

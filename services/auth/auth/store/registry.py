@@ -28,18 +28,18 @@ async def household_by_reference(tx: Transaction, reference: str) -> tuple[UUID,
     return (row["household_id"], row["wish_digest"]) if row else None
 
 
-async def add_household(tx: Transaction, wish: HouseholdRequest, digest: bytes) -> UUID:
+async def add_household(tx: Transaction, request: HouseholdRequest, digest: bytes) -> UUID:
     """The household and its children; a child that another household has is joined, not copied."""
     household_id: UUID = await tx.fetchval(
         "INSERT INTO household (reference, name, address, locale, wish_digest) VALUES ($1, $2, $3, $4, $5) "
         "RETURNING household_id",
-        wish.reference,
-        wish.name,
-        list(wish.address),
-        wish.locale,
+        request.reference,
+        request.name,
+        list(request.address),
+        request.locale,
         digest,
     )
-    for position, child in enumerate(wish.children):
+    for position, child in enumerate(request.children):
         child_id = child.child_id or await tx.fetchval(
             "INSERT INTO child (first_name, last_name, birth_date, school, class_name) "
             "VALUES ($1, $2, $3, $4, $5) RETURNING child_id",

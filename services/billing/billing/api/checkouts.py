@@ -38,15 +38,15 @@ async def post_checkout(request: web.Request) -> web.Response:
     household_id, key = household_in_path(request, Permission.READ_HOUSEHOLDS), idempotency_key(request)
     if identity(request).household_id != household_id:
         raise Forbidden("only the household itself pays online")
-    wish = await read_body(request, CheckoutRequest)
+    body = await read_body(request, CheckoutRequest)
     async with request.app[DATABASE].transaction() as tx:
         answer = await claim_key(tx, f"checkouts/{household_id}", key, await request.read())
         if answer is None:
-            chosen = await _payable(tx, household_id, wish)
-            if await use_credit(tx, household_id, wish.invoice_ids, identity(request).subject_id, now()):
-                chosen = await _asking(tx, household_id, wish)
+            chosen = await _payable(tx, household_id, body)
+            if await use_credit(tx, household_id, body.invoice_ids, identity(request).subject_id, now()):
+                chosen = await _asking(tx, household_id, body)
             lefts = {each.invoice_id: each.left_cents for each in chosen}
-            paid = parts(lefts, wish.amount_cents, request.app[SETTINGS].part_cents_min)
+            paid = parts(lefts, body.amount_cents, request.app[SETTINGS].part_cents_min)
             event = await _open(request, tx, household_id, [(each, paid.get(each.invoice_id, 0)) for each in chosen])
             await outbox.add(tx, event)
             opened = await checkouts.checkout(tx, household_id, event.checkout_id)
@@ -56,20 +56,20 @@ async def post_checkout(request: web.Request) -> web.Response:
     return web.Response(body=answer, status=201, content_type="application/json", charset="utf-8")
 
 
-async def _asking(tx: Transaction, household_id: UUID, wish: CheckoutRequest) -> list[InvoiceSummary]:
+async def _asking(tx: Transaction, household_id: UUID, body: CheckoutRequest) -> list[InvoiceSummary]:
     """Of the chosen invoices, oldest first, those that still ask for money once the credit has paid."""
-    found = [each for each in reversed(await invoices.summaries(tx, household_id, wish.invoice_ids)) if each.left_cents]
+    found = [each for each in reversed(await invoices.summaries(tx, household_id, body.invoice_ids)) if each.left_cents]
     if not found:
         raise CreditSuffices("the household's credit pays all of it")
     return found
 
 
-async def _payable(tx: Transaction, household_id: UUID, wish: CheckoutRequest | CreditUse) -> list[InvoiceSummary]:
+async def _payable(tx: Transaction, household_id: UUID, body: CheckoutRequest | CreditUse) -> list[InvoiceSummary]:
     """The chosen invoices, oldest first, if every one of them can be paid now."""
     await invoices.lock_household(tx, household_id)
-    await invoices.lock_invoices(tx, wish.invoice_ids)
-    chosen = list(reversed(await invoices.summaries(tx, household_id, wish.invoice_ids)))
-    if len(chosen) != len(set(wish.invoice_ids)):
+    await invoices.lock_invoices(tx, body.invoice_ids)
+    chosen = list(reversed(await invoices.summaries(tx, household_id, body.invoice_ids)))
+    if len(chosen) != len(set(body.invoice_ids)):
         raise NoSuchInvoice("the household has no such invoice")
     for invoice in chosen:
         if invoice.left_cents == 0:
@@ -118,13 +118,13 @@ async def _open(
 async def post_credit_use(request: web.Request) -> web.Response:
     """Have the household's credit pay its invoices, once for a key: at the family's wish, or by the till keeper."""
     household_id, person = household_in_path(request, Permission.COLLECT_MONEY), identity(request)
-    key, wish = idempotency_key(request), await read_body(request, CreditUse)
+    key, body = idempotency_key(request), await read_body(request, CreditUse)
     async with request.app[DATABASE].transaction() as tx:
         answer = await claim_key(tx, f"credit-uses/{household_id}", key, await request.read())
         if answer is None:
-            if wish.invoice_ids:
-                await _payable(tx, household_id, wish)
-            used = await use_credit(tx, household_id, wish.invoice_ids or None, person.subject_id, now())
+            if body.invoice_ids:
+                await _payable(tx, household_id, body)
+            used = await use_credit(tx, household_id, body.invoice_ids or None, person.subject_id, now())
             left = await invoices.credit_cents(tx, household_id)
             answer = CreditUsed(used_cents=used, credit_cents=max(0, left)).model_dump_json().encode()
             await store_answer(tx, f"credit-uses/{household_id}", key, answer)

@@ -39,7 +39,7 @@ async def post_credit_note(request: web.Request) -> web.Response:
     """Credit an invoice with whole days or with an amount, for a reason; once for a key."""
     person, key = require(request, Permission.PUBLISH_INVOICES), idempotency_key(request)
     household_id, invoice_id = path_uuid(request, "household_id"), path_uuid(request, "invoice_id")
-    wish = await read_body(request, CreditNoteRequest)
+    body = await read_body(request, CreditNoteRequest)
     async with request.app[DATABASE].transaction() as tx:
         answer = await claim_key(tx, f"credit-notes/{invoice_id}", key, await request.read())
         if answer is None:
@@ -47,13 +47,13 @@ async def post_credit_note(request: web.Request) -> web.Response:
             found = await invoices.invoice(tx, household_id, invoice_id)
             if found is None:
                 raise NoSuchInvoice("the household has no such invoice")
-            await invoices.refuse_if_changed(tx, household_id, wish.seen_balance_cents)
-            if wish.amount_cents:
-                lines, products = _of_amount(found, wish.amount_cents, wish.reason)
+            await invoices.refuse_if_changed(tx, household_id, body.seen_balance_cents)
+            if body.amount_cents:
+                lines, products = _of_amount(found, body.amount_cents, body.reason)
             else:
-                lines, products = await _of_days(tx, household_id, invoice_id, wish)
+                lines, products = await _of_days(tx, household_id, invoice_id, body)
             note = await publish_credit_note(
-                request, tx, household_id, invoice_id, lines, products, reason=wish.reason, by=person.subject_id
+                request, tx, household_id, invoice_id, lines, products, reason=body.reason, by=person.subject_id
             )
             answer = note.model_dump_json().encode()
             await store_answer(tx, f"credit-notes/{invoice_id}", key, answer)
@@ -71,12 +71,12 @@ def _of_amount(found: Invoice, cents: int, reason: str) -> tuple[list[CreditNote
 
 
 async def _of_days(
-    tx: Transaction, household_id: UUID, invoice_id: UUID, wish: CreditNoteRequest
+    tx: Transaction, household_id: UUID, invoice_id: UUID, body: CreditNoteRequest
 ) -> tuple[list[CreditNoteLine], dict[str, int]]:
     """Whole days at what each costs now; they are marked, so that no later invoice gives them back or charges them."""
     account = await usages.account_for_update(tx, household_id)
     charged = {(each.child_id, each.activity_id, each.day): each for each in creditable(account, invoice_id)}
-    wanted = [(each.child_id, each.activity_id, each.day) for each in wish.days]
+    wanted = [(each.child_id, each.activity_id, each.day) for each in body.days]
     if not charged.keys() >= set(wanted):
         raise NothingToCredit("some of these days are not charged by this invoice")
     days = [charged[key] for key in wanted]

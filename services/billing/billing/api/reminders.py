@@ -54,11 +54,11 @@ async def _list(tx: Transaction, tried: ReminderRule | None = None) -> ReminderL
 @idempotent
 async def put_rule(request: web.Request) -> web.Response:
     person = require(request, Permission.COLLECT_MONEY)
-    wish = await read_body(request, ReminderRule)
+    body = await read_body(request, ReminderRule)
     async with request.app[DATABASE].transaction() as tx:
         await reminders.hold_rule(tx)
         check_version(request, (await reminders.rule(tx))[0])
-        await reminders.save_rule(tx, wish, person.subject_id, now())
+        await reminders.save_rule(tx, body, person.subject_id, now())
         return json_response(await _list(tx))
 
 
@@ -67,8 +67,8 @@ async def put_rule(request: web.Request) -> web.Response:
 async def post_pause(request: web.Request) -> web.Response:
     """Remind nobody of an invoice."""
     person = require(request, Permission.COLLECT_MONEY)
-    wish = await read_body(request, ReminderPause)
-    return await _pause(request, person, wish.reason)
+    body = await read_body(request, ReminderPause)
+    return await _pause(request, person, body.reason)
 
 
 @routes.post("/reminders/{invoice_id}/resume")

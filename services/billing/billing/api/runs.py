@@ -33,19 +33,19 @@ async def get_preview(request: web.Request) -> web.Response:
 async def post_run(request: web.Request) -> web.Response:
     """Begin to prepare a month's invoices, once for a key; nothing is published before somebody says so."""
     person, key = require(request, Permission.PUBLISH_INVOICES), idempotency_key(request)
-    wish = await read_body(request, InvoiceRunRequest)
+    body = await read_body(request, InvoiceRunRequest)
     async with request.app[DATABASE].transaction() as tx:
         if (answer := await claim_key(tx, "invoice-runs", key, await request.read())) is None:
-            run_id = await begin_run(tx, wish, by=person.subject_id)
+            run_id = await begin_run(tx, body, by=person.subject_id)
             answer = (await _run(tx, run_id)).model_dump_json().encode()
             await store_answer(tx, "invoice-runs", key, answer)
     return web.Response(body=answer, status=201, content_type="application/json", charset="utf-8")
 
 
-async def begin_run(tx: Transaction, wish: InvoiceRunRequest, *, by: UUID) -> UUID:
+async def begin_run(tx: Transaction, body: InvoiceRunRequest, *, by: UUID) -> UUID:
     """Begin a run and wake the job that does its work; ``RunOpen`` while another is not done."""
-    households, _ = await usages.waiting(tx, runs.last_day(wish.month))
-    run_id = await runs.add_run(tx, wish, households, by, now())
+    households, _ = await usages.waiting(tx, runs.last_day(body.month))
+    run_id = await runs.add_run(tx, body, households, by, now())
     if run_id is None:
         raise RunOpen("a month is being invoiced already", run_id=str(await runs.open_run(tx)))
     await runs.wake(tx)

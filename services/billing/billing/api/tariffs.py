@@ -65,13 +65,13 @@ async def get_tariffs(request: web.Request) -> web.Response:
 async def put_tariff(request: web.Request) -> web.Response:
     """Keep a rule, unless another applies to the same days; one that made an invoice only ends."""
     require(request, Permission.WRITE_TARIFFS)
-    tariff_id, wish = path_uuid(request, "tariff_id"), await read_body(request, TariffRequest)
-    tariff = Tariff(tariff_id=tariff_id, **dict(wish))
+    tariff_id, body = path_uuid(request, "tariff_id"), await read_body(request, TariffRequest)
+    tariff = Tariff(tariff_id=tariff_id, **dict(body))
     async with request.app[DATABASE].transaction() as tx:
         await tariffs.hold_tariffs(tx)
         kept = await tariffs.tariff(tx, tariff_id)
         check_version(request, kept[0] if kept else None)
-        if kept and kept[1] and kept[0].model_copy(update={"valid_until": wish.valid_until}) != tariff:
+        if kept and kept[1] and kept[0].model_copy(update={"valid_until": body.valid_until}) != tariff:
             raise TariffUsed("this rule made an invoice: it may only end", tariff_id=str(tariff_id))
         if other := overlapping(tariff, await tariffs.tariffs(tx)):
             raise TariffsOverlap(
@@ -81,7 +81,7 @@ async def put_tariff(request: web.Request) -> web.Response:
                 valid_from=str(other.valid_from),
                 valid_until=str(other.valid_until) if other.valid_until else None,
             )
-        await tariffs.save_tariff(tx, tariff_id, wish)
+        await tariffs.save_tariff(tx, tariff_id, body)
     return json_response(tariff)
 
 
@@ -128,16 +128,16 @@ async def get_prices(request: web.Request) -> web.Response:
 async def post_quote(request: web.Request) -> web.Response:
     """What some days would cost; nothing is kept."""
     household_id = household_in_path(request, Permission.READ_HOUSEHOLDS)
-    wish = await read_body(request, QuoteRequest)
+    body = await read_body(request, QuoteRequest)
     async with request.app[DATABASE].transaction() as tx:
         household, book = await _prices(tx, household_id)
     days = tuple(
         QuotedDay(
             activity_id=each.activity_id,
             day=each.day,
-            price=book.price(each.activity_id, each.day, household, wish.child_id),
+            price=book.price(each.activity_id, each.day, household, body.child_id),
         )
-        for each in wish.days
+        for each in body.days
     )
     return json_response(Quote(days=days, total_cents=sum(each.price.unit_price_cents for each in days if each.price)))
 
@@ -192,16 +192,16 @@ async def get_terms(request: web.Request) -> web.Response:
 async def put_terms(request: web.Request) -> web.Response:
     """Keep a household's quotient and residence from a day on; what it makes cheaper is proposed, not done."""
     person = require(request, Permission.WRITE_TARIFFS)
-    household_id, wish = path_uuid(request, "household_id"), await read_body(request, TermsRequest)
+    household_id, body = path_uuid(request, "household_id"), await read_body(request, TermsRequest)
     day = path_day(request)
     async with request.app[DATABASE].transaction() as tx:
         if await tariffs.household(tx, household_id) is None:
             raise NoSuchHousehold("billing has not heard of this household")
         await invoices.lock_household(tx, household_id)
         check_version(request, TermsKnown(terms=(await _terms(tx, household_id)).terms))
-        known, new = (await tariffs.households(tx, [household_id]))[household_id], Terms(valid_from=day, **dict(wish))
+        known, new = (await tariffs.households(tx, [household_id]))[household_id], Terms(valid_from=day, **dict(body))
         if known.on(day) != new:
-            version = await tariffs.add_terms(tx, household_id, day, wish, person.subject_id, now())
+            version = await tariffs.add_terms(tx, household_id, day, body, person.subject_id, now())
             event = residence.told(household_id, version, (*known.terms, new))
             if event.residences != residence.residences(known.terms):
                 await outbox.add(tx, event)
@@ -213,18 +213,18 @@ async def post_repricing(request: web.Request) -> web.Response:
     """Publish the credit that was proposed: the days of an invoice that cost less by what is known now."""
     person, key = require(request, Permission.PUBLISH_INVOICES), idempotency_key(request)
     household_id, invoice_id = path_uuid(request, "household_id"), path_uuid(request, "invoice_id")
-    wish = await read_body(request, RepricingRequest)
+    body = await read_body(request, RepricingRequest)
     async with request.app[DATABASE].transaction() as tx:
         scope = f"repricing/{invoice_id}"
         answer = await claim_key(tx, scope, key, await request.read())
         if answer is None:
             await invoices.lock_household(tx, household_id)
-            balance_cents = await invoices.refuse_if_changed(tx, household_id, wish.seen_balance_cents)
+            balance_cents = await invoices.refuse_if_changed(tx, household_id, body.seen_balance_cents)
             known = await usages.account_for_update(tx, household_id)
             days = (await _cheaper(tx, household_id, known)).get(invoice_id)
             if not days:
                 raise NothingToCredit("no day of this invoice costs less than it was invoiced at")
-            if sum(each.credit_cents for each in days) != wish.credit_cents:
+            if sum(each.credit_cents for each in days) != body.credit_cents:
                 raise AccountChanged("the proposed credit is another by now", balance_cents=balance_cents)
             note = await _credit(request, tx, household_id, invoice_id, days, person.subject_id)
             await usages.mark(tx, [(each.usage, each.worth.on(invoice_id) if each.worth else None) for each in days])

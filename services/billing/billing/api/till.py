@@ -55,36 +55,36 @@ async def get_accounts(request: web.Request) -> web.Response:
 async def post_receipt(request: web.Request) -> web.Response:
     """Take money in, once for a key: it pays what is due, oldest first."""
     person, key = require(request, Permission.COLLECT_MONEY), idempotency_key(request)
-    household_id, wish = path_uuid(request, "household_id"), await read_body(request, ReceiptRequest)
-    if not today() - timedelta(days=RECEIVED_DAYS_MAX) <= wish.received_on <= today():
+    household_id, body = path_uuid(request, "household_id"), await read_body(request, ReceiptRequest)
+    if not today() - timedelta(days=RECEIVED_DAYS_MAX) <= body.received_on <= today():
         raise Invalid("received too long ago, or later than today", errors=[{"field": "received_on", "message": ""}])
     async with request.app[DATABASE].transaction() as tx:
         answer = await claim_key(tx, f"receipts/{household_id}", key, await request.read())
         if answer is None:
-            receipt = await _take(request, tx, household_id, wish, person.subject_id)
+            receipt = await _take(request, tx, household_id, body, person.subject_id)
             answer = receipt.model_dump_json().encode()
             await store_answer(tx, f"receipts/{household_id}", key, answer)
     return web.Response(body=answer, status=201, content_type="application/json", charset="utf-8")
 
 
-async def _take(request: web.Request, tx: Transaction, household_id: UUID, wish: ReceiptRequest, by: UUID) -> Receipt:
-    due = await _due(tx, household_id, wish)
-    await invoices.refuse_if_changed(tx, household_id, wish.seen_balance_cents)
+async def _take(request: web.Request, tx: Transaction, household_id: UUID, body: ReceiptRequest, by: UUID) -> Receipt:
+    due = await _due(tx, household_id, body)
+    await invoices.refuse_if_changed(tx, household_id, body.seen_balance_cents)
     online = [each.number for each in due if each.under_way]
-    if online and not wish.despite_payment:
+    if online and not body.despite_payment:
         raise PaymentUnderWay("a payment of these invoices is under way", numbers=online)
     lefts = {each.invoice_id: each.left_cents for each in due}
-    means, till_reference = wish.means, request.app[SETTINGS].till_reference
-    done = ledger.settle(wish.amount_cents, list(lefts), lefts, means=means, till=till_reference)
-    if done.surplus_cents and not wish.keep_surplus:
+    means, till_reference = body.means, request.app[SETTINGS].till_reference
+    done = ledger.settle(body.amount_cents, list(lefts), lefts, means=means, till=till_reference)
+    if done.surplus_cents and not body.keep_surplus:
         raise MoreThanDue("more money than is due", due_cents=sum(lefts.values()))
     at = now()
-    (number,) = await invoices.next_numbers(tx, "R-", wish.received_on.year, 1)
+    (number,) = await invoices.next_numbers(tx, "R-", body.received_on.year, 1)
     receipt = await till.add_receipt(
-        tx, household_id, wish, number=number, surplus_cents=done.surplus_cents, by=by, at=at
+        tx, household_id, body, number=number, surplus_cents=done.surplus_cents, by=by, at=at
     )
     movement = f"receipt/{receipt.receipt_id}"
-    day, note = wish.received_on, wish.reference
+    day, note = body.received_on, body.reference
     await invoices.add_ledger_transaction(tx, movement, household_id, done.entries, at, day=day, note=note)
     numbers = {each.invoice_id: each.number for each in due}
     await outbox.add(
@@ -103,12 +103,12 @@ async def _take(request: web.Request, tx: Transaction, household_id: UUID, wish:
     return receipt
 
 
-async def _due(tx: Transaction, household_id: UUID, wish: ReceiptRequest) -> list[InvoiceSummary]:
+async def _due(tx: Transaction, household_id: UUID, body: ReceiptRequest) -> list[InvoiceSummary]:
     """The invoices that the money is for and that still ask for some, locked, oldest first."""
     if await tariffs.household(tx, household_id) is None:
         raise NoSuchHousehold("billing has not heard of this household")
     await invoices.lock_household(tx, household_id)
-    wanted = list(wish.invoice_ids) or None
+    wanted = list(body.invoice_ids) or None
     await invoices.lock_invoices(tx, [each.invoice_id for each in await invoices.summaries(tx, household_id, wanted)])
     found = await invoices.summaries(tx, household_id, wanted)
     if wanted and len(found) != len(set(wanted)):
@@ -121,21 +121,21 @@ async def post_refund(request: web.Request) -> web.Response:
     """Give a household's credit back, once for a key."""
     require(request, Permission.COLLECT_MONEY)
     key, household_id = idempotency_key(request), path_uuid(request, "household_id")
-    wish = await read_body(request, RefundRequest)
+    body = await read_body(request, RefundRequest)
     async with request.app[DATABASE].transaction() as tx:
         answer = await claim_key(tx, f"refunds/{household_id}", key, await request.read())
         if answer is None:
             await invoices.lock_household(tx, household_id)
-            await invoices.refuse_if_changed(tx, household_id, wish.seen_balance_cents)
+            await invoices.refuse_if_changed(tx, household_id, body.seen_balance_cents)
             credit = await invoices.credit_cents(tx, household_id)
-            if wish.amount_cents > credit:
+            if body.amount_cents > credit:
                 raise MoreThanCredit("more than the town owes the household", credit_cents=credit)
-            entries = ledger.refunded(wish.amount_cents, means=wish.means, till=request.app[SETTINGS].till_reference)
+            entries = ledger.refunded(body.amount_cents, means=body.means, till=request.app[SETTINGS].till_reference)
             movement = f"credit-refund/{household_id}/{key}"
-            at, gives = now(), wish.model_dump(exclude={"seen_balance_cents"})
-            await invoices.add_ledger_transaction(tx, movement, household_id, entries, at, note=wish.reference)
+            at, gives = now(), body.model_dump(exclude={"seen_balance_cents"})
+            await invoices.add_ledger_transaction(tx, movement, household_id, entries, at, note=body.reference)
             await outbox.add(tx, CreditRefunded(refund_id=uuid4(), household_id=household_id, refunded_at=at, **gives))
-            answer = wish.model_dump_json().encode()
+            answer = body.model_dump_json().encode()
             await store_answer(tx, f"refunds/{household_id}", key, answer)
     return web.Response(body=answer, status=201, content_type="application/json", charset="utf-8")
 

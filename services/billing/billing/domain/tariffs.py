@@ -184,16 +184,16 @@ def _bracket(formula: BracketPrices, quotient: int) -> tuple[Decimal, list[Price
     return Decimal(each.unit_price_cents), [reason]
 
 
-def overlapping(wish: Tariff, others: Sequence[Tariff]) -> Tariff | None:
+def overlapping(request: Tariff, others: Sequence[Tariff]) -> Tariff | None:
     """Another rule that would apply to a day that this one applies to."""
     for other in others:
         if (
-            other.tariff_id != wish.tariff_id
-            and other.activity_id == wish.activity_id
-            and (other.school is None or wish.school is None or _is_school(other.school, wish.school))
-            and _meet(other.resident, wish.resident)
-            and other.valid_from <= (wish.valid_until or date.max)
-            and wish.valid_from <= (other.valid_until or date.max)
+            other.tariff_id != request.tariff_id
+            and other.activity_id == request.activity_id
+            and (other.school is None or request.school is None or _is_school(other.school, request.school))
+            and _meet(other.resident, request.resident)
+            and other.valid_from <= (request.valid_until or date.max)
+            and request.valid_from <= (other.valid_until or date.max)
         ):
             return other
     return None

@@ -21,9 +21,9 @@ async def hold_rule(tx: Transaction) -> None:
     await tx.execute("SELECT pg_advisory_xact_lock(hashtext('billing.reminder_rule'))")
 
 
-async def save_rule(tx: Transaction, wish: ReminderRule, by: UUID, at: datetime) -> None:
+async def save_rule(tx: Transaction, request: ReminderRule, by: UUID, at: datetime) -> None:
     await tx.execute(
-        "INSERT INTO reminder_rule (days, saved_by, saved_at) VALUES ($1, $2, $3)", list(wish.days), by, at
+        "INSERT INTO reminder_rule (days, saved_by, saved_at) VALUES ($1, $2, $3)", list(request.days), by, at
     )
 
 

@@ -15,14 +15,14 @@ RUNS_SHOWN_MAX = 24
 FIRST = UUID(int=0)
 
 
-async def add_run(tx: Transaction, wish: InvoiceRunRequest, households: int, by: UUID, at: datetime) -> UUID | None:
+async def add_run(tx: Transaction, request: InvoiceRunRequest, households: int, by: UUID, at: datetime) -> UUID | None:
     """Begin a run; None when another is open."""
     run_id: UUID | None = await tx.fetchval(
         "INSERT INTO invoice_run (month, due_on, straight, status, requested_by, created_at, after_household, "
         "households) VALUES ($1, $2, $3, 'drafting', $4, $5, $6, $7) ON CONFLICT DO NOTHING RETURNING run_id",
-        wish.month,
-        wish.due_on,
-        wish.straight,
+        request.month,
+        request.due_on,
+        request.straight,
         by,
         at,
         FIRST,

@@ -38,7 +38,7 @@ async def tariff(tx: Transaction, tariff_id: UUID) -> tuple[Tariff, bool] | None
     return _tariff(row) if row else None
 
 
-async def save_tariff(tx: Transaction, tariff_id: UUID, wish: TariffRequest) -> None:
+async def save_tariff(tx: Transaction, tariff_id: UUID, request: TariffRequest) -> None:
     await tx.execute(
         "INSERT INTO tariff (tariff_id, label, activity_id, activity_label, school, resident, valid_from, valid_until, "
         "formula, sibling_percents, childcare, attendance, childcare_cents, childcare_percent) "
@@ -47,19 +47,19 @@ async def save_tariff(tx: Transaction, tariff_id: UUID, wish: TariffRequest) -> 
         "resident = $6, valid_from = $7, valid_until = $8, formula = $9, sibling_percents = $10, childcare = $11, "
         "attendance = $12, childcare_cents = $13, childcare_percent = $14",
         tariff_id,
-        wish.label,
-        wish.activity_id,
-        wish.activity_label,
-        wish.school,
-        wish.resident,
-        wish.valid_from,
-        wish.valid_until,
-        wish.formula.model_dump(mode="json"),
-        list(wish.sibling_percents),
-        wish.childcare,
-        wish.attendance.model_dump(mode="json") if wish.attendance else None,
-        wish.childcare_cents,
-        wish.childcare_percent,
+        request.label,
+        request.activity_id,
+        request.activity_label,
+        request.school,
+        request.resident,
+        request.valid_from,
+        request.valid_until,
+        request.formula.model_dump(mode="json"),
+        list(request.sibling_percents),
+        request.childcare,
+        request.attendance.model_dump(mode="json") if request.attendance else None,
+        request.childcare_cents,
+        request.childcare_percent,
     )
 
 
@@ -98,7 +98,7 @@ def _terms(row: Any) -> Terms:
 
 
 async def add_terms(
-    tx: Transaction, household_id: UUID, valid_from: date, wish: TermsRequest, by: UUID, at: datetime
+    tx: Transaction, household_id: UUID, valid_from: date, request: TermsRequest, by: UUID, at: datetime
 ) -> int:
     """Keep what is known from a day on; what was known before stays readable. Its id, which grows."""
     terms_id: int = await tx.fetchval(
@@ -106,8 +106,8 @@ async def add_terms(
         "VALUES ($1, $2, $3, $4, $5, $6) RETURNING terms_id",
         household_id,
         valid_from,
-        wish.quotient_cents,
-        wish.resident,
+        request.quotient_cents,
+        request.resident,
         by,
         at,
     )

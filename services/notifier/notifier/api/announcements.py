@@ -51,11 +51,11 @@ async def get_audience(request: web.Request) -> web.Response:
     """How many a message would be for, counted before it is saved."""
     require(request, Permission.WRITE_ANNOUNCEMENTS)
     try:
-        wish = AudienceRequest.model_validate(dict(request.query))
+        body = AudienceRequest.model_validate(dict(request.query))
     except ValidationError:
         raise Invalid("no such audience", errors=[{"field": "activity_id", "message": "no such audience"}]) from None
     async with request.app[DATABASE].transaction() as tx:
-        return json_response(await announcements.audience(tx, wish, now()))
+        return json_response(await announcements.audience(tx, body, now()))
 
 
 @routes.post("/announcements")
@@ -63,14 +63,14 @@ async def get_audience(request: web.Request) -> web.Response:
 async def post_announcement(request: web.Request) -> web.Response:
     """Save a message; the answer is the archive with it."""
     person = require(request, Permission.WRITE_ANNOUNCEMENTS)
-    wish, at = await read_body(request, AnnouncementRequest), now()
-    if wish.starts_at is None and wish.ends_at is not None and wish.ends_at <= at:
+    body, at = await read_body(request, AnnouncementRequest), now()
+    if body.starts_at is None and body.ends_at is not None and body.ends_at <= at:
         raise Invalid("a message ends after its start", errors=[{"field": "ends_at", "message": "has passed"}])
     async with request.app[DATABASE].transaction() as tx:
-        if not await announcements.add(tx, wish, person.subject_id, at):
+        if not await announcements.add(tx, body, person.subject_id, at):
             raise Invalid(
                 "nobody goes there",
-                errors=[{"field": "activity_id" if wish.activity_id else "school", "message": "nobody"}],
+                errors=[{"field": "activity_id" if body.activity_id else "school", "message": "nobody"}],
             )
         return json_response(await _archive(tx), status=201)
 

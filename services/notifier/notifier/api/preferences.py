@@ -29,12 +29,12 @@ async def put_preferences(request: web.Request) -> web.Response:
     person = identity(request)
     if person.household_id is None:
         raise Forbidden("only guardians have preferences")
-    wish = await read_body(request, Preferences)
+    body = await read_body(request, Preferences)
     async with request.app[DATABASE].transaction() as tx:
         await contacts.hold_preferences(tx, person.subject_id)
         known = await contacts.preferences(tx, person.subject_id)
         check_version(request, Preferences(**known.model_dump(include=set(Preferences.model_fields))))
-        await contacts.save_preferences(tx, person.subject_id, wish, now())
+        await contacts.save_preferences(tx, person.subject_id, body, now())
         return json_response(await contacts.preferences(tx, person.subject_id))
 
 
@@ -42,10 +42,10 @@ async def put_preferences(request: web.Request) -> web.Response:
 @public
 async def post_unsubscription(request: web.Request) -> web.Response:
     """Stop a kind of optional mail for who has the link, signed in or not."""
-    wish = await read_body(request, Unsubscription)
-    if wish.kind not in OPTIONAL:
+    body = await read_body(request, Unsubscription)
+    if body.kind not in OPTIONAL:
         raise NoSuchSubscription("no such subscription")
     async with request.app[DATABASE].transaction() as tx:
-        if not await contacts.unsubscribe(tx, wish.unsubscribe_key, Kind(wish.kind), now()):
+        if not await contacts.unsubscribe(tx, body.unsubscribe_key, Kind(body.kind), now()):
             raise NoSuchSubscription("no such subscription")
     return web.Response(status=204)

@@ -22,25 +22,25 @@ ARCHIVE_MAX = 100
 SHOWN_MAX = 10
 
 
-async def add(tx: Transaction, wish: AnnouncementRequest, by: UUID, at: datetime) -> bool:
+async def add(tx: Transaction, request: AnnouncementRequest, by: UUID, at: datetime) -> bool:
     """A new message; wakes the job that mails it. False when nobody came to its activity, or goes to its school."""
     label = await tx.fetchval(
-        "SELECT activity_label FROM enrolment WHERE activity_id = $1 ORDER BY version DESC LIMIT 1", wish.activity_id
+        "SELECT activity_label FROM enrolment WHERE activity_id = $1 ORDER BY version DESC LIMIT 1", request.activity_id
     )
-    if wish.activity_id and label is None:
+    if request.activity_id and label is None:
         return False
-    if wish.school and wish.school not in await schools(tx):
+    if request.school and request.school not in await schools(tx):
         return False
     await tx.execute(
         "INSERT INTO announcement (markdown, starts_at, ends_at, school, activity_id, activity_label, by_mail, "
         "saved_by, saved_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
-        wish.markdown,
-        wish.starts_at or at,
-        wish.ends_at,
-        wish.school,
-        wish.activity_id,
+        request.markdown,
+        request.starts_at or at,
+        request.ends_at,
+        request.school,
+        request.activity_id,
         label,
-        wish.by_mail,
+        request.by_mail,
         by,
         at,
     )
@@ -128,14 +128,14 @@ async def activities(tx: Transaction, at: datetime) -> tuple[AudienceActivity, .
     return tuple(sorted((AudienceActivity(**row) for row in rows), key=lambda each: each.label))
 
 
-async def audience(tx: Transaction, wish: AudienceRequest, at: datetime) -> Audience:
+async def audience(tx: Transaction, request: AudienceRequest, at: datetime) -> Audience:
     """Whom a message would be for, and how many mails it would make."""
     row = await tx.fetchrow(
         "SELECT count(DISTINCT g.household_id) AS households, count(*) FILTER (WHERE g.email IS NOT NULL "
         "AND coalesce(p.announcements, true)) AS mails FROM guardian g LEFT JOIN preference p USING (guardian_id) "
         "WHERE g.active AND is_for(g.household_id, $1, $2, $3)",
-        wish.school,
-        wish.activity_id,
+        request.school,
+        request.activity_id,
         _day(at),
     )
     assert row is not None, "a count is always one row"

@@ -100,17 +100,17 @@ async def hold_preferences(tx: Transaction, guardian_id: UUID) -> None:
     await tx.execute("SELECT pg_advisory_xact_lock(hashtext('notifier.preference/' || $1::text))", str(guardian_id))
 
 
-async def save_preferences(tx: Transaction, guardian_id: UUID, wish: Preferences, at: datetime) -> None:
+async def save_preferences(tx: Transaction, guardian_id: UUID, request: Preferences, at: datetime) -> None:
     await tx.execute(
         "INSERT INTO preference (guardian_id, invoice_published, reminders, booking_recap, announcements, language, "
         "saved_at) VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (guardian_id) DO UPDATE SET invoice_published = $2, "
         "reminders = $3, booking_recap = $4, announcements = $5, language = $6, saved_at = $7",
         guardian_id,
-        wish.invoice_published,
-        wish.reminders,
-        wish.booking_recap,
-        wish.announcements,
-        wish.language,
+        request.invoice_published,
+        request.reminders,
+        request.booking_recap,
+        request.announcements,
+        request.language,
         at,
     )
 

@@ -34,9 +34,9 @@ async def get_journal(request: web.Request) -> web.Response:
         wrong = [{"field": "query", "message": "day is YYYY-MM-DD, verdict one of the verdicts, before a number"}]
         raise Invalid("the search cannot be read", errors=wrong) from None
     reference = query.get("reference", "").replace("\0", "").strip()[:REFERENCE_MAX]
-    wish = journal.Search(reference, begins, ends, verdict, before)
+    body = journal.Search(reference, begins, ends, verdict, before)
     async with request.app[DATABASE].transaction() as tx:
-        words = await journal.search(tx, wish, PAGE_MAX + 1)
+        words = await journal.search(tx, body, PAGE_MAX + 1)
     more = len(words) > PAGE_MAX
     return json_response(Journal(words=words[:PAGE_MAX], before=words[PAGE_MAX - 1].word_id if more else None))
 

@@ -54,9 +54,9 @@ async def post_payment(request: web.Request) -> web.Response:
     person = identity(request)
     if person.household_id is None:
         raise Forbidden("only a household pays online")
-    wish = await read_body(request, PaymentRequest)
+    body = await read_body(request, PaymentRequest)
     async with request.app[DATABASE].transaction() as tx:
-        attempt, is_new = await _attempt_for(request.app, tx, person, person.household_id, wish.checkout_id)
+        attempt, is_new = await _attempt_for(request.app, tx, person, person.household_id, body.checkout_id)
         if is_new and attempt.checkout.expires_at <= now():
             late = Move(PaymentStatus.FAILED, "the checkout was over")  # told, so that billing lets go of its invoices
             attempt = await carry_out(tx, request.app[SETTINGS], attempt, late, said_by=Actor.CLOCK, at=now())

@@ -70,9 +70,9 @@ async def post_remittance(request: web.Request) -> web.Response:
 @idempotent
 async def post_note(request: web.Request) -> web.Response:
     """Say what a difference was: it leaves the list."""
-    person, wish = require(request, Permission.DECIDE_PAYMENTS), await read_body(request, RemittanceNote)
+    person, body = require(request, Permission.DECIDE_PAYMENTS), await read_body(request, RemittanceNote)
     async with request.app[DATABASE].transaction() as tx:
-        if wish.difference not in {each.difference for each in await _differences(tx, request.app[SETTINGS])}:
+        if body.difference not in {each.difference for each in await _differences(tx, request.app[SETTINGS])}:
             raise NoSuchDifference("this difference is explained already, or its facts changed")
-        await remittances.note(tx, wish, person, now())
+        await remittances.note(tx, body, person, now())
     return web.Response(status=204)

@@ -111,19 +111,19 @@ async def get_file(request: web.Request) -> web.Response:
 async def post_decision(request: web.Request) -> web.Response:
     """Decide, with a reason and the place of the proof; the same key decides once."""
     person, key = require(request, Permission.DECIDE_PAYMENTS), idempotency_key(request)
-    known, wish, at = await own(request), await read_body(request, PaymentDecision), now()
+    known, decision, at = await own(request), await read_body(request, PaymentDecision), now()
     payment_id = known.payment_id
-    if refunds.are_made_by(request.app, known, wish):
-        return await refunds.make(request, known, wish, person, key)
+    if refunds.are_made_by(request.app, known, decision):
+        return await refunds.make(request, known, decision, person, key)
     async with request.app[DATABASE].transaction() as tx:
         answer = await claim_key(tx, f"decisions/{payment_id}", key, await request.read())
         if answer is None:
             attempt, decision_id = await payments.attempt_for_update(tx, payment_id), uuid4()
-            refunds.refuse_if_changed(attempt, wish)
-            move = decide_till(attempt, wish.command, wish.amount_cents, wish.reason, now=at)
-            await till.add_decision(tx, decision_id, payment_id, wish, person, at)
+            refunds.refuse_if_changed(attempt, decision)
+            move = decide_till(attempt, decision.command, decision.amount_cents, decision.reason, now=at)
+            await till.add_decision(tx, decision_id, payment_id, decision, person, at)
             if move:
-                keeper, rests_on = Actor.CASHIER, confirmed_answer(attempt, wish.means)
+                keeper, rests_on = Actor.CASHIER, confirmed_answer(attempt, decision.means)
                 await carry_out(
                     tx,
                     request.app[SETTINGS],
@@ -134,7 +134,7 @@ async def post_decision(request: web.Request) -> web.Response:
                     confirmed=rests_on,
                     decision_id=decision_id,
                 )
-            await _take_off_the_list(tx, attempt, wish.command)
+            await _take_off_the_list(tx, attempt, decision.command)
             answer = shown(await payments.attempt_for_update(tx, payment_id)).model_dump_json().encode()
             await store_answer(tx, f"decisions/{payment_id}", key, answer)
     return web.Response(body=answer, status=201, content_type="application/json", charset="utf-8")

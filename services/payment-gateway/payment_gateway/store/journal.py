@@ -148,12 +148,12 @@ _NAMED = (
 )
 
 
-async def search(tx: Transaction, wish: Search, limit: int) -> tuple[JournalEntry, ...]:
+async def search(tx: Transaction, request: Search, limit: int) -> tuple[JournalEntry, ...]:
     """Words of the journal, newest first: a reference is a payment's, or any text of a word without a payment."""
     rows = await tx.fetch(
-        f"{_WORDS}{_NAMED if wish.reference else ''}ORDER BY w.word_id DESC LIMIT $5",
-        *(wish.before, wish.begins, wish.ends, wish.verdict, limit),
-        *((wish.reference, _payment_id(wish.reference)) if wish.reference else ()),
+        f"{_WORDS}{_NAMED if request.reference else ''}ORDER BY w.word_id DESC LIMIT $5",
+        *(request.before, request.begins, request.ends, request.verdict, limit),
+        *((request.reference, _payment_id(request.reference)) if request.reference else ()),
     )
     return tuple(JournalEntry(**_shown(row)) for row in rows)
 

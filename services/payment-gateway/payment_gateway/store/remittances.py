@@ -163,13 +163,13 @@ ORDER BY n.day, n.difference LIMIT $2
 """
 
 
-async def note(tx: Transaction, wish: RemittanceNote, by: Identity, at: datetime) -> None:
+async def note(tx: Transaction, request: RemittanceNote, by: Identity, at: datetime) -> None:
     """Keep what a difference was; said twice, the first reason stays."""
     await tx.execute(
         "INSERT INTO remittance_note (difference, reason, noted_by, noted_by_name, noted_at) "
         "VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING",
-        wish.difference,
-        wish.reason,
+        request.difference,
+        request.reason,
         by.subject_id,
         by.name,
         at,

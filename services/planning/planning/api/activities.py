@@ -23,7 +23,7 @@ from contracts.events.planning import Channel
 from contracts.identity import Permission
 from planning.domain.failures import DayHasBookings, NoSuchActivity
 from planning.settings import SETTINGS
-from planning.store import bookings, calendars, places
+from planning.store import bookings, calendars, freed_places
 
 NOWHERE = UUID(int=0)
 """The id of an activity that is not saved yet."""
@@ -41,10 +41,10 @@ async def get_activities(request: web.Request) -> web.Response:
 async def preview_activity(request: web.Request) -> web.Response:
     """The days an activity would have: staff see its calendar before it is saved."""
     require(request, Permission.WRITE_CALENDAR)
-    wish = await read_body(request, ActivityRequest)
+    body = await read_body(request, ActivityRequest)
     async with request.app[DATABASE].transaction() as tx:
         calendar = await calendars.calendar(tx, request.app[SETTINGS].school_zone)
-    days = calendar.preview(ActivityView(activity_id=NOWHERE, **wish.model_dump()))
+    days = calendar.preview(ActivityView(activity_id=NOWHERE, **body.model_dump()))
     return json_response(ActivityCalendar(days=days, known_until=calendar.known_until))
 
 
@@ -53,14 +53,14 @@ async def preview_activity(request: web.Request) -> web.Response:
 async def put_activity(request: web.Request) -> web.Response:
     """Save an activity while nobody books; places that this frees go to who waits."""
     require(request, Permission.WRITE_CALENDAR)
-    activity_id, wish = path_uuid(request, "activity_id"), await read_body(request, ActivityRequest)
-    saved = ActivityView(activity_id=activity_id, **wish.model_dump())
+    activity_id, body = path_uuid(request, "activity_id"), await read_body(request, ActivityRequest)
+    saved = ActivityView(activity_id=activity_id, **body.model_dump())
     async with request.app[DATABASE].transaction() as tx:
         await bookings.hold_calendar(tx)
         check_version(request, await calendars.activity(tx, activity_id))
-        await calendars.save_activity(tx, activity_id, wish)
+        await calendars.save_activity(tx, activity_id, body)
         await _leave_none_behind(request, tx, [saved])
-        await places.grant_waited(tx, request.app[SETTINGS].school_zone, activity_id, today(), at=now())
+        await freed_places.grant_waited(tx, request.app[SETTINGS].school_zone, activity_id, today(), at=now())
     return json_response(saved)
 
 
@@ -68,12 +68,12 @@ async def put_activity(request: web.Request) -> web.Response:
 async def put_school_day(request: web.Request) -> web.Response:
     """Keep what a decree changed in the school calendar."""
     require(request, Permission.WRITE_CALENDAR)
-    day, wish = path_day(request, "day"), await read_body(request, SchoolDayRequest)
+    day, body = path_day(request, "day"), await read_body(request, SchoolDayRequest)
     async with request.app[DATABASE].transaction() as tx:
         await bookings.hold_calendar(tx)
-        await calendars.save_school_day(tx, day, wish)
+        await calendars.save_school_day(tx, day, body)
         await _leave_none_behind(request, tx, await calendars.activities(tx))
-    return json_response(wish)
+    return json_response(body)
 
 
 async def _leave_none_behind(request: web.Request, tx: Transaction, changed: list[ActivityView]) -> None:
@@ -105,19 +105,21 @@ async def get_closures(request: web.Request) -> web.Response:
 async def post_closure(request: web.Request) -> web.Response:
     """Close a day. If children are booked it first says how many; told to, it cancels them in the same step."""
     person = require(request, Permission.WRITE_CALENDAR)
-    wish = await read_body(request, ClosureRequest)
+    body = await read_body(request, ClosureRequest)
     async with request.app[DATABASE].transaction() as tx:
         await bookings.hold_calendar(tx)
         known = {activity.activity_id for activity in await calendars.activities(tx)}
-        if wish.activity_id and wish.activity_id not in known:
+        if body.activity_id and body.activity_id not in known:
             raise NoSuchActivity("no such activity")
-        schools = await bookings.spellings(tx, wish.school) if wish.school else None
-        gone = await bookings.attending(tx, wish.day, wish.activity_id, schools)
+        schools = await bookings.spellings(tx, body.school) if body.school else None
+        gone = await bookings.attending(tx, body.day, body.activity_id, schools)
         booked = sum(not each.waits for each in gone)
-        if booked and (not wish.cancel_bookings or wish.cancel_seen not in {None, booked}):
+        if booked and (not body.cancel_bookings or body.cancel_seen not in {None, booked}):
             raise DayHasBookings("the day is booked", bookings=booked)
-        is_new = await calendars.add_closure(tx, wish)
+        is_new = await calendars.add_closure(tx, body)
         zone, by = request.app[SETTINGS].school_zone, person.subject_id
-        await places.free(tx, zone, gone, channel=Channel.AUTOMATIC, by=by, at=now(), reason=wish.reason)
-    answer = Closure(**wish.model_dump(), cancelled=booked, nobody_attends=schools == [])
+        await freed_places.release_places(
+            tx, zone, gone, channel=Channel.AUTOMATIC, by=by, at=now(), reason=body.reason
+        )
+    answer = Closure(**body.model_dump(), cancelled=booked, nobody_attends=schools == [])
     return json_response(answer, status=201 if is_new else 200)

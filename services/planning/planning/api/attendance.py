@@ -35,16 +35,16 @@ async def put_marks(request: web.Request) -> web.Response:
     """Mark children; the same marks again change nothing and tell nobody."""
     person = require(request, Permission.BOOK_FOR_HOUSEHOLDS)
     activity_id, day = path_uuid(request, "activity_id"), path_day(request)
-    wish, at = await read_body(request, AttendanceMarks), now()
+    body, at = await read_body(request, AttendanceMarks), now()
     async with request.app[DATABASE].transaction() as tx:
         await attendance.lock_sheet(tx, activity_id, day)
         sheet = await _sheet(request, tx, activity_id, day, None)
         rows = {(row.household_id, row.child_id): row for row in (*sheet.rows, *sheet.others)}
-        for mark in wish.marks:
+        for mark in body.marks:
             if (mark.household_id, mark.child_id) not in rows:
                 raise NoSuchChild("this child is not enrolled that day", child_id=str(mark.child_id))
             check(mark, rows[mark.household_id, mark.child_id], day, today=today())
-        for version, mark in await attendance.mark(tx, activity_id, day, wish.marks, person.subject_id, at):
+        for version, mark in await attendance.mark(tx, activity_id, day, body.marks, person.subject_id, at):
             row = rows[mark.household_id, mark.child_id]
             event = AttendanceRecorded(
                 household_id=mark.household_id,

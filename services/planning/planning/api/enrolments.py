@@ -14,11 +14,11 @@ from contracts.api.enrolments import ChildEnrolments, Enrolment, EnrolmentBook, 
 from contracts.events.auth import Span
 from contracts.events.planning import EnrolmentChanged
 from contracts.identity import Permission
-from planning.api.changing import channel_of
+from planning.api.book_days import channel_of
 from planning.domain.enrolments import check, choices
 from planning.domain.failures import EnrolmentHasBookings, NoSuchActivity, NoSuchChild
 from planning.settings import SETTINGS
-from planning.store import bookings, calendars, enrolments, households, places
+from planning.store import bookings, calendars, enrolments, freed_places, households
 
 routes = web.RouteTableDef()
 
@@ -52,7 +52,7 @@ async def put_enrolment(request: web.Request) -> web.Response:
     """
     person = require(request, Permission.WRITE_HOUSEHOLDS)
     ids: dict[str, Any] = {name: path_uuid(request, name) for name in ("household_id", "child_id", "activity_id")}
-    wish, channel = await read_body(request, EnrolmentRequest), channel_of(request, person)
+    body, channel = await read_body(request, EnrolmentRequest), channel_of(request, person)
     async with request.app[DATABASE].transaction() as tx:
         await bookings.hold_calendar(tx)
         child = await households.child(tx, ids["household_id"], ids["child_id"])
@@ -61,15 +61,15 @@ async def put_enrolment(request: web.Request) -> web.Response:
         activities = {activity.activity_id: activity for activity in await calendars.activities(tx)}
         if ids["activity_id"] not in activities:
             raise NoSuchActivity("no such activity")
-        check(child, activities[ids["activity_id"]], await enrolments.enrolment(tx, **ids), wish)
-        left = await enrolments.days_outside(tx, **ids, wish=wish, today=today())
+        check(child, activities[ids["activity_id"]], await enrolments.enrolment(tx, **ids), body)
+        left = await enrolments.days_outside(tx, **ids, body=body, today=today())
         booked, at, by = [each for each in left if not each.waits], now(), person.subject_id
-        if booked and (not wish.cancel_bookings or wish.cancel_seen not in {None, len(booked)}):
+        if booked and (not body.cancel_bookings or body.cancel_seen not in {None, len(booked)}):
             raise EnrolmentHasBookings("days are booked", bookings=len(booked), day=str(booked[0].day))
-        version = await enrolments.save(tx, **ids, wish=wish)
+        version = await enrolments.save(tx, **ids, body=body)
         await enrolments.add_change(tx, **ids, channel=channel, by=by, at=at)
-        span, zone = Span(first_day=wish.first_day, last_day=wish.last_day), request.app[SETTINGS].school_zone
-        await places.free(tx, zone, left, channel=channel, by=by, at=at, enrolled=span)
+        span, zone = Span(first_day=body.first_day, last_day=body.last_day), request.app[SETTINGS].school_zone
+        await freed_places.release_places(tx, zone, left, channel=channel, by=by, at=at, enrolled=span)
         label, days = activities[ids["activity_id"]].label, span.model_dump()
         await outbox.add(tx, EnrolmentChanged(**ids, activity_label=label, version=version, **days))
         saved = await enrolments.enrolment(tx, **ids)

@@ -58,20 +58,20 @@ async def delete_feed(request: web.Request) -> web.Response:
 @public
 async def read_feed(request: web.Request) -> web.Response:
     """The booked days as an iCalendar file, for a calendar that knows the secret and nobody's codes; not too often."""
-    wish = await read_body(request, FeedRead)
+    body = await read_body(request, FeedRead)
     async with request.app[DATABASE].transaction() as tx:
-        found = await feeds.count_read(tx, wish.key.get_secret_value(), now())
+        found = await feeds.count_read(tx, body.key.get_secret_value(), now())
         if found is None:
             raise NotFound("no such calendar")
         household_id, reads = found
         if reads > READS_AN_HOUR_MAX:
             raise TooMany("this calendar is read too often", retry_after_seconds=600)
-        days = await feeds.days(tx, household_id, wish.child_id, today() - DAYS_BACK)
+        days = await feeds.days(tx, household_id, body.child_id, today() - DAYS_BACK)
         children = await households.children(tx, household_id)
-    if wish.child_id is None:
+    if body.child_id is None:
         name = "Planning des enfants"
     else:
-        name = next((f"Planning de {each.first_name}" for each in children if each.child_id == wish.child_id), "")
+        name = next((f"Planning de {each.first_name}" for each in children if each.child_id == body.child_id), "")
         if not name:
             raise NotFound("no such calendar")
     return web.Response(body=calendar_file(name, days), content_type="text/calendar", charset="utf-8")

@@ -13,8 +13,8 @@ from contracts.api.bookings import BookingRequest, ChangeHistory
 from contracts.api.enrolments import ChildList
 from contracts.api.months import MonthView
 from contracts.identity import Permission
-from planning.api.changing import situation_of
-from planning.api.once import change_once
+from planning.api.batches import book_once
+from planning.api.book_days import situation_of
 from planning.domain.failures import NoSuchChild
 from planning.store import history, households
 
@@ -56,7 +56,7 @@ async def get_month(request: web.Request) -> web.Response:
 async def post_bookings(request: web.Request) -> web.Response:
     """Change some days: each line saved or refused with its reason."""
     household_id = household_in_path(request, Permission.BOOK_FOR_HOUSEHOLDS)
-    return await change_once(request, household_id, await read_body(request, BookingRequest), "bookings")
+    return await book_once(request, household_id, await read_body(request, BookingRequest), "bookings")
 
 
 @routes.get("/households/{household_id}/children/{child_id}/changes")

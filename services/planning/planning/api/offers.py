@@ -9,7 +9,7 @@ from chassis.identity import household_in_path
 from contracts.api.bookings import BookingLine, BookingRequest
 from contracts.api.months import HouseholdAhead, OfferAnswer, OfferList
 from contracts.identity import Permission
-from planning.api.once import change_once
+from planning.api.batches import book_once
 from planning.settings import SETTINGS
 from planning.store import ahead
 
@@ -50,5 +50,5 @@ async def _answer(request: web.Request, *, accepts: bool) -> web.Response:
     household_id = household_in_path(request, Permission.BOOK_FOR_HOUSEHOLDS)
     answer = await read_body(request, OfferAnswer)
     line = BookingLine(activity_id=answer.activity_id, day=answer.day, booked=accepts)
-    wish = BookingRequest(child_id=answer.child_id, seen_version=answer.seen_version, lines=(line,))
-    return await change_once(request, household_id, wish, "accept" if accepts else "decline")
+    body = BookingRequest(child_id=answer.child_id, seen_version=answer.seen_version, lines=(line,))
+    return await book_once(request, household_id, body, "accept" if accepts else "decline")

@@ -11,13 +11,13 @@ from chassis.idempotency import claim_key, store_answer
 from chassis.identity import household_in_path, identity
 from contracts.api.bookings import BookingOutcome, BookingRequest, PlanChild, PlanOutcome, PlanRequest, UndoRequest
 from contracts.identity import Permission
-from planning.api.changing import Asked, change, hold, situation_of
-from planning.api.once import as_json
+from planning.api.batches import as_json
+from planning.api.book_days import BookingCommand, book_days, lock_bookings, situation_of
 from planning.domain import plans
+from planning.domain.booking_context import BookingContext
 from planning.domain.bookings import undo
 from planning.domain.failures import NothingToUndo
-from planning.domain.situation import Situation
-from planning.domain.together import Wished, in_turn, together
+from planning.domain.together import Candidate, decide_in_order, decide_together
 from planning.store import history
 
 routes = web.RouteTableDef()
@@ -36,8 +36,8 @@ async def post_plan(request: web.Request) -> web.Response:
         if answer := await claim_key(tx, scope, key, await request.read()):
             return as_json(answer)
         planned = [await _planned(request, tx, household_id, plan, child) for child in plan.children]
-        wishes = [Asked.of(request, household_id, wish) for _, wish in planned if wish]
-        changed = await change(request.app, tx, await hold(request.app, tx, wishes), as_one=plan.together)
+        requests = [BookingCommand.of(request, household_id, body) for _, body in planned if body]
+        changed = await book_days(request.app, tx, await lock_bookings(request.app, tx, requests), as_one=plan.together)
         done = {outcome.child.child_id: outcome for outcome, _ in changed}
         every = tuple(done.get(found.child.child_id, _nothing(found)) for found, _ in planned)
         answer = PlanOutcome(outcomes=every).model_dump_json().encode()
@@ -47,7 +47,7 @@ async def post_plan(request: web.Request) -> web.Response:
 
 async def _planned(
     request: web.Request, tx: Transaction, household_id: UUID, plan: PlanRequest, child: PlanChild
-) -> tuple[Situation, BookingRequest | None]:
+) -> tuple[BookingContext, BookingRequest | None]:
     """A child's situation and the wish that the plan comes to."""
     days = plans.span(plan)
     found = await situation_of(request, tx, household_id, child.child_id, days)
@@ -55,15 +55,15 @@ async def _planned(
     if plan.like_child_id:
         model = await situation_of(request, tx, household_id, plan.like_child_id, days)
     seen = found.version if child.seen_version is None else child.seen_version
-    return found, plans.wish(plan, found, model, seen=seen, today=today())
+    return found, plans.booking_request(plan, found, model, seen=seen, today=today())
 
 
 async def _preview(request: web.Request, tx: Transaction, household_id: UUID, plan: PlanRequest) -> PlanOutcome:
     at, on_behalf = now(), identity(request).is_staff
     planned = [await _planned(request, tx, household_id, plan, child) for child in plan.children]
-    wishes = [Wished(found, wish, on_behalf) for found, wish in planned if wish]
-    decisions = (together if plan.together else in_turn)(wishes, now=at)
-    lines = {found.child.child_id: each.lines for (found, _, _), each in zip(wishes, decisions, strict=True)}
+    requests = [Candidate(found, body, on_behalf) for found, body in planned if body]
+    decisions = (decide_together if plan.together else decide_in_order)(requests, now=at)
+    lines = {found.child.child_id: each.lines for (found, _, _), each in zip(requests, decisions, strict=True)}
     outcomes = [
         BookingOutcome(child=found.child, version=found.version, lines=lines.get(found.child.child_id, ()))
         for found, _ in planned
@@ -71,7 +71,7 @@ async def _preview(request: web.Request, tx: Transaction, household_id: UUID, pl
     return PlanOutcome(outcomes=tuple(outcomes))
 
 
-def _nothing(found: Situation) -> BookingOutcome:
+def _nothing(found: BookingContext) -> BookingOutcome:
     return BookingOutcome(child=found.child, version=found.version, lines=())
 
 
@@ -79,16 +79,16 @@ def _nothing(found: Situation) -> BookingOutcome:
 async def post_undo(request: web.Request) -> web.Response:
     """Take a change back, as far as the rules of each of its days still allow; once for a key."""
     household_id, key = household_in_path(request, Permission.BOOK_FOR_HOUSEHOLDS), idempotency_key(request)
-    wish, scope = await read_body(request, UndoRequest), f"undo/{household_id}"
+    body, scope = await read_body(request, UndoRequest), f"undo/{household_id}"
     async with request.app[DATABASE].transaction() as tx:
         if answer := await claim_key(tx, scope, key, await request.read()):
             return as_json(answer)
-        changes = await history.change(tx, household_id, wish.child_id, wish.version)
-        taken_back = undo(wish.child_id, changes, wish.version)
+        changes = await history.change(tx, household_id, body.child_id, body.version)
+        taken_back = undo(body.child_id, changes, body.version)
         if taken_back is None:
             raise NothingToUndo("there is no such change to take back")
-        held = await hold(request.app, tx, [Asked.of(request, household_id, taken_back)])
-        ((outcome, _),) = await change(request.app, tx, held)
+        held = await lock_bookings(request.app, tx, [BookingCommand.of(request, household_id, taken_back)])
+        ((outcome, _),) = await book_days(request.app, tx, held)
         answer = outcome.model_dump_json().encode()
         await store_answer(tx, scope, key, answer)
     return as_json(answer)

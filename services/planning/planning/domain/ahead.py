@@ -7,8 +7,8 @@ from uuid import UUID
 from contracts.api.calendar import ActivityView
 from contracts.api.enrolments import ChildView
 from contracts.api.months import ChildAhead, NextDay
+from planning.domain.booking_context import Slot
 from planning.domain.calendar import Calendar
-from planning.domain.situation import Slot
 
 NEXT_DAYS = 3
 """How many days are shown of each child."""

@@ -10,7 +10,7 @@ from contracts.api.bookings import BookingLine, BookingRequest, LineOutcome, Lin
 from contracts.api.calendar import ActivityView
 from contracts.events.planning import BookedDay, BookingsChanged, Channel, PlaceGranted, PlaceOffered
 from contracts.failures import Invalid
-from planning.domain.situation import Situation, Slot
+from planning.domain.booking_context import BookingContext, Slot
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Decision:
         return tuple(lines)
 
 
-class Act(NamedTuple):
+class LineChange(NamedTuple):
     """What a line does when it is not refused; neither for one that is as wished already."""
 
     changes: bool = False
@@ -41,19 +41,19 @@ class Act(NamedTuple):
     leaves: bool = False
 
 
-def decide(situation: Situation, wish: BookingRequest, *, now: datetime, on_behalf: bool) -> Decision:
+def decide(situation: BookingContext, request: BookingRequest, *, now: datetime, on_behalf: bool) -> Decision:
     """Weigh each line by itself: saved, waiting, or refused with its reason; never silently partial.
 
     Staff (``on_behalf``) are exempt from deadlines and the opening instant, and from nothing else. Raises ``Invalid``
     for a slot named twice.
     """
-    slots = slots_of(wish)
+    slots = slots_of(request)
     lines: list[LineOutcome] = []
     changed: list[BookedDay] = []
     joined: list[Slot] = []
     left: list[Slot] = []
-    for line, slot in zip(wish.lines, slots, strict=True):
-        outcome, act = _weigh(situation, line, wish.seen_version, now=now, on_behalf=on_behalf)
+    for line, slot in zip(request.lines, slots, strict=True):
+        outcome, act = _decide_line(situation, line, request.seen_version, now=now, on_behalf=on_behalf)
         lines.append(outcome)
         if act.changes:
             changed.append(booked_day(situation.activities[slot[0]], slot[1], booked=line.booked))
@@ -65,9 +65,9 @@ def decide(situation: Situation, wish: BookingRequest, *, now: datetime, on_beha
     return Decision(tuple(lines), tuple(changed), tuple(joined), tuple(left), version)
 
 
-def slots_of(wish: BookingRequest) -> list[Slot]:
+def slots_of(request: BookingRequest) -> list[Slot]:
     """What a wish is about, line by line; ``Invalid`` when a slot is named twice."""
-    slots = [(line.activity_id, line.day) for line in wish.lines]
+    slots = [(line.activity_id, line.day) for line in request.lines]
     if len(set(slots)) != len(slots):
         raise Invalid("a day is named twice", errors=[{"field": "lines", "message": "a day is named twice"}])
     return slots
@@ -78,12 +78,12 @@ def booked_day(activity: ActivityView, day: date, *, booked: bool) -> BookedDay:
     return BookedDay(activity_id=activity.activity_id, activity_label=activity.label, day=day, booked=booked)
 
 
-def _weigh(
-    situation: Situation, line: BookingLine, seen_version: int, *, now: datetime, on_behalf: bool
-) -> tuple[LineOutcome, Act]:
+def _decide_line(
+    situation: BookingContext, line: BookingLine, seen_version: int, *, now: datetime, on_behalf: bool
+) -> tuple[LineOutcome, LineChange]:
     slot = (line.activity_id, line.day)
     activity = situation.activities.get(line.activity_id)
-    refusal, reason, until, act = None, None, None, Act()
+    refusal, reason, until, act = None, None, None, LineChange()
     is_cancelled = situation.is_booked(slot) and not line.booked
     if activity is None or not (is_cancelled or situation.is_enrolled(slot)):
         refusal = LineRefusal.NOT_ENROLLED
@@ -94,13 +94,13 @@ def _weigh(
     elif not situation.is_booked(slot) and situation.is_others(slot):
         refusal = LineRefusal.OTHER_HOUSEHOLD
     else:
-        act = _act(situation, line, slot, now=now)
-        refusal = _hindrance(situation, slot, act, seen_version, now=now, on_behalf=on_behalf)
+        act = _line_change(situation, line, slot, now=now)
+        refusal = _refusal_reason(situation, slot, act, seen_version, now=now, on_behalf=on_behalf)
         if refusal is None and act.joins and not line.or_wait:
             refusal = LineRefusal.FULL
         if refusal is None and line.booked and not act.changes and slot in situation.offers:
             refusal = LineRefusal.OFFER_OVER
-        act = Act() if refusal else act
+        act = LineChange() if refusal else act
         until = _since(situation, slot, refusal)
     stays = situation.is_booked(slot)
     outcome = LineOutcome(
@@ -118,7 +118,7 @@ def _weigh(
     return outcome, act
 
 
-def _since(situation: Situation, slot: Slot, refusal: LineRefusal | None) -> datetime | None:
+def _since(situation: BookingContext, slot: Slot, refusal: LineRefusal | None) -> datetime | None:
     """The instant that a refusal is about: when the deadline passed, or when booking opens."""
     match refusal:
         case LineRefusal.PAST_DEADLINE:
@@ -129,20 +129,20 @@ def _since(situation: Situation, slot: Slot, refusal: LineRefusal | None) -> dat
             return None
 
 
-def _act(situation: Situation, line: BookingLine, slot: Slot, *, now: datetime) -> Act:
+def _line_change(situation: BookingContext, line: BookingLine, slot: Slot, *, now: datetime) -> LineChange:
     """What an open slot of the household would have to go through to become as wished."""
     booked, waits = situation.is_booked(slot), slot in situation.ranks
     if not line.booked:
-        return Act(changes=booked, leaves=waits)
+        return LineChange(changes=booked, leaves=waits)
     if booked:
-        return Act()
+        return LineChange()
     if situation.is_full(slot) and not situation.has_offer(slot, now=now):
-        return Act(joins=not waits)
-    return Act(changes=True, leaves=waits)
+        return LineChange(joins=not waits)
+    return LineChange(changes=True, leaves=waits)
 
 
-def _hindrance(
-    situation: Situation, slot: Slot, act: Act, seen_version: int, *, now: datetime, on_behalf: bool
+def _refusal_reason(
+    situation: BookingContext, slot: Slot, act: LineChange, seen_version: int, *, now: datetime, on_behalf: bool
 ) -> LineRefusal | None:
     """Why an open slot of the household cannot change now, None when it can. Leaving a list is always allowed."""
     if not act.changes and not act.joins:
@@ -171,14 +171,14 @@ def undo(child_id: UUID, changes: Collection[tuple[Slot, bool, bool]], version: 
     return BookingRequest(child_id=child_id, seen_version=version, lines=lines) if lines else None
 
 
-def may_grant(situation: Situation, slot: Slot, *, now: datetime) -> bool:
+def may_grant(situation: BookingContext, slot: Slot, *, now: datetime) -> bool:
     """Tell whether a free place goes to who waits: it could book it now, so never past the kitchen's deadline."""
     is_open = situation.is_enrolled(slot) and situation.is_offered(slot) and not situation.closed_because(slot)
     is_free_to_book = is_open and not situation.is_others(slot) and not situation.opens_at(slot, now=now)
     return is_free_to_book and not situation.is_full(slot) and now < situation.until(slot)
 
 
-def offered(situation: Situation, slot: Slot, position: int, *, hours: int, at: datetime) -> PlaceOffered:
+def offered(situation: BookingContext, slot: Slot, position: int, *, hours: int, at: datetime) -> PlaceOffered:
     """The event of a place that is held for who waits: for so many hours, but never past the deadline for booking."""
     return PlaceOffered(
         household_id=situation.household_id,
@@ -193,8 +193,8 @@ def offered(situation: Situation, slot: Slot, position: int, *, hours: int, at: 
     )
 
 
-def told(
-    situation: Situation,
+def changed_event(
+    situation: BookingContext,
     days: tuple[BookedDay, ...],
     version: int,
     *,
@@ -219,7 +219,7 @@ def told(
     )
 
 
-def granted(situation: Situation, slot: Slot, changed: BookingsChanged) -> PlaceGranted:
+def granted(situation: BookingContext, slot: Slot, changed: BookingsChanged) -> PlaceGranted:
     """The event of a place that went to who waited, beside that of the booking."""
     activity = situation.activities[slot[0]]
     return PlaceGranted(

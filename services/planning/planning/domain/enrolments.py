@@ -10,10 +10,10 @@ from contracts.names import name_key
 from planning.domain.failures import EnrolmentMoved, NotForTheSchool
 
 
-def check(child: ChildView, activity: ActivityView, now: Enrolment | None, wish: EnrolmentRequest) -> None:
+def check(child: ChildView, activity: ActivityView, now: Enrolment | None, request: EnrolmentRequest) -> None:
     """Raise ``EnrolmentMoved`` when the enrolment is not what was seen, ``NotForTheSchool`` for a first one in an
     activity of other schools; the dates of one that is there can always be changed, for the child may have moved."""
-    if wish.seen_version is not None and wish.seen_version != (now.version if now else 0):
+    if request.seen_version is not None and request.seen_version != (now.version if now else 0):
         facts = {"first_day": str(now.first_day), "last_day": str(now.last_day)} if now else {}
         raise EnrolmentMoved("somebody changed this enrolment meanwhile", **facts)
     if now is None and not _is_for(child, activity):

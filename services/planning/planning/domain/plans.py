@@ -7,7 +7,7 @@ from uuid import UUID
 
 from contracts.api.bookings import LINES_MAX, BookingLine, BookingRequest, PlanRequest
 from contracts.failures import Invalid
-from planning.domain.situation import Situation, Slot
+from planning.domain.booking_context import BookingContext, Slot
 
 Week = Mapping[tuple[UUID, int], bool]
 """Booked or not, by activity and ISO weekday; what is not in it stays as it is."""
@@ -25,8 +25,8 @@ def span(plan: PlanRequest) -> tuple[date, date]:
     )
 
 
-def wish(
-    plan: PlanRequest, found: Situation, model: Situation | None, *, seen: int, today: date
+def booking_request(
+    plan: PlanRequest, found: BookingContext, model: BookingContext | None, *, seen: int, today: date
 ) -> BookingRequest | None:
     """The lines of the days that would change; None without any. ``model`` is the child that is followed, if one is.
 
@@ -48,7 +48,7 @@ def wish(
     return BookingRequest(child_id=found.child.child_id, seen_version=seen, lines=tuple(lines)) if lines else None
 
 
-def usual_week(found: Situation, first: date, last: date) -> Week:
+def usual_week(found: BookingContext, first: date, last: date) -> Week:
     """What a child usually does: booked where it was on at least half of the days that were open to this household.
 
     A model only adds: nothing is cancelled because it was not done before, nor because a sibling does not do it.
@@ -63,16 +63,16 @@ def usual_week(found: Situation, first: date, last: date) -> Week:
     return {key: True for key, booked in seen.items() if sum(booked) * 2 >= len(booked)}
 
 
-def _week(plan: PlanRequest, found: Situation) -> Week:
+def _week(plan: PlanRequest, found: BookingContext) -> Week:
     if plan.like_first_day and plan.like_last_day:
         return usual_week(found, plan.like_first_day, plan.like_last_day)
     return {(slot.activity_id, slot.weekday): slot.booked for slot in plan.week}
 
 
-def _like(model: Situation, slot: Slot) -> bool | None:
+def _like(model: BookingContext, slot: Slot) -> bool | None:
     """What the child that is followed has booked that day; None for the rest, since a model only adds."""
     return True if model.is_booked(slot) else None
 
 
-def _is_about(found: Situation, slot: Slot) -> bool:
+def _is_about(found: BookingContext, slot: Slot) -> bool:
     return found.is_enrolled(slot) and found.is_offered(slot)

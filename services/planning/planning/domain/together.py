@@ -7,19 +7,19 @@ from datetime import datetime
 from typing import NamedTuple
 
 from contracts.api.bookings import BookingRequest, LineOutcome, LineRefusal
+from planning.domain.booking_context import BookingContext, Slot
 from planning.domain.bookings import Decision, decide
-from planning.domain.situation import Situation, Slot
 
 
-class Wished(NamedTuple):
+class Candidate(NamedTuple):
     """A child's wish, what decides about it, and whether staff have it (``on_behalf``)."""
 
-    found: Situation
-    wish: BookingRequest
+    found: BookingContext
+    request: BookingRequest
     on_behalf: bool
 
 
-def in_turn(wishes: Sequence[Wished], *, now: datetime) -> list[Decision]:
+def decide_in_order(requests: Sequence[Candidate], *, now: datetime) -> list[Decision]:
     """Decide wishes in their order, one a child; a place that one takes is taken for those behind it.
 
     What was found is as it stood at one instant, before any of the wishes. A place that one gives back is not seen by
@@ -27,8 +27,8 @@ def in_turn(wishes: Sequence[Wished], *, now: datetime) -> list[Decision]:
     """
     taken: Counter[tuple[Slot, str | None]] = Counter()
     decisions = []
-    for found, wish, on_behalf in wishes:
-        decision = decide(_after(found, wish, taken) if taken else found, wish, now=now, on_behalf=on_behalf)
+    for found, request, on_behalf in requests:
+        decision = decide(_after(found, request, taken) if taken else found, request, now=now, on_behalf=on_behalf)
         booked = {(day.activity_id, day.day) for day in decision.changed if day.booked}
         for slot in booked.difference(found.offers):  # a place that is held for the child is counted already
             taken.update([(slot, None), (slot, found.child.school)])
@@ -36,32 +36,32 @@ def in_turn(wishes: Sequence[Wished], *, now: datetime) -> list[Decision]:
     return decisions
 
 
-def together(wishes: Sequence[Wished], *, now: datetime) -> list[Decision]:
+def decide_together(requests: Sequence[Candidate], *, now: datetime) -> list[Decision]:
     """The same for siblings: a day that one of them wishes and cannot have is changed for none."""
-    apart = in_turn(wishes, now=now)
+    apart = decide_in_order(requests, now=now)
     lines = [line for decision in apart for line in decision.lines]
     failing = {(line.activity_id, line.day) for line in lines if line.wished and line.refusal}
-    decisions = in_turn([each._replace(wish=_without(each.wish, failing)) for each in wishes], now=now)
+    decisions = decide_in_order([each._replace(request=_without(each.request, failing)) for each in requests], now=now)
     return [
         replace(decision, lines=(*decision.lines, *_refused(found, before.lines, failing)))
-        for (found, _, _), before, decision in zip(wishes, apart, decisions, strict=True)
+        for (found, _, _), before, decision in zip(requests, apart, decisions, strict=True)
     ]
 
 
-def _after(found: Situation, wish: BookingRequest, taken: Counter[tuple[Slot, str | None]]) -> Situation:
+def _after(found: BookingContext, request: BookingRequest, taken: Counter[tuple[Slot, str | None]]) -> BookingContext:
     """The situation once the wishes before have their places."""
-    slots = [(line.activity_id, line.day) for line in wish.lines]
+    slots = [(line.activity_id, line.day) for line in request.lines]
     in_all = {slot: found.occupation.get(slot, 0) + taken[slot, None] for slot in slots}
     of_school = {slot: found.of_school.get(slot, 0) + taken[slot, found.child.school] for slot in slots}
     return replace(found, occupation={**found.occupation, **in_all}, of_school={**found.of_school, **of_school})
 
 
-def _without(wish: BookingRequest, failing: Collection[Slot]) -> BookingRequest:
-    lines = tuple(line for line in wish.lines if not line.booked or (line.activity_id, line.day) not in failing)
-    return wish.model_copy(update={"lines": lines})
+def _without(request: BookingRequest, failing: Collection[Slot]) -> BookingRequest:
+    lines = tuple(line for line in request.lines if not line.booked or (line.activity_id, line.day) not in failing)
+    return request.model_copy(update={"lines": lines})
 
 
-def _refused(found: Situation, lines: Sequence[LineOutcome], failing: Collection[Slot]) -> list[LineOutcome]:
+def _refused(found: BookingContext, lines: Sequence[LineOutcome], failing: Collection[Slot]) -> list[LineOutcome]:
     refused = []
     for line in lines:
         slot = (line.activity_id, line.day)

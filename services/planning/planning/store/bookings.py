@@ -7,7 +7,7 @@ from uuid import UUID
 from chassis.database import Statement, Transaction
 from contracts.events.planning import BookingsChanged
 from contracts.names import name_key
-from planning.domain.situation import Slot
+from planning.domain.booking_context import Slot
 from planning.store.households import DayLeft
 
 

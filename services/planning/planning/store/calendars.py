@@ -59,7 +59,7 @@ async def activity(tx: Transaction, activity_id: UUID) -> ActivityView | None:
     return activity_of(row) if row else None
 
 
-async def save_activity(tx: Transaction, activity_id: UUID, wish: ActivityRequest) -> None:
+async def save_activity(tx: Transaction, activity_id: UUID, request: ActivityRequest) -> None:
     """Keep an activity as wished; with a capacity, its booked days get their rows of places."""
     await tx.execute(
         "INSERT INTO activity (activity_id, label, period, weekdays, first_day, last_day, booking_notice, "
@@ -71,24 +71,24 @@ async def save_activity(tx: Transaction, activity_id: UUID, wish: ActivityReques
         "schools = $12, opens_at = $13, siblings_first = $14, school_capacities = $15, residents_first = $16, "
         "offer_hours = $17",
         activity_id,
-        wish.label,
-        wish.period,
-        sorted(wish.weekdays),
-        wish.first_day,
-        wish.last_day,
-        wish.booking_notice.model_dump(mode="json"),
-        wish.cancelling_notice.model_dump(mode="json"),
-        wish.capacity,
-        wish.position,
-        sorted(wish.days),
-        sorted(wish.schools),
-        wish.opens_at,
-        wish.siblings_first,
-        wish.school_capacities,
-        wish.residents_first,
-        wish.offer_hours,
+        request.label,
+        request.period,
+        sorted(request.weekdays),
+        request.first_day,
+        request.last_day,
+        request.booking_notice.model_dump(mode="json"),
+        request.cancelling_notice.model_dump(mode="json"),
+        request.capacity,
+        request.position,
+        sorted(request.days),
+        sorted(request.schools),
+        request.opens_at,
+        request.siblings_first,
+        request.school_capacities,
+        request.residents_first,
+        request.offer_hours,
     )
-    if wish.capacity is not None or wish.school_capacities:
+    if request.capacity is not None or request.school_capacities:
         await tx.execute(
             "INSERT INTO occupation (activity_id, day, booked) SELECT activity_id, day, count(*) FROM booking "
             "WHERE activity_id = $1 AND booked GROUP BY 1, 2 ON CONFLICT DO NOTHING",
@@ -134,12 +134,12 @@ async def _read(tx: Transaction, zone: str) -> Calendar:
     )
 
 
-async def save_school_day(tx: Transaction, day: date, wish: SchoolDayRequest) -> None:
+async def save_school_day(tx: Transaction, day: date, request: SchoolDayRequest) -> None:
     """Keep what a decree says of a day; it outranks the published calendar."""
     await tx.execute(
         "INSERT INTO school_day (day, holiday) VALUES ($1, $2) ON CONFLICT (day) DO UPDATE SET holiday = $2",
         day,
-        wish.holiday,
+        request.holiday,
     )
 
 
@@ -176,15 +176,15 @@ def _key(school: str | None) -> str | None:
     return None if school is None else name_key(school)
 
 
-async def add_closure(tx: Transaction, wish: ClosureRequest) -> bool:
+async def add_closure(tx: Transaction, request: ClosureRequest) -> bool:
     """Close a day; False when it was closed already, for the same activity and school: its reason is the new one."""
     inserted = await tx.fetchval(
         "INSERT INTO closure (day, activity_id, school, reason) VALUES ($1, $2, $3, $4) "
         "ON CONFLICT (day, activity_id, school) DO UPDATE SET reason = EXCLUDED.reason RETURNING xmax = 0",
-        wish.day,
-        wish.activity_id,
-        wish.school,
-        wish.reason,
+        request.day,
+        request.activity_id,
+        request.school,
+        request.reason,
     )
     return bool(inserted)
 

@@ -45,7 +45,7 @@ async def enrolment(tx: Transaction, household_id: UUID, child_id: UUID, activit
     return _enrolment(row) if row else None
 
 
-async def save(tx: Transaction, household_id: UUID, child_id: UUID, activity_id: UUID, wish: EnrolmentRequest) -> int:
+async def save(tx: Transaction, household_id: UUID, child_id: UUID, activity_id: UUID, body: EnrolmentRequest) -> int:
     """Keep an enrolment, in place of the one before; its version."""
     version: int = await tx.fetchval(
         "INSERT INTO enrolment AS e (household_id, child_id, activity_id, first_day, last_day) "
@@ -54,8 +54,8 @@ async def save(tx: Transaction, household_id: UUID, child_id: UUID, activity_id:
         household_id,
         child_id,
         activity_id,
-        wish.first_day,
-        wish.last_day,
+        body.first_day,
+        body.last_day,
     )
     return version
 
@@ -79,7 +79,7 @@ async def add_change(
 
 
 async def days_outside(
-    tx: Transaction, household_id: UUID, child_id: UUID, activity_id: UUID, wish: EnrolmentRequest, today: date
+    tx: Transaction, household_id: UUID, child_id: UUID, activity_id: UUID, body: EnrolmentRequest, today: date
 ) -> list[DayLeft]:
     """The days after today that are booked or waited for, and that the wished dates do not cover."""
     rows = await tx.fetch(
@@ -92,8 +92,8 @@ async def days_outside(
         household_id,
         child_id,
         activity_id,
-        wish.first_day,
-        wish.last_day,
+        body.first_day,
+        body.last_day,
         today,
     )
     return [DayLeft.of(row) for row in rows]

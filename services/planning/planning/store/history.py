@@ -7,7 +7,7 @@ from uuid import UUID
 from chassis.database import Transaction
 from contracts.api.bookings import ActivityChanges, Change
 from contracts.events.planning import BookedDay, BookingsChanged
-from planning.domain.situation import Slot
+from planning.domain.booking_context import Slot
 
 CHANGES_MAX = 100
 

@@ -11,7 +11,7 @@ from uuid import UUID
 
 from chassis.database import Transaction
 from contracts.events.planning import BookingsChanged
-from planning.domain.situation import Look, Slot
+from planning.domain.booking_context import ContextQuery, Slot
 from planning.store.households import DayLeft
 
 SPARE = 5
@@ -45,7 +45,7 @@ class OfferLeft:
     offered_until: datetime
 
 
-async def ranks(tx: Transaction, looks: Sequence[Look]) -> dict[UUID, dict[Slot, int]]:
+async def ranks(tx: Transaction, looks: Sequence[ContextQuery]) -> dict[UUID, dict[Slot, int]]:
     """The places of children in the lists of some days, by child: 1 is next."""
     rows = await tx.fetch(
         f"SELECT w.child_id, w.activity_id, w.day, {RANK} AS rank FROM waiting_list w "  # noqa: S608 - our words
@@ -93,7 +93,7 @@ async def leave(tx: Transaction, child_id: UUID, slots: Collection[Slot]) -> Non
     )
 
 
-async def heads(tx: Transaction, wanted: Mapping[Slot, int]) -> list[Waiter]:
+async def next_in_line(tx: Transaction, wanted: Mapping[Slot, int]) -> list[Waiter]:
     """The first of each list: as many as ``wanted`` and a few to spare, in case the first may not have the place.
 
     Where schools have places of their own, all who wait: the first may be of a full one.
@@ -132,7 +132,7 @@ async def offer(tx: Transaction, waiter: Waiter, until: datetime) -> None:
     )
 
 
-async def slots_of_lapsed(tx: Transaction, now: datetime) -> list[Slot]:
+async def slots_of_expired_offers(tx: Transaction, now: datetime) -> list[Slot]:
     """Slots with offers that are over, the oldest first."""
     rows = await tx.fetch(
         "SELECT activity_id, day FROM waiting WHERE offered_until <= $1 GROUP BY 1, 2 "
@@ -143,7 +143,7 @@ async def slots_of_lapsed(tx: Transaction, now: datetime) -> list[Slot]:
     return [(row["activity_id"], row["day"]) for row in rows]
 
 
-async def lapsed(tx: Transaction, slot: Slot, now: datetime) -> list[OfferLeft]:
+async def take_expired_offers(tx: Transaction, slot: Slot, now: datetime) -> list[OfferLeft]:
     """Whose offers of a slot are over, under the lock of its places."""
     rows = await tx.fetch(
         "SELECT w.household_id, w.child_id, c.first_name, w.activity_id, a.label, w.day, true AS waits, w.position, "

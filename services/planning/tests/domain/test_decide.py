@@ -16,11 +16,11 @@ from contracts.events.auth import Custody, Span
 from contracts.events.planning import Presence
 from contracts.failures import Invalid, Refusal
 from planning.domain.attendance import check
+from planning.domain.booking_context import Booking, BookingContext
 from planning.domain.bookings import decide, may_grant, undo
 from planning.domain.calendar import Calendar
 from planning.domain.failures import DayToCome, IsBooked, NotBooked
 from planning.domain.plans import usual_week
-from planning.domain.situation import Booking, Situation
 
 CANTEEN, CLUB = UUID(int=1), UUID(int=2)
 MONDAY = date(2026, 11, 30)
@@ -51,7 +51,7 @@ CHILD = ChildView(
     custody=Custody.FREE,
     enrolled=True,
 )
-BASE = Situation(
+BASE = BookingContext(
     household_id=UUID(int=7),
     child=CHILD,
     version=4,
@@ -67,7 +67,7 @@ BASE = Situation(
 )
 
 
-def wish(*lines: tuple[UUID, date, bool], seen: int = 4) -> BookingRequest:
+def payload(*lines: tuple[UUID, date, bool], seen: int = 4) -> BookingRequest:
     return BookingRequest(
         child_id=CHILD.child_id,
         seen_version=seen,
@@ -75,15 +75,15 @@ def wish(*lines: tuple[UUID, date, bool], seen: int = 4) -> BookingRequest:
     )
 
 
-def outcome(situation: Situation, *line: object, seen: int = 4, on_behalf: bool = False) -> LineOutcome:
-    (found,) = decide(situation, wish(line, seen=seen), now=NOW, on_behalf=on_behalf).lines  # type: ignore[arg-type]
+def outcome(situation: BookingContext, *line: object, seen: int = 4, on_behalf: bool = False) -> LineOutcome:
+    (found,) = decide(situation, payload(line, seen=seen), now=NOW, on_behalf=on_behalf).lines  # type: ignore[arg-type]
     return found
 
 
 def test_lines_are_weighed_one_by_one_and_none_is_left_out() -> None:
     decision = decide(
         BASE,
-        wish((CANTEEN, THURSDAY, False), (CANTEEN, FRIDAY, True), (CLUB, TUESDAY, True), (CANTEEN, MONDAY, True)),
+        payload((CANTEEN, THURSDAY, False), (CANTEEN, FRIDAY, True), (CLUB, TUESDAY, True), (CANTEEN, MONDAY, True)),
         now=NOW,
         on_behalf=False,
     )
@@ -103,7 +103,7 @@ def test_lines_are_weighed_one_by_one_and_none_is_left_out() -> None:
 
 
 def test_what_is_already_as_wished_changes_nothing() -> None:
-    decision = decide(BASE, wish((CANTEEN, TUESDAY, True), (CLUB, MONDAY, False)), now=NOW, on_behalf=False)
+    decision = decide(BASE, payload((CANTEEN, TUESDAY, True), (CLUB, MONDAY, False)), now=NOW, on_behalf=False)
     assert [line.refusal for line in decision.lines] == [None, None]
     assert decision.changed == ()
     assert decision.version == 4
@@ -116,8 +116,8 @@ def test_cancelling_has_its_own_deadline() -> None:
 
 def test_a_deadline_closes_at_its_very_instant() -> None:
     until = BASE.until((CLUB, TUESDAY))
-    before = decide(BASE, wish((CLUB, TUESDAY, True)), now=until - timedelta(microseconds=1), on_behalf=False)
-    after = decide(BASE, wish((CLUB, TUESDAY, True)), now=until, on_behalf=False)
+    before = decide(BASE, payload((CLUB, TUESDAY, True)), now=until - timedelta(microseconds=1), on_behalf=False)
+    after = decide(BASE, payload((CLUB, TUESDAY, True)), now=until, on_behalf=False)
     assert before.lines[0].refusal is None
     assert after.lines[0].refusal is LineRefusal.PAST_DEADLINE
 
@@ -149,7 +149,7 @@ def test_staff_are_exempt_from_deadlines_and_nothing_else() -> None:
 
 def test_a_day_named_twice_is_refused_whole() -> None:
     with pytest.raises(Invalid):
-        decide(BASE, wish((CLUB, TUESDAY, True), (CLUB, TUESDAY, False)), now=NOW, on_behalf=False)
+        decide(BASE, payload((CLUB, TUESDAY, True), (CLUB, TUESDAY, False)), now=NOW, on_behalf=False)
 
 
 def test_the_month_shows_what_can_be_done() -> None:
@@ -164,7 +164,7 @@ def test_the_month_shows_what_can_be_done() -> None:
 
 
 def test_a_full_day_takes_who_agrees_to_wait_and_lets_them_leave() -> None:
-    body = wish((CLUB, THURSDAY, True))
+    body = payload((CLUB, THURSDAY, True))
     asked = body.model_copy(update={"lines": (body.lines[0].model_copy(update={"or_wait": True}),)})
     decision = decide(BASE, asked, now=NOW, on_behalf=False)
     assert (decision.joined, decision.changed, decision.version) == (((CLUB, THURSDAY),), (), 5)
@@ -175,7 +175,7 @@ def test_a_full_day_takes_who_agrees_to_wait_and_lets_them_leave() -> None:
     waits = replace(BASE, ranks={(CLUB, THURSDAY): 3})
     assert decide(waits, asked, now=NOW, on_behalf=False).version == 4  # asking again keeps the place
     late = NOW + timedelta(days=30)
-    leaves = decide(waits, wish((CLUB, THURSDAY, False)), now=late, on_behalf=False)
+    leaves = decide(waits, payload((CLUB, THURSDAY, False)), now=late, on_behalf=False)
     assert (leaves.left, leaves.lines[0].refusal) == (((CLUB, THURSDAY),), None)
     cell = waits.cell((CLUB, THURSDAY), now=NOW, on_behalf=False)
     assert (cell.state, cell.rank, cell.changeable) == (CellState.WAITING, 3, True)

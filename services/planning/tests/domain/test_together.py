@@ -8,9 +8,9 @@ from contracts.api.bookings import BookingLine, BookingRequest, LineRefusal
 from contracts.api.calendar import ActivityView, Deadline, PeriodKind
 from contracts.api.enrolments import ChildView, EnrolmentRequest
 from contracts.events.auth import Custody
+from planning.domain.booking_context import Booking, BookingContext
 from planning.domain.calendar import Calendar
-from planning.domain.situation import Booking, Situation
-from planning.domain.together import Wished, in_turn, together
+from planning.domain.together import Candidate, decide_in_order, decide_together
 
 CLUB, DAY = UUID(int=2), date(2026, 12, 1)
 SLOT, NOW = (CLUB, DAY), datetime(2026, 11, 28, 9, 0, tzinfo=UTC)
@@ -18,7 +18,7 @@ NOTICE = Deadline(days_before=1, at=time(18))
 YEAR = {"first_day": date(2026, 9, 1), "last_day": date(2027, 7, 3)}
 
 
-def wished(number: int, *, places: int, taken: int, school: str = "Prévert", booked: bool = True) -> Wished:
+def wished(number: int, *, places: int, taken: int, school: str = "Prévert", booked: bool = True) -> Candidate:
     """A child's wish for the day, of which so many places are taken."""
     activity = ActivityView(
         activity_id=CLUB,
@@ -40,7 +40,7 @@ def wished(number: int, *, places: int, taken: int, school: str = "Prévert", bo
         custody=Custody.FREE,
         enrolled=True,
     )
-    found = Situation(
+    found = BookingContext(
         household_id=UUID(int=7),
         child=child,
         version=1,
@@ -52,16 +52,16 @@ def wished(number: int, *, places: int, taken: int, school: str = "Prévert", bo
         occupation={SLOT: taken},
     )
     line = BookingLine(activity_id=CLUB, day=DAY, booked=booked)
-    return Wished(found, BookingRequest(child_id=child.child_id, seen_version=1, lines=(line,)), False)
+    return Candidate(found, BookingRequest(child_id=child.child_id, seen_version=1, lines=(line,)), False)
 
 
-def holding(each: Wished) -> Wished:
+def holding(each: Candidate) -> Candidate:
     """The same where one of the taken places is held for the child."""
     return each._replace(found=replace(each.found, offers={SLOT: NOW + timedelta(hours=1)}, ranks={SLOT: 1}))
 
 
-def refusals(wishes: list[Wished]) -> list[LineRefusal | None]:
-    return [line.refusal for decision in in_turn(wishes, now=NOW) for line in decision.lines]
+def refusals(requests: list[Candidate]) -> list[LineRefusal | None]:
+    return [line.refusal for decision in decide_in_order(requests, now=NOW) for line in decision.lines]
 
 
 def test_places_go_in_the_order_of_the_wishes() -> None:
@@ -69,15 +69,15 @@ def test_places_go_in_the_order_of_the_wishes() -> None:
 
 
 def test_a_place_that_was_held_for_a_child_is_not_counted_twice() -> None:
-    wishes = [holding(wished(1, places=5, taken=4)), wished(2, places=5, taken=4), wished(3, places=5, taken=4)]
-    assert refusals(wishes) == [None, None, "full"]
-    assert [line.refusal for each in together(wishes[:2], now=NOW) for line in each.lines] == [None, None]
+    requests = [holding(wished(1, places=5, taken=4)), wished(2, places=5, taken=4), wished(3, places=5, taken=4)]
+    assert refusals(requests) == [None, None, "full"]
+    assert [line.refusal for each in decide_together(requests[:2], now=NOW) for line in each.lines] == [None, None]
 
 
 def test_the_places_of_a_school_are_counted_by_themselves() -> None:
     schools = ["Colette", "Colette", "Prévert"]
-    wishes = [wished(number, places=5, taken=0, school=school) for number, school in enumerate(schools)]
-    assert refusals(wishes) == [None, "full", None]
+    requests = [wished(number, places=5, taken=0, school=school) for number, school in enumerate(schools)]
+    assert refusals(requests) == [None, "full", None]
 
 
 def test_a_place_that_is_given_back_is_theirs_who_wait() -> None:
@@ -85,6 +85,6 @@ def test_a_place_that_is_given_back_is_theirs_who_wait() -> None:
 
 
 def test_siblings_who_cannot_all_go_do_not_go_and_places_stay_free() -> None:
-    decisions = together([wished(number, places=5, taken=4) for number in range(2)], now=NOW)
+    decisions = decide_together([wished(number, places=5, taken=4) for number in range(2)], now=NOW)
     assert [line.refusal for each in decisions for line in each.lines] == ["not_for_all", "full"]
     assert [each.changed for each in decisions] == [(), ()]

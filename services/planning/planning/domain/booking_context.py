@@ -16,7 +16,7 @@ Slot = tuple[UUID, date]
 """An activity on a day."""
 
 
-class Look(NamedTuple):
+class ContextQuery(NamedTuple):
     """Whose days are looked at: those of a household's child between two dates."""
 
     household_id: UUID
@@ -34,7 +34,7 @@ class Booking:
 
 
 @dataclass(frozen=True)
-class Situation:
+class BookingContext:
     """All that decides about a child's days: loaded under lock for a change, as it is for a look.
 
     ``ranks`` are the child's places in waiting lists, ``offers`` the places that are held for it, and until when.
@@ -108,7 +108,7 @@ class Situation:
     def is_own_day(self, day: date) -> bool:
         """Whether custody gives the day to this household: named by its dates, or not by the other's and of its weeks.
 
-        A household with dates and no weeks (``free``) has its dates and nothing else.
+        A household with dates and no weeks (``release_places``) has its dates and nothing else.
         """
         if any(span.first_day <= day <= span.last_day for span in self.own_spans):
             return True

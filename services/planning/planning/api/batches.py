@@ -13,20 +13,20 @@ from chassis.http import idempotency_key
 from chassis.idempotency import IdempotencyKey, find_answers, store_answers
 from contracts.api.bookings import BookingOutcome, BookingRequest
 from contracts.failures import Refusal, Unavailable
-from planning.api.changing import Asked, change, hold, no_such_child
-from planning.api.turns import Answers, Turns, Wanted
+from planning.api.book_days import BookingCommand, book_days, lock_bookings, no_such_child
+from planning.api.booking_queue import Answers, BookingQueue, QueuedBooking
 from planning.domain.bookings import decide
 from planning.settings import SETTINGS
-from planning.store import situations
+from planning.store import booking_contexts
 
-TURNS = web.AppKey("turns", Turns)
+TURNS = web.AppKey("turns", BookingQueue)
 
 log = structlog.get_logger()
 
 
-def use_turns(app: web.Application) -> None:
+def use_booking_queue(app: web.Application) -> None:
     """Let wishes of a crowd be fulfilled together; after ``use_database``."""
-    app[TURNS] = Turns(partial(_alone, app), _Crowd(app).answers)
+    app[TURNS] = BookingQueue(partial(_book_one, app), _BatchBooking(app).answers)
 
     async def run(app: web.Application) -> AsyncIterator[None]:
         yield
@@ -35,13 +35,13 @@ def use_turns(app: web.Application) -> None:
     app.cleanup_ctx.append(run)
 
 
-async def change_once(request: web.Request, household_id: UUID, wish: BookingRequest, command: str) -> web.Response:
+async def book_once(request: web.Request, household_id: UUID, body: BookingRequest, command: str) -> web.Response:
     """Do what can be done of a wish, all in one transaction, once for the key that the request carries.
 
     The key of what changes nothing stays free: the same wish sent again is weighed again.
     """
     key = IdempotencyKey(f"{command}/{household_id}", idempotency_key(request), await request.read())
-    return as_json(await request.app[TURNS].of(Wanted(Asked.of(request, household_id, wish), key)))
+    return as_json(await request.app[TURNS].of(QueuedBooking(BookingCommand.of(request, household_id, body), key)))
 
 
 def as_json(body: bytes) -> web.Response:
@@ -49,29 +49,29 @@ def as_json(body: bytes) -> web.Response:
     return web.Response(body=body, content_type="application/json", charset="utf-8")
 
 
-class _Crowd:
+class _BatchBooking:
     """Wishes that are fulfilled together."""
 
     def __init__(self, app: web.Application) -> None:
         self._app = app
         self._is_vain = False
 
-    async def answers(self, wanted: Sequence[Wanted]) -> AsyncIterator[Answers]:
+    async def answers(self, wanted: Sequence[QueuedBooking]) -> AsyncIterator[Answers]:
         """The answer to each wish, or what is raised for it.
 
         Once wishes come to nothing, the next ones are looked at first: at the opening of a season, those who come too
         late do not wait for a lock to hear that it is full.
         """
-        told = await _from_a_look(self._app, wanted) if self._is_vain else {}
+        told = await _answer_without_lock(self._app, wanted) if self._is_vain else {}
         self._is_vain = bool(told)
         yield told
         if left := [each for each in wanted if each.key not in told]:
-            yield await self._by_halves(left)
+            yield await self._bisect(left)
 
-    async def _by_halves(self, wanted: Sequence[Wanted]) -> Answers:
+    async def _bisect(self, wanted: Sequence[QueuedBooking]) -> Answers:
         """All together, and by halves if one of them cannot be, until it is found: it alone has the error."""
         try:
-            answers, is_vain = await _fulfilled(self._app, wanted)
+            answers, is_vain = await _book_together(self._app, wanted)
         except Unavailable:
             raise
         except Exception as error:
@@ -80,35 +80,39 @@ class _Crowd:
             if not isinstance(error, Refusal):
                 log.exception("wishes could not be fulfilled together")
             half = len(wanted) // 2
-            return {**await self._by_halves(wanted[:half]), **await self._by_halves(wanted[half:])}
+            return {**await self._bisect(wanted[:half]), **await self._bisect(wanted[half:])}
         self._is_vain |= is_vain
         return answers
 
 
-async def _alone(app: web.Application, wanted: Wanted) -> bytes:
-    return (await _fulfilled(app, [wanted]))[0][wanted.key]
+async def _book_one(app: web.Application, wanted: QueuedBooking) -> bytes:
+    return (await _book_together(app, [wanted]))[0][wanted.key]
 
 
-async def _from_a_look(app: web.Application, wanted: Sequence[Wanted]) -> Answers:
+async def _answer_without_lock(app: web.Application, wanted: Sequence[QueuedBooking]) -> Answers:
     """The answers to wishes that change nothing as all stands at one instant.
 
     Left out is whose days changed after the version that was seen: there may be an answer to the key.
     """
     told, at = dict[IdempotencyKey, bytes | Exception](), now()
     async with app[DATABASE].reading() as look:
-        found = await situations.of_many(look, app[SETTINGS].school_zone, [asked.look for asked, _ in wanted])
+        found = await booking_contexts.booking_contexts(
+            look, app[SETTINGS].school_zone, [asked.look for asked, _ in wanted]
+        )
     for (asked, key), situation in zip(wanted, found, strict=True):
         if situation is None:
             told[key] = no_such_child()
-        elif situation.version == asked.wish.seen_version:
-            decision = decide(situation, asked.wish, now=at, on_behalf=asked.on_behalf)
+        elif situation.version == asked.body.seen_version:
+            decision = decide(situation, asked.body, now=at, on_behalf=asked.on_behalf)
             if decision.version == situation.version:
                 outcome = BookingOutcome(child=situation.child, version=situation.version, lines=decision.lines)
                 told[key] = outcome.model_dump_json().encode()
     return told
 
 
-async def _fulfilled(app: web.Application, wanted: Sequence[Wanted]) -> tuple[dict[IdempotencyKey, bytes], bool]:
+async def _book_together(
+    app: web.Application, wanted: Sequence[QueuedBooking]
+) -> tuple[dict[IdempotencyKey, bytes], bool]:
     """The answers to wishes, one a child, as they are or were before, and whether any comes to nothing; all that
     changes is one transaction.
 
@@ -116,12 +120,12 @@ async def _fulfilled(app: web.Application, wanted: Sequence[Wanted]) -> tuple[di
     seen, its key has no answer.
     """
     async with app[DATABASE].transaction() as tx:
-        found = zip(wanted, await hold(app, tx, [asked for asked, _ in wanted]), strict=True)
+        found = zip(wanted, await lock_bookings(app, tx, [asked for asked, _ in wanted]), strict=True)
         held = {key: one for (_, key), one in found}
-        moved = [key for key, (asked, situation) in held.items() if situation.version != asked.wish.seen_version]
+        moved = [key for key, (asked, situation) in held.items() if situation.version != asked.body.seen_version]
         answers = await find_answers(tx, moved)
         new = [key for key in held if key not in answers]
-        changed = dict(zip(new, await change(app, tx, [held[key] for key in new]), strict=True))
+        changed = dict(zip(new, await book_days(app, tx, [held[key] for key in new]), strict=True))
         told = {key: outcome.model_dump_json().encode() for key, (outcome, _) in changed.items()}
         kept = {key: told[key] for key, (_, is_any) in changed.items() if is_any}
         if kept:

@@ -9,9 +9,9 @@ from uuid import UUID
 
 from chassis.idempotency import IdempotencyKey
 from chassis.tasks import cancel_and_wait
-from planning.api.changing import Asked
+from planning.api.book_days import BookingCommand
+from planning.domain.booking_context import Slot
 from planning.domain.bookings import slots_of
-from planning.domain.situation import Slot
 
 AT_ONCE = 4
 """How many of a replica's changes may be under way for one slot, each by itself; who comes then stands in line."""
@@ -26,27 +26,27 @@ Answers = Mapping[IdempotencyKey, bytes | Exception]
 """What is told to who asked, or raised for them."""
 
 
-class Wanted(NamedTuple):
+class QueuedBooking(NamedTuple):
     """A wish, and the key of its request."""
 
-    asked: Asked
+    asked: BookingCommand
     key: IdempotencyKey
 
     @property
     def slots(self) -> list[Slot]:
         """What it is about; ``Invalid`` when a slot is named twice."""
-        return slots_of(self.asked.wish)
+        return slots_of(self.asked.body)
 
     @property
     def frees(self) -> bool:
         """Whether it gives a place back, which is theirs who wait before any other wish sees it."""
-        return not all(line.booked for line in self.asked.wish.lines)
+        return not all(line.booked for line in self.asked.body.lines)
 
 
-class Standing(NamedTuple):
+class WaitingCaller(NamedTuple):
     """Who stands in line: what is wanted, and where the answer goes."""
 
-    wanted: Wanted
+    wanted: QueuedBooking
     answer: asyncio.Future[bytes]
 
     def tell(self, told: bytes | Exception) -> None:
@@ -59,7 +59,7 @@ class Standing(NamedTuple):
             self.answer.set_result(told)
 
 
-class Turns:
+class BookingQueue:
     """In the order of arrival. Only a line: what is true is decided under the database's locks, on any replica.
 
     ``alone`` fulfils a wish and gives its answer; ``many`` fulfils several, and gives answers as soon as it has some.
@@ -67,15 +67,15 @@ class Turns:
 
     def __init__(
         self,
-        alone: Callable[[Wanted], Awaitable[bytes]],
-        many: Callable[[Sequence[Wanted]], AsyncIterator[Answers]],
+        alone: Callable[[QueuedBooking], Awaitable[bytes]],
+        many: Callable[[Sequence[QueuedBooking]], AsyncIterator[Answers]],
     ) -> None:
         self._alone, self._many = alone, many
         self._under_way = Counter[Slot]()
-        self._line, self._crowded = deque[Standing](), set[Slot]()
+        self._line, self._crowded = deque[WaitingCaller](), set[Slot]()
         self._serving: asyncio.Task[None] | None = None
 
-    async def of(self, wanted: Wanted) -> bytes:
+    async def of(self, wanted: QueuedBooking) -> bytes:
         """The answer to a wish, at once where its days are not a crowd's."""
         slots = wanted.slots
         is_crowded = any(self._under_way[slot] >= AT_ONCE for slot in slots) or not self._crowded.isdisjoint(slots)
@@ -83,7 +83,7 @@ class Turns:
         try:
             if not is_crowded:
                 return await self._alone(wanted)
-            standing = Standing(wanted, asyncio.get_running_loop().create_future())
+            standing = WaitingCaller(wanted, asyncio.get_running_loop().create_future())
             self._line.append(standing)
             self._crowded.update(slots)
             if self._serving is None or self._serving.done():
@@ -106,7 +106,7 @@ class Turns:
                 await asyncio.sleep(began + PACE_SECONDS - loop.time())
         self._crowded.clear()
 
-    async def _tell(self, served: Sequence[Standing]) -> None:
+    async def _tell(self, served: Sequence[WaitingCaller]) -> None:
         waiting = {each.wanted.key: each for each in served}
         try:
             async for answers in self._many([each.wanted for each in served]):
@@ -120,21 +120,21 @@ class Turns:
                 each.answer.cancel()
             raise
 
-    def _next(self) -> list[Standing]:
+    def _next(self) -> list[WaitingCaller]:
         """Who is served now: the first of the line and those behind, up to a second wish for the same child.
 
         Who gives a place back is served alone.
         """
-        served, children, lines = list[Standing](), set[UUID](), 0
+        served, children, lines = list[WaitingCaller](), set[UUID](), 0
         while self._line:
             if self._line[0].answer.done():  # whoever asked waits no longer
                 self._line.popleft()
                 continue
-            wanted, wish = self._line[0].wanted, self._line[0].wanted.asked.wish
-            is_over = len(served) == SERVED_MAX or lines + len(wish.lines) > LINES_MAX or wish.child_id in children
+            wanted, body = self._line[0].wanted, self._line[0].wanted.asked.body
+            is_over = len(served) == SERVED_MAX or lines + len(body.lines) > LINES_MAX or body.child_id in children
             if served and (is_over or wanted.frees or served[0].wanted.frees):
                 break
             served.append(self._line.popleft())
-            children.add(wish.child_id)
-            lines += len(wish.lines)
+            children.add(body.child_id)
+            lines += len(body.lines)
         return served

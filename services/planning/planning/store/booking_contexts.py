@@ -11,7 +11,7 @@ from typing import Any
 
 from chassis.database import Transaction
 from contracts.api.enrolments import EnrolmentRequest
-from planning.domain.situation import Booking, Look, Situation, Slot
+from planning.domain.booking_context import Booking, BookingContext, ContextQuery, Slot
 from planning.store import calendars, households, waiting
 
 SITUATIONS = f"""
@@ -48,30 +48,30 @@ FROM (SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::date[], $4::date[])
 JOIN household_child c ON c.household_id = asked.household_id AND c.child_id = asked.child_id AND c.present"""  # noqa: S608 - our words
 
 
-async def situation(tx: Transaction, zone: str, look: Look) -> Situation | None:
+async def booking_context(tx: Transaction, zone: str, look: ContextQuery) -> BookingContext | None:
     """What decides about a child's days between two dates, and the places that are held for it on any day.
 
     None when the household has no such child.
     """
-    return (await of_many(tx, zone, [look]))[0]
+    return (await booking_contexts(tx, zone, [look]))[0]
 
 
-async def of_many(tx: Transaction, zone: str, looks: Sequence[Look]) -> list[Situation | None]:
+async def booking_contexts(tx: Transaction, zone: str, looks: Sequence[ContextQuery]) -> list[BookingContext | None]:
     """The same for many, all as it stands at one instant, in the order in which it is asked for."""
     if not looks:
         return []
     rows = await tx.fetch(SITUATIONS, *map(list, zip(*looks, strict=True)), len(looks))
-    found: list[Situation | None] = [None] * len(looks)
+    found: list[BookingContext | None] = [None] * len(looks)
     for row in rows:
         found[row["number"] - 1] = _situation(row, await calendars.year(tx, zone, row["year"]))
     return found
 
 
-def _situation(row: Any, year: calendars.Year) -> Situation:
+def _situation(row: Any, year: calendars.Year) -> BookingContext:
     household_id = row["household_id"]
     enrolments = {each[0]: EnrolmentRequest(first_day=each[1], last_day=each[2]) for each in row["enrolments"]}
     others = {(each[0], each[1]) for each in row["bookings"] if each[2] and each[4] != household_id}
-    return Situation(
+    return BookingContext(
         household_id=household_id,
         child=households.child_of(row, enrolled=bool(enrolments)),
         version=row["bookings_version"],

@@ -16,20 +16,20 @@ from contracts.api.bookings import BookingOutcome, BookingRequest
 from contracts.events.planning import BookedDay, BookingsChanged, Channel
 from contracts.failures import Forbidden
 from contracts.identity import Identity, Role
-from planning.domain.bookings import Decision, booked_day, told
+from planning.domain.booking_context import BookingContext, ContextQuery
+from planning.domain.bookings import Decision, booked_day, changed_event
 from planning.domain.failures import NoSuchChild
-from planning.domain.situation import Look, Situation
-from planning.domain.together import Wished, in_turn, together
+from planning.domain.together import Candidate, decide_in_order, decide_together
 from planning.settings import SETTINGS
-from planning.store import bookings, history, households, places, situations, waiting
+from planning.store import booking_contexts, bookings, freed_places, history, households, waiting
 
 
 async def situation_of(
     request: web.Request, tx: Transaction, household_id: UUID, child_id: UUID, days: tuple[date, date]
-) -> Situation:
+) -> BookingContext:
     """What decides about a child's days; ``NoSuchChild`` when it is not the household's."""
-    look = Look(household_id, child_id, *days)
-    return _known(await situations.situation(tx, request.app[SETTINGS].school_zone, look))
+    look = ContextQuery(household_id, child_id, *days)
+    return _known(await booking_contexts.booking_context(tx, request.app[SETTINGS].school_zone, look))
 
 
 def no_such_child() -> NoSuchChild:
@@ -37,7 +37,7 @@ def no_such_child() -> NoSuchChild:
     return NoSuchChild("the household has no such child")
 
 
-def _known(found: Situation | None) -> Situation:
+def _known(found: BookingContext | None) -> BookingContext:
     if found is None:
         raise no_such_child()
     return found
@@ -54,59 +54,61 @@ def channel_of(request: web.Request, person: Identity) -> Channel:
     return Channel.IMPORT
 
 
-class Asked(NamedTuple):
+class BookingCommand(NamedTuple):
     """A wish for a household's child, by whom and by which door, and the request it came with."""
 
     household_id: UUID
-    wish: BookingRequest
+    body: BookingRequest
     by: UUID
     on_behalf: bool
     channel: Channel
     origin: outbox.Origin
 
     @classmethod
-    def of(cls, request: web.Request, household_id: UUID, wish: BookingRequest) -> "Asked":
+    def of(cls, request: web.Request, household_id: UUID, body: BookingRequest) -> "BookingCommand":
         """The wish of who sends the request."""
         person = identity(request)
         channel = channel_of(request, person)
-        return cls(household_id, wish, person.subject_id, person.is_staff, channel, outbox.origin())
+        return cls(household_id, body, person.subject_id, person.is_staff, channel, outbox.origin())
 
     @property
-    def look(self) -> Look:
+    def look(self) -> ContextQuery:
         """What has to be known to decide."""
-        days = [line.day for line in self.wish.lines]
-        return Look(self.household_id, self.wish.child_id, min(days), max(days))
+        days = [line.day for line in self.body.lines]
+        return ContextQuery(self.household_id, self.body.child_id, min(days), max(days))
 
 
-class Held(NamedTuple):
+class LockedBooking(NamedTuple):
     """A wish whose places and child are locked, and what decides about it."""
 
-    asked: Asked
-    found: Situation
+    asked: BookingCommand
+    found: BookingContext
 
 
-class Changed(NamedTuple):
+class BookingResult(NamedTuple):
     """What became of a wish, and whether it changed anything."""
 
     outcome: BookingOutcome
     is_any: bool
 
 
-async def hold(app: web.Application, tx: Transaction, asked: Sequence[Asked]) -> list[Held]:
+async def lock_bookings(app: web.Application, tx: Transaction, asked: Sequence[BookingCommand]) -> list[LockedBooking]:
     """Lock what wishes, one a child, would change, and read what decides about them.
 
     Locks are taken in one order everywhere: the calendar, the places, the children.
     """
-    slots = {(line.activity_id, line.day) for each in asked for line in each.wish.lines}
-    freed, children = _freed(asked), {each.wish.child_id for each in asked}
+    slots = {(line.activity_id, line.day) for each in asked for line in each.body.lines}
+    freed, children = _freed(asked), {each.body.child_id for each in asked}
     await bookings.take_locks(tx, slots, () if freed else children)
     if freed:
-        await households.lock_children(tx, children | {each.child_id for each in await waiting.heads(tx, freed)})
-    found = await situations.of_many(tx, app[SETTINGS].school_zone, [each.look for each in asked])
-    return [Held(each, _known(situation)) for each, situation in zip(asked, found, strict=True)]
+        await households.lock_children(tx, children | {each.child_id for each in await waiting.next_in_line(tx, freed)})
+    found = await booking_contexts.booking_contexts(tx, app[SETTINGS].school_zone, [each.look for each in asked])
+    return [LockedBooking(each, _known(situation)) for each, situation in zip(asked, found, strict=True)]
 
 
-async def change(app: web.Application, tx: Transaction, held: Sequence[Held], *, as_one: bool = False) -> list[Changed]:
+async def book_days(
+    app: web.Application, tx: Transaction, held: Sequence[LockedBooking], *, as_one: bool = False
+) -> list[BookingResult]:
     """Do what can be done of wishes, in their order; what frees goes to who waits, and several that free come with one
     request.
 
@@ -114,15 +116,15 @@ async def change(app: web.Application, tx: Transaction, held: Sequence[Held], *,
     that a deadline that passed while waiting for them counts.
     """
     at = now()
-    wishes = [Wished(found, asked.wish, asked.on_behalf) for asked, found in held]
-    decided = list(zip(held, (together if as_one else in_turn)(wishes, now=at), strict=True))
+    requests = [Candidate(found, asked.body, asked.on_behalf) for asked, found in held]
+    decided = list(zip(held, (decide_together if as_one else decide_in_order)(requests, now=at), strict=True))
     await _save(tx, [each for each in decided if each[1].version > each[0].found.version], at)
     if freed := _freed([asked for asked, _ in held]):
-        await places.grant(tx, app[SETTINGS].school_zone, freed, at=at, origin=held[0].asked.origin)
+        await freed_places.grant_freed_places(tx, app[SETTINGS].school_zone, freed, at=at, origin=held[0].asked.origin)
     joining = [asked.look for (asked, _), decision in decided if decision.joined]
     ranks = await waiting.ranks(tx, joining) if joining else {}
     return [
-        Changed(
+        BookingResult(
             BookingOutcome(
                 child=found.child,
                 version=decision.version,
@@ -135,18 +137,18 @@ async def change(app: web.Application, tx: Transaction, held: Sequence[Held], *,
     ]
 
 
-def _freed(asked: Sequence[Asked]) -> Counter[tuple[UUID, date]]:
-    lines = (line for each in asked for line in each.wish.lines)
+def _freed(asked: Sequence[BookingCommand]) -> Counter[tuple[UUID, date]]:
+    lines = (line for each in asked for line in each.body.lines)
     return Counter((line.activity_id, line.day) for line in lines if not line.booked)
 
 
-async def _save(tx: Transaction, decided: Sequence[tuple[Held, Decision]], at: datetime) -> None:
+async def _save(tx: Transaction, decided: Sequence[tuple[LockedBooking, Decision]], at: datetime) -> None:
     """Store what changes: the days with what is told of them, then the waiting lists, in the order of the wishes."""
     if not decided:
         return
     events, said, joins, waits = list[BookingsChanged](), [], [], []
     for (asked, found), decision in decided:
-        event = told(found, decision.changed, decision.version, channel=asked.channel, by=asked.by, at=at)
+        event = changed_event(found, decision.changed, decision.version, channel=asked.channel, by=asked.by, at=at)
         events.append(event)
         if decision.changed:
             said.append((event, asked.origin))
@@ -160,12 +162,12 @@ async def _save(tx: Transaction, decided: Sequence[tuple[Held, Decision]], at: d
         await waiting.join(tx, joins)
     for (asked, _), decision in decided:
         if decision.left:
-            await waiting.leave(tx, asked.wish.child_id, decision.left)
+            await waiting.leave(tx, asked.body.child_id, decision.left)
     if waits:
         await history.add_waiting(tx, waits)
 
 
-def _waited(found: Situation, decision: Decision) -> list[BookedDay]:
+def _waited(found: BookingContext, decision: Decision) -> list[BookedDay]:
     """The lists left and joined, but for those that were left for the place itself."""
     booked = {(day.activity_id, day.day) for day in decision.changed}
     is_wish = {**dict.fromkeys(decision.left, False), **dict.fromkeys(decision.joined, True)}

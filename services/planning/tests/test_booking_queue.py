@@ -15,8 +15,8 @@ from chassis import outbox
 from chassis.idempotency import IdempotencyKey
 from contracts.api.bookings import BookingLine, BookingRequest
 from contracts.events.planning import Channel
-from planning.api.changing import Asked
-from planning.api.turns import AT_ONCE, LINES_MAX, Answers, Turns, Wanted
+from planning.api.book_days import BookingCommand
+from planning.api.booking_queue import AT_ONCE, LINES_MAX, Answers, BookingQueue, QueuedBooking
 
 
 @contextlib.asynccontextmanager
@@ -39,7 +39,7 @@ class Crowd:
         self.asked = list[asyncio.Task[Any]]()
 
     def asks(self, child: Any, *, booked: bool = True, wait: bool = False, **headers: str) -> asyncio.Task[Any]:
-        body = {**self.town.wish((self.day, booked)), "child_id": str(child)}
+        body = {**self.town.payload((self.day, booked)), "child_id": str(child)}
         body["lines"][0]["or_wait"] = wait
         task = asyncio.create_task(self.town.book(body, self.town.parent(**headers)))
         self.asked.append(task)
@@ -118,7 +118,7 @@ async def test_what_is_wrong_with_one_wish_is_no_matter_of_the_others(crowd: Cro
         fine = [crowd.asks(child) for child in good]
         stranger = crowd.asks(uuid4())
         same_key = [crowd.asks(child, **{"Idempotency-Key": "ours"}) for child in (one, another)]
-        body = crowd.town.wish((crowd.day, True), (crowd.day, False))
+        body = crowd.town.payload((crowd.day, True), (crowd.day, False))
         doubled = asyncio.create_task(crowd.town.book({**body, "child_id": str(twice)}))
         await crowd.stands()
     assert all([(await line_of(task))["booked"] for task in fine])
@@ -166,20 +166,22 @@ async def test_a_place_given_back_in_a_crowd_goes_to_who_waits_and_not_to_who_st
 async def test_who_waits_no_longer_is_not_served_and_a_child_has_one_wish_at_a_time() -> None:
     """The first as when a request ran out of time in the line."""
     again = asked()
-    wishes = [*(asked() for _ in range(AT_ONCE + 3)), again, again, asked()]
-    wanted = [Wanted(wish, IdempotencyKey("scope", str(number), b"")) for number, wish in enumerate(wishes)]
+    requests = [*(asked() for _ in range(AT_ONCE + 3)), again, again, asked()]
+    wanted = [
+        QueuedBooking(payload, IdempotencyKey("scope", str(number), b"")) for number, payload in enumerate(requests)
+    ]
     served, over = list[list[str]](), asyncio.Event()
 
-    async def alone(each: Wanted) -> bytes:
+    async def alone(each: QueuedBooking) -> bytes:
         await over.wait()
         return each.key.key.encode()
 
-    async def many(some: Sequence[Wanted]) -> AsyncIterator[Answers]:
+    async def many(some: Sequence[QueuedBooking]) -> AsyncIterator[Answers]:
         served.append([each.key.key for each in some])
         await over.wait()
         yield {each.key: each.key.key.encode() for each in some}
 
-    turns = Turns(alone, many)
+    turns = BookingQueue(alone, many)
     waiting = [asyncio.create_task(turns.of(each)) for each in wanted]
     await asyncio.sleep(0)
     waiting[AT_ONCE + 1].cancel()
@@ -192,26 +194,28 @@ async def test_who_waits_no_longer_is_not_served_and_a_child_has_one_wish_at_a_t
 
 
 async def test_so_many_days_are_served_together_and_no_more() -> None:
-    wanted = [Wanted(asked(LINES_MAX // 2), IdempotencyKey("scope", str(number), b"")) for number in range(AT_ONCE + 4)]
+    wanted = [
+        QueuedBooking(asked(LINES_MAX // 2), IdempotencyKey("scope", str(number), b"")) for number in range(AT_ONCE + 4)
+    ]
     served = list[list[str]]()
 
-    async def alone(each: Wanted) -> bytes:
+    async def alone(each: QueuedBooking) -> bytes:
         await asyncio.sleep(0.05)
         return each.key.key.encode()
 
-    async def many(some: Sequence[Wanted]) -> AsyncIterator[Answers]:
+    async def many(some: Sequence[QueuedBooking]) -> AsyncIterator[Answers]:
         served.append([each.key.key for each in some])
         yield {each.key: each.key.key.encode() for each in some}
 
-    turns = Turns(alone, many)
+    turns = BookingQueue(alone, many)
     assert await asyncio.gather(*map(turns.of, wanted)) == [each.key.key.encode() for each in wanted]
     assert served == [["4", "5"], ["6", "7"]]
     await turns.stop()
 
 
-def asked(days: int = 1) -> Asked:
+def asked(days: int = 1) -> BookingCommand:
     """A wish for a child of its own, for the same days as any other."""
     first = date(2026, 12, 1)
     lines = [BookingLine(activity_id=UUID(int=1), day=first + timedelta(days=n), booked=True) for n in range(days)]
-    wish = BookingRequest(child_id=uuid4(), seen_version=0, lines=tuple(lines))
-    return Asked(uuid4(), wish, uuid4(), on_behalf=False, channel=Channel.INTERNET, origin=outbox.origin())
+    payload = BookingRequest(child_id=uuid4(), seen_version=0, lines=tuple(lines))
+    return BookingCommand(uuid4(), payload, uuid4(), on_behalf=False, channel=Channel.INTERNET, origin=outbox.origin())
