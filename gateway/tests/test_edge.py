@@ -26,7 +26,7 @@ from gateway.settings import Settings
 HOST, PORTAL = "portal.example", "http://portal.example"
 TOKEN = re.compile(r'name="form_token" value="(\w+)"')
 WRONG, LOCKED = "Identifiant ou code secret incorrect", "Trop d&#39;essais"
-AWAY, DEFECT = "La connexion est momentanément indisponible", "Quelque chose n&#39;a pas marché"
+AWAY, DEFECT = "La connexion est momentanément indisponible", "Une erreur est survenue"
 
 
 URLENCODED, PARTS = "application/x-www-form-urlencoded", {"Content-Type": "multipart/form-data; boundary=b"}

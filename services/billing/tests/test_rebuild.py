@@ -93,5 +93,5 @@ async def test_a_file_that_cannot_be_read_changes_nothing(town: Any, tmp_path: P
     for line in ("nonsense", '{"type": "planning.bookings.changed", "data": {}}', '{"type": "no.such"}'):
         path.write_text(line + "\n", encoding="utf-8")
         assert await rebuild(town.settings, [str(path)]) == 1
-        assert "line 1 is no event" in capsys.readouterr().out
+        assert "line 1 is not an event" in capsys.readouterr().out
     assert await town.sql(USAGE) == was

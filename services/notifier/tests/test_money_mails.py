@@ -91,7 +91,7 @@ async def test_each_part_of_a_refund_is_told_once_to_who_paid(post: Any) -> None
         (
             PaymentRefundUndone,
             {"decision_id": uuid4(), "refunded_cents": 0, "undone_at": now()},
-            "règle de nouveau ce qu'il avait réglé",
+            "il paie de nouveau les mêmes factures",
         ),
     ],
 )
